@@ -1,0 +1,1 @@
+"""The adapter: runs the commands of `deployer_core` and feeds back events."""

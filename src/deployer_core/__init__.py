@@ -1,0 +1,1 @@
+"""Deployments as pure state machines: `(state, event) -> (state, commands)`."""
