@@ -1,0 +1,57 @@
+"""What was seen of a CloudFormation stack, and what it means to a deployment.
+
+An adapter reports what it saw and decides nothing; what that means depends on what the deployment is doing.
+"""
+
+from enum import Enum
+
+from attrs import frozen
+
+from deployer_core.deployment import Failure, Progress, Stable
+from deployer_core.spec import Counts, Pairs
+from deployer_core.tags import tagged
+
+
+class Lifecycle(Enum):
+    """Where a stack is in its life, whatever its status is called."""
+
+    PROGRESS = "PROGRESS"
+    ROLLING_BACK = "ROLLING_BACK"
+    COMPLETE = "COMPLETE"
+    ROLLED_BACK = "ROLLED_BACK"
+    MISSING = "MISSING"
+    EMPTY_SHELL = "EMPTY_SHELL"
+    TERMINAL = "TERMINAL"
+
+
+@tagged("Stack.Seen/1")
+@frozen
+class StackStatus:
+    """What was seen of the stack. `status` is CloudFormation's own word, `reason` why it is so, if it says.
+
+    `outputs`, and `counts` by the parameters that carry them, are given with a final status, both sorted.
+    """
+
+    lifecycle: Lifecycle
+    status: str
+    reason: str = ""
+    outputs: Pairs = ()
+    counts: Counts = ()
+
+
+_MOVING = frozenset({Lifecycle.PROGRESS, Lifecycle.ROLLING_BACK})
+_AT_REST = frozenset({Lifecycle.COMPLETE, Lifecycle.ROLLED_BACK, Lifecycle.MISSING})
+
+
+def read(seen: StackStatus, *, waiting: bool, known: bool) -> Progress | Stable | Failure:
+    """What a status means: to a deployment that waits for the stack, or to one whose own change runs.
+
+    `known` says that the stack was seen before: one that is missing then is gone, else it is yet to appear. While a
+    change of ours rolls back, the lock is kept until it has settled.
+    """
+    missing = seen.lifecycle is Lifecycle.MISSING
+    if seen.lifecycle in _MOVING or (missing and not waiting and not known):
+        return Progress()
+    if seen.lifecycle is Lifecycle.COMPLETE or (waiting and seen.lifecycle in _AT_REST):
+        return Stable(not missing, seen.outputs, seen.counts)
+    return Failure(f"the stack is {seen.status}" + (f": {seen.reason}" if seen.reason else ""))
