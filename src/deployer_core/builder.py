@@ -24,7 +24,7 @@ from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_
 
 from attrs import evolve
 
-from deployer_core.machine import Absent, C, E, Edge, Handler, Machine, S, name_of
+from deployer_core.machine import ABSENT, C, E, Edge, Handler, Machine, S, name_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -108,7 +108,7 @@ class Builder(Generic[S, E, C]):
         outer = {cell: h for cell, h in self._handlers.items() if cell not in inner}
         if stray := [f"{name_of(s)} takes {e.__name__}" for s, e in outer if s in auto]:
             raise MachineError(f"{self._name}: an auto state never rests, yet {'; '.join(stray)}")
-        initial: Any = Absent()
+        initial: Any = ABSENT
         return Machine(
             name=self._name,
             initial=initial,

@@ -21,6 +21,9 @@ class Absent:
     """The state before the first event, drawn `[*]`."""
 
 
+ABSENT = Absent()
+
+
 @frozen
 class Edge:
     """One arrow of a diagram.

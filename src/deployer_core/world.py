@@ -1,0 +1,187 @@
+"""What passes between a deployer and the world: commands that wait for an answer, and the six kinds of event.
+
+Every event bears the time `at`, in seconds since 1970, that the adapter gives it: the core has no clock.
+"""
+
+import hashlib
+from typing import TypeAlias
+
+from attrs import field, frozen
+
+from deployer_core import deployment, ecs_task, postgres_migration, stack
+from deployer_core.deployment import StackCommand
+from deployer_core.ecs_task import Run, RunTask
+from deployer_core.postgres_migration import CleanupDatabase, UpsertDatabase
+from deployer_core.spec import DeploymentSpec, Pairs, SpecError
+from deployer_core.stack_status import StackStatus
+from deployer_core.tags import tagged
+
+# Commands
+
+
+@tagged("Deployer.Sent/1")
+@frozen
+class Sent:
+    """The latest attempt at a command: its number, when it was first sent, and what was resolved for it."""
+
+    attempt: int
+    at: float = field(converter=float)
+    resolved: Pairs = ()
+
+
+@tagged("Deployer.StopTask/1")
+@frozen
+class StopTask:
+    """Stop a run that nobody waits for any more.
+
+    `command` and `sent` are those of its RunTask, from which its token follows; `arn` is empty where it is not known.
+    """
+
+    run: Run
+    command: int
+    sent: Sent
+    arn: str
+
+
+WorldCommand: TypeAlias = StackCommand | RunTask | StopTask | UpsertDatabase | CleanupDatabase
+
+
+@tagged("Deployer.Pending/1")
+@frozen
+class Pending:
+    """A command to the world that has not had its last answer, with all that a recovery needs.
+
+    `database` is empty where the stack itself is meant. `sent` is None before the first attempt; `ref` is what the
+    world calls it (a StackId, a task ARN) once it was accepted; `seen` is the latest progress. A StopTask past its
+    deadline is `unresolved`: its task may still run.
+    """
+
+    id: int
+    deployment: str
+    database: str
+    command: WorldCommand
+    issued: float = field(converter=float)
+    deadline: float = field(converter=float)
+    sent: Sent | None = None
+    ref: str = ""
+    seen: str = ""
+    unresolved: bool = False
+
+
+@tagged("Deployer.Notice/1")
+@frozen
+class Notice:
+    """A deployment ended, DONE or FAILED. Its delivery holds nothing up, so it is never pending."""
+
+    deployment: str
+    version: str
+    outcome: str
+    reason: str
+    at: float = field(converter=float)
+
+
+def token(stream: str, deployment: str, command: int, attempt: int) -> str:
+    """What AWS knows a send by: of this stream, deployment, command and attempt, and of no other.
+
+    49 characters of `[a-z0-9-]`: ECS takes 64 at most, CloudFormation 128 of `[a-zA-Z0-9][-a-zA-Z0-9]*`.
+    """
+    text = "\n".join((stream, deployment, str(command), str(attempt)))
+    return f"deployer-{hashlib.sha256(text.encode()).hexdigest()[:40]}"
+
+
+# Events
+
+
+def _deployment_id(_: object, __: object, value: object) -> None:
+    if (
+        not isinstance(value, str)
+        or not value.replace("-", "").replace(".", "").isalnum()
+        or len(value) > 128
+    ):
+        raise SpecError("deployment", f"letters, digits, hyphens and dots, 128 at most, not {value!r:.80}")
+
+
+@tagged("Deployer.Requested/1")
+@frozen
+class Requested:
+    """Somebody asks for a deployment. The first one of a stream gives the stream its random id."""
+
+    deployment: str = field(validator=_deployment_id)
+    spec: DeploymentSpec
+    at: float = field(converter=float)
+    stream: str = ""
+    queue_limit: int = stack.QUEUE_LIMIT
+
+
+@tagged("Deployer.Attempted/1")
+@frozen
+class Attempted:
+    """The adapter is about to send a command for the n-th time, with what it resolved for it."""
+
+    command: int
+    attempt: int
+    at: float = field(converter=float)
+    resolved: Pairs = ()
+
+
+@tagged("Deployer.Accepted/1")
+@frozen
+class Accepted:
+    """The world took the command; `ref` is what it calls it."""
+
+    command: int
+    ref: str
+    at: float = field(converter=float)
+
+
+@tagged("Deployer.DeadlinePassed/1")
+@frozen
+class DeadlinePassed:
+    """The command's deadline is over, and a look at the world that was made after it saw no end."""
+
+
+Answer: TypeAlias = (
+    StackStatus
+    | deployment.Failure
+    | ecs_task.Started
+    | ecs_task.Status
+    | ecs_task.StatusStopped
+    | ecs_task.Errored
+    | postgres_migration.UpsertDone
+    | postgres_migration.CleanupDone
+    | postgres_migration.Errored
+    | DeadlinePassed
+)
+
+
+@tagged("Deployer.Replied/1")
+@frozen
+class Replied:
+    """An answer to a command, for the machine that asked."""
+
+    command: int
+    answer: Answer
+    at: float = field(converter=float)
+
+
+@tagged("Deployer.Terminated/1")
+@frozen
+class Terminated:
+    """An operator ends a deployment."""
+
+    deployment: str
+    by: str
+    at: float = field(converter=float)
+
+
+@tagged("Deployer.Repaired/1")
+@frozen
+class Repaired:
+    """An operator says that the stack is sound; `force` names runs whose tasks are taken for stopped, unseen."""
+
+    by: str
+    at: float = field(converter=float)
+    force: tuple[str, ...] = ()
+
+
+Event: TypeAlias = Requested | Attempted | Accepted | Replied | Terminated | Repaired
