@@ -43,7 +43,7 @@ types: $(READY)  ## check types with mypy and pyright
 	$(BIN)/pyright --pythonpath $(BIN)/python --warnings
 
 imports: $(READY)  ## check that the core is pure and knows nothing of the adapter
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 docs: $(READY)  ## run the examples in README.md, in docs/ and in docstrings
 	$(PYTEST) -q README.md docs src
@@ -74,6 +74,6 @@ $(READY): pyproject.toml
 	  || { echo "Python 3.11 or newer is needed and '$(PYTHON)' is not: try make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -m venv --clear $(VENV) \
 	  || { echo "'$(PYTHON) -m venv' failed: on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
-	@echo 'Setting up $(VENV), once: this takes a minute or so.'
+	@echo 'Setting up $(VENV): a minute or so, only now and when pyproject.toml has changed.'
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[$(EXTRAS)]'
 	@touch $@

@@ -1,7 +1,7 @@
 """The documentation's examples as tests: `make docs` runs them.
 
 In Markdown, the fenced blocks marked `python` of a file run from top to bottom in one namespace; so do
-the `>>>` prompts of each docstring in `src`. `<!--- skip: next -->` on its own line leaves out the next block.
+the `>>>` prompts of each docstring in `src`. `<!--- skip: next -->` on its own line omits the next block.
 """
 
 import importlib.util
