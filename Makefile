@@ -1,0 +1,79 @@
+# Everything happens in $(VENV), which is made on first use and made anew when pyproject.toml changes.
+# Another Python, in an environment of its own:  make test PYTHON=python3.13 VENV=.venv-3.13
+
+PYTHON ?= python3
+VENV ?= .venv
+EXTRAS ?= dev
+WORKERS ?= auto
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+RUN := $(BIN)/deployer run --journal .deployer/orders.journal --simulate examples/orders/simulation.yaml
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help run test thorough check format lint types imports docs templates cover bench clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(READY)  ## deploy examples/orders three times to a simulated AWS, then show the history
+	@rm -rf .deployer/orders.journal* && mkdir -p .deployer
+	$(RUN) examples/orders/v1.yaml
+	$(RUN) examples/orders/v2.yaml
+	$(RUN) examples/orders/v3.yaml
+	$(BIN)/deployer history staging/orders --journal .deployer/orders.journal
+
+test: $(READY)  ## run the whole suite (more to pytest: PYTEST_ARGS='-k barrier -x')
+	HYPOTHESIS_PROFILE=quick $(PYTEST) -n $(WORKERS) --maxprocesses 8 $(PYTEST_ARGS)
+
+thorough: $(READY)  ## run the whole suite with many more generated examples
+	HYPOTHESIS_PROFILE=thorough $(PYTEST) -n $(WORKERS) --maxprocesses 8 $(PYTEST_ARGS)
+
+check: lint types imports docs templates  ## run every check that is not a test
+	@echo 'All checks passed.'
+
+lint: $(READY)  ## check style and formatting
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(READY)  ## check types with mypy and pyright
+	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python --warnings
+
+imports: $(READY)  ## check that the core is pure and knows nothing of the adapter
+	$(BIN)/lint-imports --no-logo
+
+docs: $(READY)  ## run the examples in README.md, in docs/ and in docstrings
+	$(PYTEST) -q README.md docs src
+
+templates: $(READY)  ## check the examples' CloudFormation templates
+	$(BIN)/cfn-lint --non-zero-exit-code informational examples/*/template.yaml
+
+format: $(READY)  ## put style and formatting right where a tool can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+cover: $(READY)  ## run the suite and hold the core to 100 % of branches, the rest to 90 %
+	$(BIN)/coverage erase
+	HYPOTHESIS_PROFILE=quick $(PYTEST) -n $(WORKERS) --maxprocesses 8 --cov --cov-report= $(PYTEST_ARGS)
+	$(BIN)/coverage report --include='*/deployer_core/*' --fail-under=100
+	$(BIN)/coverage report --include='*/deployer_aws/*' --fail-under=90
+
+bench: $(READY)  ## time the core and the journal beside hand-written floors
+	$(BIN)/python -m benchmarks
+
+clean:  ## remove all that make has made
+	rm -rf $(VENV) .venv-* .deployer .coverage .coverage.* build dist .hypothesis
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed and '$(PYTHON)' is not: try make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV) \
+	  || { echo "'$(PYTHON) -m venv' failed: on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
+	@echo 'Setting up $(VENV): a minute or so, only now and when pyproject.toml has changed.'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[$(EXTRAS)]'
+	@touch $@

@@ -1,0 +1,118 @@
+"""The files of examples/orders fit together: what a spec names exists in the template."""
+
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import pytest
+import yaml
+
+from tests.support.project import ROOT
+
+ORDERS = ROOT / "examples" / "orders"
+Yaml: TypeAlias = "dict[str, Yaml] | list[Yaml] | str | int | float | bool | None"
+SPECS = sorted(path.name for path in ORDERS.glob("v*.yaml"))
+
+
+class TemplateLoader(yaml.SafeLoader):
+    """Reads CloudFormation's short forms (!Ref, !Sub) as their plain values."""
+
+
+def plain(loader: yaml.SafeLoader, _suffix: str, node: yaml.Node) -> Any:
+    """The value of a tagged node, without its tag."""
+    if isinstance(node, yaml.ScalarNode):
+        return loader.construct_scalar(node)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    assert isinstance(node, yaml.MappingNode)
+    return loader.construct_mapping(node, deep=True)
+
+
+# The stubs leave the constructor untyped.
+TemplateLoader.add_multi_constructor("!", plain)  # pyright: ignore[reportUnknownMemberType]
+
+
+def template() -> dict[str, Any]:
+    """The example's template."""
+    found: dict[str, Any] = yaml.load((ORDERS / "template.yaml").read_text(encoding="utf-8"), TemplateLoader)
+    return found
+
+
+def spec(name: str) -> dict[str, Any]:
+    """One of the example's specs."""
+    found: dict[str, Any] = yaml.safe_load((ORDERS / name).read_text(encoding="utf-8"))
+    return found
+
+
+def outputs_named(value: Yaml) -> Iterator[str]:
+    """The stack's own outputs that a spec names, wherever it does."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key == "output" and isinstance(inner, str):
+                yield inner
+            else:
+                yield from outputs_named(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from outputs_named(inner)
+
+
+def test_there_are_three_versions() -> None:
+    """The tests below look at the three specs that `make run` deploys."""
+    assert SPECS == ["v1.yaml", "v2.yaml", "v3.yaml"]
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_every_parameter_is_the_templates_and_none_is_missing(name: str) -> None:
+    """CloudFormation refuses unknown parameters and, without a default, missing ones."""
+    parameters = template()["Parameters"]
+    stack = spec(name)["stack"]
+    given = set(stack["parameters"]) | set(stack["counts"])
+    assert set(stack["parameters"]) & set(stack["counts"]) == set()
+    assert given <= set(parameters)
+    assert {key for key, parameter in parameters.items() if "Default" not in parameter} <= given
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_every_output_that_is_named_is_the_templates(name: str) -> None:
+    """A database that named an output which the stack lacks would fail only after the stack has changed."""
+    assert set(outputs_named(spec(name))) <= set(template()["Outputs"])
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_the_container_that_is_judged_is_in_the_task(name: str) -> None:
+    """A container that is named is one of the task definition's."""
+    resources = template()["Resources"]
+    for database in spec(name).get("databases", {}).values():
+        task = database["migrate"]
+        definition = resources[task["task_definition"]["output"]]["Properties"]
+        containers = [container["Name"] for container in definition["ContainerDefinitions"]]
+        assert task.get("container", containers[0]) in containers
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_the_credentials_are_written_where_the_tasks_read_them(name: str) -> None:
+    """The spec's app_secret is the name from which the template's tasks take their credentials."""
+    defaults = {
+        parameter["Default"]
+        for key, parameter in template()["Parameters"].items()
+        if key.endswith("SecretName")
+    }
+    for database in spec(name).get("databases", {}).values():
+        assert database["app_secret"] in defaults
+
+
+def test_the_first_version_keeps_nothing() -> None:
+    """A stack that does not exist yet has no previous values."""
+    assert {"previous": True} not in spec("v1.yaml")["stack"]["parameters"].values()
+
+
+def test_the_versions_take_both_paths() -> None:
+    """The first two take the full path; the third is quick and has no databases, which it would skip."""
+    assert [spec(name).get("quick", False) for name in SPECS] == [False, False, True]
+    assert ["databases" in spec(name) for name in SPECS] == [True, True, False]
+    assert len({spec(name)["stack"]["parameters"]["ImageTag"] for name in SPECS}) == 3
+
+
+def test_the_simulation_is_the_good_world() -> None:
+    """Nothing unusual happens in the example."""
+    assert yaml.safe_load((ORDERS / "simulation.yaml").read_text(encoding="utf-8")) == {"rules": []}

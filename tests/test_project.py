@@ -1,0 +1,25 @@
+"""The distribution: what is shipped, and what an install of the core alone asks for."""
+
+import pytest
+
+from tests.support.project import SRC, pyproject
+
+PACKAGES = sorted(path.parent.name for path in SRC.glob("*/__init__.py"))
+
+
+def test_both_packages_are_found() -> None:
+    """The tests below look at both packages, which are discovered."""
+    assert PACKAGES == ["deployer_aws", "deployer_core"]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_is_shipped_with_its_types(package: str) -> None:
+    """Each package is in the wheel and tells type checkers that it is typed."""
+    assert (SRC / package / "py.typed").is_file()
+    assert f"src/{package}" in pyproject()["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+
+
+def test_the_core_needs_three_packages() -> None:
+    """Whoever embeds the core takes on attrs, typing-extensions and msgspec, and nothing more."""
+    names = {requirement.partition(">")[0] for requirement in pyproject()["project"]["dependencies"]}
+    assert names == {"attrs", "typing-extensions", "msgspec"}
