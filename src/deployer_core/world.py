@@ -92,25 +92,21 @@ def token(stream: str, deployment: str, command: int, attempt: int) -> str:
 # Events
 
 
-def _deployment_id(_: object, __: object, value: object) -> None:
-    if (
-        not isinstance(value, str)
-        or not value.replace("-", "").replace(".", "").isalnum()
-        or len(value) > 128
-    ):
-        raise SpecError("deployment", f"letters, digits, hyphens and dots, 128 at most, not {value!r:.80}")
-
-
 @tagged("Deployer.Requested/1")
 @frozen
 class Requested:
     """Somebody asks for a deployment. The first one of a stream gives the stream its random id."""
 
-    deployment: str = field(validator=_deployment_id)
+    deployment: str
     spec: DeploymentSpec
     at: float = field(converter=float)
     stream: str = ""
     queue_limit: int = stack.QUEUE_LIMIT
+
+    def __attrs_post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]{0,127}", self.deployment):
+            rule = "letters, digits, hyphens and dots, a letter or digit first, 128 at most"
+            raise SpecError("deployment", f"{rule}, not {self.deployment!r:.80}")
 
 
 @tagged("Deployer.Attempted/1")
