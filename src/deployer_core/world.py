@@ -4,6 +4,7 @@ Every event bears the time `at`, in seconds since 1970, that the adapter gives i
 """
 
 import hashlib
+import re
 from typing import TypeAlias
 
 from attrs import field, frozen
