@@ -247,7 +247,10 @@ class Runner:
         if problem.kind is Kind.CREDENTIALS:
             raise LoginNeeded(work.key, problem)
         if problem.kind is Kind.PERMANENT:
-            self.commit(work.key, work.fail(f"{what}: {problem}"))
+            # What was sent before this look may have been accepted, whatever is refused now.
+            self.commit(
+                work.key, work.fail(f"{what}: {problem}", may_still_run=work.pending.sent is not None)
+            )
             return self._pace.quick
         self._tries[this] = self._tries.get(this, 0) + 1
         log.info("%s: %s; trying again", what, problem)

@@ -32,7 +32,7 @@ Change = CreateStack | UpdateStack | UpsertStack | ScaleStack
 
 @frozen
 class Settings:
-    """How the executor may act: whether empty shells are deleted, and the bucket for templates too long for a request."""
+    """How the executor may act: whether empty shells are deleted, and the bucket for templates too long to send."""
 
     discard_shells: bool = True
     bucket: str = ""
