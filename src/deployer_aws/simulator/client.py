@@ -81,7 +81,13 @@ class Client:
             error = ConnectionClosedError(endpoint_url=f"https://{self._service.name}.simulated")
         world.store.append(
             "calls",
-            {"at": world.now, "service": self._service.name, "operation": name, "request": fresh(request), "outcome": outcome},
+            {
+                "at": world.now,
+                "service": self._service.name,
+                "operation": name,
+                "request": fresh(request),
+                "outcome": outcome,
+            },
         )
         metadata = {"RequestId": request_id, "HTTPStatusCode": 200, "HTTPHeaders": {}, "RetryAttempts": 0}
         return {**fresh(answer), "ResponseMetadata": metadata}, error

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+__all__ = ["ClientError", "ConnectionClosedError", "Refused", "invalid"]
+
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError, ConnectionClosedError
 else:

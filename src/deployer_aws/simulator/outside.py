@@ -47,7 +47,10 @@ def _event(world: World, payload: Json) -> None:
 
 @due("meanwhile")
 def _meanwhile(world: World, payload: Json) -> None:
-    _do(world, of(Meanwhile)({name: value for name, value in payload.items() if value is not None}, "meanwhile"))
+    _do(
+        world,
+        of(Meanwhile)({name: value for name, value in payload.items() if value is not None}, "meanwhile"),
+    )
 
 
 def _do(world: World, deed: Any) -> None:
@@ -109,7 +112,12 @@ def _set_count(world: World, stack: Stack | None, deed: DesiredCount) -> None:
     if service is not None and service.status == "ACTIVE":
         world.record_change("set_desired_count", arn, None, by="others", count=deed.count)
         service_life.apply(
-            world, arn, desired=deed.count, definition=service.definition, within=task_life.STARTS_IN, lasts=None
+            world,
+            arn,
+            desired=deed.count,
+            definition=service.definition,
+            within=task_life.STARTS_IN,
+            lasts=None,
         )
 
 

@@ -41,7 +41,7 @@ def structure(kind: type[T], data: Any, path: str) -> T:
     """An instance of an attrs class from a mapping of its field names."""
     if not isinstance(data, dict):
         raise ScriptError(f"{path}: expected a mapping, not {data!r}")
-    fields = {field.name: field for field in attrs.fields(kind)}  # type: ignore[arg-type, misc, var-annotated]
+    fields = {field.name: field for field in attrs.fields(kind)}  # type: ignore[arg-type]
     for name in data:
         if name not in fields:
             raise ScriptError(f"{_join(path, name)}: unknown key; accepted here: {', '.join(sorted(fields))}")

@@ -86,9 +86,10 @@ def _attribute(stack: Stack, logical: str, attribute: str) -> str:
     """A plausible value for GetAtt: ARNs look like ARNs, names like names, the rest like host names."""
     entry = stack.resources.get(logical, {"physical": logical, "type": ""})
     physical, kind = entry["physical"] or logical, entry["type"]
-    if attribute == "Arn" or attribute.endswith("Arn"):
-        service = kind.split("::")[1].lower() if "::" in kind else "unknown"
-        return physical if physical.startswith("arn:") else f"arn:aws:{service}:{REGION}:{ACCOUNT}:{physical}"
+    if attribute.endswith("Arn"):
+        service, noun = kind.lower().split("::")[1:] if kind.count("::") == 2 else ("unknown", "unknown")
+        path = f"{noun}/{physical}"
+        return physical if physical.startswith("arn:") else f"arn:aws:{service}:{REGION}:{ACCOUNT}:{path}"
     if attribute == "Name":
         return physical.rsplit("/", 1)[-1]
     return f"{stack.name}-{logical}-{attribute.replace('.', '-')}.simulated.internal".lower()
@@ -204,7 +205,11 @@ def _register(work: Work) -> str:
         }
         for container in work.properties.get("ContainerDefinitions") or [{}]
     ]
-    sizes = {name: str(work.properties[key]) for name, key in (("cpu", "Cpu"), ("memory", "Memory")) if key in work.properties}
+    sizes = {
+        name: str(work.properties[key])
+        for name, key in (("cpu", "Cpu"), ("memory", "Memory"))
+        if key in work.properties
+    }
     return register(
         work.world,
         family,
@@ -231,7 +236,14 @@ def register(
         revision = 1 + max((world.need(Definition, arn).revision for arn in known), default=0)
     arn = world.arn("ecs", f"task-definition/{family}:{revision}")
     definition = Definition(
-        arn, family, revision, world.now, containers, network_mode=network_mode, extra=extra or {}, tags=tags or {}
+        arn,
+        family,
+        revision,
+        world.now,
+        containers,
+        network_mode=network_mode,
+        extra=extra or {},
+        tags=tags or {},
     )
     world.store.add(definition)
     world.store.link(f"family:{family}", arn)

@@ -23,6 +23,7 @@ begins (refused calls and replayed tokens do not count); its rule counts changes
 that applies decides.
 """
 
+# ruff: noqa: RUF009 - `key`, `keys` and `needed` are attrs.field with a reader
 from __future__ import annotations
 
 import hashlib
@@ -79,7 +80,9 @@ class Failure:
     """A resource that fails; without a name, the last one of the change."""
 
     resource: str | None = key(text)
-    reason: str = key(text, "Resource handler returned message: the script says so (HandlerErrorCode: GeneralServiceException)")
+    reason: str = key(
+        text, "Resource handler returned message: as scripted (HandlerErrorCode: GeneralServiceException)"
+    )
 
 
 @attrs.frozen
@@ -200,7 +203,12 @@ _TASK_ONLY = (
     "capacity", "log",
 )  # fmt: skip
 _STACK_ONLY = ("fail", "rollback_takes", "rollback_fails", "cleanup_takes")
-_CHANGES = {"create_stack": _STACK_ONLY, "update_stack": _STACK_ONLY, "delete_stack": _STACK_ONLY, "run_task": _TASK_ONLY}
+_CHANGES = {
+    "create_stack": _STACK_ONLY,
+    "update_stack": _STACK_ONLY,
+    "delete_stack": _STACK_ONLY,
+    "run_task": _TASK_ONLY,
+}
 
 
 @attrs.frozen
@@ -317,14 +325,18 @@ def _check_rule(rule: Rule, data: dict[str, Any], path: str) -> None:
     from .service import operations  # the services read scripts too
 
     if rule.on != "*" and rule.on not in operations():
-        raise ScriptError(f"{path}.on: unknown operation {rule.on!r}; accepted: *, {', '.join(sorted(operations()))}")
+        raise ScriptError(
+            f"{path}.on: unknown operation {rule.on!r}; accepted: *, {', '.join(sorted(operations()))}"
+        )
     others = [name for name in data if name not in _SELECTORS]
     if not others:
         raise ScriptError(f"{path}: says when, but not what is to happen")
     if rule.is_fault:
         wrong = [name for name in others if name not in _FAULTS]
         if wrong or len(others) > 1:
-            raise ScriptError(f"{path}: a fault stands alone in its rule, here with {', '.join(sorted(others))}")
+            raise ScriptError(
+                f"{path}: a fault stands alone in its rule, here with {', '.join(sorted(others))}"
+            )
         return
     if rule.on not in _CHANGES:
         raise ScriptError(f"{path}.{others[0]}: only for rules on {', '.join(sorted(_CHANGES))}")

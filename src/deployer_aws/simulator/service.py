@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from .errors import Refused
 from .rows import Json
-from .world import World
+from .world import ACCOUNT, World
 
 Operation = Callable[[Any, Json], Json]
 
@@ -46,7 +46,7 @@ class Service:
         if rule.throttle:
             return Refused(self.throttled, "Rate exceeded")
         if rule.denied:
-            user = f"arn:aws:sts::{self.world.arn('', '').split(':')[4]}:assumed-role/deployer/simulated"
+            user = f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/simulated"
             action = f"{self.name}:{operation_name}"
             return Refused(self.denied, f"User: {user} is not authorized to perform: {action}", http=403)
         if rule.expired:

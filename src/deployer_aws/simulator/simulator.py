@@ -67,7 +67,9 @@ class VirtualClock:
 class Simulator:
     """A simulated AWS account, in memory, or in a file with `Simulator.open`."""
 
-    def __init__(self, script: str | Path | dict[str, Any] | Script | None = None, *, store: Store | None = None) -> None:
+    def __init__(
+        self, script: str | Path | dict[str, Any] | Script | None = None, *, store: Store | None = None
+    ) -> None:
         self._store = MemoryStore() if store is None else store
         with self._store.transaction():
             self.script = self._settle(script)
@@ -126,7 +128,10 @@ class Simulator:
         """Every real effect so far: of clients and of others, tasks of services left out."""
         fields = ("at", "action", "target", "token")
         return [
-            Change(*(entry[field] for field in fields), {k: v for k, v in entry.items() if k not in fields})
+            Change(
+                **{field: entry[field] for field in fields},
+                details={name: value for name, value in entry.items() if name not in fields},
+            )
             for entry in self._log("changes")
         ]
 

@@ -117,7 +117,9 @@ def _run(world: World, stack: Stack, plan: list[tuple[str, str]]) -> None:
         stack.plan.append(step)
         _after(world, stack, begins + width * 0.05, "start", **step)
         failing = _fails(stack) and stack.options["fail"]["resource"] == logical
-        _after(world, stack, begins + width * (0.5 if failing else 0.9), "fail" if failing else "done", **step)
+        _after(
+            world, stack, begins + width * (0.5 if failing else 0.9), "fail" if failing else "done", **step
+        )
     _after(world, stack, takes, "finish")
 
 
@@ -202,19 +204,25 @@ def _fail(world: World, stack: Stack, step: Json) -> None:
         stack.epoch += 1
         set_status(world, stack, f"{stack.operation.upper()}_FAILED", reason)
     else:
-        _roll_back(world, stack, reason + ("Rollback requested by user." if stack.operation == "create" else ""))
+        _roll_back(
+            world, stack, reason + ("Rollback requested by user." if stack.operation == "create" else "")
+        )
 
 
 def _time_out(world: World, stack: Stack, _: Json) -> None:
     _abandon(world, stack, "Resource creation cancelled")
-    _roll_back(world, stack, "Stack creation time exceeded the specified timeout. Rollback requested by user.")
+    _roll_back(
+        world, stack, "Stack creation time exceeded the specified timeout. Rollback requested by user."
+    )
 
 
 def _abandon(world: World, stack: Stack, reason: str) -> list[str]:
     """The resources that are being worked on fail with a reason."""
     working = [name for name, entry in stack.resources.items() if entry["status"].endswith("IN_PROGRESS")]
     for name in working:
-        resource_status(world, stack, name, stack.resources[name]["status"].replace("IN_PROGRESS", "FAILED"), reason)
+        resource_status(
+            world, stack, name, stack.resources[name]["status"].replace("IN_PROGRESS", "FAILED"), reason
+        )
     return working
 
 
@@ -227,7 +235,11 @@ def _roll_back(world: World, stack: Stack, reason: str) -> None:
         set_status(world, stack, "ROLLBACK_IN_PROGRESS", reason)
     else:
         before = stack.before or {}
-        stack.template, stack.parameters, stack.tags = before["template"], before["parameters"], before["tags"]
+        stack.template, stack.parameters, stack.tags = (
+            before["template"],
+            before["parameters"],
+            before["tags"],
+        )
         was = before["resources"]
         touched = [name for name, entry in stack.resources.items() if name in was and entry != was[name]]
         undo = "restore"
@@ -291,7 +303,11 @@ def _finish(world: World, stack: Stack, _: Json) -> None:
         wanted = {name for name, body in scope.template.resources.items() if scope.applies(body)}
         was = (stack.before or {})["resources"]
         for name, entry in live(stack).items():
-            if name in was and entry["type"] == _REPLACED_ON_CHANGE and was[name]["physical"] != entry["physical"]:
+            if (
+                name in was
+                and entry["type"] == _REPLACED_ON_CHANGE
+                and was[name]["physical"] != entry["physical"]
+            ):
                 resources.deregister(world, was[name]["physical"])
         _clean_up(world, stack, [name for name in live(stack) if name not in wanted], "UPDATE_COMPLETE")
     else:

@@ -11,7 +11,10 @@ def set_status(world: World, stack: Stack, status: str, reason: str | None = Non
     """The stack enters a status: one event among its own, and one for EventBridge."""
     stack.status, stack.reason = status, reason
     _append(world, stack, stack.name, stack.key, "AWS::CloudFormation::Stack", status, reason, world.uuid())
-    detail: Json = {"stack-id": stack.key, "status-details": {"status": status, "status-reason": reason or ""}}
+    detail: Json = {
+        "stack-id": stack.key,
+        "status-details": {"status": status, "status-reason": reason or ""},
+    }
     if stack.token:
         detail["client-request-token"] = stack.token
     world.emit("aws.cloudformation", "CloudFormation Stack Status Change", [stack.key], detail)
@@ -26,7 +29,14 @@ def resource_status(world: World, stack: Stack, logical: str, status: str, reaso
 
 
 def _append(
-    world: World, stack: Stack, logical: str, physical: str, kind: str, status: str, reason: str | None, event_id: str
+    world: World,
+    stack: Stack,
+    logical: str,
+    physical: str,
+    kind: str,
+    status: str,
+    reason: str | None,
+    event_id: str,
 ) -> None:
     event: Json = {
         "StackId": stack.key,

@@ -76,7 +76,9 @@ def template_body(world: World, request: Json, previous: str | None) -> str:
     if given == ["TemplateURL"]:
         url = request["TemplateURL"]
         if url not in world.script.templates:
-            raise invalid("S3 error: The specified key does not exist.\nFor more information check the S3 documentation.")
+            raise invalid(
+                "S3 error: The specified key does not exist.\nFor more information check the S3 documentation."
+            )
         return world.script.templates[url]
     body = str(request["TemplateBody"])
     if len(body.encode()) > _LARGEST_BODY:

@@ -167,7 +167,9 @@ class SqliteStore(Store):
         self._lock = threading.RLock()
         self._db = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")  # enough for a killed process; a lost machine loses the bed
+        self._db.execute(
+            "PRAGMA synchronous = NORMAL"
+        )  # enough for a killed process; a lost machine loses the bed
         self._db.executescript(_SCHEMA)
         self._held: dict[tuple[str, str], tuple[Row, str]] = {}
         self._depth = 0
@@ -202,7 +204,9 @@ class SqliteStore(Store):
         held = self._held.get((kind.KIND, key))
         if held is not None:
             return cast(R, held[0])
-        found = self._db.execute("SELECT body FROM rows WHERE kind = ? AND key = ?", (kind.KIND, key)).fetchone()
+        found = self._db.execute(
+            "SELECT body FROM rows WHERE kind = ? AND key = ?", (kind.KIND, key)
+        ).fetchone()
         if found is None:
             return None
         row = kind.from_json(json.loads(found[0]))
@@ -223,7 +227,10 @@ class SqliteStore(Store):
         self._db.execute("DELETE FROM links WHERE owner = ? AND member = ?", (owner, member))
 
     def members(self, owner: str) -> list[str]:
-        return [row[0] for row in self._db.execute("SELECT member FROM links WHERE owner = ? ORDER BY seq", (owner,))]
+        return [
+            row[0]
+            for row in self._db.execute("SELECT member FROM links WHERE owner = ? ORDER BY seq", (owner,))
+        ]
 
     def append(self, log: str, entry: Json) -> None:
         self._db.execute("INSERT INTO logs (log, body) VALUES (?, ?)", (log, json.dumps(entry)))

@@ -145,7 +145,9 @@ def _advance(world: World, payload: Json) -> None:
         return
     task.status = payload["status"]
     task.version += 1
-    {"PENDING": _pull, "RUNNING": _run, "DEPROVISIONING": _exit, "STOPPED": _rest}.get(task.status, _pass)(world, task)
+    {"PENDING": _pull, "RUNNING": _run, "DEPROVISIONING": _exit, "STOPPED": _rest}.get(task.status, _pass)(
+        world, task
+    )
     _emit(world, task)
 
 

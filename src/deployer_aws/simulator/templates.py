@@ -17,7 +17,9 @@ import yaml
 from .errors import invalid
 from .rows import Json
 
-_IAM = re.compile(r"AWS::IAM::(Role|User|Group|Policy|ManagedPolicy|InstanceProfile|AccessKey|UserToGroupAddition)")
+_IAM = re.compile(
+    r"AWS::IAM::(Role|User|Group|Policy|ManagedPolicy|InstanceProfile|AccessKey|UserToGroupAddition)"
+)
 _NAMES = {"RoleName", "UserName", "GroupName", "ManagedPolicyName", "InstanceProfileName"}
 _SHORT = {"Ref": "Ref", "Condition": "Condition"}
 _PLACEHOLDER = re.compile(r"\$\{([^!}][^}]*)\}")
@@ -91,15 +93,22 @@ def parse(body: str) -> Template:
         raise invalid(f"Template format error: YAML not well-formed.{where}") from None
     if not isinstance(document, dict):
         raise invalid("Template format error: unsupported structure.")
-    sections = {name: document.get(name) or {} for name in ("Parameters", "Mappings", "Conditions", "Resources", "Outputs")}
+    sections = {
+        name: document.get(name) or {}
+        for name in ("Parameters", "Mappings", "Conditions", "Resources", "Outputs")
+    }
     if not sections["Resources"]:
         raise invalid("Template format error: At least one Resources member must be defined.")
     for name, resource in sections["Resources"].items():
         if not isinstance(resource, dict) or not isinstance(resource.get("Type"), str):
-            raise invalid(f"Template format error: [/Resources/{name}] Every Resources object must contain a Type member.")
+            raise invalid(
+                f"Template format error: [/Resources/{name}] Every Resources object must contain a Type member."
+            )
     for name, parameter in sections["Parameters"].items():
         if not isinstance(parameter, dict) or "Type" not in parameter:
-            raise invalid(f"Template format error: Every Parameters object must contain a Type member. [{name}]")
+            raise invalid(
+                f"Template format error: Every Parameters object must contain a Type member. [{name}]"
+            )
     transform = document.get("Transform") or []
     template = Template(
         description=document.get("Description"),
@@ -196,7 +205,9 @@ class Scope:
         return self.pseudo.get(name) or self.physical.get(name, name)
 
     def get_att(self, inner: Any) -> str:
-        logical, attribute = inner.split(".", 1) if isinstance(inner, str) else (inner[0], self.value(inner[1]))
+        logical, attribute = (
+            inner.split(".", 1) if isinstance(inner, str) else (inner[0], self.value(inner[1]))
+        )
         return str(self.attributes(logical, attribute)) if self.attributes else f"{logical}.{attribute}"
 
     def sub(self, inner: Any) -> str:

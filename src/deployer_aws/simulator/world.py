@@ -137,7 +137,9 @@ class World:
 
     def record_change(self, action: str, target: str, token: str | None, **details: Any) -> None:
         """Note a real effect; whoever counts these proves that nothing was done twice."""
-        self.store.append("changes", {"at": self.now, "action": action, "target": target, "token": token, **details})
+        self.store.append(
+            "changes", {"at": self.now, "action": action, "target": target, "token": token, **details}
+        )
 
     def emit(self, source: str, detail_type: str, resources: list[str], detail: Json) -> None:
         """Emit an event in the shape of EventBridge."""

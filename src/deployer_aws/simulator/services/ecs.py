@@ -15,11 +15,13 @@ from ..resources import world_pointer
 from ..rows import Definition, Json, Pointer, Task, Token
 from ..rows import Service as ServiceRow
 from ..service import Service, operation, page
-from ..world import fingerprint, moment
+from ..world import ACCOUNT, fingerprint, moment
 
 _TOKEN = re.compile(r"[!-~]{1,64}")
 _TOKEN_LIVES = 24 * 3600.0
-_NO_CAPACITY = "Capacity is unavailable at this time. Please try again later or in a different availability zone"
+_NO_CAPACITY = (
+    "Capacity is unavailable at this time. Please try again later or in a different availability zone"
+)
 _DESCRIBED_AT_MOST = {"services": 10, "tasks": 100}
 
 
@@ -52,7 +54,9 @@ class Ecs(Service):
         services: list[Json] = []
         failures: list[Json] = []
         for named in request["services"]:
-            arn = named if named.startswith("arn:") else f"{cluster.replace(':cluster/', ':service/')}/{named}"
+            arn = (
+                named if named.startswith("arn:") else f"{cluster.replace(':cluster/', ':service/')}/{named}"
+            )
             service = self.store.get(ServiceRow, arn)
             if service is None:
                 failures.append({"arn": arn, "reason": "MISSING"})
@@ -107,7 +111,9 @@ class Ecs(Service):
         settled = running == service.desired and pending == 0 and not old
         primary = self._deployment(service, "PRIMARY", service.definition, service.desired, current)
         primary["rolloutState"] = "COMPLETED" if settled else "IN_PROGRESS"
-        primary["rolloutStateReason"] = f"ECS deployment {service.deployment} {'completed' if settled else 'in progress'}."
+        primary["rolloutStateReason"] = (
+            f"ECS deployment {service.deployment} {'completed' if settled else 'in progress'}."
+        )
         others = [
             self._deployment(service, "ACTIVE", definition, 0, [t for t in old if t.definition == definition])
             for definition in dict.fromkeys(task.definition for task in old)
@@ -115,7 +121,9 @@ class Ecs(Service):
         return [primary, *others]
 
     @staticmethod
-    def _deployment(service: ServiceRow, status: str, definition: str, desired: int, tasks: list[Task]) -> Json:
+    def _deployment(
+        service: ServiceRow, status: str, definition: str, desired: int, tasks: list[Task]
+    ) -> Json:
         running, pending = _counts(tasks)
         return {
             "id": service.deployment if status == "PRIMARY" else (tasks[0].started_by or service.deployment),
@@ -285,7 +293,9 @@ class Ecs(Service):
         arns = token.answer["tasks"]
         return not arns or bool(self._rows(arns))  # a task is forgotten an hour after it stopped
 
-    def _note(self, cluster: str, token: str | None, request: Json, tasks: list[Task], failures: list[Json]) -> Json:
+    def _note(
+        self, cluster: str, token: str | None, request: Json, tasks: list[Task], failures: list[Json]
+    ) -> Json:
         if token:
             kept = {"tasks": [task.key for task in tasks], "failures": failures}
             key = f"ecs/{cluster}/{token}"
@@ -349,7 +359,7 @@ def _describe_definition(definition: Definition) -> Json:
         "status": definition.status,
         "placementConstraints": [],
         "registeredAt": moment(definition.registered),
-        "registeredBy": "arn:aws:iam::123456789012:role/simulated",
+        "registeredBy": f"arn:aws:iam::{ACCOUNT}:role/simulated",
         **definition.extra,
     }
     if definition.network_mode:
