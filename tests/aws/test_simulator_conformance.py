@@ -22,7 +22,7 @@ GOOD: dict[str, Any] = {
     [
         ({"Colour": "red"}, "Colour: no such member"),
         ({"StackStatus": "CREATED"}, "is not one of"),
-        ({"CreationTime": datetime(2026, 1, 1)}, "a time with a zone"),  # noqa: DTZ001 - that is the mistake
+        ({"CreationTime": datetime(2026, 1, 1)}, "a time with a zone"),
         ({"DisableRollback": 1}, "boolean is due"),
         ({"TimeoutInMinutes": True}, "integer is due"),
         ({"Outputs": {}}, "a list is due"),
@@ -38,7 +38,11 @@ def test_finds_planted_mistakes(planted: dict[str, Any], complaint: str) -> None
 def test_finds_what_is_missing() -> None:
     """An answer that lacks a required member does not pass, nor does one where none is due."""
     with pytest.raises(Nonconforming, match="StackStatus: required"):
-        check_answer("cloudformation", "DescribeStacks", {"Stacks": [{"StackName": "x", "CreationTime": GOOD["CreationTime"]}]})
+        check_answer(
+            "cloudformation",
+            "DescribeStacks",
+            {"Stacks": [{"StackName": "x", "CreationTime": GOOD["CreationTime"]}]},
+        )
     with pytest.raises(Nonconforming, match="unknown: StackId"):
         check_answer("cloudformation", "DeleteStack", {"StackId": "x"})
     with pytest.raises(Nonconforming, match="a map is due"):
@@ -48,7 +52,9 @@ def test_finds_what_is_missing() -> None:
 
 def test_passes_what_is_right() -> None:
     """A right answer passes, and its metadata is left out of the check."""
-    check_answer("cloudformation", "DescribeStacks", {"Stacks": [GOOD], "ResponseMetadata": {"HTTPStatusCode": 200}})
+    check_answer(
+        "cloudformation", "DescribeStacks", {"Stacks": [GOOD], "ResponseMetadata": {"HTTPStatusCode": 200}}
+    )
 
 
 def test_every_operation_is_one_of_the_real_service() -> None:

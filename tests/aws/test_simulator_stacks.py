@@ -44,12 +44,20 @@ class Bed:
         self.ecs = self.sim.client("ecs")
 
     def create(self, **request: Any) -> str:
-        request = {"StackName": "orders", "TemplateBody": TEMPLATE, "ClientRequestToken": "create-1", **request}
+        request = {
+            "StackName": "orders",
+            "TemplateBody": TEMPLATE,
+            "ClientRequestToken": "create-1",
+            **request,
+        }
         return str(self.cloudformation.create_stack(**request)["StackId"])
 
     def update(self, token: str = "update-1", **values: Any) -> None:
         self.cloudformation.update_stack(
-            StackName="orders", UsePreviousTemplate=True, Parameters=parameters(**values), ClientRequestToken=token
+            StackName="orders",
+            UsePreviousTemplate=True,
+            Parameters=parameters(**values),
+            ClientRequestToken=token,
         )
 
     def settle(self, seconds: float = 300) -> str:
@@ -109,7 +117,11 @@ def test_a_good_update_passes_through_its_cleanup() -> None:
     bed.settle()
     bed.update(Count=5)
     assert bed.settle() == "UPDATE_COMPLETE"
-    assert bed.statuses()[2:] == ["UPDATE_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_COMPLETE"]
+    assert bed.statuses()[2:] == [
+        "UPDATE_IN_PROGRESS",
+        "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+        "UPDATE_COMPLETE",
+    ]
     touched = {e["LogicalResourceId"] for e in bed.events() if e["ResourceStatus"] == "UPDATE_COMPLETE"}
     assert touched == {"Service", "orders"}
     assert bed.desired() == 5
@@ -152,7 +164,11 @@ def test_a_failed_create_is_rolled_back() -> None:
     bed.create()
     assert bed.settle() == "ROLLBACK_COMPLETE"
     assert bed.statuses() == ["CREATE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS", "ROLLBACK_COMPLETE"]
-    reasons = {e["LogicalResourceId"]: e.get("ResourceStatusReason") for e in bed.events() if "FAILED" in e["ResourceStatus"]}
+    reasons = {
+        e["LogicalResourceId"]: e.get("ResourceStatusReason")
+        for e in bed.events()
+        if "FAILED" in e["ResourceStatus"]
+    }
     assert reasons["Bucket"] == "the name is taken"
     assert reasons["Task"] == "Resource creation cancelled"
     with pytest.raises(ClientError, match="is in ROLLBACK_COMPLETE state and can not be updated"):
@@ -177,7 +193,10 @@ def test_a_failed_update_restores_what_was() -> None:
     assert service["taskDefinition"].endswith("orders:1")
     assert bed.ecs.describe_task_definition(taskDefinition="orders")["taskDefinition"]["revision"] == 1
     stack = bed.cloudformation.describe_stacks(StackName="orders")["Stacks"][0]
-    assert {p["ParameterKey"]: p["ParameterValue"] for p in stack["Parameters"]} == {"Count": "2", "Image": "shop:1"}
+    assert {p["ParameterKey"]: p["ParameterValue"] for p in stack["Parameters"]} == {
+        "Count": "2",
+        "Image": "shop:1",
+    }
     events = [(e["LogicalResourceId"], e["ResourceStatus"]) for e in bed.events()]
     assert ("Queue", "DELETE_COMPLETE") in events
 
@@ -292,7 +311,11 @@ def test_nested_stacks_show_in_the_parent() -> None:
     bed = Bed({"on": "update_stack", "fail": {"resource": "Inner", "reason": "inner trouble"}})
     stack_id = bed.create(TemplateBody=template)
     bed.settle()
-    inner = next(e for e in bed.events() if e["LogicalResourceId"] == "Inner" and e["ResourceStatus"] == "CREATE_COMPLETE")
+    inner = next(
+        e
+        for e in bed.events()
+        if e["LogicalResourceId"] == "Inner" and e["ResourceStatus"] == "CREATE_COMPLETE"
+    )
     assert inner["ResourceType"] == "AWS::CloudFormation::Stack"
     nested = inner["PhysicalResourceId"]
     described = bed.cloudformation.describe_stacks(StackName=nested)["Stacks"][0]

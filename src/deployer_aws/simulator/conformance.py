@@ -43,7 +43,11 @@ def check_answer(service: str, operation_name: str, answer: Json) -> None:
     """
     shape = _model(service).operation_model(operation_name).output_shape
     body = {name: value for name, value in answer.items() if name != "ResponseMetadata"}
-    found = list(_differences(shape, body, operation_name)) if shape is not None else [f"unknown: {name}" for name in body]
+    found = (
+        list(_differences(shape, body, operation_name))
+        if shape is not None
+        else [f"unknown: {name}" for name in body]
+    )
     if found:
         raise Nonconforming("\n".join(found))
 
@@ -118,7 +122,9 @@ class CheckedClient:
 
     def __getattr__(self, name: str) -> Any:
         inner = getattr(self._client, name)
-        return inner if name in ("exceptions", "can_paginate", "get_paginator") else self._checked(name, inner)
+        return (
+            inner if name in ("exceptions", "can_paginate", "get_paginator") else self._checked(name, inner)
+        )
 
     def _checked(self, name: str, inner: Callable[..., Json]) -> Callable[..., Json]:
         def call(**request: Any) -> Json:

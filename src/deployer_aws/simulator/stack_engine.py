@@ -13,7 +13,8 @@ from .resources import Work, live, scope_of
 from .rows import Json, Pointer, Stack
 from .script import Rule
 from .stack_events import publish_outputs, resource_status, retract_exports, set_status
-from .templates import levels, references
+from .stack_inputs import parsed
+from .templates import references
 from .world import World, due
 
 CREATE_TAKES, UPDATE_TAKES, DELETE_TAKES, ROLLBACK_TAKES, CLEANUP_TAKES = 60.0, 40.0, 20.0, 30.0, 10.0
@@ -85,7 +86,7 @@ def _differences(world: World, stack: Stack) -> list[tuple[str, str]]:
     fail = (stack.options["fail"] or {}).get("resource")
     plan: list[tuple[str, str]] = []
     replaced: set[str] = set()
-    depth = levels(scope.template.resources)
+    depth = scope.template.depth
     for name, body in sorted(scope.template.resources.items(), key=lambda item: depth[item[0]]):
         if not scope.applies(body):
             continue
@@ -105,8 +106,7 @@ def _run(world: World, stack: Stack, plan: list[tuple[str, str]]) -> None:
     """Schedule the steps: the resources of a level overlap in time, and a level waits for the one before."""
     if _fails(stack) and stack.options["fail"]["resource"] is None and plan:
         stack.options["fail"]["resource"] = plan[-1][0]
-    template = scope_of(world, stack).template
-    depth = levels(template.resources)
+    depth = parsed(world, stack).depth
     order = sorted({depth.get(name, 0) for name, _ in plan}, reverse=stack.operation == "delete")
     takes = stack.options["takes"]
     width = takes / max(1, len(order))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .resources import scope_of
 from .rows import Json, Pointer, Stack
+from .templates import as_text
 from .world import World, iso
 
 
@@ -63,7 +64,7 @@ def publish_outputs(world: World, stack: Stack) -> None:
     for name, output in scope.template.outputs.items():
         if not scope.applies(output):
             continue
-        shown: Json = {"OutputKey": name, "OutputValue": str(scope.value(output.get("Value", "")))}
+        shown: Json = {"OutputKey": name, "OutputValue": as_text(scope.value(output.get("Value", "")))}
         if "Description" in output:
             shown["Description"] = output["Description"]
         if "Export" in output:

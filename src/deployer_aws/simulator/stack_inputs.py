@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from .errors import Refused, invalid
 from .rows import Json, Stack, Token
-from .templates import Template, parse
+from .templates import Template, as_text, parse
 from .world import World, fingerprint
 
 _NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]*")
@@ -115,18 +114,14 @@ def parameters(template: Template, given: list[Json], previous: dict[str, str] |
     if missing:
         raise invalid(f"Parameters: [{', '.join(missing)}] must have values")
     for name, spec in template.parameters.items():
-        values.setdefault(name, _text(spec.get("Default")))
+        values.setdefault(name, as_text(spec.get("Default")))
         _check_value(name, values[name], spec)
     return {name: values[name] for name in template.parameters}
 
 
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def _check_value(name: str, value: str, spec: Json) -> None:
     allowed = spec.get("AllowedValues")
-    if allowed and value not in map(_text, allowed):
+    if allowed and value not in map(as_text, allowed):
         raise invalid(f"Parameter '{name}' must be one of AllowedValues")
     if spec["Type"] == "Number":
         try:
@@ -167,7 +162,7 @@ def describe_parameters(template: Template) -> list[Json]:
     for name, spec in template.parameters.items():
         entry: Json = {"ParameterKey": name, "NoEcho": no_echo(spec)}
         if "Default" in spec:
-            entry["DefaultValue"] = _text(spec["Default"])
+            entry["DefaultValue"] = as_text(spec["Default"])
         if "Description" in spec:
             entry["Description"] = str(spec["Description"])
         described.append(entry)

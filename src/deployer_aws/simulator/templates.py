@@ -65,6 +65,7 @@ class Template:
     outputs: dict[str, Json]
     transforms: list[str]
     document: Json
+    depth: dict[str, int]  # how deep each resource stands in the order of creation
 
     @property
     def capabilities(self) -> tuple[list[str], list[str]]:
@@ -119,6 +120,7 @@ def parse(body: str) -> Template:
         outputs=sections["Outputs"],
         transforms=[transform] if isinstance(transform, str) else list(transform),
         document=document,
+        depth=_depths(sections["Resources"]),
     )
     _check_references(template)
     return template
@@ -133,6 +135,11 @@ def _check_references(template: Template) -> None:
                 f"Template format error: Unresolved resource dependencies [{', '.join(missing)}] "
                 f"in the {block} block of the template"
             )
+
+
+def as_text(value: Any) -> str:
+    """A value as CloudFormation hands it on where text is due."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def references(value: Any) -> set[str]:
@@ -216,8 +223,8 @@ class Scope:
         def fill(match: re.Match[str]) -> str:
             name = match[1]
             if name in own:
-                return str(own[name])
-            return self.get_att(name) if "." in name else str(self.ref(name))
+                return as_text(own[name])
+            return self.get_att(name) if "." in name else as_text(self.ref(name))
 
         return _PLACEHOLDER.sub(fill, body).replace("${!", "${")
 
@@ -226,7 +233,7 @@ class Scope:
 
     def join(self, inner: Any) -> str:
         parts = self.value(inner[1])
-        return str(inner[0]).join(map(str, parts if isinstance(parts, list) else [parts]))
+        return str(inner[0]).join(map(as_text, parts if isinstance(parts, list) else [parts]))
 
     def select(self, inner: Any) -> Any:
         index, items = int(self.value(inner[0])), self.value(inner[1])
@@ -243,7 +250,7 @@ class Scope:
 
 def _same(scope: Scope, inner: Any) -> bool:
     left, right = map(scope.value, inner)
-    return str(left) == str(right)
+    return as_text(left) == as_text(right)
 
 
 _FUNCTIONS: dict[str, Any] = {
@@ -266,8 +273,8 @@ _FUNCTIONS: dict[str, Any] = {
 }
 
 
-def levels(resources: dict[str, Json]) -> dict[str, int]:
-    """How deep each resource stands in the order of creation: those of one level are worked on together."""
+def _depths(resources: dict[str, Json]) -> dict[str, int]:
+    """Resources of one depth are worked on together, once those that they refer to are done."""
     depends = {name: references(body) & set(resources) - {name} for name, body in resources.items()}
     depth: dict[str, int] = {}
 
