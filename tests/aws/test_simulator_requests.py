@@ -23,6 +23,7 @@ Parameters:
 Resources:
   Role: {Type: 'AWS::IAM::Role', Properties: {AssumeRolePolicyDocument: {Statement: [{Condition: {Bool: {x: y}}}]}}}
 """
+PREVIOUS = "Invalid input for parameter key Name. Cannot specify "
 
 
 def given(**values: Any) -> list[dict[str, Any]]:
@@ -50,7 +51,7 @@ def test_the_same_request_with_the_same_token_is_done_once(
     sim: CheckedSimulator, cloudformation: Any
 ) -> None:
     """A repeated create or update with its token gives the same answer, and changes nothing more."""
-    request = {"StackName": "x", "TemplateBody": PLAIN, "ClientRequestToken": "t1"}
+    request: dict[str, Any] = {"StackName": "x", "TemplateBody": PLAIN, "ClientRequestToken": "t1"}
     assert (
         cloudformation.create_stack(**request)["StackId"] == cloudformation.create_stack(**request)["StackId"]
     )
@@ -141,13 +142,11 @@ def test_updates_wait_their_turn_and_must_change_something(
         (given(Name="n", Code="A"), "Parameter 'Code' must match pattern [a-z][0-9]"),
         (
             [{"ParameterKey": "Name", "UsePreviousValue": True}],
-            "Invalid input for parameter key Name. Cannot specify usePreviousValue as true for a parameter key "
-            "not in the previous template",
+            PREVIOUS + "usePreviousValue as true for a parameter key not in the previous template",
         ),
         (
             [{"ParameterKey": "Name", "UsePreviousValue": True, "ParameterValue": "x"}],
-            "Invalid input for parameter key Name. Cannot specify both usePreviousValue as true and non empty "
-            "value for a parameter",
+            PREVIOUS + "both usePreviousValue as true and non empty value for a parameter",
         ),
     ],
 )
@@ -191,9 +190,9 @@ def test_previous_values_are_kept_and_secrets_hidden(sim: CheckedSimulator, clou
 )
 def test_capabilities_must_be_acknowledged(cloudformation: Any, template: str, needed: str) -> None:
     """IAM resources, named ones and macros each ask for their capability."""
-    request = {"StackName": "x", "TemplateBody": template}
+    request: dict[str, Any] = {"StackName": "x", "TemplateBody": template}
     if template == ASKING:
-        request["Parameters"] = given(Name="n")  # type: ignore[assignment]  # a list among texts
+        request["Parameters"] = given(Name="n")
     code, message = refusal(cloudformation.create_stack, **request)
     assert (code, message) == ("InsufficientCapabilitiesException", f"Requires capabilities : [{needed}]")
     cloudformation.create_stack(**request, Capabilities=[needed])

@@ -32,12 +32,18 @@ def plan(world: World, events: list[Event]) -> None:
 def meanwhile(world: World, rule: Rule, stack: str | None) -> None:
     """Schedule what others do while a change runs that has just begun; without a stack's name it is that one's."""
     for deed in rule.meanwhile:
-        world.after(deed.after, "meanwhile", **{"stack": stack, **_plain(deed)})
+        world.after(deed.after, "meanwhile", **_said({"stack": stack, **_plain(deed)}))
 
 
 def _plain(deed: Deed) -> Json:
-    """The deed as data that a store can keep."""
-    return {name: value for name, value in attrs.asdict(deed).items() if value not in (None, [])}
+    """The deed as data that a store can keep, without what it does not say."""
+    return dict(_said(attrs.asdict(deed)))
+
+
+def _said(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {name: _said(inner) for name, inner in value.items() if inner is not None}
 
 
 @due("outside")
@@ -49,7 +55,7 @@ def _event(world: World, payload: Json) -> None:
 def _meanwhile(world: World, payload: Json) -> None:
     _do(
         world,
-        of(Meanwhile)({name: value for name, value in payload.items() if value is not None}, "meanwhile"),
+        of(Meanwhile)(payload, "meanwhile"),
     )
 
 
@@ -77,7 +83,8 @@ def _to_stack(world: World, stack: Stack, deed: Deed) -> None:
         token = deed.cancel.token or f"Console-CancelUpdateStack-{world.uuid()}"
         world.record_change("cancel_update_stack", stack.key, token, by="others")
         cancel(world, stack, token)
-    if deed.delete is not None and not stack.status.endswith("IN_PROGRESS"):
+    refused = stack.settings.get("protected") or stack.status.endswith("IN_PROGRESS")
+    if deed.delete is not None and not refused:
         token = deed.delete.token or f"Console-DeleteStack-{world.uuid()}"
         world.record_change("delete_stack", stack.key, token, by="others")
         begin_delete(world, stack, token, Rule(on="delete_stack"), [])

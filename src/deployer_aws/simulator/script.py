@@ -277,6 +277,18 @@ class Script:
         return hashlib.sha256(self.source.encode()).hexdigest()[:16]
 
 
+class _ScriptLoader(PlainLoader):
+    """YAML in which only true and false are booleans: `on` is a key here, not the truth."""
+
+
+_BOOL = "tag:yaml.org,2002:bool"
+_ScriptLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOL]
+    for first, resolvers in PlainLoader.yaml_implicit_resolvers.items()
+}
+_ScriptLoader.add_implicit_resolver(_BOOL, re.compile("^(true|false)$"), list("tf"))
+
+
 def load_script(script: str | Path | dict[str, Any] | Script | None = None) -> Script:
     """The script in a YAML text, in a file, or in plain data; nothing at all is the good world.
 
@@ -312,7 +324,7 @@ def _plain(script: str | Path | dict[str, Any] | None) -> tuple[dict[str, Any], 
         except OSError as error:
             raise ScriptError(f"{script}: {error.strerror}") from None
     try:
-        data = yaml.load(script or "", PlainLoader)  # a safe loader
+        data = yaml.load(script or "", _ScriptLoader)  # a safe loader
     except yaml.YAMLError as error:
         raise ScriptError(f"not well-formed YAML: {error}") from None
     if data is not None and not isinstance(data, dict):

@@ -14,7 +14,7 @@ from .rows import Json, Pointer, Stack
 from .script import Rule
 from .stack_events import publish_outputs, resource_status, retract_exports, set_status
 from .stack_inputs import parsed
-from .templates import references
+from .templates import needs
 from .world import World, due
 
 CREATE_TAKES, UPDATE_TAKES, DELETE_TAKES, ROLLBACK_TAKES, CLEANUP_TAKES = 60.0, 40.0, 20.0, 30.0, 10.0
@@ -93,7 +93,7 @@ def _differences(world: World, stack: Stack) -> list[tuple[str, str]]:
         properties = scope.value(body.get("Properties") or {})
         if name not in there:
             plan.append((name, "CREATE"))
-        elif there[name]["properties"] != properties or references(body) & replaced or name == fail:
+        elif there[name]["properties"] != properties or needs(body) & replaced or name == fail:
             plan.append((name, "UPDATE"))
             if there[name]["type"] == _REPLACED_ON_CHANGE:
                 replaced.add(name)

@@ -128,8 +128,9 @@ def parse(body: str) -> Template:
 
 def _check_references(template: Template) -> None:
     known = set(template.resources) | set(template.parameters)
-    for block, body in (("Resources", template.resources), ("Outputs", template.outputs)):
-        missing = sorted({name for name in references(body) if "::" not in name} - known)
+    used = set().union(*map(needs, template.resources.values()))
+    for block, names in (("Resources", used), ("Outputs", references(template.outputs))):
+        missing = sorted({name for name in names if "::" not in name} - known)
         if missing:
             raise invalid(
                 f"Template format error: Unresolved resource dependencies [{', '.join(missing)}] "
@@ -158,11 +159,15 @@ def references(value: Any) -> set[str]:
             body, own = (inner, {}) if isinstance(inner, str) else (inner[0], inner[1])
             found |= {part.split(".", 1)[0] for part in _PLACEHOLDER.findall(body)} - set(own)
             found |= references(own)
-        elif name == "DependsOn":
-            found |= {inner} if isinstance(inner, str) else set(inner)
         else:
             found |= references(inner)
     return found
+
+
+def needs(resource: Json) -> set[str]:
+    """Every name that a resource waits for or uses."""
+    depends = resource.get("DependsOn") or []
+    return references(resource) | ({depends} if isinstance(depends, str) else set(depends))
 
 
 _GONE = object()
@@ -275,7 +280,7 @@ _FUNCTIONS: dict[str, Any] = {
 
 def _depths(resources: dict[str, Json]) -> dict[str, int]:
     """Resources of one depth are worked on together, once those that they refer to are done."""
-    depends = {name: references(body) & set(resources) - {name} for name, body in resources.items()}
+    depends = {name: needs(body) & set(resources) - {name} for name, body in resources.items()}
     depth: dict[str, int] = {}
 
     def of(name: str, above: tuple[str, ...]) -> int:
