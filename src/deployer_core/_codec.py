@@ -7,11 +7,11 @@ would not be read back is not written.
 from collections.abc import Callable, Sequence
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Any, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from attrs import fields, frozen, has
 
-from deployer_core.spec import SpecError
+from deployer_core._checks import SpecError, shown
 
 Convert: TypeAlias = Callable[[Any], Any]
 Step: TypeAlias = tuple[type | None, Convert]
@@ -54,14 +54,7 @@ class Codec:
 
 def needed(what: str, value: object) -> WireError:
     """What was expected, and what was found."""
-    return WireError(f"{what} is needed, not {_shown(value)}")
-
-
-def _shown(value: Any) -> str:
-    """A value in a few words; what is nested deep, or is very long, is not shown."""
-    if isinstance(value, list | tuple | dict):
-        return f"{'an object' if isinstance(value, dict) else 'a list'} of {len(cast(Any, value))}"
-    return "a huge number" if isinstance(value, int) and value.bit_length() > 256 else f"{value!r:.80}"
+    return WireError(f"{what} is needed, not {shown(value)}")
 
 
 # Leaves
@@ -127,11 +120,11 @@ def enumeration(kind: type[Enum]) -> Codec:
 def row(item: Codec) -> Codec:
     """A tuple of any length, an array."""
 
-    def walk(given: type, what: str, convert: Convert, make: Callable[[list[Any]], Any]) -> Convert:
+    def walk(given: Any, what: str, convert: Convert, make: Callable[[list[Any]], Any]) -> Convert:
         same = item.same
 
         def run(value: Any) -> Any:
-            if type(value) is not given:
+            if value.__class__ is not given:
                 raise needed(what, value)
             made: list[Any] = []
             try:
@@ -150,13 +143,13 @@ def row(item: Codec) -> Codec:
 def record(items: Sequence[Codec]) -> Codec:
     """A tuple of fixed length, an array."""
 
-    def walk(given: type, what: str, steps: list[Step], make: Callable[[list[Any]], Any]) -> Convert:
+    def walk(given: Any, what: str, steps: list[Step], make: Callable[[list[Any]], Any]) -> Convert:
         def run(value: Any) -> Any:
-            if type(value) is not given or len(value) != len(steps):
+            if value.__class__ is not given or len(value) != len(steps):
                 raise needed(f"{what} of {len(steps)}", value)
             made: list[Any] = []
             try:
-                for one, (same, convert) in zip(value, steps):  # noqa: B905: checked above, and strict is slow
+                for one, (same, convert) in zip(value, steps):
                     made.append(one if type(one) is same else convert(one))
             except WireError as error:
                 raise error.within(f"[{len(made)}]")
@@ -184,13 +177,13 @@ def union(members: Sequence[Codec]) -> Codec:
     if len(decoders) < sum(len(member.plain) for member in members) or len(numbers) > 1:
         raise Unfit("two of its members look alike in JSON")
 
-    def encode(value: Any) -> Any:
+    def encode(value: object) -> Any:
         convert = encoders.get(type(value))
         if convert is None:
             raise needed(" or ".join(sorted(kind.__name__ for kind in encoders)), value)
         return convert(value)
 
-    def decode(plain: Any) -> Any:
+    def decode(plain: object) -> Any:
         convert = decoders.get(type(plain))
         if convert is None:
             raise needed(" or ".join(_FORMS[kind] for kind in decoders), plain)
@@ -231,10 +224,10 @@ def structure(cls: Any, tag: str, steps: Sequence[tuple[str, Codec]]) -> Codec:
         return made
 
     def decode(plain: Any) -> Any:
-        if type(plain) is not dict:
+        if plain.__class__ is not dict:
             raise needed("an object", plain)
         if plain.keys() != names:
-            raise _misfit(tag, names, cast(Any, plain))
+            raise _misfit(tag, names, plain)
         made: dict[str, Any] = {}
         name = ""
         try:

@@ -169,7 +169,7 @@ class Wire:
     # Reading what is tagged
 
     def _pair(self, find: Find, plain: Any) -> Any:
-        if type(plain) is not list or len(plain) != 2 or type(plain[0]) is not str:
+        if plain.__class__ is not list or len(plain) != 2 or type(plain[0]) is not str:
             raise needed("[tag, payload]", plain)
         return self._read(find, *plain)
 
