@@ -53,6 +53,7 @@ from .reading import (
     switch_or,
     text,
 )
+from .rows import is_map
 from .templates import PlainLoader
 
 STOP_CODES = (
@@ -249,12 +250,12 @@ class DefinitionSpec:
 
 
 def _template(value: Any, path: str) -> str:
-    if isinstance(value, dict) and set(value) == {"file"}:
+    if is_map(value) and set(value) == {"file"}:
         try:
             return Path(value["file"]).read_text()
         except OSError as error:
             raise ScriptError(f"{path}.file: {error}") from None
-    return json.dumps(value) if isinstance(value, dict) else text(value, path)
+    return json.dumps(value) if is_map(value) else text(value, path)
 
 
 @attrs.frozen
@@ -300,7 +301,7 @@ def load_script(script: str | Path | dict[str, Any] | Script | None = None) -> S
         return script
     data, folder = _plain(script)
     for name, template in _items(data.get("templates")):
-        if isinstance(template, dict) and isinstance(template.get("file"), str):
+        if is_map(template) and isinstance(template.get("file"), str):
             template["file"] = str(folder / template["file"])
         data["templates"][name] = _template(template, f"templates.{name}")
     data.pop("source", None)
@@ -312,7 +313,7 @@ def load_script(script: str | Path | dict[str, Any] | Script | None = None) -> S
 
 
 def _items(value: Any) -> list[tuple[str, Any]]:
-    return list(value.items()) if isinstance(value, dict) else []
+    return list(value.items()) if is_map(value) else []
 
 
 def _plain(script: str | Path | dict[str, Any] | None) -> tuple[dict[str, Any], Path]:
@@ -329,7 +330,7 @@ def _plain(script: str | Path | dict[str, Any] | None) -> tuple[dict[str, Any], 
         data = yaml.load(script or "", _ScriptLoader)  # a safe loader
     except yaml.YAMLError as error:
         raise ScriptError(f"not well-formed YAML: {error}") from None
-    if data is not None and not isinstance(data, dict):
+    if data is not None and not is_map(data):
         raise ScriptError(f"expected a mapping at the top, not {data!r}")
     return data or {}, folder
 
