@@ -31,7 +31,7 @@ def keys(read: Reader) -> Any:
             raise ScriptError(f"{path}: expected a list, not {value!r}")
         return [read(item, f"{path}[{index}]") for index, item in enumerate(value)]
 
-    return attrs.field(metadata={"read": read_all}, factory=list)
+    return attrs.field(metadata={"read": read_all}, factory=list[Any])
 
 
 def needed(read: Reader) -> Any:

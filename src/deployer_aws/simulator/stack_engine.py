@@ -292,6 +292,7 @@ def _rolled_back(world: World, stack: Stack, _: Json) -> None:
 
 
 def _finish(world: World, stack: Stack, _: Json) -> None:
+    stack.epoch += 1  # a timeout that was still to come is void
     if stack.operation == "create":
         publish_outputs(world, stack)
         set_status(world, stack, "CREATE_COMPLETE")
