@@ -72,7 +72,7 @@ BY_FIELD: dict[str, tuple[Any, ...]] = {
     "queue_limit": (1, 100),
     "baseline": ((), (("Count", 2),)),
     "counts": ((), (("Count", 4),)),
-    "outputs": ((), (("Secret", "rds/shop"),)),
+    "outputs": ((), (("Secret", "rds/shop"),), (("Secret", "no secret's name"),)),
     "success": ((0,), (0, 1)),
     "stop_code": (EXITED, "", "TaskFailedToStart"),
     "last_status": ("PENDING", "RUNNING"),
