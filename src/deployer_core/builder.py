@@ -10,10 +10,9 @@ A module declares its edges in the order of its diagram, and seals them:
 
     MACHINE = light.seal()
 
-`Step[A | B]` declares two edges. A constrained type variable as source and target declares a self-loop of each of its
-states. A union of sources with a union of targets would declare edges that do not exist, and is refused, unless they
-meet in a named choice. An *auto* handler raises an event of the machine's own; a state whose auto handler cannot
-return nothing is an auto state: it is left in the reduction that entered it and never rests.
+`Step[A | B]` declares two edges. A constrained type variable as source and target declares a self-loop for each. A
+union of sources with a union of targets would declare edges that do not exist, and is refused, unless they meet in
+a named choice. An *auto* handler raises an event of the machine's own; a state that always raises one never rests.
 """
 
 import functools
@@ -21,7 +20,7 @@ import operator
 import types
 from collections.abc import Callable, Collection, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
-from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints, overload
+from typing import Any, Generic, TypeVar, Union, cast, get_args, get_origin, get_type_hints, overload
 
 from attrs import evolve
 
@@ -108,11 +107,10 @@ class Builder(Generic[S, E, C]):
         self._known(self.seal, (*failed, *ends, *leaves), self._states)
         inner = {(state, event) for state, raised in self._raised.items() for event in raised}
         self._check_cells(inner)
-        self._check_paths(inner)
-        initial: Any = Absent()
+        self._check_paths()
         return Machine(
             name=self._name,
-            initial=initial,
+            initial=cast(Any, Absent()),
             states=self._states,
             events=self._events,
             edges=tuple(evolve(edge, auto=(s, e) in inner) for s, e, edge in self._edges),
@@ -137,13 +135,12 @@ class Builder(Generic[S, E, C]):
         source, taken, returns = self._signature(handler, 2)
         if (after := _targets(returns)) is None:
             raise self._error(handler, f"it has to return a Step, not {returns}")
-        loops = isinstance(after, TypeVar)
-        (sources, events), targets = (_members(source), _members(taken)), _members(after)
+        sources, events, targets = _members(source), _members(taken), _members(after)
         self._known(handler, (*sources, *targets), self._states)
         self._known(handler, events, self._events)
         self._known(handler, drawn, sources)
         self._known(handler, guards, targets)
-        if loops and after is not source:
+        if (loops := isinstance(after, TypeVar)) and after is not source:
             raise self._error(handler, "a type variable as target must be the source's own")
         if not loops and len(sources) > 1 and len(targets) > 1 and not choice:
             raise self._error(handler, "a union of sources with a union of targets needs a choice")
@@ -151,9 +148,9 @@ class Builder(Generic[S, E, C]):
             if (one, event) in self._handlers:
                 raise self._error(handler, f"{name_of(one)} takes {event.__name__} already")
             self._handlers[one, event] = handler
-            text = event.__name__ if label is None else label
             for target in (one,) if loops else targets:
-                ends = name_of(one), event.__name__, text, name_of(target), drawn.get(one, name_of(target))
+                text, node = event.__name__ if label is None else label, drawn.get(one, name_of(target))
+                ends = name_of(one), event.__name__, text, name_of(target), node
                 edge = Edge(*ends, extension, choice=choice, guard=guards.get(target, ""))
                 self._edges.append((one, event, edge))
         return handler
@@ -174,25 +171,25 @@ class Builder(Generic[S, E, C]):
     def _check_cells(self, inner: set[tuple[type, type]]) -> None:
         """What is raised is taken, what an auto state takes is raised, and every event is taken by some state."""
         cells, taken = {*self._handlers}, {event for _, event in self._handlers}
-        stray = [(s, e) for s, e in cells - inner if s in self._auto]
         self._refuse(f"{name_of(s)} raises {e.__name__}, which it does not take" for s, e in inner - cells)
+        stray = [(s, e) for s, e in cells - inner if s in self._auto]
         self._refuse(f"{name_of(s)} never rests, yet takes {e.__name__}" for s, e in stray)
         self._refuse(f"no state takes {event.__name__}" for event in self._events if event not in taken)
 
-    def _check_paths(self, inner: set[tuple[type, type]]) -> None:
-        """Every state can be reached, and no circle of auto edges keeps a reduction from its rest."""
+    def _check_paths(self) -> None:
+        """Every state can be reached, and no circle of auto states keeps a reduction from its rest."""
         reached, frontier = set[str](), {name_of(Absent)}
         while frontier:
             reached |= frontier
             frontier = {e.target for _, _, e in self._edges if e.source in reached} - reached
         self._refuse(f"no path leads to {name}" for name in _names(self._states) if name not in reached)
-        own = [edge for *cell, edge in self._edges if tuple(cell) in inner]
+        own = [edge for state, _, edge in self._edges if state in self._auto]
         try:
             TopologicalSorter(
                 {e.target: {b.source for b in own if b.target == e.target} for e in own}
             ).prepare()
         except CycleError as error:
-            self._refuse([f"auto edges go in a circle: {', '.join(error.args[1])}"])
+            self._refuse([f"auto states go in a circle: {', '.join(error.args[1])}"])
 
     def _refuse(self, problems: Iterable[str]) -> None:
         if found := sorted(problems):

@@ -212,7 +212,7 @@ MISTAKES: list[tuple[Callable[[Lamp], None], str]] = [
     (auto_unions, "hurry: a union of states may raise one event only"),
     (auto_of_unknown, "hurry: <class 'int'> is not one of Pressed, Warmed"),
     (auto_without_hint, "hurry: the signature is the edge, so each of its parts needs a hint"),
-    (circle, "auto edges go in a circle: (LIT, WARMING, LIT|WARMING, LIT, WARMING)"),
+    (circle, "auto states go in a circle: (LIT, WARMING, LIT|WARMING, LIT, WARMING)"),
 ]
 
 
