@@ -56,6 +56,9 @@ def reached(key: str) -> tuple[frozenset[Any], frozenset[tuple[str, str, str]], 
                 after.add(steps[-1].state)
         frontier = after - found
         found |= after
+        assert len(found) < 5_000, (
+            "from small pools a machine reaches few states, unless it lets something pile up"
+        )
     return frozenset(found), frozenset(edges), frozenset(given_out)
 
 
