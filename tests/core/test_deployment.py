@@ -83,6 +83,7 @@ def test_the_barrier_opens_for_all_together(first: Phase) -> None:
     unblocked = ["a", "b"] if first is Phase.BLOCKED else ["b"]
     scene.then(d.DbMigrating, *(d.UnblockMigration("d-1", name) for name in unblocked))
     assert [name for name, phase in phases(scene).items() if phase is Phase.MIGRATING] == unblocked
+    assert scene.state.passed
 
 
 @pytest.mark.parametrize("order", [("a", "b"), ("b", "a")], ids=["blocked first", "failed first"])
@@ -94,6 +95,18 @@ def test_a_failure_before_the_barrier_abandons_who_is_blocked(order: tuple[str, 
     scene.then(d.DbMigrating, d.AbandonMigration("d-1", "a", why))
     reason = f"a: {why}; b: no such role"
     scene.when(says("a", Phase.FAILED, why)).then(d.Failed, d.BreakStack("d-1", reason))
+
+
+def test_who_is_abandoned_is_told_once() -> None:
+    """The barrier is passed once: that one sibling was given up is no reason to give up the other again."""
+    third = evolve(FULL.databases[0], name="c")
+    scene = migrating(evolve(FULL, databases=(*FULL.databases, third)))
+    scene = scene.when(
+        says("a", Phase.BLOCKED), says("b", Phase.FAILED, "no such role"), says("c", Phase.BLOCKED)
+    )
+    why = "abandoned unchanged, since b failed"
+    scene.then(d.DbMigrating, d.AbandonMigration("d-1", "a", why), d.AbandonMigration("d-1", "c", why))
+    scene.when(says("a", Phase.FAILED, why)).then(d.DbMigrating)
 
 
 def test_a_failure_after_the_barrier_does_not_stop_the_siblings() -> None:
