@@ -124,8 +124,8 @@ def _table(value: Preview) -> Iterator[str]:
             f"{step.number:>3}",
             step.command.state,
             step.command.name,
-            _what(step.command),
             _within(step.command),
+            _what(step.command),
         )
         for step in value.steps
     ]
