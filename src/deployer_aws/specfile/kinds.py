@@ -297,7 +297,7 @@ def build(
 
 
 def _each(node: Node, value: Any) -> list[tuple[str | int, Any]]:
-    values = cast(tuple[Any, ...], value) if isinstance(value, tuple) else ()
+    values = cast(tuple[object, ...], value) if isinstance(value, tuple) else ()
     keys: tuple[str | int, ...] = ()
     if isinstance(node, Entries):
         keys = tuple(node.entries)
