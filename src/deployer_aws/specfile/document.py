@@ -131,6 +131,8 @@ def parse(text: str) -> Node:
     """The tree of a spec file's text. Raises Wrong with all that is wrong with the document itself."""
     tree = _Tree()
     node = tree.node(compose(text, "spec file"), (), 0)
+    if isinstance(node, Scalar) and node.kind == "nothing":
+        raise _wrong("the spec file is empty")
     if tree.problems:
         raise Wrong(*tree.problems)
     return node
