@@ -230,7 +230,8 @@ def test_previous_values_need_a_stack() -> None:
 def test_every_exit_code_may_be_a_success() -> None:
     """Where all 256 codes are accepted, a task that fails is still a branch."""
     all_codes = evolve(MIGRATED, migrate=Migration(TASK, tuple(range(256))))
-    assert branch(step(preview(spec(all_codes), exists=True), "RunTask", "a"), "fails")
+    failed = branch(step(preview(spec(all_codes), exists=True), "RunTask", "a"), "fails")
+    assert failed.outcome.deployment == "FAILED"
 
 
 def test_the_preview_is_json() -> None:

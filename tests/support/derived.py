@@ -1,7 +1,7 @@
 """Write what is derived from the code anew: `python -m tests.support.derived`, then review the difference as text.
 
-The previews of the example's three versions go to `tests/core/golden/preview/`, the tables of the spec file's keys to the
-end of `docs/spec-file.md`. A test fails while a file differs from what would be written.
+The previews of the example's versions go to `tests/core/golden/preview/`, the tables of the spec file's keys to the end
+of `docs/spec-file.md`. A test fails while a file differs from what would be written.
 """
 
 from pathlib import Path
