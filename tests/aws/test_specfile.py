@@ -202,7 +202,7 @@ def test_the_documented_keys_are_the_keys() -> None:
 
 
 def test_the_documented_example_loads(tmp_path: Path) -> None:
-    """The example in docs/spec-file.md is a spec without a warning, and with two slips it gives the error shown there."""
+    """The documented example is a spec without a warning; with two slips it gives the error shown there."""
     doc = DOC.read_text(encoding="utf-8")
     text = doc.partition("```yaml\n")[2].partition("```")[0]
     names = ("ImageTag", "VpcId", "Subnets", "Zone", "Priority", "Count", "Workers")
