@@ -197,7 +197,7 @@ def test_the_example(version: int) -> None:
 
 
 def test_the_documented_keys_are_the_keys() -> None:
-    """The tables in docs/spec-file.md are those of the code; `python -m tests.support.derived` writes them."""
+    """The tables in docs/spec-file.md are those of the code; `make golden` writes them."""
     assert DOC.read_text(encoding="utf-8") == derived()[DOC]
 
 

@@ -69,7 +69,7 @@ def test_the_machines_are_discovered() -> None:
 
 @pytest.mark.parametrize("path", sorted(derived()), ids=lambda path: str(path.relative_to(ROOT)))
 def test_what_is_derived_is_up_to_date(path: Path) -> None:
-    """Each diagram and golden matrix is what the code gives; if that was meant, `python -m tests.regenerate`."""
+    """Each diagram and golden matrix is what the code gives; if that was meant, `make golden`."""
     assert path.read_text(encoding="utf-8") == derived()[path]
 
 
