@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 from attrs import frozen
 
-from deployer_aws.journals._database import MEMORY, faults, identity, open_database, schema_of, transaction
+from deployer_aws.journals._database import MEMORY, Faults, Transaction, check_schema, identity, open_database
 from deployer_aws.ports import Conflict, Entry, Head, JournalError, LeaseRow, Recorded
 from deployer_core import deployer, wire
 from deployer_core.deployer import DeployerState, Event, Notice
@@ -51,6 +51,7 @@ class SqliteJournal:
         self._where = "the journal in memory" if str(path) == MEMORY else f"the journal {path}"
         self._db = open_database(path, self._where, create=create, busy_seconds=busy_seconds)
         self._path, self._file = path, identity(path)
+        self._faults = Faults(self._where)
         self._lock = threading.RLock()
         self._process = os.getpid()
         self._closed = False
@@ -66,7 +67,7 @@ class SqliteJournal:
     def _reading(self) -> Iterator[sqlite3.Connection]:
         if os.getpid() != self._process:
             raise JournalError(f"{self._where} was opened before a fork. Open it in the new process instead")
-        with self._lock, faults(self._where):
+        with self._lock, self._faults:
             if self._closed:
                 raise JournalError(f"{self._where} is closed. Open it again")
             yield self._db
@@ -74,13 +75,13 @@ class SqliteJournal:
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction. Each looks whether the file is still there, and whether its schema is still ours."""
-        with self._reading() as db, transaction(db):
+        with self._reading() as db, Transaction(db):
             if identity(self._path) != self._file:
                 raise JournalError(
                     f"{self._where} was deleted or replaced while it was open, so nothing is written to it any more. "
                     "Start again, with the file that is to be used in its place"
                 )
-            schema_of(db, self._where)
+            check_schema(db, self._where)
             yield db
 
     # Streams
@@ -119,11 +120,13 @@ class SqliteJournal:
             "INSERT INTO events VALUES (?, ?, 0, ?, ?, CAST(? AS TEXT))",
             (stream, version, deployer.LOGIC, *row.event),
         )
-        db.executemany("INSERT OR IGNORE INTO blobs VALUES (?, ?)", row.blobs)
-        db.executemany(
-            "INSERT INTO notices (stream, version, tag, payload) VALUES (?, ?, ?, CAST(? AS TEXT))",
-            [(stream, version, *notice) for notice in row.notices],
-        )
+        for blob in row.blobs:
+            db.execute("INSERT OR IGNORE INTO blobs VALUES (?, ?)", blob)
+        for notice in row.notices:
+            db.execute(
+                "INSERT INTO notices (stream, version, tag, payload) VALUES (?, ?, ?, CAST(? AS TEXT))",
+                (stream, version, *notice),
+            )
 
     def _replace_head(self, db: sqlite3.Connection, row: _Row) -> int:
         """Put the new head in place of the one that it was reduced from, and no other; gives the stream's number."""
