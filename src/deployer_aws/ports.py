@@ -1,11 +1,11 @@
-"""What the runner asks of its surroundings: a clock, a journal, executors. Everything else in this package is one of them.
+"""What the runner asks of its surroundings: a clock, a journal, executors, and AWS's clients.
 
 A journal holds one *stream* a stack, named `environment/application`. The head of a stream is the state after its last
 event; the events are the truth, the head is a cache of it that is replaced in the same transaction.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from attrs import field, frozen
 
@@ -155,9 +155,9 @@ class Work:
     now: float
     read_blob: Callable[[str], str]
 
-    def token(self, attempt: int) -> str:
-        """What AWS knows an attempt at this command by."""
-        return token(self.stream, self.pending.deployment, self.pending.id, attempt)
+    def token(self, attempt: int, command: int | None = None) -> str:
+        """What AWS knows an attempt at this command by, or at another one of the same deployment."""
+        return token(self.stream, self.pending.deployment, command or self.pending.id, attempt)
 
     def attempt(self, number: int, resolved: tuple[tuple[str, str], ...] = ()) -> Attempted:
         """About to send."""
@@ -195,3 +195,35 @@ class Executor(Protocol):
         A client's error may escape: the runner classes it (`executors.errors`).
         """
         ...
+
+
+# The clients' methods that are used, with boto3's parameters and answers
+
+
+class CloudFormationClient(Protocol):
+    """Of boto3's `cloudformation` client."""
+
+    def describe_stacks(self, **parameters: Any) -> Any: ...
+    def describe_stack_events(self, **parameters: Any) -> Any: ...
+    def list_stack_resources(self, **parameters: Any) -> Any: ...
+    def create_stack(self, **parameters: Any) -> Any: ...
+    def update_stack(self, **parameters: Any) -> Any: ...
+    def cancel_update_stack(self, **parameters: Any) -> Any: ...
+    def delete_stack(self, **parameters: Any) -> Any: ...
+
+
+class EcsClient(Protocol):
+    """Of boto3's `ecs` client."""
+
+    def describe_services(self, **parameters: Any) -> Any: ...
+    def describe_task_definition(self, **parameters: Any) -> Any: ...
+    def describe_tasks(self, **parameters: Any) -> Any: ...
+    def list_tasks(self, **parameters: Any) -> Any: ...
+    def run_task(self, **parameters: Any) -> Any: ...
+    def stop_task(self, **parameters: Any) -> Any: ...
+
+
+class S3Client(Protocol):
+    """Of boto3's `s3` client."""
+
+    def put_object(self, **parameters: Any) -> Any: ...
