@@ -1,6 +1,6 @@
 """What a journal append costs: beside two raw row writes in one SQLite transaction, and fifty streams at once.
 
-    python benchmarks/journal_append.py [FOLDER]
+    python -m benchmarks.journal_append [FOLDER]
 
 The floor writes the same bytes, encoded beforehand, into two plain tables under the same pragmas, so it waits for the
 same fsync. The aim is 1.25 times that at the most. FOLDER has to be on a real disk: on one in memory an fsync costs
@@ -15,7 +15,7 @@ from itertools import count
 from pathlib import Path
 
 from attrs import evolve
-from harness import interleaved, ratio, table
+from benchmarks.harness import interleaved, ratio, table
 
 from deployer_aws.journals import SqliteJournal
 from deployer_aws.ports import Entry, Head
@@ -53,7 +53,11 @@ def stream() -> tuple[Entry, ...]:
         pending = head.state.pending[0]
         if not isinstance(pending.command, deployment.StabiliseStack):
             add(Attempted(pending.id, 1, float(at)))
-            add(Accepted(pending.id, "arn:aws:cloudformation:eu-central-1:123456789012:stack/shop/0123", float(at)))
+            add(
+                Accepted(
+                    pending.id, "arn:aws:cloudformation:eu-central-1:123456789012:stack/shop/0123", float(at)
+                )
+            )
             add(Replied(pending.id, StackStatus(Lifecycle.PROGRESS, "UPDATE_IN_PROGRESS"), float(at)))
         done = StackStatus(Lifecycle.COMPLETE, "UPDATE_COMPLETE", counts=(("Count", 2),))
         add(Replied(pending.id, done, float(at)))
@@ -114,15 +118,18 @@ def compare_many(folder: Path, entries: Sequence[Entry]) -> float:
             journal.append([next(source)])
 
     times = interleaved(
-        {"fifty in one append": lambda: journal.append([next(s) for s in together]), "fifty appends": one_by_one}, 61
+        {
+            "fifty in one append": lambda: journal.append([next(s) for s in together]),
+            "fifty appends": one_by_one,
+        },
+        61,
     )
     print(table(times, "fifty in one append", MANY))
     journal.close()
     return ratio(times, "fifty appends", "fifty in one append")
 
 
-def main() -> None:
-    where = sys.argv[1] if len(sys.argv) > 1 else "."
+def main(where: str = ".") -> None:
     entries = stream()
     sizes = [len(wire.encode(e.event)) + len(wire.encode(e.after)) for e in entries]
     print(f"{len(entries)} events a stream, {sum(sizes) // len(sizes)} bytes an append")
@@ -134,4 +141,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])
