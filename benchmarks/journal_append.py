@@ -15,8 +15,8 @@ from itertools import count
 from pathlib import Path
 
 from attrs import evolve
-from benchmarks.harness import interleaved, ratio, table
 
+from benchmarks.harness import interleaved, ratio, table
 from deployer_aws.journals import SqliteJournal
 from deployer_aws.ports import Entry, Head
 from deployer_core import deployer, deployment, wire
