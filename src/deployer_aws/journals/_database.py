@@ -16,7 +16,8 @@ APPLICATION = int.from_bytes(b"Depl")
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
-        # A stream's newest state: one row a stream, replaced by each append.
+        # A stream's newest state: one row a stream, replaced by each append. No index on what each append changes: it
+        # would be one more page to write.
         """
         CREATE TABLE heads (
             id INTEGER PRIMARY KEY,
@@ -28,7 +29,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             state TEXT NOT NULL
         )
         """,
-        "CREATE INDEX heads_pending ON heads (key) WHERE pending",
         # The truth: events, and beside them checkpoints, whose payload is the state that stood at that version.
         """
         CREATE TABLE events (
