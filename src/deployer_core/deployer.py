@@ -16,7 +16,7 @@ from attrs import evolve
 
 from deployer_core import deployment, ecs_task, postgres_migration, stack
 from deployer_core.ecs_task import RunTask
-from deployer_core.machine import ABSENT, Absent, IllegalEvent, Microstep, name_of
+from deployer_core.machine import Absent, IllegalEvent, Microstep, name_of
 from deployer_core.routing import INITIAL, Commands, DeployerState, Draft, Reduction, Task, Traced, swap
 from deployer_core.spec import DeploymentSpec
 from deployer_core.stack_status import StackStatus, read
@@ -128,10 +128,7 @@ def _request(state: DeployerState, event: Requested, begin: Begin) -> Reduction:
     draft = begin(state, event.at)
     draft.stream, draft.queue_limit = state.stream or event.stream, event.queue_limit
     draft.known += ((event.deployment, digest),)
-    facts = deployment.Facts(event.deployment, event.spec)
-    queued, commands = deployment.MACHINE.reduce(ABSENT, deployment.Requested(facts))
-    draft.deployments += (queued,)
-    draft.route(commands)
+    draft.add(deployment.Facts(event.deployment, event.spec))
     return draft.result()
 
 

@@ -102,6 +102,12 @@ class Draft:
         """One machine takes one event: every step inside the deployer passes here."""
         return machine.reduce(state, event)
 
+    def add(self, facts: deployment.Facts) -> None:
+        """Let a deployment in: it asks the stack for its turn."""
+        queued, commands = self.step(deployment.MACHINE, ABSENT, deployment.Requested(facts))
+        self.deployments += (queued,)
+        self.route(commands)
+
     def to_stack(self, event: stack.Event) -> None:
         self.stack, commands = self.step(stack.MACHINE, self.stack, event)
         self.route(commands)
