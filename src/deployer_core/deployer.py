@@ -38,6 +38,7 @@ from deployer_core.world import (
 
 __all__ = [
     "INITIAL",
+    "LOGIC",
     "Accepted",
     "Attempted",
     "Commands",
@@ -54,10 +55,14 @@ __all__ = [
     "StopTask",
     "Task",
     "Terminated",
+    "failure",
     "microsteps",
     "reduce",
     "token",
 ]
+
+LOGIC = 1
+"""The version of what `reduce` makes of an event: it rises when a stored stream would replay to another state."""
 
 
 def reduce(state: DeployerState, event: Event) -> Reduction:
@@ -174,7 +179,7 @@ def _reply(state: DeployerState, event: Replied, begin: Begin) -> Reduction:
         try:
             draft.to_asker(pending, answer)
         except IllegalEvent as fault:
-            draft.to_asker(pending, _failure(pending, f"adapter fault: {fault}", may_still_run=True))
+            draft.to_asker(pending, failure(pending, f"adapter fault: {fault}", may_still_run=True))
         return draft.result()
     draft.pending = swap(state.pending, pending, evolve(pending, seen=_progress(event.answer)))
     try:
@@ -205,11 +210,11 @@ def _meaning(pending: Pending, answer: Any) -> Any:
     if isinstance(answer, DeadlinePassed):
         time = f"{pending.deadline - pending.issued:g} s"
         reason = f"no end within {time}" + (f"; last seen: {pending.seen}" if pending.seen else "")
-        return _failure(pending, reason, may_still_run=True)
+        return failure(pending, reason, may_still_run=True)
     return answer
 
 
-def _failure(pending: Pending, reason: str, *, may_still_run: bool) -> Any:
+def failure(pending: Pending, reason: str, *, may_still_run: bool) -> Any:
     """A failure in the words of the machine that asked."""
     if not pending.database:
         return deployment.Failure(reason)

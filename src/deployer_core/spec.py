@@ -181,7 +181,8 @@ class StackOutput:
 @frozen
 class ListenerPriority:
     """A parameter that is a listener rule's priority: the one the stack has where it lies in the range, else the
-    lowest free one."""
+    lowest free one.
+    """
 
     listener: str = field(validator=_line)
     lowest: int = field(validator=_whole(1, 50_000))

@@ -1,0 +1,1 @@
+"""Executors: what carries a deployer's commands out, one file a service."""

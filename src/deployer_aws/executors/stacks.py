@@ -1,0 +1,286 @@
+"""Reading CloudFormation stacks: what they are, what became of a change, and whether their services are at zero."""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from attrs import frozen
+
+from deployer_aws.executors.errors import understand
+from deployer_aws.ports import CloudFormationClient, EcsClient
+from deployer_core.spec import Counts, Pairs, StackSpec
+from deployer_core.stack_status import Lifecycle, StackStatus
+
+_PROGRESS, _ROLLING_BACK = Lifecycle.PROGRESS, Lifecycle.ROLLING_BACK
+LIFECYCLES: Mapping[str, Lifecycle] = {
+    "CREATE_IN_PROGRESS": _PROGRESS,
+    "UPDATE_IN_PROGRESS": _PROGRESS,
+    "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS": _PROGRESS,
+    "DELETE_IN_PROGRESS": _PROGRESS,
+    "IMPORT_IN_PROGRESS": _PROGRESS,
+    "ROLLBACK_IN_PROGRESS": _ROLLING_BACK,
+    "UPDATE_ROLLBACK_IN_PROGRESS": _ROLLING_BACK,
+    "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS": _ROLLING_BACK,
+    "IMPORT_ROLLBACK_IN_PROGRESS": _ROLLING_BACK,
+    "CREATE_COMPLETE": Lifecycle.COMPLETE,
+    "UPDATE_COMPLETE": Lifecycle.COMPLETE,
+    "IMPORT_COMPLETE": Lifecycle.COMPLETE,
+    "UPDATE_ROLLBACK_COMPLETE": Lifecycle.ROLLED_BACK,
+    "IMPORT_ROLLBACK_COMPLETE": Lifecycle.ROLLED_BACK,
+    "DELETE_COMPLETE": Lifecycle.MISSING,
+    "ROLLBACK_COMPLETE": Lifecycle.EMPTY_SHELL,
+    "REVIEW_IN_PROGRESS": Lifecycle.EMPTY_SHELL,
+    "CREATE_FAILED": Lifecycle.TERMINAL,
+    "ROLLBACK_FAILED": Lifecycle.TERMINAL,
+    "UPDATE_FAILED": Lifecycle.TERMINAL,
+    "UPDATE_ROLLBACK_FAILED": Lifecycle.TERMINAL,
+    "DELETE_FAILED": Lifecycle.TERMINAL,
+    "IMPORT_ROLLBACK_FAILED": Lifecycle.TERMINAL,
+}
+"""Every stack status of CloudFormation (API reference, Stack.StackStatus); one that is not here fails closed."""
+
+MOVING = frozenset({_PROGRESS, _ROLLING_BACK})
+SKEW = 300.0
+"""Seconds by which AWS's clock and ours may differ when events are searched by time."""
+
+NESTED = 6 * 3600.0
+"""Seconds before a nested stack's failure within which its own events may say why."""
+
+
+def lifecycle(status: str) -> Lifecycle:
+    """Where a stack with this status is; an unknown status is TERMINAL, so that somebody looks."""
+    return LIFECYCLES.get(status, Lifecycle.TERMINAL)
+
+
+@frozen
+class Stack:
+    """A stack as described."""
+
+    id: str
+    name: str
+    status: str
+    reason: str
+    outputs: Pairs
+    parameters: Pairs
+    protected: bool
+    updated: float
+
+    @property
+    def lifecycle(self) -> Lifecycle:
+        """Where it is."""
+        return lifecycle(self.status)
+
+
+@frozen
+class Outcome:
+    """What a change of ours has come to: the stack's status, why, and whether another change took over."""
+
+    status: str
+    reason: str
+    taken_over: bool = False
+
+
+class NotAtZero(Exception):
+    """A service that should have nothing running is wanted to run something."""
+
+
+class StackReader:
+    """Looks at stacks, changes nothing."""
+
+    def __init__(self, cloudformation: CloudFormationClient, ecs: EcsClient) -> None:
+        self._cloudformation = cloudformation
+        self._ecs = ecs
+
+    def describe(self, name_or_id: str) -> Stack | None:
+        """The stack, or None where it does not exist (or is not visible yet)."""
+        try:
+            answer = self._cloudformation.describe_stacks(StackName=name_or_id)
+        except Exception as error:
+            problem = understand(error)
+            if (
+                problem is not None
+                and problem.code == "ValidationError"
+                and "does not exist" in problem.message
+            ):
+                return None
+            raise
+        found = answer["Stacks"][0]
+        return Stack(
+            id=found["StackId"],
+            name=found["StackName"],
+            status=found["StackStatus"],
+            reason=found.get("StackStatusReason", ""),
+            outputs=tuple(sorted((o["OutputKey"], o["OutputValue"]) for o in found.get("Outputs", []))),
+            parameters=tuple(
+                sorted((p["ParameterKey"], p.get("ParameterValue", "")) for p in found.get("Parameters", []))
+            ),
+            protected=bool(found.get("EnableTerminationProtection", False)),
+            updated=_seconds(found.get("LastUpdatedTime", found["CreationTime"])),
+        )
+
+    def is_empty(self, stack: Stack) -> bool:
+        """A shell that holds nothing: a create that was rolled back, or a change set that was never executed."""
+        if stack.status == "REVIEW_IN_PROGRESS":
+            return not any(self._resources(stack.id))
+        return stack.status == "ROLLBACK_COMPLETE"
+
+    def status(self, stack: Stack, spec: StackSpec, *, reason: str | None = None) -> StackStatus:
+        """What there is to say of a stack."""
+        said = stack.reason if reason is None else reason
+        if stack.status not in LIFECYCLES:
+            said = f"a status that this version does not know; look at the stack in AWS. {said}".strip()
+        where = stack.lifecycle
+        if stack.status == "REVIEW_IN_PROGRESS" and not self.is_empty(stack):
+            where = Lifecycle.PROGRESS
+        if where in MOVING:
+            return StackStatus(where, stack.status, said)
+        return StackStatus(where, stack.status, said, stack.outputs, counts(stack, spec))
+
+    def find(self, name: str, token: str, since: float) -> str | None:
+        """The StackId of the stack whose events bear a token, or None."""
+        for event in self._events(name, since):
+            if event.get("ClientRequestToken") == token:
+                return str(event["StackId"])
+        return None
+
+    def outcome(self, stack: Stack, token: str, since: float) -> Outcome | None:
+        """What became of the change that bears a token; None while no event of it is visible.
+
+        The stack's own events are those whose PhysicalResourceId is the StackId: nested stacks have COMPLETE events
+        in their parent too. The last final one that bears the token counts; where there is none and an event with
+        another token follows, it is the status in which the stack then settles.
+        """
+        events = list(self._events(stack.id, since))
+        own = [e for e in events if e.get("PhysicalResourceId") == e["StackId"]]
+        ours = [e for e in own if e.get("ClientRequestToken") == token]
+        if not ours:
+            bare = bool(own) and not any(e.get("ClientRequestToken") for e in own)
+            return (
+                Outcome(stack.status, self._why(events, None))
+                if bare and stack.updated >= since - SKEW
+                else None
+            )
+        reason = self._why(events, token) or str(ours[0].get("ResourceStatusReason", ""))
+        for event in ours:
+            if lifecycle(event["ResourceStatus"]) not in MOVING:
+                return Outcome(event["ResourceStatus"], reason)
+        if own[0].get("ClientRequestToken") not in (token, None):
+            return Outcome(
+                stack.status, f"taken over by another change of the stack; {reason}".rstrip("; "), True
+            )
+        return Outcome(ours[0]["ResourceStatus"], reason)
+
+    def running(self, stack: Stack) -> str:
+        """What of the stack's services still runs, in words; empty when no task of theirs is short of STOPPED.
+
+        Raises NotAtZero for a service whose desired count is not zero, and where the stack has no service at all.
+        """
+        services = [
+            r["PhysicalResourceId"]
+            for r in self._resources(stack.id)
+            if r["ResourceType"] == "AWS::ECS::Service"
+        ]
+        if not services:
+            raise NotAtZero("the stack has no ECS service to scale; say 'scaling: none' if that is meant")
+        left = [words for service in services if (words := self._left(service))]
+        return "; ".join(left)
+
+    def _left(self, service: str) -> str:
+        cluster, name = _cluster_and_name(service)
+        found = self._ecs.describe_services(cluster=cluster, services=[service])["services"]
+        if not found or found[0]["status"] == "INACTIVE":
+            return ""
+        if desired := found[0]["desiredCount"]:
+            why = "something outside of the stack has lifted it, such as auto scaling or a change by hand"
+            raise NotAtZero(
+                f"service {name} has desired count {desired} instead of 0: {why}; set it right and repair"
+            )
+        arns = [arn for wanted in ("RUNNING", "STOPPED") for arn in self._tasks(cluster, name, wanted)]
+        alive = 0
+        for start in range(0, len(arns), 100):
+            tasks = self._ecs.describe_tasks(cluster=cluster, tasks=arns[start : start + 100])["tasks"]
+            alive += sum(task["lastStatus"] not in ("STOPPED", "DELETED") for task in tasks)
+        return f"{alive} task{'s' if alive > 1 else ''} of service {name} not yet stopped" if alive else ""
+
+    def _tasks(self, cluster: str, service: str, desired: str) -> Iterator[str]:
+        more: dict[str, Any] = {}
+        while True:
+            page = self._ecs.list_tasks(cluster=cluster, serviceName=service, desiredStatus=desired, **more)
+            yield from page["taskArns"]
+            if not page.get("nextToken"):
+                return
+            more = {"nextToken": page["nextToken"]}
+
+    def _resources(self, stack: str) -> Iterator[Mapping[str, Any]]:
+        more: dict[str, Any] = {}
+        while True:
+            page = self._cloudformation.list_stack_resources(StackName=stack, **more)
+            yield from page["StackResourceSummaries"]
+            if not page.get("NextToken"):
+                return
+            more = {"NextToken": page["NextToken"]}
+
+    def _events(self, stack: str, since: float) -> Iterator[Mapping[str, Any]]:
+        """A stack's events, newest first, back to a time; none where the stack does not exist."""
+        more: dict[str, Any] = {}
+        while True:
+            try:
+                page = self._cloudformation.describe_stack_events(StackName=stack, **more)
+            except Exception as error:
+                problem = understand(error)
+                if (
+                    problem is not None
+                    and problem.code == "ValidationError"
+                    and "does not exist" in problem.message
+                ):
+                    return
+                raise
+            for event in page["StackEvents"]:
+                if _seconds(event["Timestamp"]) < since - SKEW:
+                    return
+                yield event
+            if not page.get("NextToken"):
+                return
+            more = {"NextToken": page["NextToken"]}
+
+    def _why(self, events: list[Mapping[str, Any]], token: str | None) -> str:
+        """The first failing resources, in AWS's own words; in a nested stack, those of the nested one."""
+        found: list[str] = []
+        for event in reversed(events):
+            own = event.get("PhysicalResourceId") == event["StackId"]
+            ours = token is None or event.get("ClientRequestToken") in (token, None)
+            said = str(event.get("ResourceStatusReason", ""))
+            if own or not ours or not event["ResourceStatus"].endswith("_FAILED") or _CANCELLED.search(said):
+                continue
+            nested = event["ResourceType"] == "AWS::CloudFormation::Stack" and event.get("PhysicalResourceId")
+            inner = (
+                self._why(list(self._events(nested, _seconds(event["Timestamp"]) - 6 * 3600)), None)
+                if nested
+                else ""
+            )
+            found.append(inner or f"{event['LogicalResourceId']} ({event['ResourceType']}): {said}")
+        return "; ".join(list(dict.fromkeys(found))[:3])
+
+
+_CANCELLED = re.compile(r"Resource (creation|update|deletion) cancelled", re.IGNORECASE)
+
+
+def counts(stack: Stack, spec: StackSpec) -> Counts:
+    """The counts that a stack's parameters carry now."""
+    values = dict(stack.parameters)
+    return tuple(
+        (s.parameter, int(values[s.parameter])) for s in spec.scaling if values.get(s.parameter, "").isdigit()
+    )
+
+
+def _seconds(time: Any) -> float:
+    if isinstance(time, datetime):
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    return float(time)
+
+
+def _cluster_and_name(service: str) -> tuple[str, str]:
+    """`arn:aws:ecs:region:account:service/cluster/name`; old ARNs lack the cluster, which then is `default`."""
+    parts = service.split("/")
+    return (parts[-2], parts[-1]) if len(parts) > 2 else ("default", parts[-1])

@@ -1,0 +1,219 @@
+"""What the runner asks of its surroundings: a clock, a journal, executors, and AWS's clients.
+
+A journal holds one *stream* a stack, named `environment/application`. The head of a stream is the state after its last
+event; the events are the truth, the head is a cache of it that is replaced in the same transaction.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
+
+from attrs import field, frozen
+
+from deployer_core.deployer import INITIAL, DeployerState, Event, Notice, Pending, failure, token
+from deployer_core.world import Accepted, Answer, Attempted, Replied
+
+
+class Clock(Protocol):
+    """Time as the runner sees it; simulated AWS brings its own."""
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds since some moment; never goes back."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Return after so many seconds, or earlier."""
+        ...
+
+
+# The journal
+
+
+@frozen
+class Head:
+    """A stream's state after its last event; `version` counts its events, 0 before the first."""
+
+    state: DeployerState = INITIAL
+    version: int = 0
+
+
+@frozen
+class Entry:
+    """One event to append: `before` is the head that it was reduced from, `after` the state that came of it.
+
+    `blobs` are texts by their SHA-256, kept with the event that first needs them.
+    """
+
+    key: str
+    before: Head
+    event: Event
+    after: DeployerState
+    notices: tuple[Notice, ...] = ()
+    blobs: Mapping[str, str] = field(factory=dict[str, str])
+
+
+@frozen
+class Recorded:
+    """One event as it was written down, by which logic version; `version` is the stream's after it.
+
+    A `checkpoint` is the state that a newer logic version found when it first appended: replaying starts there.
+    """
+
+    version: int
+    logic: int
+    event: Event | None
+    checkpoint: DeployerState | None = None
+
+
+@frozen
+class LeaseRow:
+    """Who may act on a stream. `number` rises with each renewal; `owner` is empty where it was given back."""
+
+    owner: str
+    number: int
+
+
+class Conflict(Exception):
+    """Somebody else appended first: the head that the entry was reduced from is not the newest. Nothing was written."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(f"the journal of {key} has moved on; read its head again")
+
+
+class JournalError(Exception):
+    """The journal cannot be used as it is; says which file or table, why, and what to do."""
+
+
+class Journal(Protocol):
+    """The durable truth. Everything that returns has been written; a crash in between has written all or nothing."""
+
+    def head(self, key: str) -> Head:
+        """The newest head of a stream; that of an empty one is `Head()`."""
+        ...
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Write all entries, of different streams, in one transaction, or none: raises Conflict."""
+        ...
+
+    def events(self, key: str) -> Iterator[Recorded]:
+        """All that was written to a stream, oldest first."""
+        ...
+
+    def streams(self, *, pending_only: bool = False) -> list[str]:
+        """The names of all streams, sorted, or of those whose heads have something pending."""
+        ...
+
+    def blob(self, sha256: str) -> str:
+        """A text by its SHA-256; raises JournalError where there is none."""
+        ...
+
+    def notices(self) -> list[tuple[int, str, Notice]]:
+        """Notices not yet delivered, oldest first: a number for `delivered`, the stream, and the notice."""
+        ...
+
+    def delivered(self, number: int) -> None:
+        """The notice need not be delivered again."""
+        ...
+
+    def lease(self, key: str) -> LeaseRow | None:
+        """The lease of a stream as it stands."""
+        ...
+
+    def claim(self, key: str, owner: str, seen: LeaseRow | None) -> LeaseRow | None:
+        """Take, renew or (with an empty owner) give back the lease, if it still stands as seen; else None."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the journal holds open."""
+        ...
+
+
+# Executors
+
+
+@frozen
+class Work:
+    """One pending command, as an executor gets it: what it is, what time it is, and how to say what happened."""
+
+    key: str
+    stream: str
+    pending: Pending
+    now: float
+    read_blob: Callable[[str], str]
+
+    def token(self, attempt: int, command: int | None = None) -> str:
+        """What AWS knows an attempt at this command by, or at another one of the same deployment."""
+        return token(self.stream, self.pending.deployment, command or self.pending.id, attempt)
+
+    def attempt(self, number: int, resolved: tuple[tuple[str, str], ...] = ()) -> Attempted:
+        """About to send."""
+        return Attempted(self.pending.id, number, self.now, resolved)
+
+    def accept(self, ref: str) -> Accepted:
+        """The world has taken it, and calls it so."""
+        return Accepted(self.pending.id, ref, self.now)
+
+    def reply(self, answer: Answer) -> Replied:
+        """An answer, final or not."""
+        return Replied(self.pending.id, answer, self.now)
+
+    def fail(self, reason: str, *, may_still_run: bool = False) -> Replied:
+        """The final answer that it failed, in the words of the machine that asked."""
+        return self.reply(failure(self.pending, reason, may_still_run=may_still_run))
+
+
+Act: TypeAlias = Iterator[Attempted | Accepted | Replied]
+"""One look at a pending command, and one step on with it.
+
+An executor is written as a generator: the runner journals each event that it yields before it lets it go on, and never
+lets it go on where the event was stale, so what stands behind a `yield` happens only after it was written down.
+"""
+
+
+class Executor(Protocol):
+    """Carries out the commands of some kinds."""
+
+    commands: tuple[type, ...]
+
+    def act(self, work: Work) -> Act:
+        """Look first, then take at most one step; comes again later, until the command is no longer pending.
+
+        A client's error may escape: the runner classes it (`executors.errors`).
+        """
+        ...
+
+
+# The clients' methods that are used, with boto3's parameters and answers
+
+
+class CloudFormationClient(Protocol):
+    """Of boto3's `cloudformation` client."""
+
+    def describe_stacks(self, **parameters: Any) -> Any: ...
+    def describe_stack_events(self, **parameters: Any) -> Any: ...
+    def list_stack_resources(self, **parameters: Any) -> Any: ...
+    def create_stack(self, **parameters: Any) -> Any: ...
+    def update_stack(self, **parameters: Any) -> Any: ...
+    def cancel_update_stack(self, **parameters: Any) -> Any: ...
+    def delete_stack(self, **parameters: Any) -> Any: ...
+
+
+class EcsClient(Protocol):
+    """Of boto3's `ecs` client."""
+
+    def describe_services(self, **parameters: Any) -> Any: ...
+    def describe_task_definition(self, **parameters: Any) -> Any: ...
+    def describe_tasks(self, **parameters: Any) -> Any: ...
+    def list_tasks(self, **parameters: Any) -> Any: ...
+    def run_task(self, **parameters: Any) -> Any: ...
+    def stop_task(self, **parameters: Any) -> Any: ...
+
+
+class S3Client(Protocol):
+    """Of boto3's `s3` client."""
+
+    def put_object(self, **parameters: Any) -> Any: ...

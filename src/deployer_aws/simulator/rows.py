@@ -1,0 +1,163 @@
+"""What the simulated world consists of: one row an entity, with JSON values only."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import attrs
+
+Json = dict[str, Any]
+
+
+@attrs.define
+class Row:
+    """Something that the store keeps under its kind and key."""
+
+    KIND: ClassVar[str] = "row"
+    key: str
+
+    def to_json(self) -> Json:
+        """The fields as they stand; nested values are shared, not copied."""
+        return {field.name: getattr(self, field.name) for field in attrs.fields(type(self))}
+
+    @classmethod
+    def from_json(cls, data: Json) -> Self:
+        """The inverse of `to_json`."""
+        return cls(**data)
+
+
+@attrs.define
+class Meta(Row):
+    """The world's clock and the counter from which its ids are made; there is one, under the key 'meta'."""
+
+    KIND: ClassVar[str] = "meta"
+    started: float
+    now: float
+    counter: int = 0
+    script: str = ""
+    loaded: float = 0.0
+
+
+@attrs.define
+class Tally(Row):
+    """How many calls or changes have come past one rule of the script."""
+
+    KIND: ClassVar[str] = "tally"
+    seen: int = 0
+
+
+@attrs.define
+class Pointer(Row):
+    """A name that stands for the key of another row: a live stack's name, a family's newest revision."""
+
+    KIND: ClassVar[str] = "pointer"
+    to: str
+
+
+@attrs.define
+class Text(Row):
+    """A template's text under its hash."""
+
+    KIND: ClassVar[str] = "text"
+    body: str
+
+
+@attrs.define
+class Stack(Row):
+    """One CloudFormation stack, living or deleted; the key is its StackId."""
+
+    KIND: ClassVar[str] = "stack"
+    name: str
+    created: float
+    status: str = ""
+    reason: str | None = None
+    updated: float | None = None
+    deleted: float | None = None
+    template: str = ""
+    parameters: dict[str, str] = attrs.field(factory=dict)
+    tags: dict[str, str] = attrs.field(factory=dict)
+    settings: Json = attrs.field(factory=dict)
+    resources: dict[str, Json] = attrs.field(factory=dict)
+    outputs: list[Json] = attrs.field(factory=list)
+    parent: str | None = None
+    hidden_until: float = 0.0
+    # The operation in hand: steps that were scheduled under an earlier epoch are void.
+    epoch: int = 0
+    operation: str = ""
+    token: str | None = None
+    plan: list[Json] = attrs.field(factory=list)
+    options: Json = attrs.field(factory=dict)
+    before: Json | None = None
+    failed: list[str] = attrs.field(factory=list)
+
+
+@attrs.define
+class Definition(Row):
+    """One revision of a task definition; the key is its ARN."""
+
+    KIND: ClassVar[str] = "definition"
+    family: str
+    revision: int
+    registered: float
+    containers: list[Json]
+    status: str = "ACTIVE"
+    network_mode: str | None = None
+    extra: Json = attrs.field(factory=dict)
+    tags: dict[str, str] = attrs.field(factory=dict)
+    deregistered: float | None = None
+
+
+@attrs.define
+class Service(Row):
+    """One ECS service; the key is its ARN."""
+
+    KIND: ClassVar[str] = "service"
+    name: str
+    cluster: str
+    definition: str
+    desired: int
+    created: float
+    status: str = "ACTIVE"
+    launch_type: str = "FARGATE"
+    deployment: str = ""
+    deployed: float = 0.0
+    changed: float = 0.0
+    tags: dict[str, str] = attrs.field(factory=dict)
+    news: list[Json] = attrs.field(factory=list)
+
+
+@attrs.define
+class Task(Row):
+    """One ECS task; the key is its ARN."""
+
+    KIND: ClassVar[str] = "task"
+    cluster: str
+    definition: str
+    created: float
+    group: str
+    status: str = "PROVISIONING"
+    desired: str = "RUNNING"
+    version: int = 1
+    launch_type: str = "FARGATE"
+    started_by: str | None = None
+    service: str | None = None
+    overrides: Json = attrs.field(factory=dict)
+    tags: dict[str, str] = attrs.field(factory=dict)
+    containers: list[Json] = attrs.field(factory=list)
+    times: dict[str, float] = attrs.field(factory=dict)
+    stop_code: str | None = None
+    reason: str | None = None
+    hidden_until: float = 0.0
+    options: Json = attrs.field(factory=dict)
+    epoch: int = 0
+
+
+@attrs.define
+class Token(Row):
+    """A client token that was seen, the request it came with, and what was answered."""
+
+    KIND: ClassVar[str] = "token"
+    fingerprint: str
+    operation: str
+    answer: Json
+    at: float

@@ -1,0 +1,1 @@
+"""The simulated services, one a file; each is found by being here."""

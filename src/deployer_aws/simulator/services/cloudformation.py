@@ -1,0 +1,302 @@
+"""AWS CloudFormation: stacks, their events and resources, templates."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..errors import Refused, invalid
+from ..outside import meanwhile
+from ..rows import Json, Pointer, Stack
+from ..service import Service, operation, page
+from ..stack_engine import begin_create, begin_delete, begin_update, cancel
+from ..stack_inputs import (
+    check_capabilities,
+    check_name,
+    describe_parameters,
+    no_echo,
+    note,
+    parameters,
+    parsed,
+    replay,
+    tags,
+    template_body,
+)
+from ..templates import Template, parse
+from ..world import moment
+
+STACKS_A_PAGE, EVENTS_A_PAGE, RESOURCES_A_PAGE = 100, 100, 100
+_UPDATABLE = (
+    "CREATE_COMPLETE",
+    "UPDATE_COMPLETE",
+    "UPDATE_ROLLBACK_COMPLETE",
+    "IMPORT_COMPLETE",
+    "IMPORT_ROLLBACK_COMPLETE",
+    "CREATE_FAILED",
+    "UPDATE_FAILED",
+)
+_UNDELETABLE = (
+    "UPDATE_IN_PROGRESS",
+    "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+    "UPDATE_ROLLBACK_IN_PROGRESS",
+    "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
+)
+
+
+class CloudFormation(Service):
+    """The operations on stacks that a deployer needs."""
+
+    name = "cloudformation"
+    throttled, denied, expired = "Throttling", "AccessDenied", "ExpiredToken"
+
+    def _find(self, named: str, *, visible: bool = True) -> Stack | None:
+        """A stack by its id, or a living one by its name; one too young to be seen is not there."""
+        pointer = self.store.get(Pointer, f"stack:{named}")
+        stack = self.store.get(Stack, pointer.to if pointer else named)
+        if stack is not None and visible and stack.hidden_until > self.world.now:
+            return None
+        return stack
+
+    def _seen(self, named: str, message: str = "Stack with id {} does not exist") -> Stack:
+        stack = self._find(named)
+        if stack is None:
+            raise invalid(message.format(named))
+        return stack
+
+    @operation
+    def describe_stacks(self, request: Json) -> Json:
+        """One stack, or all living ones page by page; deleted ones are found by id only."""
+        if "StackName" in request:
+            return {"Stacks": [self._describe(self._seen(request["StackName"]))]}
+        found, more = page(self.store.members("stacks"), request.get("NextToken"), STACKS_A_PAGE)
+        stacks = [stack for stack in map(self._find, found) if stack is not None]
+        return _paged({"Stacks": [self._describe(stack) for stack in stacks]}, more)
+
+    @operation
+    def describe_stack_events(self, request: Json) -> Json:
+        """A stack's events, the newest first."""
+        stack = self._seen(request["StackName"], "Stack [{}] does not exist")
+        token = request.get("NextToken")
+        offset = int(token.removeprefix("page-")) if token else 0
+        log = f"events:{stack.key}"
+        entries = self.store.read(log, newest_first=True, offset=offset, limit=EVENTS_A_PAGE + 1)
+        more = f"page-{offset + EVENTS_A_PAGE}" if len(entries) > EVENTS_A_PAGE else None
+        events = [{**entry, "Timestamp": moment(entry["Timestamp"])} for entry in entries[:EVENTS_A_PAGE]]
+        return _paged({"StackEvents": events}, more)
+
+    @operation
+    def list_stack_resources(self, request: Json) -> Json:
+        """A stack's resources, the deleted ones included."""
+        stack = self._seen(request["StackName"])
+        found, more = page(sorted(stack.resources), request.get("NextToken"), RESOURCES_A_PAGE)
+        summaries = [_summary(name, stack.resources[name]) for name in found]
+        return _paged({"StackResourceSummaries": summaries}, more)
+
+    @operation
+    def get_template(self, request: Json) -> Json:
+        """The template in force; a JSON text comes parsed, as boto3 gives it."""
+        if "StackName" not in request:
+            raise invalid("StackName is required if ChangeSetName is not specified.")
+        body = self.world.text(self._seen(request["StackName"]).template)
+        try:
+            given: Any = json.loads(body)
+        except ValueError:
+            given = body
+        return {"TemplateBody": given, "StagesAvailable": ["Original", "Processed"]}
+
+    @operation
+    def get_template_summary(self, request: Json) -> Json:
+        """What a template asks for, whether in force, in the request, or behind a URL."""
+        if "StackName" in request:
+            template = parsed(self.world, self._seen(request["StackName"]))
+        else:
+            template = parse(template_body(self.world, request, None))
+        declared = [
+            {**entry, "ParameterType": str(template.parameters[entry["ParameterKey"]]["Type"])}
+            for entry in describe_parameters(template)
+        ]
+        types = sorted({resource["Type"] for resource in template.resources.values()})
+        return {**_template_facts(template), "Parameters": declared, "ResourceTypes": types}
+
+    @operation
+    def validate_template(self, request: Json) -> Json:
+        """Whether a template is well-formed, and what it asks for."""
+        template = parse(template_body(self.world, request, None))
+        return {**_template_facts(template), "Parameters": describe_parameters(template)}
+
+    @operation
+    def create_stack(self, request: Json) -> Json:
+        """Begin to create a stack."""
+        name, token = request["StackName"], request.get("ClientRequestToken")
+        check_name(name)
+        before = replay(self.world, "create_stack", name, request)
+        if before is not None:
+            return before
+        if self._find(name, visible=False) is not None:
+            raise Refused("AlreadyExistsException", f"Stack [{name}] already exists")
+        body = template_body(self.world, request, None)
+        template = parse(body)
+        values = parameters(template, request.get("Parameters", []), None)
+        check_capabilities(template, request.get("Capabilities", []))
+        world = self.world
+        stack = Stack(world.arn("cloudformation", f"stack/{name}/{world.uuid()}"), name, world.now)
+        stack.template, stack.parameters = world.remember(body), values
+        stack.tags, stack.settings = tags(request.get("Tags"), {}), _settings(request, {})
+        world.store.add(stack)
+        world.store.add(Pointer(f"stack:{name}", stack.key))
+        world.store.link("stacks", stack.key)
+        rule = world.behaviour("create_stack", stack=name)
+        stack.hidden_until = world.now + rule.hidden
+        world.record_change("create_stack", stack.key, token)
+        begin_create(world, stack, token, rule)
+        meanwhile(world, rule, name)
+        return note(world, "create_stack", name, request, {"StackId": stack.key})
+
+    @operation
+    def update_stack(self, request: Json) -> Json:
+        """Begin to update a stack."""
+        stack = self._changeable(request["StackName"])
+        before = replay(self.world, "update_stack", stack.name, request)
+        if before is not None:
+            return before
+        if stack.status not in _UPDATABLE:
+            raise invalid(f"Stack:{stack.key} is in {stack.status} state and can not be updated.")
+        body = template_body(self.world, request, self.world.text(stack.template))
+        template = parse(body)
+        target = {
+            "template": self.world.remember(body),
+            "parameters": parameters(template, request.get("Parameters", []), stack.parameters),
+            "tags": tags(request.get("Tags"), stack.tags),
+        }
+        check_capabilities(template, request.get("Capabilities", []))
+        same = template.document == parsed(self.world, stack).document
+        if same and (target["parameters"], target["tags"]) == (stack.parameters, stack.tags):
+            raise invalid("No updates are to be performed.")
+        return self._update(stack, request, target)
+
+    def _update(self, stack: Stack, request: Json, target: Json) -> Json:
+        world, token = self.world, request.get("ClientRequestToken")
+        rule = world.behaviour("update_stack", stack=stack.name)
+        stack.settings = _settings(request, stack.settings)
+        world.record_change("update_stack", stack.key, token)
+        begin_update(world, stack, token, rule, target)
+        meanwhile(world, rule, stack.name)
+        return note(world, "update_stack", stack.name, request, {"StackId": stack.key})
+
+    def _changeable(self, named: str) -> Stack:
+        """A living stack that a change is about."""
+        stack = self._find(named, visible=False)
+        if stack is None:
+            raise invalid(f"Stack [{named}] does not exist")
+        return stack
+
+    @operation
+    def cancel_update_stack(self, request: Json) -> Json:
+        """Roll back an update in progress."""
+        stack = self._changeable(request["StackName"])
+        token = request.get("ClientRequestToken")
+        if replay(self.world, "cancel_update_stack", stack.name, request) is not None:
+            return {}
+        if stack.status != "UPDATE_IN_PROGRESS":
+            raise invalid("CancelUpdateStack cannot be called from current stack status")
+        self.world.record_change("cancel_update_stack", stack.key, token)
+        cancel(self.world, stack, token)
+        note(self.world, "cancel_update_stack", stack.name, request, {"StackId": stack.key})
+        return {}
+
+    @operation
+    def delete_stack(self, request: Json) -> Json:
+        """Begin to delete a stack; one that is not there, or on its way out, is no error."""
+        stack = self._find(request["StackName"], visible=False)
+        token = request.get("ClientRequestToken")
+        if stack is None or stack.status in ("DELETE_COMPLETE", "DELETE_IN_PROGRESS"):
+            return {}
+        if replay(self.world, "delete_stack", stack.name, request) is not None:
+            return {}
+        if stack.settings.get("protected"):
+            raise invalid(f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled")
+        if stack.status in _UNDELETABLE:
+            raise invalid(f"Stack [{stack.key}] cannot be deleted while in status {stack.status}")
+        rule = self.world.behaviour("delete_stack", stack=stack.name)
+        self.world.record_change("delete_stack", stack.key, token)
+        begin_delete(self.world, stack, token, rule, request.get("RetainResources", []))
+        meanwhile(self.world, rule, stack.name)
+        note(self.world, "delete_stack", stack.name, request, {"StackId": stack.key})
+        return {}
+
+    def _describe(self, stack: Stack) -> Json:
+        template, settings = parsed(self.world, stack), stack.settings
+        described: Json = {
+            "StackId": stack.key,
+            "StackName": stack.name,
+            "CreationTime": moment(stack.created),
+            "StackStatus": stack.status,
+            "DisableRollback": bool(settings.get("disable_rollback")),
+            "RollbackConfiguration": {},
+            "NotificationARNs": settings.get("notifications", []),
+            "Tags": [{"Key": key, "Value": value} for key, value in stack.tags.items()],
+            "EnableTerminationProtection": bool(settings.get("protected")),
+            "DriftInformation": {"StackDriftStatus": "NOT_CHECKED"},
+        }
+        masked = {name for name, spec in template.parameters.items() if no_echo(spec)}
+        optional: Json = {
+            "Description": template.description,
+            "StackStatusReason": stack.reason,
+            "LastUpdatedTime": stack.updated and moment(stack.updated),
+            "DeletionTime": stack.deleted and moment(stack.deleted),
+            "Capabilities": settings.get("capabilities"),
+            "RoleARN": settings.get("role"),
+            "TimeoutInMinutes": settings.get("timeout"),
+            "Outputs": stack.outputs,
+            "ParentId": stack.parent,
+            "RootId": stack.parent,
+            "Parameters": [
+                {"ParameterKey": name, "ParameterValue": "****" if name in masked else value}
+                for name, value in stack.parameters.items()
+            ],
+        }
+        described.update({name: value for name, value in optional.items() if value})
+        return described
+
+
+def _paged(answer: Json, more: str | None) -> Json:
+    return answer if more is None else {**answer, "NextToken": more}
+
+
+def _summary(logical: str, entry: Json) -> Json:
+    summary: Json = {
+        "LogicalResourceId": logical,
+        "ResourceType": entry["type"],
+        "LastUpdatedTimestamp": moment(entry["at"]),
+        "ResourceStatus": entry["status"],
+        "DriftInformation": {"StackResourceDriftStatus": "NOT_CHECKED"},
+    }
+    optional = {"PhysicalResourceId": entry["physical"], "ResourceStatusReason": entry["reason"]}
+    return {**summary, **{name: value for name, value in optional.items() if value}}
+
+
+def _template_facts(template: Template) -> Json:
+    capabilities, types = template.capabilities
+    facts: Json = {"Capabilities": capabilities, "DeclaredTransforms": template.transforms}
+    if types:
+        facts["CapabilitiesReason"] = f"The following resource(s) require capabilities: [{', '.join(types)}]"
+    if template.description:
+        facts["Description"] = template.description
+    return facts
+
+
+def _settings(request: Json, before: Json) -> Json:
+    """What is set for the stack besides template, parameters and tags."""
+    on_failure = request.get("OnFailure")
+    if on_failure and "DisableRollback" in request:
+        raise invalid("You may not specify both DisableRollback and OnFailure")
+    given: Json = {
+        "capabilities": request.get("Capabilities"),
+        "notifications": request.get("NotificationARNs"),
+        "role": request.get("RoleARN"),
+        "timeout": request.get("TimeoutInMinutes"),
+        "protected": request.get("EnableTerminationProtection"),
+        "on_failure": on_failure,
+        "disable_rollback": request.get("DisableRollback", on_failure == "DO_NOTHING"),
+    }
+    return {**before, **{name: value for name, value in given.items() if value is not None}}

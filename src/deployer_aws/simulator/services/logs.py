@@ -1,0 +1,38 @@
+"""Amazon CloudWatch Logs: the lines that the script has its tasks write."""
+
+from __future__ import annotations
+
+from ..errors import Refused
+from ..rows import Definition, Json, Task
+from ..service import Service, operation
+
+
+class Logs(Service):
+    """Just enough to show what a failed task had to say."""
+
+    name = "logs"
+    throttled = "ThrottlingException"
+
+    @operation
+    def get_log_events(self, request: Json) -> Json:
+        """The lines of one container of one task, whose stream is 'prefix/container/task id'."""
+        stream = request["logStreamName"]
+        parts = stream.rsplit("/", 2)
+        task = self._task(parts[-1], parts[-2]) if len(parts) == 3 else None
+        if task is None or "started" not in task.times:
+            raise Refused("ResourceNotFoundException", "The specified log stream does not exist.")
+        at = int(task.times["started"] * 1000)
+        lines = task.options.get("log") or []
+        events = [{"timestamp": at, "message": line, "ingestionTime": at} for line in lines]
+        limit = request.get("limit", 10_000)
+        shown = events[:limit] if request.get("startFromHead") else events[-limit:]
+        return {"events": shown, "nextForwardToken": f"f/{len(events)}", "nextBackwardToken": "b/0"}
+
+    def _task(self, task_id: str, container: str) -> Task | None:
+        """The task of that id, if its definition has such a container that logs."""
+        for cluster_task in self.store.members(f"task-id:{task_id}"):
+            task = self.store.get(Task, cluster_task)
+            definition = self.store.get(Definition, task.definition) if task else None
+            if task and definition and any(c["name"] == container for c in definition.containers):
+                return task
+        return None

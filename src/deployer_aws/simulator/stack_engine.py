@@ -1,0 +1,346 @@
+"""How a stack changes in time: resources level by level, and the ways back when one of them fails.
+
+The statuses and their order are those of 'Stack status codes' and 'Understand stack creation events' in the AWS
+CloudFormation User Guide. Each operation raises the stack's epoch, so the steps of an overtaken one are void.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from . import nested, resources
+from .resources import Work, live, scope_of
+from .rows import Json, Pointer, Stack
+from .script import Rule
+from .stack_events import publish_outputs, resource_status, retract_exports, set_status
+from .stack_inputs import parsed
+from .templates import needs
+from .world import World, due
+
+CREATE_TAKES, UPDATE_TAKES, DELETE_TAKES, ROLLBACK_TAKES, CLEANUP_TAKES = 60.0, 40.0, 20.0, 30.0, 10.0
+_DONE = {"CREATE": "CREATE_COMPLETE", "UPDATE": "UPDATE_COMPLETE", "DELETE": "DELETE_COMPLETE"}
+_REPLACED_ON_CHANGE = "AWS::ECS::TaskDefinition"
+
+
+def begin_create(world: World, stack: Stack, token: str | None, rule: Rule) -> None:
+    """Begin to create what the template holds."""
+    _begin(world, stack, "create", token, rule, CREATE_TAKES)
+    set_status(world, stack, "CREATE_IN_PROGRESS", "User Initiated")
+    scope = scope_of(world, stack)
+    plan = [(name, "CREATE") for name, body in scope.template.resources.items() if scope.applies(body)]
+    timeout = stack.settings.get("timeout")
+    if timeout is not None:
+        _after(world, stack, timeout * 60.0, "time_out")
+    _run(world, stack, plan)
+
+
+def begin_update(world: World, stack: Stack, token: str | None, rule: Rule, target: Json) -> None:
+    """Begin to bring the stack to a new template, parameters and tags; what it was is kept for a rollback."""
+    stack.before = {
+        "template": stack.template,
+        "parameters": stack.parameters,
+        "tags": stack.tags,
+        "resources": {name: dict(entry) for name, entry in stack.resources.items()},
+    }
+    stack.template, stack.parameters, stack.tags = target["template"], target["parameters"], target["tags"]
+    stack.updated = world.now
+    _begin(world, stack, "update", token, rule, UPDATE_TAKES)
+    set_status(world, stack, "UPDATE_IN_PROGRESS", "User Initiated")
+    _run(world, stack, _differences(world, stack))
+
+
+def begin_delete(world: World, stack: Stack, token: str | None, rule: Rule, retained: list[str]) -> None:
+    """Begin to delete everything but what is to be retained."""
+    _begin(world, stack, "delete", token, rule, DELETE_TAKES)
+    set_status(world, stack, "DELETE_IN_PROGRESS", "User Initiated")
+    _run(world, stack, [(name, "DELETE") for name in live(stack) if name not in retained])
+
+
+def cancel(world: World, stack: Stack, token: str | None) -> None:
+    """Roll back an update in progress on request; the events from here on bear the token of the request."""
+    stack.token = token
+    _abandon(world, stack, "Resource update cancelled")
+    _roll_back(world, stack, "User Initiated")
+
+
+def _begin(world: World, stack: Stack, operation: str, token: str | None, rule: Rule, takes: float) -> None:
+    stack.epoch += 1
+    stack.operation, stack.token, stack.failed = operation, token, []
+    fail = rule.fail
+    cleanup = CLEANUP_TAKES if rule.cleanup_takes is None else rule.cleanup_takes
+    stack.options = {
+        "takes": takes if rule.takes is None else rule.takes,
+        "fail": None if fail is None else {"resource": fail.resource, "reason": fail.reason},
+        "rollback_takes": ROLLBACK_TAKES if rule.rollback_takes is None else rule.rollback_takes,
+        "rollback_fails": rule.rollback_fails,
+        "cleanup_takes": cleanup,
+        "linger": rule.linger,
+    }
+    stack.options["ends"] = world.now + stack.options["takes"] + (cleanup if operation == "update" else 0.0)
+
+
+def _differences(world: World, stack: Stack) -> list[tuple[str, str]]:
+    """What an update has to create or change; what is gone from the template is deleted in the cleanup."""
+    scope = scope_of(world, stack)
+    there = live(stack)
+    fail = (stack.options["fail"] or {}).get("resource")
+    plan: list[tuple[str, str]] = []
+    replaced: set[str] = set()
+    depth = scope.template.depth
+    for name, body in sorted(scope.template.resources.items(), key=lambda item: depth[item[0]]):
+        if not scope.applies(body):
+            continue
+        properties = scope.value(body.get("Properties") or {})
+        if name not in there:
+            plan.append((name, "CREATE"))
+        elif there[name]["properties"] != properties or needs(body) & replaced or name == fail:
+            plan.append((name, "UPDATE"))
+            if there[name]["type"] == _REPLACED_ON_CHANGE:
+                replaced.add(name)
+    if stack.options["fail"] and not plan and there:
+        plan.append((next(iter(there)), "UPDATE"))
+    return plan
+
+
+def _run(world: World, stack: Stack, plan: list[tuple[str, str]]) -> None:
+    """Schedule the steps: the resources of a level overlap in time, and a level waits for the one before."""
+    if _fails(stack) and stack.options["fail"]["resource"] is None and plan:
+        stack.options["fail"]["resource"] = plan[-1][0]
+    depth = parsed(world, stack).depth
+    order = sorted({depth.get(name, 0) for name, _ in plan}, reverse=stack.operation == "delete")
+    takes = stack.options["takes"]
+    width = takes / max(1, len(order))
+    stack.plan = []
+    for logical, action in plan:
+        begins = order.index(depth.get(logical, 0)) * width
+        step = {"logical": logical, "action": action, "within": width * 0.8}
+        stack.plan.append(step)
+        _after(world, stack, begins + width * 0.05, "start", **step)
+        failing = _fails(stack) and stack.options["fail"]["resource"] == logical
+        _after(
+            world, stack, begins + width * (0.5 if failing else 0.9), "fail" if failing else "done", **step
+        )
+    _after(world, stack, takes, "finish")
+
+
+def _fails(stack: Stack) -> bool:
+    return stack.options["fail"] is not None
+
+
+def _after(world: World, stack: Stack, seconds: float, do: str, **payload: object) -> None:
+    world.after(seconds, "stack.step", stack=stack.key, epoch=stack.epoch, do=do, **payload)
+
+
+def _work(world: World, stack: Stack, logical: str, within: float, properties: Json) -> Work:
+    linger = stack.options["linger"]
+    lasts = stack.options["ends"] - world.now + linger if linger else None
+    return Work(world, stack, logical, stack.resources[logical]["type"], properties, within, lasts)
+
+
+@due("stack.step")
+def _step(world: World, payload: Json) -> None:
+    stack = world.need(Stack, payload["stack"])
+    if stack.epoch == payload["epoch"]:
+        _STEPS[payload["do"]](world, stack, payload)
+
+
+def _start(world: World, stack: Stack, step: Json) -> None:
+    logical, action = step["logical"], step["action"]
+    scope = scope_of(world, stack)
+    body = scope.template.resources.get(logical, {})
+    properties = scope.value(body.get("Properties") or {})
+    if action == "CREATE":
+        stack.resources[logical] = {
+            "type": body["Type"], "physical": "", "status": "", "reason": None, "at": world.now, "properties": properties,
+        }  # fmt: skip
+        resource_status(world, stack, logical, "CREATE_IN_PROGRESS")
+        work = _work(world, stack, logical, step["within"], properties)
+        make = nested.make if work.kind == nested.TYPE else resources.make
+        stack.resources[logical]["physical"] = make(work)
+        resource_status(world, stack, logical, "CREATE_IN_PROGRESS", "Resource creation Initiated")
+        return
+    resource_status(world, stack, logical, f"{action}_IN_PROGRESS")
+    entry = stack.resources[logical]
+    if action == "DELETE":
+        _remove(world, stack, logical, step["within"])
+    else:
+        work = _work(world, stack, logical, step["within"], properties)
+        entry["physical"] = resources.change(work, entry["physical"])
+        entry["properties"] = properties
+        if work.kind == nested.TYPE:
+            nested.tell(world, entry["physical"], "UPDATE_IN_PROGRESS")
+
+
+def _remove(world: World, stack: Stack, logical: str, within: float) -> None:
+    entry = stack.resources[logical]
+    work = _work(world, stack, logical, within, entry["properties"])
+    resources.remove(work, entry["physical"])
+    if work.kind == nested.TYPE:
+        nested.tell(world, entry["physical"], "DELETE_IN_PROGRESS")
+
+
+def _done(world: World, stack: Stack, step: Json) -> None:
+    logical, status = step["logical"], _DONE[step["action"]]
+    resource_status(world, stack, logical, status)
+    if stack.resources[logical]["type"] == nested.TYPE:
+        nested.tell(world, stack.resources[logical]["physical"], status)
+
+
+def _fail(world: World, stack: Stack, step: Json) -> None:
+    """A resource fails; those being worked on are cancelled, and the stack goes back if it may."""
+    logical, action = step["logical"], step["action"]
+    resource_status(world, stack, logical, f"{action}_FAILED", stack.options["fail"]["reason"])
+    stack.failed.append(logical)
+    words = {"CREATE": "creation", "UPDATE": "update", "DELETE": "deletion"}
+    if action != "DELETE":
+        for other in _abandon(world, stack, f"Resource {words[action]} cancelled"):
+            stack.failed.append(other)
+    verb = {"create": "create", "update": "update", "delete": "delete"}[stack.operation]
+    reason = f"The following resource(s) failed to {verb}: [{', '.join(stack.failed)}]. "
+    if stack.operation == "delete":
+        stack.epoch += 1
+        set_status(world, stack, "DELETE_FAILED", reason)
+    elif stack.settings.get("disable_rollback"):
+        stack.epoch += 1
+        set_status(world, stack, f"{stack.operation.upper()}_FAILED", reason)
+    else:
+        _roll_back(
+            world, stack, reason + ("Rollback requested by user." if stack.operation == "create" else "")
+        )
+
+
+def _time_out(world: World, stack: Stack, _: Json) -> None:
+    _abandon(world, stack, "Resource creation cancelled")
+    _roll_back(
+        world, stack, "Stack creation time exceeded the specified timeout. Rollback requested by user."
+    )
+
+
+def _abandon(world: World, stack: Stack, reason: str) -> list[str]:
+    """The resources that are being worked on fail with a reason."""
+    working = [name for name, entry in stack.resources.items() if entry["status"].endswith("IN_PROGRESS")]
+    for name in working:
+        resource_status(
+            world, stack, name, stack.resources[name]["status"].replace("IN_PROGRESS", "FAILED"), reason
+        )
+    return working
+
+
+def _roll_back(world: World, stack: Stack, reason: str) -> None:
+    """Begin the way back: a new stack is emptied, an updated one restored."""
+    stack.epoch += 1
+    takes = stack.options["rollback_takes"]
+    if stack.operation == "create":
+        touched, undo = list(live(stack)), "remove"
+        set_status(world, stack, "ROLLBACK_IN_PROGRESS", reason)
+    else:
+        before = stack.before or {}
+        stack.template, stack.parameters, stack.tags = (
+            before["template"],
+            before["parameters"],
+            before["tags"],
+        )
+        was = before["resources"]
+        touched = [name for name, entry in stack.resources.items() if name in was and entry != was[name]]
+        undo = "restore"
+        set_status(world, stack, "UPDATE_ROLLBACK_IN_PROGRESS", reason)
+    for logical in reversed(touched):
+        _after(world, stack, takes * 0.1, undo, logical=logical, within=takes * 0.7)
+        _after(world, stack, takes * 0.9, "undone", logical=logical)
+    _after(world, stack, takes, "rolled_back")
+
+
+def _remove_step(world: World, stack: Stack, step: Json) -> None:
+    _start(world, stack, {**step, "action": "DELETE"})
+
+
+def _restore_step(world: World, stack: Stack, step: Json) -> None:
+    logical = step["logical"]
+    was = (stack.before or {})["resources"][logical]
+    resource_status(world, stack, logical, "UPDATE_IN_PROGRESS")
+    entry = stack.resources[logical]
+    if entry["physical"] != was["physical"]:
+        resources.deregister(world, entry["physical"])
+    entry["physical"], entry["properties"] = was["physical"], was["properties"]
+    work = _work(world, stack, logical, step["within"], was["properties"])
+    if work.kind != nested.TYPE:
+        resources.restore(work, was["physical"])
+
+
+def _undone(world: World, stack: Stack, step: Json) -> None:
+    action = "DELETE" if stack.operation == "create" else "UPDATE"
+    if not stack.options["rollback_fails"]:
+        _done(world, stack, {**step, "action": action})
+        return
+    resource_status(world, stack, step["logical"], f"{action}_FAILED", stack.options["rollback_fails"])
+    stack.failed = [step["logical"]]
+
+
+def _rolled_back(world: World, stack: Stack, _: Json) -> None:
+    create = stack.operation == "create"
+    if stack.options["rollback_fails"]:
+        verb = "delete" if create else "update"
+        reason = f"The following resource(s) failed to {verb}: [{', '.join(stack.failed)}]. "
+        set_status(world, stack, "ROLLBACK_FAILED" if create else "UPDATE_ROLLBACK_FAILED", reason)
+    elif create:
+        set_status(world, stack, "ROLLBACK_COMPLETE")
+        if stack.settings.get("on_failure") == "DELETE":
+            begin_delete(world, stack, stack.token, Rule(on="delete_stack"), [])
+    else:
+        set_status(world, stack, "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS")
+        new = [name for name in live(stack) if name not in (stack.before or {})["resources"]]
+        _clean_up(world, stack, new, "UPDATE_ROLLBACK_COMPLETE")
+
+
+def _finish(world: World, stack: Stack, _: Json) -> None:
+    if stack.operation == "create":
+        publish_outputs(world, stack)
+        set_status(world, stack, "CREATE_COMPLETE")
+    elif stack.operation == "update":
+        publish_outputs(world, stack)
+        set_status(world, stack, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
+        scope = scope_of(world, stack)
+        wanted = {name for name, body in scope.template.resources.items() if scope.applies(body)}
+        was = (stack.before or {})["resources"]
+        for name, entry in live(stack).items():
+            if (
+                name in was
+                and entry["type"] == _REPLACED_ON_CHANGE
+                and was[name]["physical"] != entry["physical"]
+            ):
+                resources.deregister(world, was[name]["physical"])
+        _clean_up(world, stack, [name for name in live(stack) if name not in wanted], "UPDATE_COMPLETE")
+    else:
+        retract_exports(world, stack)
+        world.store.drop(Pointer, f"stack:{stack.name}")
+        world.store.unlink("stacks", stack.key)
+        stack.deleted = world.now
+        set_status(world, stack, "DELETE_COMPLETE")
+
+
+def _clean_up(world: World, stack: Stack, gone: list[str], status: str) -> None:
+    takes = stack.options["cleanup_takes"]
+    for logical in gone:
+        step = {"logical": logical, "action": "DELETE", "within": takes * 0.7}
+        _after(world, stack, takes * 0.1, "start", **step)
+        _after(world, stack, takes * 0.9, "done", **step)
+    _after(world, stack, takes, "cleaned", status=status)
+
+
+def _cleaned(world: World, stack: Stack, step: Json) -> None:
+    stack.before = None
+    set_status(world, stack, step["status"])
+
+
+_STEPS: dict[str, Callable[[World, Stack, Json], None]] = {
+    "start": _start,
+    "done": _done,
+    "fail": _fail,
+    "finish": _finish,
+    "time_out": _time_out,
+    "remove": _remove_step,
+    "restore": _restore_step,
+    "undone": _undone,
+    "rolled_back": _rolled_back,
+    "cleaned": _cleaned,
+}

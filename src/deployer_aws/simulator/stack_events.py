@@ -1,0 +1,80 @@
+"""What a stack lets the world know: its statuses, its events, its outputs."""
+
+from __future__ import annotations
+
+from .resources import scope_of
+from .rows import Json, Pointer, Stack
+from .templates import as_text
+from .world import World, iso
+
+
+def set_status(world: World, stack: Stack, status: str, reason: str | None = None) -> None:
+    """The stack enters a status: one event among its own, and one for EventBridge."""
+    stack.status, stack.reason = status, reason
+    _append(world, stack, stack.name, stack.key, "AWS::CloudFormation::Stack", status, reason, world.uuid())
+    detail: Json = {
+        "stack-id": stack.key,
+        "status-details": {"status": status, "status-reason": reason or ""},
+    }
+    if stack.token:
+        detail["client-request-token"] = stack.token
+    world.emit("aws.cloudformation", "CloudFormation Stack Status Change", [stack.key], detail)
+
+
+def resource_status(world: World, stack: Stack, logical: str, status: str, reason: str | None = None) -> None:
+    """One of the stack's resources enters a status."""
+    entry = stack.resources[logical]
+    entry.update(status=status, reason=reason, at=world.now)
+    event_id = f"{logical}-{status}-{iso(world.now)}"
+    _append(world, stack, logical, entry["physical"], entry["type"], status, reason, event_id)
+
+
+def _append(
+    world: World,
+    stack: Stack,
+    logical: str,
+    physical: str,
+    kind: str,
+    status: str,
+    reason: str | None,
+    event_id: str,
+) -> None:
+    event: Json = {
+        "StackId": stack.key,
+        "EventId": event_id,
+        "StackName": stack.name,
+        "LogicalResourceId": logical,
+        "PhysicalResourceId": physical,
+        "ResourceType": kind,
+        "Timestamp": world.now,
+        "ResourceStatus": status,
+    }
+    if reason:
+        event["ResourceStatusReason"] = reason
+    if stack.token:
+        event["ClientRequestToken"] = stack.token
+    world.store.append(f"events:{stack.key}", event)
+
+
+def publish_outputs(world: World, stack: Stack) -> None:
+    """Evaluate the outputs of the template in force, and put up the exported ones for import."""
+    retract_exports(world, stack)
+    scope = scope_of(world, stack)
+    stack.outputs = []
+    for name, output in scope.template.outputs.items():
+        if not scope.applies(output):
+            continue
+        shown: Json = {"OutputKey": name, "OutputValue": as_text(scope.value(output.get("Value", "")))}
+        if "Description" in output:
+            shown["Description"] = output["Description"]
+        if "Export" in output:
+            shown["ExportName"] = str(scope.value(output["Export"]["Name"]))
+            world.store.add(Pointer(f"export:{shown['ExportName']}", shown["OutputValue"]))
+        stack.outputs.append(shown)
+
+
+def retract_exports(world: World, stack: Stack) -> None:
+    """Take down what the stack exports."""
+    for output in stack.outputs:
+        if "ExportName" in output:
+            world.store.drop(Pointer, f"export:{output['ExportName']}")

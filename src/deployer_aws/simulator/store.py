@@ -1,0 +1,261 @@
+"""Where the simulated world is kept: rows, links between them, logs, and a schedule of what is due.
+
+`MemoryStore` hands out live rows. `SqliteStore` hands out rows that it writes back when the transaction ends, if they
+changed; so the same code runs over both, and no caller can forget to save.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import sqlite3
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TypeVar, cast
+
+import attrs
+
+from .rows import Json, Row
+
+R = TypeVar("R", bound=Row)
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS rows (kind TEXT, key TEXT, body TEXT NOT NULL, PRIMARY KEY (kind, key));
+CREATE TABLE IF NOT EXISTS links (seq INTEGER PRIMARY KEY, owner TEXT, member TEXT, UNIQUE (owner, member));
+CREATE TABLE IF NOT EXISTS logs (seq INTEGER PRIMARY KEY, log TEXT, body TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS logs_by_name ON logs (log, seq);
+CREATE TABLE IF NOT EXISTS schedule (seq INTEGER PRIMARY KEY, at REAL, topic TEXT, body TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS schedule_by_time ON schedule (at, seq);
+"""
+
+
+@attrs.frozen
+class Due:
+    """Something that the world does at a given time, handled by whoever registered the topic."""
+
+    at: float
+    topic: str
+    payload: Json
+
+
+class Store(ABC):
+    """What the world needs of its keeper; every use is inside `transaction`."""
+
+    @abstractmethod
+    def transaction(self) -> AbstractContextManager[None]:
+        """All or nothing, and nobody else meanwhile."""
+
+    @abstractmethod
+    def get(self, kind: type[R], key: str) -> R | None:
+        """The row, to be read and changed in place."""
+
+    @abstractmethod
+    def add(self, row: Row) -> None:
+        """Keep a new row, or replace the one of its kind and key."""
+
+    @abstractmethod
+    def drop(self, kind: type[Row], key: str) -> None:
+        """Forget a row, if it is there."""
+
+    @abstractmethod
+    def link(self, owner: str, member: str) -> None:
+        """Remember that a member belongs to an owner; order is kept."""
+
+    @abstractmethod
+    def unlink(self, owner: str, member: str) -> None:
+        """Forget a link, if it is there."""
+
+    @abstractmethod
+    def members(self, owner: str) -> list[str]:
+        """An owner's members, oldest first."""
+
+    @abstractmethod
+    def append(self, log: str, entry: Json) -> None:
+        """Add to the end of a log."""
+
+    @abstractmethod
+    def read(self, log: str, *, newest_first: bool = False, offset: int = 0, limit: int = -1) -> list[Json]:
+        """A slice of a log; a negative limit means all."""
+
+    @abstractmethod
+    def schedule(self, at: float, topic: str, payload: Json) -> None:
+        """Have the topic's handler called once time has reached `at`."""
+
+    @abstractmethod
+    def next_due(self, until: float) -> Due | None:
+        """Take the earliest entry that is due by then; equal times in the order of scheduling."""
+
+    @abstractmethod
+    def unschedule(self, topic: str) -> None:
+        """Drop everything scheduled under a topic."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what is held open."""
+
+
+class MemoryStore(Store):
+    """The world in plain dicts; gone with the process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._rows: dict[tuple[str, str], Row] = {}
+        self._links: dict[str, dict[str, None]] = {}
+        self._logs: dict[str, list[Json]] = {}
+        self._heap: list[tuple[float, int, str, Json]] = []
+        self._scheduled = 0
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with self._lock:
+            yield
+
+    def get(self, kind: type[R], key: str) -> R | None:
+        return cast("R | None", self._rows.get((kind.KIND, key)))
+
+    def add(self, row: Row) -> None:
+        self._rows[row.KIND, row.key] = row
+
+    def drop(self, kind: type[Row], key: str) -> None:
+        self._rows.pop((kind.KIND, key), None)
+
+    def link(self, owner: str, member: str) -> None:
+        self._links.setdefault(owner, {})[member] = None
+
+    def unlink(self, owner: str, member: str) -> None:
+        self._links.get(owner, {}).pop(member, None)
+
+    def members(self, owner: str) -> list[str]:
+        return list(self._links.get(owner, ()))
+
+    def append(self, log: str, entry: Json) -> None:
+        self._logs.setdefault(log, []).append(entry)
+
+    def read(self, log: str, *, newest_first: bool = False, offset: int = 0, limit: int = -1) -> list[Json]:
+        entries = self._logs.get(log, [])
+        size = len(entries)
+        stop = size if limit < 0 else min(size, offset + limit)
+        if newest_first:
+            return [entries[size - 1 - index] for index in range(offset, stop)]
+        return entries[offset:stop]
+
+    def schedule(self, at: float, topic: str, payload: Json) -> None:
+        self._scheduled += 1
+        heapq.heappush(self._heap, (at, self._scheduled, topic, payload))
+
+    def next_due(self, until: float) -> Due | None:
+        if not self._heap or self._heap[0][0] > until:
+            return None
+        at, _, topic, payload = heapq.heappop(self._heap)
+        return Due(at, topic, payload)
+
+    def unschedule(self, topic: str) -> None:
+        self._heap = [entry for entry in self._heap if entry[2] != topic]
+        heapq.heapify(self._heap)
+
+    def close(self) -> None:
+        pass
+
+
+class SqliteStore(Store):
+    """The world in one SQLite file: killed at any moment, it is as it was before or after the call in hand."""
+
+    def __init__(self, path: str | Path) -> None:
+        self._lock = threading.RLock()
+        self._db = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute(
+            "PRAGMA synchronous = NORMAL"
+        )  # enough for a killed process; a lost machine loses the bed
+        self._db.executescript(_SCHEMA)
+        self._held: dict[tuple[str, str], tuple[Row, str]] = {}
+        self._depth = 0
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with self._lock:
+            if self._depth:  # an outer transaction commits for this one too
+                yield
+                return
+            self._db.execute("BEGIN IMMEDIATE")
+            self._depth += 1
+            try:
+                yield
+                self._write_back()
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            else:
+                self._db.execute("COMMIT")
+            finally:
+                self._held.clear()
+                self._depth -= 1
+
+    def _write_back(self) -> None:
+        for (kind, key), (row, was) in self._held.items():
+            body = json.dumps(row.to_json())
+            if body != was:
+                self._db.execute("INSERT OR REPLACE INTO rows VALUES (?, ?, ?)", (kind, key, body))
+
+    def get(self, kind: type[R], key: str) -> R | None:
+        held = self._held.get((kind.KIND, key))
+        if held is not None:
+            return cast(R, held[0])
+        found = self._db.execute(
+            "SELECT body FROM rows WHERE kind = ? AND key = ?", (kind.KIND, key)
+        ).fetchone()
+        if found is None:
+            return None
+        row = kind.from_json(json.loads(found[0]))
+        self._held[kind.KIND, key] = (row, found[0])
+        return row
+
+    def add(self, row: Row) -> None:
+        self._held[row.KIND, row.key] = (row, "")
+
+    def drop(self, kind: type[Row], key: str) -> None:
+        self._held.pop((kind.KIND, key), None)
+        self._db.execute("DELETE FROM rows WHERE kind = ? AND key = ?", (kind.KIND, key))
+
+    def link(self, owner: str, member: str) -> None:
+        self._db.execute("INSERT OR IGNORE INTO links (owner, member) VALUES (?, ?)", (owner, member))
+
+    def unlink(self, owner: str, member: str) -> None:
+        self._db.execute("DELETE FROM links WHERE owner = ? AND member = ?", (owner, member))
+
+    def members(self, owner: str) -> list[str]:
+        return [
+            row[0]
+            for row in self._db.execute("SELECT member FROM links WHERE owner = ? ORDER BY seq", (owner,))
+        ]
+
+    def append(self, log: str, entry: Json) -> None:
+        self._db.execute("INSERT INTO logs (log, body) VALUES (?, ?)", (log, json.dumps(entry)))
+
+    def read(self, log: str, *, newest_first: bool = False, offset: int = 0, limit: int = -1) -> list[Json]:
+        order = "DESC" if newest_first else "ASC"
+        query = f"SELECT body FROM logs WHERE log = ? ORDER BY seq {order} LIMIT ? OFFSET ?"
+        return [json.loads(row[0]) for row in self._db.execute(query, (log, limit, offset))]
+
+    def schedule(self, at: float, topic: str, payload: Json) -> None:
+        self._db.execute(
+            "INSERT INTO schedule (at, topic, body) VALUES (?, ?, ?)", (at, topic, json.dumps(payload))
+        )
+
+    def next_due(self, until: float) -> Due | None:
+        found = self._db.execute(
+            "SELECT seq, at, topic, body FROM schedule WHERE at <= ? ORDER BY at, seq LIMIT 1", (until,)
+        ).fetchone()
+        if found is None:
+            return None
+        self._db.execute("DELETE FROM schedule WHERE seq = ?", (found[0],))
+        return Due(found[1], found[2], json.loads(found[3]))
+
+    def unschedule(self, topic: str) -> None:
+        self._db.execute("DELETE FROM schedule WHERE topic = ?", (topic,))
+
+    def close(self) -> None:
+        self._db.close()

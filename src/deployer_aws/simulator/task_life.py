@@ -1,0 +1,278 @@
+"""The life of an ECS task, from PROVISIONING to STOPPED, and the hour that ECS remembers it for.
+
+The order of statuses is that of 'Amazon ECS task lifecycle' in the ECS Developer Guide.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .rows import Definition, Json, Task
+from .world import World, due, iso
+
+REMEMBERED = 3600.0  # stopped tasks can be described for at least an hour: DescribeTasks, API Reference
+STARTS_IN = 15.0
+TAKES = 20.0
+STOPS_IN = 10.0
+
+_STARTING = ((0.2, "PENDING"), (0.7, "ACTIVATING"), (1.0, "RUNNING"))
+_STOPPING = ((0.1, "DEACTIVATING"), (0.3, "STOPPING"), (0.8, "DEPROVISIONING"), (1.0, "STOPPED"))
+_ON_ITS_OWN = "EssentialContainerExited"
+_REASONS = {
+    _ON_ITS_OWN: "Essential container in task exited",
+    "TaskFailedToStart": "ResourceInitializationError: unable to pull secrets or registry auth",
+    "UserInitiated": "Task stopped by user",
+    "SpotInterruption": "Your Spot Task was interrupted.",
+    "TerminationNotice": "Your Spot Task was interrupted.",
+    "ServiceSchedulerInitiated": "Scaling activity initiated by deployment",
+    "InfrastructureHealth": "The infrastructure that the task ran on was unhealthy.",
+}
+
+
+def start(
+    world: World,
+    *,
+    cluster: str,
+    definition: str,
+    group: str,
+    options: Json,
+    started_by: str | None = None,
+    service: str | None = None,
+    launch_type: str = "FARGATE",
+    overrides: Json | None = None,
+    tags: dict[str, str] | None = None,
+) -> Task:
+    """A new task, whose course the options lay down: they are the behaviours of a rule of the script."""
+    arn = world.arn("ecs", f"task/{cluster.rsplit('/', 1)[-1]}/{world.unique()}")
+    task = Task(
+        arn, cluster, definition, world.now, group,
+        launch_type=launch_type, started_by=started_by, service=service, overrides=overrides or {}, tags=tags or {},
+        options=options, hidden_until=world.now + float(options.get("hidden") or 0.0),
+    )  # fmt: skip
+    known = world.store.get(Definition, definition)
+    task.containers = [
+        {"name": container["name"], "image": container["image"], "essential": container["essential"],
+         "id": world.uuid(), "status": "PENDING"}
+        for container in (known.containers if known else [{"name": "app", "image": "", "essential": True}])
+    ]  # fmt: skip
+    world.store.add(task)
+    for owner in _owners(task):
+        world.store.link(owner, arn)
+    _emit(world, task)
+    _schedule_start(world, task)
+    if options.get("vanishes") is not None:
+        world.after(float(options["vanishes"]), "task.forget", task=arn)
+    return task
+
+
+def _owners(task: Task) -> list[str]:
+    of = family(task.definition)
+    owners = [f"tasks:cluster:{task.cluster}", f"tasks:family:{task.cluster}:{of}", f"tasks:of:{of}"]
+    owners.append(f"task-id:{task.key.rsplit('/', 1)[-1]}")
+    if task.service:
+        owners.append(f"tasks:service:{task.service}")
+    if task.started_by:
+        owners.append(f"tasks:started-by:{task.cluster}:{task.started_by}")
+    return owners
+
+
+def family(definition: str) -> str:
+    """The family in a task definition's ARN."""
+    return definition.rsplit("/", 1)[-1].split(":")[0]
+
+
+def _schedule_start(world: World, task: Task) -> None:
+    starts_in = _seconds(task, "starts_in", STARTS_IN)
+    for share, status in _STARTING:
+        if status == "RUNNING" and task.options.get("stop_code") == "TaskFailedToStart":
+            world.after(starts_in * share, "task.end", task=task.key, epoch=task.epoch)
+            return
+        world.after(starts_in * share, "task.status", task=task.key, epoch=task.epoch, status=status)
+
+
+def _seconds(task: Task, name: str, default: float) -> float:
+    value = task.options.get(name)
+    return default if value is None else float(value)
+
+
+def stop(world: World, task: Task, takes: float, code: str, reason: str | None = None) -> None:
+    """Begin to stop a task that has not begun to stop; what was still planned for it is void."""
+    if task.desired == "STOPPED":
+        return
+    task.epoch += 1
+    task.desired = "STOPPED"
+    task.stop_code, task.reason = code, reason or _REASONS[code]
+    task.times["stopping"] = world.now
+    task.version += 1
+    _emit(world, task)
+    for share, status in _STOPPING:
+        if status == "DEACTIVATING" and task.status != "RUNNING":
+            continue
+        world.after(takes * share, "task.status", task=task.key, epoch=task.epoch, status=status)
+
+
+def stop_later(world: World, task: Task, delay: float, takes: float, code: str, reason: str) -> None:
+    """Begin to stop a task after a while."""
+    world.after(delay, "task.stop", task=task.key, takes=takes, code=code, reason=reason)
+
+
+def live_task(world: World, payload: Json) -> Task | None:
+    """The task that a scheduled step is about, unless it was forgotten or the step was overtaken."""
+    task = world.store.get(Task, payload["task"])
+    return task if task is not None and payload.get("epoch", task.epoch) == task.epoch else None
+
+
+@due("task.stop")
+def _stop(world: World, payload: Json) -> None:
+    task = live_task(world, payload)
+    if task is not None:
+        stop(world, task, payload["takes"], payload["code"], payload["reason"])
+
+
+@due("task.end")
+def _end(world: World, payload: Json) -> None:
+    """The task comes to the end that its options lay down."""
+    task = live_task(world, payload)
+    if task is not None:
+        code = task.options.get("stop_code") or _ON_ITS_OWN
+        stop(world, task, STOPS_IN + _seconds(task, "linger", 0.0), code, task.options.get("reason"))
+
+
+@due("task.status")
+def _advance(world: World, payload: Json) -> None:
+    task = live_task(world, payload)
+    if task is None:
+        return
+    task.status = payload["status"]
+    task.version += 1
+    {"PENDING": _pull, "RUNNING": _run, "DEPROVISIONING": _exit, "STOPPED": _rest}.get(task.status, _pass)(
+        world, task
+    )
+    _emit(world, task)
+
+
+def _pass(world: World, task: Task) -> None:
+    """Nothing changes but the status."""
+
+
+def _pull(world: World, task: Task) -> None:
+    task.times["pull_started"] = world.now
+
+
+def _run(world: World, task: Task) -> None:
+    task.times["pull_stopped"] = task.times["started"] = world.now
+    for container in task.containers:
+        container["status"] = "RUNNING"
+    if not task.options.get("forever"):
+        world.after(_seconds(task, "takes", TAKES), "task.end", task=task.key, epoch=task.epoch)
+
+
+def _exit(world: World, task: Task) -> None:
+    """The containers are gone; those that ran have exit codes."""
+    task.times["execution_stopped"] = world.now
+    for container in task.containers:
+        container["status"] = "STOPPED"
+        if "started" in task.times:
+            container["exit_code"] = _exit_code(task, container)
+    options = task.options
+    if options.get("oom") and task.stop_code == _ON_ITS_OWN:
+        judged = next((c for c in task.containers if c["essential"]), task.containers[0])
+        judged.update(exit_code=137, reason="OutOfMemoryError: Container killed due to memory usage")
+    if options.get("no_exit_code") or task.stop_code == "TaskFailedToStart":
+        for container in task.containers:
+            container.pop("exit_code", None)
+            container.setdefault("reason", task.reason)
+    if options.get("no_containers"):
+        task.containers = []
+
+
+def _exit_code(task: Task, container: Json) -> int:
+    """What the script says; else 0 for an essential container that ended by itself, and a signal's code if killed."""
+    given: Any = (task.options.get("exit_codes") or {}).get(container["name"])
+    if given is None and container["essential"]:
+        given = task.options.get("exit_code")
+    if task.stop_code not in (_ON_ITS_OWN, task.options.get("stop_code")):
+        given = None  # it was stopped before it could end as scripted
+    if given is not None:
+        return int(given)
+    if not container["essential"]:
+        return 137
+    return 0 if task.stop_code == _ON_ITS_OWN else 143
+
+
+def _rest(world: World, task: Task) -> None:
+    task.times["stopped"] = world.now
+    world.after(REMEMBERED, "task.forget", task=task.key)
+
+
+@due("task.forget")
+def _forget(world: World, payload: Json) -> None:
+    task = world.store.get(Task, payload["task"])
+    if task is not None:
+        for owner in _owners(task):
+            world.store.unlink(owner, task.key)
+        world.store.drop(Task, task.key)
+
+
+_TIMES = {
+    "pull_started": "pullStartedAt",
+    "pull_stopped": "pullStoppedAt",
+    "started": "startedAt",
+    "stopping": "stoppingAt",
+    "execution_stopped": "executionStoppedAt",
+    "stopped": "stoppedAt",
+}
+
+
+def describe(task: Task) -> Json:
+    """The task in the shape of the ECS API; times are numbers still."""
+    described: Json = {
+        "attachments": [],
+        "attributes": [],
+        "availabilityZone": "eu-west-1a",
+        "clusterArn": task.cluster,
+        "connectivity": "CONNECTED",
+        "containers": [_describe_container(task, container) for container in task.containers],
+        "cpu": "256",
+        "createdAt": task.created,
+        "desiredStatus": task.desired,
+        "enableExecuteCommand": False,
+        "group": task.group,
+        "lastStatus": task.status,
+        "launchType": task.launch_type,
+        "memory": "512",
+        "overrides": {"containerOverrides": [], **task.overrides},
+        "taskArn": task.key,
+        "taskDefinitionArn": task.definition,
+        "version": task.version,
+    }
+    optional = {"startedBy": task.started_by, "stopCode": task.stop_code, "stoppedReason": task.reason}
+    described.update({name: value for name, value in optional.items() if value is not None})
+    described.update({member: task.times[name] for name, member in _TIMES.items() if name in task.times})
+    return described
+
+
+def _describe_container(task: Task, container: Json) -> Json:
+    described: Json = {
+        "containerArn": task.key.replace(":task/", ":container/") + "/" + container["id"],
+        "taskArn": task.key,
+        "name": container["name"],
+        "image": container["image"],
+        "lastStatus": container["status"],
+        "networkInterfaces": [],
+    }
+    if "exit_code" in container:
+        described["exitCode"] = container["exit_code"]
+    if container.get("reason"):
+        described["reason"] = container["reason"]
+    return described
+
+
+def _emit(world: World, task: Task) -> None:
+    """'ECS Task State Change', in the shape of the ECS Developer Guide's example; times are ISO texts there."""
+    detail = describe(task)
+    for member in (*_TIMES.values(), "createdAt"):
+        if member in detail:
+            detail[member] = iso(detail[member])
+    detail["updatedAt"] = iso(world.now)
+    world.emit("aws.ecs", "ECS Task State Change", [task.key], detail)

@@ -1,0 +1,207 @@
+"""The simulated account: its clock, its ids, its schedule, and its records of what happened."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+
+from .reading import ScriptError
+from .rows import Json, Meta, Tally, Text
+from .script import Rule, Script
+from .store import R, Store
+from .templates import digest
+
+ACCOUNT = "123456789012"
+REGION = "eu-west-1"
+
+Handler = Callable[["World", Json], None]
+HANDLERS: dict[str, Handler] = {}
+
+
+def due(topic: str) -> Callable[[Handler], Handler]:
+    """Register what happens when something scheduled under a topic falls due."""
+
+    def register(handler: Handler) -> Handler:
+        HANDLERS[topic] = handler
+        return handler
+
+    return register
+
+
+def moment(seconds: float) -> datetime:
+    """A time as boto3 gives it: aware, in UTC."""
+    return datetime.fromtimestamp(round(seconds, 3), UTC)
+
+
+def iso(seconds: float) -> str:
+    """A time as events carry it."""
+    return moment(seconds).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def fingerprint(request: Json) -> str:
+    """What tells one request from another, however its members are ordered."""
+    return hashlib.sha256(repr(_canonical(request)).encode()).hexdigest()
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, dict):
+        return sorted((name, _canonical(inner)) for name, inner in value.items())
+    return [_canonical(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+@attrs.frozen
+class Chance:
+    """How a rule is told apart from the others of its script."""
+
+    rule: Rule
+    key: str
+
+
+class World:
+    """Everything that the simulated services share; used inside a transaction of its store."""
+
+    def __init__(self, store: Store, script: Script) -> None:
+        self.store = store
+        self.script = script
+        self._faults: list[Chance] = []
+        self._behaviours: list[Chance] = []
+        for index, rule in enumerate(script.rules):
+            chance = Chance(rule, f"{script.digest}/{index}")
+            (self._faults if rule.is_fault else self._behaviours).append(chance)
+
+    # time
+
+    @property
+    def meta(self) -> Meta:
+        """The one row that holds the clock and the counter."""
+        return self.need(Meta, "meta")
+
+    @property
+    def now(self) -> float:
+        """Virtual epoch seconds; while something due happens, the time at which it was due."""
+        return self.meta.now
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, and all happen that falls due, each thing at its own time."""
+        until = self.now + seconds
+        while (entry := self.store.next_due(until)) is not None:
+            meta = self.meta
+            meta.now = max(meta.now, entry.at)
+            HANDLERS[entry.topic](self, entry.payload)
+        self.meta.now = until
+
+    def after(self, seconds: float, topic: str, **payload: Any) -> None:
+        """Schedule something."""
+        self.store.schedule(self.now + seconds, topic, payload)
+
+    # rows
+
+    def need(self, kind: type[R], key: str) -> R:
+        """The row, which must be there."""
+        row = self.store.get(kind, key)
+        if row is None:
+            raise LookupError(f"the simulated world lacks {kind.KIND} {key}")
+        return row
+
+    def remember(self, body: str) -> str:
+        """Keep a template's text; the answer is the key under which it is found."""
+        name = digest(body)
+        if self.store.get(Text, name) is None:
+            self.store.add(Text(name, body))
+        return name
+
+    def text(self, name: str) -> str:
+        """A template's text by its key."""
+        return self.need(Text, name).body
+
+    def unique(self, length: int = 32) -> str:
+        """Hexadecimal digits that the world has not used; the same run gives the same ones."""
+        meta = self.meta
+        meta.counter += 1
+        return hashlib.sha256(f"{self.script.seed}/{meta.counter}".encode()).hexdigest()[:length]
+
+    def uuid(self) -> str:
+        """An id in the form of a UUID."""
+        digits = self.unique()
+        return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:32]))
+
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of something in this account and region."""
+        return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
+
+    # records
+
+    def record_change(self, action: str, target: str, token: str | None, **details: Any) -> None:
+        """Note a real effect; whoever counts these proves that nothing was done twice."""
+        self.store.append(
+            "changes", {"at": self.now, "action": action, "target": target, "token": token, **details}
+        )
+
+    def emit(self, source: str, detail_type: str, resources: list[str], detail: Json) -> None:
+        """Emit an event in the shape of EventBridge."""
+        event = {
+            "version": "0",
+            "id": self.uuid(),
+            "detail-type": detail_type,
+            "source": source,
+            "account": ACCOUNT,
+            "time": moment(self.now).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "region": REGION,
+            "resources": resources,
+            "detail": detail,
+        }
+        self.store.append("emitted", event)
+
+    # the script
+
+    def fault(self, operation: str, facts: dict[str, str]) -> Rule | None:
+        """The fault, if any, that befalls a call; every rule that is about such calls counts it."""
+        return self._decide(self._faults, operation, facts)
+
+    def behaviour(self, operation: str, **facts: str) -> Rule:
+        """How a change that now begins turns out; without a rule, well."""
+        return self._decide(self._behaviours, operation, facts) or Rule(on=operation)
+
+    def _decide(self, chances: list[Chance], operation: str, facts: dict[str, str]) -> Rule | None:
+        chosen = None
+        for chance in chances:
+            rule = chance.rule
+            if rule.on not in ("*", operation):
+                continue
+            if rule.stack is not None and rule.stack != facts.get("stack"):
+                continue
+            if rule.definition is not None and rule.definition != facts.get("definition"):
+                continue
+            if self._applies(chance) and chosen is None:
+                chosen = rule
+        return chosen
+
+    def _applies(self, chance: Chance) -> bool:
+        tally = self.store.get(Tally, chance.key)
+        if tally is None:
+            tally = Tally(chance.key)
+            self.store.add(tally)
+        tally.seen += 1
+        rule, seen = chance.rule, tally.seen
+        if rule.nth is not None and seen != rule.nth:
+            return False
+        if rule.first is not None and seen > rule.first:
+            return False
+        if rule.every is not None and seen % rule.every:
+            return False
+        if rule.rate is not None:
+            roll = hashlib.sha256(f"{self.script.seed}/{chance.key}/{seen}".encode()).digest()
+            return int.from_bytes(roll[:4], "big") / 2**32 < rule.rate
+        return True
+
+    def template_named(self, name: str) -> str:
+        """A template that the script serves, by its URL or name."""
+        try:
+            return self.script.templates[name]
+        except KeyError:
+            known = ", ".join(sorted(self.script.templates)) or "none"
+            raise ScriptError(f"no template is served as {name!r}; known: {known}") from None
