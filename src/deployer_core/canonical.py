@@ -57,7 +57,9 @@ def _databases(state: DeployerState, databases: dict[str, list[Any]]) -> None:
     for migration in state.migrations:
         if not isinstance(migration, Absent):
             spec = migration.database.spec
-            kind = f"{spec.migrate is not None} {spec.evaluate is not None} {getattr(migration, 'blocked', '')}"
+            kind = (
+                f"{spec.migrate is not None} {spec.evaluate is not None} {getattr(migration, 'blocked', '')}"
+            )
             databases.setdefault(spec.name, []).append((type(migration).__name__, kind))
     for task in state.tasks:
         databases.setdefault(task.database, []).append((task.purpose, type(task.state).__name__))

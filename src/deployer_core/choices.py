@@ -50,7 +50,9 @@ ADMIN = AdminUrl("postgresql://admin@db.example/postgres")
 def database(name: str, kind: str) -> DatabaseSpec[Text]:
     """A database of one of the kinds."""
     migrate = None if kind == "unmigrated" else Migration(TASK)
-    return DatabaseSpec(name, ADMIN, migrate=migrate, evaluate=Evaluation(TASK) if kind == "evaluated" else None)
+    return DatabaseSpec(
+        name, ADMIN, migrate=migrate, evaluate=Evaluation(TASK) if kind == "evaluated" else None
+    )
 
 
 def specs(databases: int) -> tuple[DeploymentSpec, ...]:
@@ -61,7 +63,11 @@ def specs(databases: int) -> tuple[DeploymentSpec, ...]:
     mixes = [kinds for kinds in combinations_with_replacement(KINDS, databases)]
     full = [
         DeploymentSpec(
-            "staging", "shop", "+".join(kinds) or "plain", STACK, tuple(database(f"db{i}", k) for i, k in enumerate(kinds))
+            "staging",
+            "shop",
+            "+".join(kinds) or "plain",
+            STACK,
+            tuple(database(f"db{i}", k) for i, k in enumerate(kinds)),
         )
         for kinds in mixes
     ]
@@ -73,7 +79,10 @@ _WRONG: tuple[Answer, ...] = (UpsertDone(), ecs_task.Started("arn:wrong"))
 """Answers of a faulty adapter, the last one and not: no stack takes them."""
 
 OF_STACK: tuple[Answer, ...] = (
-    *(StackStatus(lifecycle, lifecycle.value, outputs=_OUTPUTS, counts=(("Count", 3),)) for lifecycle in Lifecycle),
+    *(
+        StackStatus(lifecycle, lifecycle.value, outputs=_OUTPUTS, counts=(("Count", 3),))
+        for lifecycle in Lifecycle
+    ),
     StackStatus(Lifecycle.COMPLETE, "COMPLETE without outputs"),
     deployment.Failure("denied"),
     DeadlinePassed(),

@@ -254,7 +254,9 @@ def event_text(event: Event, state: DeployerState) -> str:
     id = getattr(event, "command", None)
     if id is None:
         return f"{type(event).__name__} {' '.join(getattr(event, 'force', ()))}".rstrip()
-    asked = next((command_text(p) for p in state.pending if p.id == id), f"command {id}, which is not pending")
+    asked = next(
+        (command_text(p) for p in state.pending if p.id == id), f"command {id}, which is not pending"
+    )
     return f"{type(event).__name__} {getattr(event, 'answer', '')} to {asked}".replace("  ", " ")
 
 
@@ -269,6 +271,8 @@ def state_text(state: DeployerState) -> str:
     """A state in a line: the machines' states and what is pending."""
     parts = [f"stack {name_of(type(state.stack))}"]
     parts += [f"{d.facts.id} {name_of(type(d))}" for d in state.deployments if not isinstance(d, Absent)]
-    parts += [f"{m.database.spec.name} {name_of(type(m))}" for m in state.migrations if not isinstance(m, Absent)]
+    parts += [
+        f"{m.database.spec.name} {name_of(type(m))}" for m in state.migrations if not isinstance(m, Absent)
+    ]
     parts += [f"task {t.purpose} of {t.database} {name_of(type(t.state))}" for t in state.tasks]
     return ", ".join(parts)
