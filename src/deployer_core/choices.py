@@ -44,6 +44,7 @@ KINDS = ("evaluated", "unevaluated", "unmigrated")
 
 STACK = StackSpec("shop", TemplateUrl("https://templates.example/shop.yaml"), scaling=(AsBefore("Count", 1),))
 TASK: TaskSpec[Text] = TaskSpec(Output("Cluster"), "migrate")
+QUICK = DeploymentSpec("staging", "shop", "quick", STACK, quick=True)
 ADMIN = AdminUrl("postgresql://admin@db.example/postgres")
 
 
@@ -71,7 +72,7 @@ def specs(databases: int) -> tuple[DeploymentSpec, ...]:
         )
         for kinds in mixes
     ]
-    return (DeploymentSpec("staging", "shop", "quick", STACK, quick=True), *full)
+    return (QUICK, *full)
 
 
 _OUTPUTS = (("Cluster", "main"),)
@@ -121,6 +122,19 @@ OF_STOP: tuple[Answer, ...] = (
 )
 
 
+EARLIER: tuple[Event, ...] = (
+    Requested("d0", QUICK, AT, stream="stream"),
+    Replied(1, OF_STACK[2], AT),
+    Replied(2, OF_STACK[2], AT),
+)
+"""How a stack comes to have been deployed before: a quick deployment, DONE."""
+
+
+def left(state: DeployerState, deployments: int) -> int:
+    """How many may still be asked for; that of `EARLIER` does not count."""
+    return deployments - sum(id != "d0" for id, _ in state.known)
+
+
 def answers(pending: Pending) -> tuple[Answer, ...]:
     """Every answer to a command that means something of its own, and some that mean nothing to it."""
     if not pending.database:
@@ -138,9 +152,9 @@ def replies(pending: Pending) -> Iterator[Event]:
 
 def events(state: DeployerState, menu: tuple[DeploymentSpec, ...], deployments: int) -> Iterator[Event]:
     """Everything that the world may say next, sense and nonsense."""
-    if len(state.known) < deployments:
+    if more := left(state, deployments):
         for spec in menu:
-            yield Requested(f"d{len(state.known) + 1}", spec, AT, stream="" if state.stream else "stream")
+            yield Requested(f"d{deployments - more + 1}", spec, AT, stream="" if state.stream else "stream")
     for pending in state.pending:
         yield Attempted(pending.id, pending.sent.attempt + 1 if pending.sent else 1, AT)
         yield Accepted(pending.id, f"ref-{pending.id}", AT)

@@ -10,14 +10,14 @@ that can't be told apart by anything that will ever happen are one (`canonical`)
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
 from deployer_core import deployer, deployment, ecs_task, postgres_migration, stack
 from deployer_core.canonical import canonical
-from deployer_core.choices import events, specs
+from deployer_core.choices import EARLIER, events, left, specs
 from deployer_core.deployer import INITIAL, Commands, DeployerState, Notice
 from deployer_core.invariants import OF_STATES, OF_STEPS, makes_sense, opened
 from deployer_core.machine import Absent, IllegalEvent, name_of
@@ -116,12 +116,13 @@ class _Walk:
 
     def __init__(self, deployments: int, menu: tuple[DeploymentSpec, ...], reducer: Reducer) -> None:
         self.deployments, self.menu, self.reducer = deployments, menu, reducer
-        self.states = [INITIAL]
-        self.parents: list[tuple[int, Event | None]] = [(0, None)]
-        self.shapes = [_shape(INITIAL)]
-        self.numbers = {canonical(INITIAL): 0}
-        self.ends = {0}
-        self.answered: list[list[int]] = [[]]
+        self.states: list[DeployerState] = []
+        self.parents: list[tuple[int, tuple[Event, ...]]] = []
+        self.shapes: list[tuple[Any, ...]] = []
+        self.answered: list[list[int]] = []
+        self.numbers: dict[tuple[Any, ...], int] = {}
+        self.ends: set[int] = set()
+        self.broken: set[int] = set()
         self.transitions = self.refusals = 0
         self.edges: set[Edge] = set()
         self.seen: set[tuple[Any, ...]] = set()
@@ -130,6 +131,8 @@ class _Walk:
 
     def run(self, limit: int | None) -> None:
         """Take every event in every state, until no new state turns up."""
+        self.arrive(-1, (), INITIAL)
+        self.arrive(-1, EARLIER, reduce_all(EARLIER, self.reducer))
         number = 0
         while number < len(self.states):
             if limit is not None and len(self.states) >= limit:
@@ -137,8 +140,10 @@ class _Walk:
                 self.ends.update(range(number, len(self.states)))
                 return
             state = self.states[number]
-            for event in events(state, self.menu, self.deployments):
-                self.take(number, state, event)
+            # What follows from a state that should not be is of no interest.
+            if number not in self.broken:
+                for event in events(state, self.menu, self.deployments):
+                    self.take(number, state, event)
             number += 1
 
     def take(self, number: int, state: DeployerState, event: Event) -> None:
@@ -164,7 +169,10 @@ class _Walk:
                 return
         if after is not state and not self.changes_nothing(after, event):
             self.violate(ONCE, number, event)
-        self.arrive(number, event, after)
+        there = self.arrive(number, (event,), after)
+        if isinstance(event, Replied):
+            self.answered[there].append(number)
+        self.cover(number, event, there)
 
     def changes_nothing(self, state: DeployerState, event: Event) -> bool:
         """An event that was just taken is stale, or nonsense now."""
@@ -173,25 +181,23 @@ class _Walk:
         except IllegalEvent:
             return not makes_sense(state, event)
 
-    def arrive(self, number: int, event: Event, after: DeployerState) -> None:
-        """Where an event led to: a state that is known, or a new one that has to hold what all do."""
-        key = canonical(after)
-        there = self.numbers.get(key)
-        if there is None:
-            for invariant in OF_STATES:
-                if not invariant.holds(after):
-                    self.violate(invariant.sentence, number, event)
-                    return
-            there = self.numbers[key] = len(self.states)
+    def arrive(self, number: int, way: tuple[Event, ...], after: DeployerState) -> int:
+        """Where a way led from a numbered state: to a state that is known, or to a new one. Gives its number."""
+        key = (left(after, self.deployments), *canonical(after))
+        there = self.numbers.setdefault(key, len(self.states))
+        if there == len(self.states):
             self.states.append(after)
-            self.parents.append((number, event))
+            self.parents.append((number, way))
             self.shapes.append(_shape(after))
             self.answered.append([])
-            if not opened(after):
+            wrong = [invariant for invariant in OF_STATES if not invariant.holds(after)]
+            for invariant in wrong:
+                self.violate(invariant.sentence, there)
+            if wrong:
+                self.broken.add(there)
+            if wrong or not opened(after):
                 self.ends.add(there)
-        if isinstance(event, Replied):
-            self.answered[there].append(number)
-        self.cover(number, event, there)
+        return there
 
     def cover(self, number: int, event: Event, there: int) -> None:
         """Which edges were taken hangs on the event and on the kinds of the states around it, so each is asked once."""
@@ -203,16 +209,14 @@ class _Walk:
                 edge = taken.edge
                 self.edges.add((machine, edge.source, edge.event, edge.target))
 
-    def violate(self, sentence: str, number: int, event: Event | None) -> None:
+    def violate(self, sentence: str, number: int, *events: Event) -> None:
         """Keep the first way to each violation: the walk is breadth first, so it is a shortest one."""
         if sentence in self.violations:
             return
-        path = [event] if event is not None else []
-        while number:
-            number, earlier = self.parents[number]
-            if earlier is not None:
-                path.append(earlier)
-        self.violations[sentence] = Violation(sentence, tuple(reversed(path)))
+        while number >= 0:
+            number, way = self.parents[number]
+            events = (*way, *events)
+        self.violations[sentence] = Violation(sentence, events)
 
     def find_dead_ends(self) -> None:
         """Walk back along the answers from every state where nothing is open: what is not met can't end by itself."""
@@ -223,7 +227,15 @@ class _Walk:
                     met.add(number)
                     ahead.append(number)
         if len(met) < len(self.states):
-            self.violate(ENDS, min(set(range(len(self.states))) - met), None)
+            self.violate(ENDS, min(set(range(len(self.states))) - met))
+
+
+def reduce_all(events: Iterable[Event], reducer: Reducer = deployer.reduce) -> DeployerState:
+    """The state after these events, from the initial one."""
+    state = INITIAL
+    for event in events:
+        state, _ = reducer(state, event)
+    return state
 
 
 def _shape(state: DeployerState) -> tuple[Any, ...]:
