@@ -3,9 +3,13 @@
 from collections.abc import Iterator
 from itertools import combinations, combinations_with_replacement
 
-from deployer_core import deployment, ecs_task, postgres_migration
+from attrs import evolve
+
+from deployer_core import deployment, ecs_task, postgres_migration, stack
+from deployer_core.deployer import digest
 from deployer_core.ecs_task import Exit, RunTask, StatusStopped
-from deployer_core.invariants import requested, stops
+from deployer_core.invariants import current, queue, stops
+from deployer_core.machine import Absent
 from deployer_core.postgres_migration import CleanupDone, UpsertDone
 from deployer_core.routing import DeployerState
 from deployer_core.spec import (
@@ -135,6 +139,27 @@ def left(state: DeployerState, deployments: int) -> int:
     return deployments - sum(id != "d0" for id, _ in state.known)
 
 
+def in_turn(state: DeployerState, after: DeployerState) -> str:
+    """The deployment that waited before a step, and has its turn after it; empty where none has.
+
+    While a deployment waits, nothing looks at its spec: the stack's queue holds ids. So the walk need not choose among
+    the specs until the turn comes, and then takes that step with each of them (`asked_for_as`).
+    """
+    turn = current(after)
+    return turn[0] if turn and turn[0] in queue(state) else ""
+
+
+def asked_for_as(state: DeployerState, id: str, spec: DeploymentSpec) -> DeployerState:
+    """The state as it were, had a deployment that waits been asked for with another spec."""
+    facts = deployment.Facts(id, spec)
+    waiting = [isinstance(d, deployment.Queued) and d.facts.id == id for d in state.deployments]
+    deployments = tuple(
+        deployment.Queued(facts) if waits else d for waits, d in zip(waiting, state.deployments, strict=True)
+    )
+    known = tuple((name, digest(spec) if name == id else kept) for name, kept in state.known)
+    return evolve(state, deployments=deployments, known=known)
+
+
 def answers(pending: Pending) -> tuple[Answer, ...]:
     """Every answer to a command that means something of its own, and some that mean nothing to it."""
     if not pending.database:
@@ -144,6 +169,23 @@ def answers(pending: Pending) -> tuple[Answer, ...]:
     return OF_TASK if isinstance(pending.command, RunTask) else OF_DATABASE
 
 
+STALE: tuple[Answer, ...] = (
+    *(OF_STACK[2], *OF_STACK[-4:-2], *OF_DATABASE[:3]),
+    *(OF_TASK[0], OF_TASK[1], OF_TASK[2], ecs_task.Errored("late", may_still_run=True)),
+)
+"""An answer of each kind, for a command that is no longer pending."""
+
+
+def stale(state: DeployerState) -> Iterator[Event]:
+    """What may still come in for a command that has had its last answer, or was dropped."""
+    pending = {p.id for p in state.pending}
+    for id in [id for id in range(1, state.next_command) if id not in pending][-1:]:
+        yield Attempted(id, 1, AT)
+        yield Accepted(id, "late", AT)
+        for answer in STALE:
+            yield Replied(id, answer, AT)
+
+
 def replies(pending: Pending) -> Iterator[Event]:
     """The same, each when it may come."""
     for answer in answers(pending):
@@ -151,14 +193,19 @@ def replies(pending: Pending) -> Iterator[Event]:
 
 
 def events(state: DeployerState, menu: tuple[DeploymentSpec, ...], deployments: int) -> Iterator[Event]:
-    """Everything that the world may say next, sense and nonsense."""
+    """Everything that the world may say next, sense and nonsense.
+
+    A deployment that will have to wait is asked for in one way: see `in_turn`.
+    """
     if more := left(state, deployments):
-        for spec in menu:
+        waits = not isinstance(state.stack, Absent | stack.Available)
+        for spec in menu[:1] if waits else menu:
             yield Requested(f"d{deployments - more + 1}", spec, AT, stream="" if state.stream else "stream")
     for pending in state.pending:
         yield Attempted(pending.id, pending.sent.attempt + 1 if pending.sent else 1, AT)
         yield Accepted(pending.id, f"ref-{pending.id}", AT)
         yield from replies(pending)
+    yield from stale(state)
     known = [id for id, _ in state.known]
     for id in known:
         yield Terminated(id, "ann", AT)

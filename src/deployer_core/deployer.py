@@ -56,6 +56,7 @@ __all__ = [
     "StopTask",
     "Task",
     "Terminated",
+    "digest",
     "failure",
     "microsteps",
     "reduce",
@@ -115,16 +116,17 @@ def _refusal(state: DeployerState, event: object, why: str) -> IllegalEvent:
 
 
 @lru_cache(maxsize=1024)
-def _digest(spec: DeploymentSpec) -> str:
+def digest(spec: DeploymentSpec) -> str:
+    """What a spec is known by, when it is asked whether the same was requested before."""
     return hashlib.sha256(repr(spec).encode()).hexdigest()[:16]
 
 
 @_takes(Requested)
 def _request(state: DeployerState, event: Requested, begin: Begin) -> Reduction:
     """Idempotent for ever: the same id with the same spec is no event."""
-    digest = _digest(event.spec)
+    asked = digest(event.spec)
     before = dict(state.known).get(event.deployment)
-    if before == digest:
+    if before == asked:
         return state, ()
     if before is not None:
         why = f"deployment {event.deployment!r} was requested before with another spec; give this an id of its own"
@@ -133,7 +135,7 @@ def _request(state: DeployerState, event: Requested, begin: Begin) -> Reduction:
         raise _refusal(state, event, "the first request of a stream gives it its random id")
     draft = begin(state, event.at)
     draft.stream, draft.queue_limit = state.stream or event.stream, event.queue_limit
-    draft.known += ((event.deployment, digest),)
+    draft.known += ((event.deployment, asked),)
     draft.add(deployment.Facts(event.deployment, event.spec))
     return draft.result()
 

@@ -17,7 +17,7 @@ from attrs import field, frozen
 
 from deployer_core import deployer, deployment, ecs_task, postgres_migration, stack
 from deployer_core.canonical import canonical
-from deployer_core.choices import EARLIER, events, left, specs
+from deployer_core.choices import AT, EARLIER, asked_for_as, events, in_turn, left, specs
 from deployer_core.deployer import INITIAL, Commands, DeployerState, Notice
 from deployer_core.invariants import OF_STATES, OF_STEPS, makes_sense, opened
 from deployer_core.machine import Absent, IllegalEvent, name_of
@@ -111,13 +111,22 @@ def explore(
     )
 
 
+@frozen
+class _Way:
+    """How a state was first reached: from which one, by which events, if this had been `asked` for earlier."""
+
+    start: int
+    events: tuple[Event, ...]
+    asked: Requested | None = None
+
+
 class _Walk:
     """One walk: the states by number, how each was reached first, and what was found on the way."""
 
     def __init__(self, deployments: int, menu: tuple[DeploymentSpec, ...], reducer: Reducer) -> None:
         self.deployments, self.menu, self.reducer = deployments, menu, reducer
         self.states: list[DeployerState] = []
-        self.parents: list[tuple[int, tuple[Event, ...]]] = []
+        self.parents: list[_Way] = []
         self.shapes: list[tuple[Any, ...]] = []
         self.answered: list[list[int]] = []
         self.numbers: dict[tuple[Any, ...], int] = {}
@@ -131,8 +140,8 @@ class _Walk:
 
     def run(self, limit: int | None) -> None:
         """Take every event in every state, until no new state turns up."""
-        self.arrive(-1, (), INITIAL)
-        self.arrive(-1, EARLIER, reduce_all(EARLIER, self.reducer))
+        for earlier in ((), EARLIER):
+            self.arrive(_Way(-1, earlier), reduce_all(earlier, self.reducer))
         number = 0
         while number < len(self.states):
             if limit is not None and len(self.states) >= limit:
@@ -146,33 +155,37 @@ class _Walk:
                     self.take(number, state, event)
             number += 1
 
-    def take(self, number: int, state: DeployerState, event: Event) -> None:
+    def take(self, number: int, state: DeployerState, event: Event, asked: Requested | None = None) -> None:
         """One event in one state: refused with reason, or taken and checked."""
+        way = _Way(number, (event,), asked)
         sense = makes_sense(state, event)
         try:
             after, commands = self.reducer(state, event)
         except IllegalEvent:
             self.refusals += 1
             if sense:
-                self.violate(REFUSES_NONSENSE, number, event)
+                self.violate(REFUSES_NONSENSE, way)
             return
         except Exception:
-            self.violate(RAISES_NOTHING_ELSE, number, event)
+            self.violate(RAISES_NOTHING_ELSE, way)
             return
         if not sense:
-            self.violate(REFUSES_NONSENSE, number, event)
+            self.violate(REFUSES_NONSENSE, way)
             return
         self.transitions += 1
         for step in OF_STEPS:
             if not step.holds(state, event, after, commands):
-                self.violate(step.sentence, number, event)
+                self.violate(step.sentence, way)
                 return
         if after is not state and not self.changes_nothing(after, event):
-            self.violate(ONCE, number, event)
-        there = self.arrive(number, (event,), after)
+            self.violate(ONCE, way)
+        there = self.arrive(way, after)
         if isinstance(event, Replied):
             self.answered[there].append(number)
-        self.cover(number, event, there)
+        self.cover(number, state, event, there)
+        if asked is None and after.stack is not state.stack and (turn := in_turn(state, after)):
+            for spec in self.menu[1:]:
+                self.take(number, asked_for_as(state, turn, spec), event, Requested(turn, spec, AT))
 
     def changes_nothing(self, state: DeployerState, event: Event) -> bool:
         """An event that was just taken is stale, or nonsense now."""
@@ -181,41 +194,45 @@ class _Walk:
         except IllegalEvent:
             return not makes_sense(state, event)
 
-    def arrive(self, number: int, way: tuple[Event, ...], after: DeployerState) -> int:
-        """Where a way led from a numbered state: to a state that is known, or to a new one. Gives its number."""
+    def arrive(self, way: _Way, after: DeployerState) -> int:
+        """Where a way led: to a state that is known, or to a new one. Gives its number."""
         key = (left(after, self.deployments), *canonical(after))
         there = self.numbers.setdefault(key, len(self.states))
         if there == len(self.states):
             self.states.append(after)
-            self.parents.append((number, way))
+            self.parents.append(way)
             self.shapes.append(_shape(after))
             self.answered.append([])
             wrong = [invariant for invariant in OF_STATES if not invariant.holds(after)]
             for invariant in wrong:
-                self.violate(invariant.sentence, there)
+                self.violate(invariant.sentence, way)
             if wrong:
                 self.broken.add(there)
             if wrong or not opened(after):
                 self.ends.add(there)
         return there
 
-    def cover(self, number: int, event: Event, there: int) -> None:
+    def cover(self, number: int, state: DeployerState, event: Event, there: int) -> None:
         """Which edges were taken hangs on the event and on the kinds of the states around it, so each is asked once."""
         answer = type(event.answer) if isinstance(event, Replied) else None
         step = (self.shapes[number], type(event), answer, self.shapes[there])
         if step not in self.seen:
             self.seen.add(step)
-            for machine, taken in deployer.microsteps(self.states[number], event):
+            for machine, taken in deployer.microsteps(state, event):
                 edge = taken.edge
                 self.edges.add((machine, edge.source, edge.event, edge.target))
 
-    def violate(self, sentence: str, number: int, *events: Event) -> None:
+    def violate(self, sentence: str, way: _Way) -> None:
         """Keep the first way to each violation: the walk is breadth first, so it is a shortest one."""
         if sentence in self.violations:
             return
-        while number >= 0:
-            number, way = self.parents[number]
-            events = (*way, *events)
+        events, asked = way.events, {way.asked.deployment: way.asked} if way.asked else {}
+        while way.start >= 0:
+            way = self.parents[way.start]
+            earlier = (asked.get(e.deployment, e) if isinstance(e, Requested) else e for e in way.events)
+            events = (*earlier, *events)
+            if way.asked:
+                asked[way.asked.deployment] = way.asked
         self.violations[sentence] = Violation(sentence, events)
 
     def find_dead_ends(self) -> None:
@@ -227,7 +244,7 @@ class _Walk:
                     met.add(number)
                     ahead.append(number)
         if len(met) < len(self.states):
-            self.violate(ENDS, min(set(range(len(self.states))) - met))
+            self.violate(ENDS, self.parents[min(set(range(len(self.states))) - met)])
 
 
 def reduce_all(events: Iterable[Event], reducer: Reducer = deployer.reduce) -> DeployerState:

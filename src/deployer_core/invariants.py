@@ -319,7 +319,7 @@ def broken_by_failure(before: DeployerState, event: Any, after: DeployerState, c
     if was == now:
         return True
     failed = [c.deployment for c in commands if isinstance(c, Notice) and c.outcome == "FAILED"]
-    return isinstance(event, Repaired) if was else bool(failed)
+    return isinstance(event, Repaired) if was else current(before) == failed
 
 
 @_of_step(
