@@ -83,11 +83,14 @@ _OUTPUTS = (("Cluster", "main"),)
 _WRONG: tuple[Answer, ...] = (UpsertDone(), ecs_task.Started("arn:wrong"))
 """Answers of a faulty adapter, the last one and not: no stack takes them."""
 
+
+def _seen(lifecycle: Lifecycle) -> StackStatus:
+    return StackStatus(lifecycle, lifecycle.value, outputs=_OUTPUTS, counts=(("Count", 3),))
+
+
+COMPLETE = _seen(Lifecycle.COMPLETE)
 OF_STACK: tuple[Answer, ...] = (
-    *(
-        StackStatus(lifecycle, lifecycle.value, outputs=_OUTPUTS, counts=(("Count", 3),))
-        for lifecycle in Lifecycle
-    ),
+    *(_seen(lifecycle) for lifecycle in Lifecycle),
     StackStatus(Lifecycle.COMPLETE, "COMPLETE without outputs"),
     deployment.Failure("denied"),
     DeadlinePassed(),
@@ -128,8 +131,8 @@ OF_STOP: tuple[Answer, ...] = (
 
 EARLIER: tuple[Event, ...] = (
     Requested("d0", QUICK, AT, stream="stream"),
-    Replied(1, OF_STACK[2], AT),
-    Replied(2, OF_STACK[2], AT),
+    Replied(1, COMPLETE, AT),
+    Replied(2, COMPLETE, AT),
 )
 """How a stack comes to have been deployed before: a quick deployment, DONE."""
 
@@ -137,6 +140,11 @@ EARLIER: tuple[Event, ...] = (
 def left(state: DeployerState, deployments: int) -> int:
     """How many may still be asked for; that of `EARLIER` does not count."""
     return deployments - sum(id != "d0" for id, _ in state.known)
+
+
+def will_wait(state: DeployerState) -> bool:
+    """Whether a deployment that is asked for now has to wait for its turn."""
+    return not isinstance(state.stack, Absent | stack.Available)
 
 
 def in_turn(state: DeployerState, after: DeployerState) -> str:
@@ -170,8 +178,10 @@ def answers(pending: Pending) -> tuple[Answer, ...]:
 
 
 STALE: tuple[Answer, ...] = (
-    *(OF_STACK[2], *OF_STACK[-4:-2], *OF_DATABASE[:3]),
-    *(OF_TASK[0], OF_TASK[1], OF_TASK[2], ecs_task.Errored("late", may_still_run=True)),
+    *(COMPLETE, deployment.Failure("late"), DeadlinePassed()),
+    *(UpsertDone(), CleanupDone(), postgres_migration.Errored("late")),
+    *(ecs_task.Started("arn:late"), ecs_task.Status("PENDING"), StatusStopped((), "UserInitiated")),
+    ecs_task.Errored("late", may_still_run=True),
 )
 """An answer of each kind, for a command that is no longer pending."""
 
@@ -198,8 +208,7 @@ def events(state: DeployerState, menu: tuple[DeploymentSpec, ...], deployments: 
     A deployment that will have to wait is asked for in one way: see `in_turn`.
     """
     if more := left(state, deployments):
-        waits = not isinstance(state.stack, Absent | stack.Available)
-        for spec in menu[:1] if waits else menu:
+        for spec in menu[:1] if will_wait(state) else menu:
             yield Requested(f"d{deployments - more + 1}", spec, AT, stream="" if state.stream else "stream")
     for pending in state.pending:
         yield Attempted(pending.id, pending.sent.attempt + 1 if pending.sent else 1, AT)

@@ -11,6 +11,7 @@ that can't be told apart by anything that will ever happen are one (`canonical`)
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 from attrs import field, frozen
@@ -30,8 +31,8 @@ Edge: TypeAlias = tuple[str, str, str, str]
 
 MACHINES = (stack.MACHINE, deployment.MACHINE, postgres_migration.MACHINE, ecs_task.MACHINE)
 
-REFUSES_NONSENSE = "What makes sense is taken, and what does not is refused."
-RAISES_NOTHING_ELSE = "Nothing is raised but IllegalEvent."
+SENSE = "What makes sense is taken, and what does not is refused."
+ILLEGAL = "Nothing is raised but IllegalEvent."
 ONCE = "The same event twice is the event once."
 ENDS = "Every deployment ends: from every state, answers alone lead to where nothing is open."
 
@@ -139,21 +140,31 @@ class _Walk:
         self.complete = True
 
     def run(self, limit: int | None) -> None:
-        """Take every event in every state, until no new state turns up."""
-        for earlier in ((), EARLIER):
-            self.arrive(_Way(-1, earlier), reduce_all(earlier, self.reducer))
-        number = 0
-        while number < len(self.states):
-            if limit is not None and len(self.states) >= limit:
-                self.complete = False
-                self.ends.update(range(number, len(self.states)))
-                return
-            state = self.states[number]
-            # What follows from a state that should not be is of no interest.
-            if number not in self.broken:
-                for event in events(state, self.menu, self.deployments):
-                    self.take(number, state, event)
-            number += 1
+        """Take every event in every state, one event further at a time, until no new state turns up."""
+        self.arrive(_Way(-1, ()), INITIAL)
+        depth, first = 0, 0
+        while first < len(self.states):
+            if depth == len(EARLIER):
+                self.start_later()
+            ahead = range(first, len(self.states))
+            for number in ahead:
+                if limit is not None and len(self.states) >= limit:
+                    self.complete = False
+                    self.ends.update(range(number, len(self.states)))
+                    return
+                self.expand(number)
+            depth, first = depth + 1, ahead.stop
+
+    def start_later(self) -> None:
+        """Start anew from a stack that was deployed before, as early as a way from the beginning leads there."""
+        with suppress(Exception):  # where the reducer raises, the walk from the beginning finds it
+            self.arrive(_Way(-1, EARLIER), reduce_all(EARLIER, self.reducer))
+
+    def expand(self, number: int) -> None:
+        """Take every event in one state, unless it should not be: what follows then is of no interest."""
+        if number not in self.broken:
+            for event in events(self.states[number], self.menu, self.deployments):
+                self.take(number, self.states[number], event)
 
     def take(self, number: int, state: DeployerState, event: Event, asked: Requested | None = None) -> None:
         """One event in one state: refused with reason, or taken and checked."""
@@ -164,19 +175,20 @@ class _Walk:
         except IllegalEvent:
             self.refusals += 1
             if sense:
-                self.violate(REFUSES_NONSENSE, way)
+                self.violate(SENSE, way)
             return
         except Exception:
-            self.violate(RAISES_NOTHING_ELSE, way)
+            self.violate(ILLEGAL, way)
             return
         if not sense:
-            self.violate(REFUSES_NONSENSE, way)
+            self.violate(SENSE, way)
             return
         self.transitions += 1
-        for step in OF_STEPS:
-            if not step.holds(state, event, after, commands):
-                self.violate(step.sentence, way)
-                return
+        wrong = [step for step in OF_STEPS if not step.holds(state, event, after, commands)]
+        for step in wrong:
+            self.violate(step.sentence, way)
+        if wrong:
+            return
         if after is not state and not self.changes_nothing(after, event):
             self.violate(ONCE, way)
         there = self.arrive(way, after)
