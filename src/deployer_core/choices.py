@@ -85,6 +85,9 @@ _WRONG: tuple[Answer, ...] = (UpsertDone(), ecs_task.Started("arn:wrong"))
 
 
 def _seen(lifecycle: Lifecycle) -> StackStatus:
+    """A status as it would come; a stack that is missing has neither outputs nor counts."""
+    if lifecycle is Lifecycle.MISSING:
+        return StackStatus(lifecycle, lifecycle.value)
     return StackStatus(lifecycle, lifecycle.value, outputs=_OUTPUTS, counts=(("Count", 3),))
 
 

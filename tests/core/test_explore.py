@@ -379,7 +379,9 @@ def test_a_trace_is_a_shortest_one_that_reads() -> None:
     told = report.trace(found)
     assert len(found.events) == 6
     assert "  1. Requested d1 (evaluated)\n       gives out 1 StabiliseStack d1\n" in told
-    assert "  5. Attempted to 4 RunTask d1 db0\n     = stack CREATING, d1 DB_MIGRATING, db0 EVALUATING" in told
+    assert (
+        "  5. Attempted to 4 RunTask d1 db0\n     = stack CREATING, d1 DB_MIGRATING, db0 EVALUATING" in told
+    )
     assert told.endswith("= stack BROKEN")
 
 
