@@ -40,6 +40,14 @@ WRONG: list[tuple[Any, str]] = [
     ("rules: {on: run_task}", "^rules: expected a list"),
     ("rules: [run_task]", r"^rules\[0\]: expected a mapping"),
     ("stacks: [{name: true}]", r"^stacks\[0\]\.name: expected text"),
+    (
+        "stacks: [{name: x, status: CREATED}]",
+        r"^stacks\[0\]\.status: 'CREATED' is not one of CREATE_IN_PROGRESS",
+    ),
+    (
+        "rules: [{on: update_stack, meanwhile: [{after: 1, update: {template: t}}]}]",
+        r"^rules\[0\]\.meanwhile\[0\]\.update\.template: no template is served as 't'; known: none",
+    ),
     ("events: [{at: 1, stack: x, update: {colour: 1}}]", r"^events\[0\]\.update\.colour: unknown key"),
     ("events: [{at: 1, stack: x, update: 7}]", r"^events\[0\]\.update: expected a mapping"),
     ("start: tomorrow", "^start: expected a time such as"),
@@ -82,7 +90,7 @@ def test_a_script_is_read_from_a_file(tmp_path: Path) -> None:
 def test_a_template_that_is_not_served_is_explained() -> None:
     """A stack of the script that names no template of the script is an error that tells which there are."""
     with pytest.raises(ScriptError, match="no template is served as 'b'; known: a"):
-        Simulator("{templates: {a: 'Resources: {}'}, stacks: [{name: x, template: b}]}")
+        load_script("{templates: {a: 'Resources: {}'}, stacks: [{name: x, template: b}]}")
 
 
 def test_containers_are_named_or_described() -> None:

@@ -1,0 +1,26 @@
+"""Simulated PostgreSQL: every upsert and cleanup succeeds after a few virtual seconds.
+
+The steps are idempotent by their nature, so nothing has to be remembered of them.
+"""
+
+from __future__ import annotations
+
+from deployer_aws.ports import Act, Work
+from deployer_core.postgres_migration import CleanupDatabase, CleanupDone, UpsertDatabase, UpsertDone
+
+TAKES = 3.0
+"""Virtual seconds that a step takes."""
+
+
+class SimulatedPostgres:
+    """An executor in the place of the real one."""
+
+    commands: tuple[type, ...] = (UpsertDatabase, CleanupDatabase)
+
+    def act(self, work: Work) -> Act:
+        """See `ports.Executor.act`."""
+        if work.pending.sent is None:
+            yield work.attempt(1)
+        elif work.now - work.pending.sent.at >= TAKES:
+            upsert = isinstance(work.pending.command, UpsertDatabase)
+            yield work.reply(UpsertDone() if upsert else CleanupDone())
