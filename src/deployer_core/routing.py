@@ -195,7 +195,8 @@ class Draft:
 
     def remember(self, counts: Counts) -> None:
         """Keep the counts of those parameters for which none are kept yet."""
-        self.baseline = tuple(sorted({**dict(counts), **dict(self.baseline or ())}.items()))
+        kept = self.baseline
+        self.baseline = tuple(sorted({**dict(counts), **dict(kept)}.items())) if kept else counts
 
     def run(self, database: Database, purpose: str, task: TaskSpec[str], success: tuple[int, ...]) -> None:
         """Start a database's next task."""
@@ -228,8 +229,8 @@ class Draft:
             self.pending = tuple(p for p in self.pending if p.id not in gone)
         for pending in dropped:
             self.stop(pending)
-        if not isinstance(ended, Absent):
-            self.commands.append(Notice(name, ended.facts.spec.version, outcome, reason, self.at))
+        assert not isinstance(ended, Absent)
+        self.commands.append(Notice(name, ended.facts.spec.version, outcome, reason, self.at))
 
 
 class Traced(Draft):
@@ -240,6 +241,7 @@ class Traced(Draft):
         self.taken: list[tuple[str, Microstep[Any, Any]]] = []
 
     def step(self, machine: Machine[S, E, C], state: S, event: E) -> tuple[S, tuple[C, ...]]:
+        """The same step, edge by edge."""
         steps = machine.microsteps(state, event)
         self.taken += [(machine.name, step) for step in steps]
         return steps[-1].state, tuple(c for step in steps for c in step.commands)
@@ -306,8 +308,8 @@ def _scale(draft: Draft, command: deployment.ScaleStack) -> None:
 def _create(draft: Draft, command: deployment.CreateStack) -> None:
     """A stack that is created at zero had no counts before: those that it shall have are remembered."""
     creating = draft.find(command.deployment)
-    if isinstance(creating, deployment.Creating):
-        draft.remember(creating.counts)
+    assert isinstance(creating, deployment.Creating)
+    draft.remember(creating.counts)
     _change(draft, command)
 
 
@@ -339,14 +341,16 @@ def _tend(
 
 @_routes(postgres_migration.RunEvaluate)
 def _run_evaluate(draft: Draft, command: postgres_migration.RunEvaluate) -> None:
-    if (evaluation := command.database.spec.evaluate) is not None:
-        draft.run(command.database, "evaluate", evaluation.task, evaluation.no_changes + evaluation.changes)
+    evaluation = command.database.spec.evaluate
+    assert evaluation is not None
+    draft.run(command.database, "evaluate", evaluation.task, evaluation.no_changes + evaluation.changes)
 
 
 @_routes(postgres_migration.RunMigrate)
 def _run_migrate(draft: Draft, command: postgres_migration.RunMigrate) -> None:
-    if (migration := command.database.spec.migrate) is not None:
-        draft.run(command.database, "migrate", migration.task, migration.success)
+    migration = command.database.spec.migrate
+    assert migration is not None
+    draft.run(command.database, "migrate", migration.task, migration.success)
 
 
 @_routes(postgres_migration.ReportBlocked)
@@ -372,8 +376,8 @@ def _migration_failed(draft: Draft, command: postgres_migration.ReportFailed) ->
 @_routes(ecs_task.StopTask)
 def _stop(draft: Draft, _: ecs_task.StopTask) -> None:
     """The run was just answered, so it is no longer pending, and may still run."""
-    if draft.answered is not None:
-        draft.stop(draft.answered)
+    assert draft.answered is not None
+    draft.stop(draft.answered)
 
 
 @_routes(ecs_task.ReportDone)

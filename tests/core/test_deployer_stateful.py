@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from deployer_core import choices, deployer, invariants, routing
+from deployer_core import choices, deployer, invariants
 from deployer_core.choices import KINDS, QUICK
 from deployer_core.deployer import (
     INITIAL,
@@ -38,7 +38,7 @@ GOOD: dict[type, Any] = {
     RunTask: None,
     StopTask: exited(),
 }
-IDS = st.integers(1, 6).map("d{}".format)
+NAMES = st.integers(1, 6).map("d{}".format)
 PICK = st.integers(0, 1_000)
 
 
@@ -79,14 +79,18 @@ class Lives(RuleBasedStateMachine):
                 return False
         return invariants.makes_sense(self.state, event)
 
+    @initialize(spec=st.sampled_from(SPECS))
+    def begin(self, spec: DeploymentSpec) -> None:
+        self.take(Requested("d1", spec, self.now, "s"))
+
     @rule(
-        id=IDS,
+        name=NAMES,
         spec=st.sampled_from(SPECS),
         limit=st.sampled_from([1, 100]),
         stream=st.sampled_from(["", "s"]),
     )
-    def request(self, id: str, spec: DeploymentSpec, limit: int, stream: str) -> None:
-        self.take(Requested(id, spec, self.now, stream, limit))
+    def request(self, name: str, spec: DeploymentSpec, limit: int, stream: str) -> None:
+        self.take(Requested(name, spec, self.now, stream, limit))
 
     def chosen(self, pick: int) -> Pending:
         return self.state.pending[pick % len(self.state.pending)]
@@ -144,9 +148,9 @@ class Lives(RuleBasedStateMachine):
         """Something that was said before, however long ago."""
         self.take(self.taken[pick % len(self.taken)])
 
-    @rule(id=IDS)
-    def terminate(self, id: str) -> None:
-        self.take(Terminated(id, "ann", self.now))
+    @rule(name=NAMES)
+    def terminate(self, name: str) -> None:
+        self.take(Terminated(name, "ann", self.now))
 
     @rule(named=st.booleans())
     def repair(self, named: bool) -> None:
@@ -159,7 +163,7 @@ class Lives(RuleBasedStateMachine):
 
     @invariant()
     def each_has_ended_once_or_is_there(self) -> None:
-        known = [id for id, _ in self.state.known]
+        known = [name for name, _ in self.state.known]
         assert sorted([*self.ended, *invariants.requested(self.state)]) == sorted(known)
 
     def teardown(self) -> None:
