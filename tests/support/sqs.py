@@ -97,7 +97,9 @@ class Sqs:
 
     def _check(self, operation: str, request: dict[str, Any]) -> None:
         self.calls[operation] += 1
-        report = ParamValidator().validate(request, _MODEL.operation_model(operation).input_shape)
+        shape = _MODEL.operation_model(operation).input_shape
+        assert shape is not None
+        report = ParamValidator().validate(request, shape)
         assert not report.has_errors(), report.generate_report()
         assert request["QueueUrl"] == URL
         if self.failing is not None:
