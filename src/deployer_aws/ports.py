@@ -92,15 +92,25 @@ class Journal(Protocol):
     """The durable truth. Everything that returns has been written; a crash in between has written all or nothing."""
 
     def head(self, key: str) -> Head:
-        """The newest head of a stream; that of an empty one is `Head()`."""
+        """The newest head of a stream; that of an empty one is `Head()`.
+
+        Raises JournalError where newer logic wrote it: this version of the deployer must not go on from it.
+        """
         ...
 
     def append(self, entries: Sequence[Entry]) -> None:
-        """Write all entries, of different streams, in one transaction, or none: raises Conflict."""
+        """Write all entries, of different streams, in one transaction, or none: raises Conflict.
+
+        Where older logic wrote a stream's head, a checkpoint of it is written before the event. Raises ValueError for
+        two entries of one stream, and for a blob under a name that is not its SHA-256.
+        """
         ...
 
-    def events(self, key: str) -> Iterator[Recorded]:
-        """All that was written to a stream, oldest first."""
+    def events(self, key: str, *, from_checkpoint: bool = False) -> Iterator[Recorded]:
+        """All that was written to a stream, oldest first, or only from its last checkpoint on, that included.
+
+        A checkpoint has the version of the event before it. None of what stands before the last one is then decoded.
+        """
         ...
 
     def streams(self, *, pending_only: bool = False) -> list[str]:

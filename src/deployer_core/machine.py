@@ -6,6 +6,8 @@ from typing import Any, Generic, NoReturn, TypeAlias, TypeVar, cast
 
 from attrs import frozen
 
+from deployer_core.tags import tagged
+
 S = TypeVar("S")
 E = TypeVar("E")
 C = TypeVar("C")
@@ -16,6 +18,7 @@ Handler: TypeAlias = Callable[[Any, Any], Step[Any]]
 Cells: TypeAlias = Mapping[tuple[type, type], Handler]
 
 
+@tagged("Absent/1")
 @frozen
 class Absent:
     """The state before the first event, drawn `[*]`."""

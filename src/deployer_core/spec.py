@@ -5,145 +5,19 @@ Values that only the stack knows are written as `Output("Name")`; `resolve` repl
 there. Durations are whole seconds.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Generic, TypeAlias, TypeVar, cast
+from urllib.parse import unquote
 
-from attrs import Attribute, evolve, field, fields, frozen, has
+from attrs import evolve, field, fields, frozen, has
 
+from deployer_core import _checks as check
 from deployer_core.tags import tagged
 
-WEEK = 7 * 24 * 3600
+SpecError = check.SpecError
 Counts: TypeAlias = tuple[tuple[str, int], ...]
 """Desired counts by the stack parameter that carries them, sorted."""
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
-
-
-class SpecError(ValueError):
-    """A spec that breaks a rule: `field` says where, `rule` what was expected."""
-
-    def __init__(self, where: str, rule: str) -> None:
-        self.field, self.rule = where, rule
-        super().__init__(f"{where}: {rule}")
-
-
-# Validators: each names the field it stands on.
-
-
-def _broken(attribute: "Attribute[Any]", rule: str, value: object) -> SpecError:
-    return SpecError(attribute.name, f"{rule}, not {value!r:.80}")
-
-
-def _text(pattern: str, rule: str, longest: int) -> Any:
-    def check(_: object, attribute: "Attribute[Any]", value: object) -> None:
-        if not isinstance(value, str) or len(value) > longest or not re.fullmatch(pattern, value):
-            raise _broken(attribute, f"{rule}, {longest} characters at most", value)
-
-    return check
-
-
-def _whole(low: int, high: int) -> Any:
-    def check(_: object, attribute: "Attribute[Any]", value: object) -> None:
-        if type(value) is not int or not low <= value <= high:
-            raise _broken(attribute, f"a whole number from {low} to {high}", value)
-
-    return check
-
-
-def _flag(_: object, attribute: "Attribute[Any]", value: object) -> None:
-    if type(value) is not bool:
-        raise _broken(attribute, "true or false", value)
-
-
-def _kind(*kinds: type) -> Any:
-    def check(_: object, attribute: "Attribute[Any]", value: object) -> None:
-        if not isinstance(value, kinds):
-            raise _broken(
-                attribute, " or ".join("nothing" if k is type(None) else k.__name__ for k in kinds), value
-            )
-
-    return check
-
-
-def _each(check_one: Any, most: int | None = None, key: Any = None) -> Any:
-    """Check a tuple's items, that it is not too long, and that no `key` (by default the item) stands twice."""
-
-    def check(instance: object, attribute: "Attribute[Any]", value: object) -> None:
-        if not isinstance(value, tuple):
-            raise _broken(attribute, "a list", value)
-        items: tuple[Any, ...] = value
-        for item in items:
-            check_one(instance, attribute, item)
-        keys = [key(item) if key else item for item in items]
-        if twice := sorted({str(k) for k in keys if keys.count(k) > 1}):
-            raise SpecError(attribute.name, f"{', '.join(twice)} stands there more than once")
-        if most is not None and len(items) > most:
-            raise SpecError(attribute.name, f"{most} at most, not {len(items)}")
-
-    return check
-
-
-def _pair(check_key: Any, check_value: Any) -> Any:
-    def check(instance: object, attribute: "Attribute[Any]", value: object) -> None:
-        if not isinstance(value, tuple) or len(cast(Any, value)) != 2:
-            raise _broken(attribute, "a name and a value", value)
-        name, inner = cast(Any, value)
-        check_key(instance, attribute, name)
-        check_value(instance, attribute, inner)
-
-    return check
-
-
-def _sorted(value: Any) -> Any:
-    """Order where order has no meaning, so that equal specs give equal bytes."""
-    return tuple(sorted(value)) if isinstance(value, (tuple, list)) else value
-
-
-def _by_key(value: Any) -> Any:
-    return tuple(sorted(value, key=lambda pair: str(pair[0])))
-
-
-def _by_parameter(value: Any) -> Any:
-    return tuple(sorted(value, key=lambda scale: str(scale.parameter)))
-
-
-def _by_database(value: Any) -> Any:
-    return tuple(sorted(value, key=lambda database: str(database.name)))
-
-
-def _or_output(check_text: Any) -> Any:
-    def check(instance: object, attribute: "Attribute[Any]", value: object) -> None:
-        if not isinstance(value, Output):
-            check_text(instance, attribute, value)
-
-    return check
-
-
-# What AWS accepts: CloudFormation's and ECS's API references, and 'Naming constraints' of Elastic Load Balancing.
-
-_name = _text(r"[A-Za-z0-9][A-Za-z0-9-]*", "letters, digits and hyphens, a letter or digit first", 63)
-_line = _text(r"[^\x00-\x1f\x7f]+", "one line of text", 2048)
-_stack_name = _text(r"[A-Za-z][A-Za-z0-9-]*", "letters, digits and hyphens, a letter first", 128)
-_logical_id = _text(r"[A-Za-z0-9]+", "letters and digits", 255)
-_role = _text(r"arn:[\w-]+:iam::\d{12}:role/.+", "the ARN of an IAM role", 2048)
-_topic = _text(r"arn:[\w-]+:sns:[\w-]+:\d{12}:.+", "the ARN of an SNS topic", 2048)
-_url = _text(r"(https|s3)://[^\s/]+/\S+", "an https:// or s3:// URL", 5120)
-_digest = _text(r"[0-9a-f]{64}", "a SHA-256 in hexadecimal", 64)
-_tag_key = _text(r"(?!aws:)[^\x00-\x1f]+", "text that does not begin with 'aws:'", 128)
-_tag_value = _text(r"[^\x00-\x1f]*", "text", 256)
-_value = _text(r"(?s).*", "text", 4096)
-_container = _text(r"[A-Za-z0-9_-]+", "letters, digits, hyphens and underscores", 255)
-_env_name = _text(r"[^\x00=]+", "an environment variable's name", 1024)
-_secret = _text(r"[A-Za-z0-9/_+=.@:-]+", "a secret's name or ARN", 2048)
-_capability = _text(r"CAPABILITY_(IAM|NAMED_IAM|AUTO_EXPAND)", "a capability of CloudFormation", 32)
-_launch_type = _text(r"EC2|FARGATE|EXTERNAL|", "EC2, FARGATE or EXTERNAL", 8)
-_timeout = _whole(1, WEEK)
-
-
-def _identifier(_: object, attribute: "Attribute[Any]", value: object) -> None:
-    """PostgreSQL cuts longer names off without an error ('Identifiers and Key Words'), so they are refused here."""
-    if not isinstance(value, str) or not 1 <= len(value.encode("utf-8", "replace")) <= 63 or "\x00" in value:
-        raise _broken(attribute, "a PostgreSQL name: 1 to 63 bytes", value)
 
 
 # Values
@@ -154,12 +28,14 @@ def _identifier(_: object, attribute: "Attribute[Any]", value: object) -> None:
 class Output:
     """An output of the stack that is being deployed, known once its infrastructure is there."""
 
-    name: str = field(validator=_logical_id)
+    name: str = field(validator=check.logical_id)
 
 
 Text: TypeAlias = str | Output
 R = TypeVar("R", bound=Text)
 """Text as the spec has it (`Text`), or as it is once outputs are resolved (`str`)."""
+_line_or_output = check.either(check.line, Output)
+_secret_or_output = check.either(check.secret, Output)
 
 
 @tagged("spec.Previous/1")
@@ -173,8 +49,8 @@ class Previous:
 class StackOutput:
     """A parameter that takes another stack's output, read when the command is first sent."""
 
-    stack: str = field(validator=_stack_name)
-    name: str = field(validator=_logical_id)
+    stack: str = field(validator=check.stack_name)
+    name: str = field(validator=check.logical_id)
 
 
 @tagged("spec.ListenerPriority/1")
@@ -184,9 +60,9 @@ class ListenerPriority:
     lowest free one.
     """
 
-    listener: str = field(validator=_line)
-    lowest: int = field(validator=_whole(1, 50_000))
-    highest: int = field(validator=_whole(1, 50_000))
+    listener: str = field(validator=check.line)
+    lowest: int = field(validator=check.whole(1, 50_000))
+    highest: int = field(validator=check.whole(1, 50_000))
 
     def __attrs_post_init__(self) -> None:
         if self.lowest > self.highest:
@@ -196,18 +72,13 @@ class ListenerPriority:
 ParameterValue: TypeAlias = str | Previous | StackOutput | ListenerPriority
 
 
-def _parameter_value(instance: object, attribute: "Attribute[Any]", value: object) -> None:
-    if not isinstance(value, Previous | StackOutput | ListenerPriority):
-        _value(instance, attribute, value)
-
-
 @tagged("spec.TemplateBody/1")
 @frozen
 class TemplateBody:
     """A template whose text was read when the deployment was requested; the text is kept under its SHA-256."""
 
-    sha256: str = field(validator=_digest)
-    source: str = field(validator=_line)
+    sha256: str = field(validator=check.digest)
+    source: str = field(validator=check.line)
 
 
 @tagged("spec.TemplateUrl/1")
@@ -215,7 +86,7 @@ class TemplateBody:
 class TemplateUrl:
     """A template that CloudFormation reads by itself."""
 
-    url: str = field(validator=_url)
+    url: str = field(validator=check.template_url)
 
 
 Template: TypeAlias = TemplateBody | TemplateUrl
@@ -226,8 +97,8 @@ Template: TypeAlias = TemplateBody | TemplateUrl
 class Wanted:
     """The desired count that this version shall have, in the parameter that carries it."""
 
-    parameter: str = field(validator=_logical_id)
-    count: int = field(validator=_whole(0, 10_000))
+    parameter: str = field(validator=check.logical_id)
+    count: int = field(validator=check.whole(0, 10_000))
 
 
 @tagged("spec.AsBefore/1")
@@ -235,11 +106,15 @@ class Wanted:
 class AsBefore:
     """The desired count that the stack had before, or `initial` where it had none."""
 
-    parameter: str = field(validator=_logical_id)
-    initial: int = field(validator=_whole(0, 10_000))
+    parameter: str = field(validator=check.logical_id)
+    initial: int = field(validator=check.whole(0, 10_000))
 
 
 Scale: TypeAlias = Wanted | AsBefore
+
+
+def _parameter_of(scale: Scale) -> str:
+    return scale.parameter
 
 
 @tagged("spec.Stack/1")
@@ -247,30 +122,37 @@ Scale: TypeAlias = Wanted | AsBefore
 class StackSpec:
     """One CloudFormation stack. `scaling` names the parameters that carry counts; empty is 'scaling: none'."""
 
-    name: str = field(validator=_stack_name)
-    template: Template = field(validator=_kind(TemplateBody, TemplateUrl))
+    name: str = field(validator=check.stack_name)
+    template: Template = field(validator=check.kind(TemplateBody, TemplateUrl))
     parameters: tuple[tuple[str, ParameterValue], ...] = field(
         default=(),
-        converter=_by_key,
-        validator=_each(_pair(_logical_id, _parameter_value), 200, key=lambda p: p[0]),
+        converter=check.by_first,
+        validator=check.each(
+            check.pair(
+                check.logical_id, check.either(check.parameter, Previous, StackOutput, ListenerPriority)
+            ),
+            200,
+            key=check.first,
+        ),
     )
     scaling: tuple[Scale, ...] = field(
         default=(),
-        converter=_by_parameter,
-        validator=_each(_kind(Wanted, AsBefore), key=lambda s: s.parameter),
+        converter=check.by_parameter,
+        validator=check.each(check.kind(Wanted, AsBefore), key=_parameter_of),
     )
-    capabilities: tuple[str, ...] = field(default=(), converter=_sorted, validator=_each(_capability))
+    capabilities: tuple[str, ...] = field(
+        default=(), converter=check.in_order, validator=check.each(check.capability)
+    )
     tags: Pairs = field(
-        default=(), converter=_sorted, validator=_each(_pair(_tag_key, _tag_value), 50, key=lambda p: p[0])
+        default=(),
+        converter=check.by_first,
+        validator=check.each(check.pair(check.tag_key, check.tag_value), 50, key=check.first),
     )
-    role: str | None = field(default=None)
-    notifications: tuple[str, ...] = field(default=(), converter=_sorted, validator=_each(_topic, 5))
-    timeout: int = field(default=3600, validator=_timeout)
-
-    @role.validator
-    def _check_role(self, attribute: "Attribute[Any]", value: object) -> None:
-        if value is not None:
-            _role(self, attribute, value)
+    role: str | None = field(default=None, validator=check.maybe(check.role))
+    notifications: tuple[str, ...] = field(
+        default=(), converter=check.in_order, validator=check.each(check.topic, 5)
+    )
+    timeout: int = field(default=3600, validator=check.timeout)
 
     def __attrs_post_init__(self) -> None:
         counted = {scale.parameter for scale in self.scaling}
@@ -283,30 +165,30 @@ class StackSpec:
 class TaskSpec(Generic[R]):
     """One run of one ECS task. `container` is the one that is judged; by default the only essential one."""
 
-    cluster: R = field(validator=_or_output(_line))
-    task_definition: R = field(validator=_or_output(_line))
-    container: str | None = field(default=None)
-    command: tuple[str, ...] = field(default=(), validator=_kind(tuple))
-    environment: Pairs = field(
-        default=(), converter=_sorted, validator=_each(_pair(_env_name, _value), key=lambda p: p[0])
+    cluster: R = field(validator=_line_or_output)
+    task_definition: R = field(validator=_line_or_output)
+    container: str | None = field(default=None, validator=check.maybe(check.container))
+    command: tuple[str, ...] = field(
+        default=(), converter=check.listed, validator=check.each(check.word, key=None)
     )
-    subnets: tuple[R, ...] = field(default=(), validator=_each(_or_output(_line), 16))
-    security_groups: tuple[R, ...] = field(default=(), validator=_each(_or_output(_line), 5))
-    public_ip: bool = field(default=False, validator=_flag)
-    launch_type: str = field(default="", validator=_launch_type)
-    capacity_provider: str = field(default="", validator=_text(r"[\w-]*", "a capacity provider's name", 255))
-    platform_version: str = field(default="", validator=_text(r"[\w.]*", "a platform version", 64))
-    timeout: int = field(default=1800, validator=_timeout)
-
-    @container.validator
-    def _check_container(self, attribute: "Attribute[Any]", value: object) -> None:
-        if value is not None:
-            _container(self, attribute, value)
+    environment: Pairs = field(
+        default=(),
+        converter=check.by_first,
+        validator=check.each(check.pair(check.variable, check.variable_value), key=check.first),
+    )
+    subnets: tuple[R, ...] = field(
+        default=(), converter=check.listed, validator=check.each(_line_or_output, 16)
+    )
+    security_groups: tuple[R, ...] = field(
+        default=(), converter=check.listed, validator=check.each(_line_or_output, 5)
+    )
+    public_ip: bool = field(default=False, validator=check.flag)
+    launch_type: str = field(default="", validator=check.launch_type)
+    capacity_provider: str = field(default="", validator=check.capacity_provider)
+    platform_version: str = field(default="", validator=check.platform_version)
+    timeout: int = field(default=1800, validator=check.timeout)
 
     def __attrs_post_init__(self) -> None:
-        for word in self.command:
-            if not isinstance(word, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-                raise SpecError("command", f"a list of words, not {word!r:.80}")
         if (self.environment or self.command) and self.container is None:
             raise SpecError(
                 "container", "needed where command or environment is given: they belong to one container"
@@ -315,22 +197,13 @@ class TaskSpec(Generic[R]):
             raise SpecError("capacity_provider", "not together with launch_type: ECS takes one of the two")
 
 
-_exit_code = _whole(0, 255)
-
-
-def _exit_codes(instance: object, attribute: "Attribute[Any]", value: object) -> None:
-    _each(_exit_code)(instance, attribute, value)
-    if not value:
-        raise SpecError(attribute.name, "one exit code at least")
-
-
 @tagged("spec.Migration/1")
 @frozen
 class Migration(Generic[R]):
     """The task that migrates a database, and the exit codes that mean it did."""
 
-    task: TaskSpec[R] = field(validator=_kind(TaskSpec))
-    success: tuple[int, ...] = field(default=(0,), converter=_sorted, validator=_exit_codes)
+    task: TaskSpec[R] = field(validator=check.kind(TaskSpec))
+    success: tuple[int, ...] = field(default=(0,), converter=check.in_order, validator=check.exit_codes)
 
 
 @tagged("spec.Evaluation/1")
@@ -338,9 +211,9 @@ class Migration(Generic[R]):
 class Evaluation(Generic[R]):
     """The task that says whether a database has changes to come: 0 and 2, as `terraform plan -detailed-exitcode`."""
 
-    task: TaskSpec[R] = field(validator=_kind(TaskSpec))
-    no_changes: tuple[int, ...] = field(default=(0,), converter=_sorted, validator=_exit_codes)
-    changes: tuple[int, ...] = field(default=(2,), converter=_sorted, validator=_exit_codes)
+    task: TaskSpec[R] = field(validator=check.kind(TaskSpec))
+    no_changes: tuple[int, ...] = field(default=(0,), converter=check.in_order, validator=check.exit_codes)
+    changes: tuple[int, ...] = field(default=(2,), converter=check.in_order, validator=check.exit_codes)
 
     def __attrs_post_init__(self) -> None:
         if both := sorted(set(self.no_changes) & set(self.changes)):
@@ -352,7 +225,7 @@ class Evaluation(Generic[R]):
 class AdminSecret(Generic[R]):
     """Administrator's access by a secret in Secrets Manager, in the shape that RDS writes."""
 
-    secret: R = field(validator=_or_output(_secret))
+    secret: R = field(validator=_secret_or_output)
 
 
 @tagged("spec.AdminIam/1")
@@ -360,11 +233,11 @@ class AdminSecret(Generic[R]):
 class AdminIam(Generic[R]):
     """Administrator's access by an RDS IAM token."""
 
-    host: R = field(validator=_or_output(_line))
-    user: str = field(validator=_identifier)
-    port: int = field(default=5432, validator=_whole(1, 65_535))
-    database: str = field(default="postgres", validator=_identifier)
-    region: str = field(default="", validator=_text(r"[a-z0-9-]*", "an AWS region", 32))
+    host: R = field(validator=_line_or_output)
+    user: str = field(validator=check.identifier)
+    port: int = field(default=5432, validator=check.whole(1, 65_535))
+    database: str = field(default="postgres", validator=check.identifier)
+    region: str = field(default="", validator=check.region)
 
 
 @tagged("spec.AdminUrl/1")
@@ -372,15 +245,16 @@ class AdminIam(Generic[R]):
 class AdminUrl:
     """Administrator's access by a URL without a password; `password_variable` names where the password is."""
 
-    url: str = field(validator=_text(r"postgres(ql)?://\S+", "a postgresql:// URL", 2048))
-    password_variable: str = field(default="", validator=_text(r"\w*", "an environment variable's name", 255))
+    url: str = field(validator=check.database_url)
+    password_variable: str = field(default="", validator=check.variable_or_none)
 
     def __attrs_post_init__(self) -> None:
-        authority = self.url.split("://", 1)[1].split("/", 1)[0]
-        user = authority.rpartition("@")[0]
-        if ":" in user or re.search(r"[?&]password=", self.url):
+        before_host = self.url.partition("://")[2].rpartition("@")[0]
+        if ":" in before_host or "password=" in unquote(self.url).lower():
             raise SpecError(
-                "url", "no password in it: it would be written to the journal; name a password_variable"
+                "url",
+                "no password in it: it would be written to the journal; name a password_variable "
+                "(an @ that ends no user name is written %40)",
             )
 
 
@@ -392,22 +266,23 @@ Admin: TypeAlias = AdminSecret[R] | AdminIam[R] | AdminUrl
 class DatabaseSpec(Generic[R]):
     """One PostgreSQL database: how it is reached and made, and the tasks that evaluate and migrate it."""
 
-    name: str = field(validator=_identifier)
-    admin: Admin[R] = field(validator=_kind(AdminSecret, AdminIam, AdminUrl))
-    extensions: tuple[str, ...] = field(default=(), converter=_sorted, validator=_each(_identifier))
-    app_secret: R | None = field(default=None)
-    migrate: Migration[R] | None = field(default=None, validator=_kind(Migration, type(None)))
-    evaluate: Evaluation[R] | None = field(default=None, validator=_kind(Evaluation, type(None)))
-    timeout: int = field(default=600, validator=_timeout)
-
-    @app_secret.validator
-    def _check_app_secret(self, attribute: "Attribute[Any]", value: object) -> None:
-        if value is not None:
-            _or_output(_secret)(self, attribute, value)
+    name: str = field(validator=check.identifier)
+    admin: Admin[R] = field(validator=check.kind(AdminSecret, AdminIam, AdminUrl))
+    extensions: tuple[str, ...] = field(
+        default=(), converter=check.in_order, validator=check.each(check.identifier)
+    )
+    app_secret: R | None = field(default=None, validator=check.maybe(_secret_or_output))
+    migrate: Migration[R] | None = field(default=None, validator=check.maybe(check.kind(Migration)))
+    evaluate: Evaluation[R] | None = field(default=None, validator=check.maybe(check.kind(Evaluation)))
+    timeout: int = field(default=600, validator=check.timeout)
 
     def __attrs_post_init__(self) -> None:
         if self.evaluate is not None and self.migrate is None:
             raise SpecError("evaluate", "there is no migration whose changes it could evaluate")
+
+
+def _name_of(database: DatabaseSpec[Any]) -> str:
+    return database.name
 
 
 @tagged("spec.Deployment/1")
@@ -415,17 +290,17 @@ class DatabaseSpec(Generic[R]):
 class DeploymentSpec:
     """One version of one application in one environment, as it was asked for."""
 
-    environment: str = field(validator=_name)
-    application: str = field(validator=_name)
-    version: str = field(validator=_line)
-    stack: StackSpec = field(validator=_kind(StackSpec))
+    environment: str = field(validator=check.name)
+    application: str = field(validator=check.name)
+    version: str = field(validator=check.line)
+    stack: StackSpec = field(validator=check.kind(StackSpec))
     databases: tuple[DatabaseSpec[Text], ...] = field(
         default=(),
-        converter=_by_database,
-        validator=_each(_kind(DatabaseSpec), 50, key=lambda d: d.name),
+        converter=check.by_name,
+        validator=check.each(check.kind(DatabaseSpec), 50, key=_name_of),
     )
-    quick: bool = field(default=False, validator=_flag)
-    cancel_updates: bool = field(default=False, validator=_flag)
+    quick: bool = field(default=False, validator=check.flag)
+    cancel_updates: bool = field(default=False, validator=check.flag)
 
     @property
     def key(self) -> str:
@@ -456,8 +331,8 @@ def _named(value: Any) -> Iterator[str]:
     elif isinstance(value, tuple):
         for item in cast(Any, value):
             yield from _named(item)
-    elif has(type(value)):
-        for attribute in fields(type(value)):
+    elif has(value.__class__):
+        for attribute in fields(value.__class__):
             yield from _named(getattr(value, attribute.name))
 
 
@@ -480,7 +355,7 @@ def _resolved(value: Any, outputs: Mapping[str, str]) -> Any:
             resolved = _resolved(item, outputs)
             flat += [p.strip() for p in resolved.split(",")] if isinstance(item, Output) else [resolved]
         return tuple(flat)
-    if has(type(value)) and outputs_named(value):
-        attributes = [a.name for a in fields(type(value))]
+    if has(value.__class__) and outputs_named(value):
+        attributes = [a.name for a in fields(value.__class__)]
         return evolve(value, **{a: _resolved(getattr(value, a), outputs) for a in attributes})
     return value

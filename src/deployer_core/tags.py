@@ -1,6 +1,8 @@
 """Names for values that outlive the process: every class that is stored says its wire tag where it is defined."""
 
-from collections.abc import Callable
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -26,3 +28,15 @@ def tagged(tag: str) -> Callable[[type[T]], type[T]]:
         return cls
 
     return mark
+
+
+def discover() -> Mapping[str, type]:
+    """Import every module of this package, so that every tag of it is known, and give them all.
+
+    `testing` is left out: it needs Hypothesis.
+    """
+    package = __name__.rpartition(".")[0]
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        if module.name != "testing":
+            importlib.import_module(f"{package}.{module.name}")
+    return TAGS

@@ -1,0 +1,79 @@
+"""The events are the truth, the head is a cache: what the events give, and whether the head agrees.
+
+A segment is what one logic version has written. Only a segment of our own logic can be replayed; what an older logic
+left is taken as it was found, which is what the checkpoint does that our logic's first append writes.
+"""
+
+from collections.abc import Iterable
+
+from attrs import fields
+
+from deployer_aws.ports import Head, Journal, JournalError, Recorded
+from deployer_core import deployer
+from deployer_core.deployer import DeployerState
+from deployer_core.machine import IllegalEvent
+
+
+def replay(journal: Journal, key: str) -> DeployerState:
+    """The state that a stream's events give, from the last checkpoint on.
+
+    The head is read only where older logic wrote last: then it is the answer. Raises JournalError where an event is
+    missing, is refused, or was written by newer logic.
+    """
+    return _replayed(journal, key).state
+
+
+def verify(journal: Journal, key: str) -> None:
+    """Raise JournalError, with the version, where a stream's head is not what its events give."""
+    while True:
+        head = journal.head(key)
+        replayed = _replayed(journal, key)
+        if replayed == head:
+            return
+        if journal.head(key).version == head.version:
+            break  # it did not move on while we looked
+    advice = "The events are the truth: restore a backup, or ask for help with a copy of the journal"
+    if replayed.version != head.version:
+        raise JournalError(
+            f"the head of {key} is at version {head.version}, its events end at {replayed.version}. {advice}"
+        )
+    names = [field.name for field in fields(DeployerState)]
+    different = [n for n in names if getattr(head.state, n) != getattr(replayed.state, n)]
+    raise JournalError(
+        f"the head of {key} at version {head.version} is not what its events give: {', '.join(different)} "
+        f"{'differs' if len(different) == 1 else 'differ'}. {advice}"
+    )
+
+
+def _replayed(journal: Journal, key: str) -> Head:
+    rows = list(journal.events(key, from_checkpoint=True))
+    if rows and rows[-1].logic < deployer.LOGIC:
+        return Head(journal.head(key).state, rows[-1].version)
+    return _folded(rows, key)
+
+
+def _folded(rows: Iterable[Recorded], key: str) -> Head:
+    state, version = deployer.INITIAL, 0
+    for row in rows:
+        if row.logic != deployer.LOGIC:
+            raise JournalError(
+                f"version {row.version} of {key} was written by logic {row.logic}, and this version of the deployer "
+                f"has logic {deployer.LOGIC}. Replay it with the version that wrote it"
+            )
+        if row.checkpoint is not None:
+            state, version = row.checkpoint, row.version
+        elif row.event is not None:
+            if row.version != version + 1:
+                raise JournalError(f"version {version + 1} of {key} is missing. Restore a backup")
+            state, version = (
+                _reduced(state, row.event, f"the event of {key} at version {row.version}"),
+                row.version,
+            )
+    return Head(state, version)
+
+
+def _reduced(state: DeployerState, event: deployer.Event, what: str) -> DeployerState:
+    try:
+        return deployer.reduce(state, event)[0]
+    except IllegalEvent as refusal:
+        raise JournalError(f"{what} is refused: {refusal}. Restore a backup") from refusal

@@ -1,0 +1,278 @@
+"""The default journal: one SQLite file, for any number of processes of one machine.
+
+Each append is one transaction, on disk when it returns: an event, the head that it leads to, the notices it gave out
+and the texts it needs are written together or not at all. An object has one connection, which its threads share by way
+of a lock: SQLite lets one writer in at a time anyway. Processes wait for each other by SQLite's own locks; a connection
+must not be taken along through a fork, so one that was is refused. `docs/journal.md` tells operators the rest.
+"""
+
+import hashlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from attrs import frozen
+
+from deployer_aws.journals._database import MEMORY, faults, identity, open_database, schema_of, transaction
+from deployer_aws.ports import Conflict, Entry, Head, JournalError, LeaseRow, Recorded
+from deployer_core import deployer, wire
+from deployer_core.deployer import DeployerState, Event, Notice
+
+PAGE = 256
+"""Events that are read at a time: a reader of a long stream holds neither the lock nor all of it."""
+HEADS_KEPT = 1024
+Pair: TypeAlias = tuple[str, bytes]
+"""A wire tag and its payload."""
+
+
+@frozen
+class _Row:
+    """An entry as it is written."""
+
+    entry: Entry
+    event: Pair
+    state: Pair
+    notices: tuple[Pair, ...]
+    blobs: tuple[tuple[str, bytes], ...]
+
+
+class SqliteJournal:
+    """A journal in a file that is made where there is none, or with the path `:memory:` in memory.
+
+    Without `create`, a missing file is an error: for whoever only reads. `busy_seconds` is how long other processes
+    are waited for. Raises JournalError where the file cannot be used, then and later.
+    """
+
+    def __init__(self, path: str | Path, *, create: bool = True, busy_seconds: float = 30.0) -> None:
+        self._where = "the journal in memory" if str(path) == MEMORY else f"the journal {path}"
+        self._db = open_database(path, self._where, create=create, busy_seconds=busy_seconds)
+        self._path, self._file = path, identity(path)
+        self._lock = threading.RLock()
+        self._process = os.getpid()
+        self._closed = False
+        self._heads: dict[str, tuple[bytes, Head]] = {}
+
+    def close(self) -> None:
+        """Close the file. The last to close it leaves all in the one file, and no `-wal` beside it."""
+        with self._lock:
+            self._closed = True
+            self._db.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        if os.getpid() != self._process:
+            raise JournalError(f"{self._where} was opened before a fork. Open it in the new process instead")
+        with self._lock, faults(self._where):
+            if self._closed:
+                raise JournalError(f"{self._where} is closed. Open it again")
+            yield self._db
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction. Each looks whether the file is still there, and whether its schema is still ours."""
+        with self._reading() as db, transaction(db):
+            if identity(self._path) != self._file:
+                raise JournalError(
+                    f"{self._where} was deleted or replaced while it was open, so nothing is written to it any more. "
+                    "Start again, with the file that is to be used in its place"
+                )
+            schema_of(db, self._where)
+            yield db
+
+    # Streams
+
+    def head(self, key: str) -> Head:
+        """The newest head. One whose bytes have not changed is not decoded again."""
+        with self._reading() as db:
+            query = "SELECT version, logic, tag, CAST(state AS BLOB) FROM heads WHERE key = ?"
+            row = db.execute(query, (key,)).fetchone()
+        if row is None:
+            return Head()
+        version, logic, tag, state = row
+        self._refuse_newer(key, logic)
+        kept, head = self._heads.get(key, (b"", Head()))
+        if kept != state or head.version != version:
+            head = Head(self._decoded(f"the head of {key}", tag, state, DeployerState), version)
+            self._keep(key, state, head)
+        return head
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Write all entries in one transaction, or none. The longer part, encoding, is done before it begins."""
+        rows = [_row(entry) for entry in entries]
+        if len({entry.key for entry in entries}) < len(entries):
+            raise ValueError("one append takes one entry a stream")
+        if not rows:
+            return
+        with self._writing() as db:
+            for row in rows:
+                self._insert(db, row)
+        for row in rows:
+            self._keep(row.entry.key, row.state[1], Head(row.entry.after, row.entry.before.version + 1))
+
+    def _insert(self, db: sqlite3.Connection, row: _Row) -> None:
+        stream, version = self._replace_head(db, row), row.entry.before.version + 1
+        db.execute(
+            "INSERT INTO events VALUES (?, ?, 0, ?, ?, CAST(? AS TEXT))",
+            (stream, version, deployer.LOGIC, *row.event),
+        )
+        db.executemany("INSERT OR IGNORE INTO blobs VALUES (?, ?)", row.blobs)
+        db.executemany(
+            "INSERT INTO notices (stream, version, tag, payload) VALUES (?, ?, ?, CAST(? AS TEXT))",
+            [(stream, version, *notice) for notice in row.notices],
+        )
+
+    def _replace_head(self, db: sqlite3.Connection, row: _Row) -> int:
+        """Put the new head in place of the one that it was reduced from, and no other; gives the stream's number."""
+        entry = row.entry
+        found = db.execute("SELECT id, version, logic FROM heads WHERE key = ?", (entry.key,)).fetchone()
+        stream, version, logic = found or (None, 0, deployer.LOGIC)
+        self._refuse_newer(entry.key, logic)
+        if version != entry.before.version:
+            raise Conflict(entry.key)
+        values = (version + 1, bool(entry.after.pending), deployer.LOGIC, *row.state)
+        if stream is None:
+            new = "INSERT INTO heads (key, version, pending, logic, tag, state) VALUES (?, ?, ?, ?, ?, CAST(? AS TEXT))"
+            return int(db.execute(new, (entry.key, *values)).lastrowid or 0)
+        if logic < deployer.LOGIC:  # what the older logic came to is where replaying starts from now on
+            db.execute(
+                "INSERT INTO events SELECT id, version, 1, ?, tag, state FROM heads WHERE id = ?",
+                (deployer.LOGIC, stream),
+            )
+        db.execute(
+            "UPDATE heads SET version = ?, pending = ?, logic = ?, tag = ?, state = CAST(? AS TEXT) WHERE id = ?",
+            (*values, stream),
+        )
+        return int(stream)
+
+    def events(self, key: str, *, from_checkpoint: bool = False) -> Iterator[Recorded]:
+        """All that was written to a stream, oldest first, or what a replay needs of it. Read in pages."""
+        version, checkpoint = (self._last_checkpoint(key) if from_checkpoint else 0), 0
+        query = """
+            SELECT e.version, e.checkpoint, e.logic, e.tag, CAST(e.payload AS BLOB)
+            FROM events AS e JOIN heads AS h ON h.id = e.stream
+            WHERE h.key = ? AND (e.version, e.checkpoint) > (?, ?)
+            ORDER BY e.version, e.checkpoint LIMIT ?
+            """
+        while True:
+            with self._reading() as db:
+                rows = db.execute(query, (key, version, checkpoint, PAGE)).fetchall()
+            for version, checkpoint, logic, tag, payload in rows:
+                what = f"{'the checkpoint' if checkpoint else 'the event'} of {key} at version {version}"
+                if checkpoint:
+                    state = self._decoded(what, tag, payload, DeployerState)
+                    yield Recorded(version, logic, None, state)
+                else:
+                    yield Recorded(version, logic, self._decoded(what, tag, payload, Event))
+            if len(rows) < PAGE:
+                return
+
+    def _last_checkpoint(self, key: str) -> int:
+        with self._reading() as db:
+            query = """
+                SELECT max(e.version) FROM events AS e JOIN heads AS h ON h.id = e.stream
+                WHERE h.key = ? AND e.checkpoint
+                """
+            return int(db.execute(query, (key,)).fetchone()[0] or 0)
+
+    def streams(self, *, pending_only: bool = False) -> list[str]:
+        """The names of streams, sorted. No head is decoded for it."""
+        with self._reading() as db:
+            query = f"SELECT key FROM heads {'WHERE pending' if pending_only else ''} ORDER BY key"
+            return [key for (key,) in db.execute(query)]
+
+    def _keep(self, key: str, state: bytes, head: Head) -> None:
+        with self._lock:
+            self._heads.pop(key, None)
+            if len(self._heads) >= HEADS_KEPT:
+                del self._heads[next(iter(self._heads))]
+            self._heads[key] = state, head
+
+    def _refuse_newer(self, key: str, logic: int) -> None:
+        if logic > deployer.LOGIC:
+            raise JournalError(
+                f"{self._where}: {key} was last written by logic {logic}, and this version of the deployer has "
+                f"logic {deployer.LOGIC}. Upgrade the deployer on this machine"
+            )
+
+    def _decoded(self, what: str, tag: str, payload: bytes, expected: object) -> Any:
+        try:
+            return wire.decode_payload(tag, payload, expected)
+        except wire.WireError as error:
+            raise JournalError(
+                f"{self._where}: {what} cannot be read: {error}. Upgrade the deployer on this machine, or restore a "
+                "backup where the file is damaged"
+            ) from error
+
+    # Texts and notices
+
+    def blob(self, sha256: str) -> str:
+        """A text by its SHA-256, which it is held against again."""
+        with self._reading() as db:
+            row = db.execute("SELECT text FROM blobs WHERE sha256 = ?", (sha256,)).fetchone()
+        if row is None:
+            raise JournalError(f"{self._where} has no text {sha256}. Was it written to another journal?")
+        if _digest(row[0]) != sha256:
+            raise JournalError(f"{self._where}: the text {sha256} is damaged. Restore a backup")
+        return str(row[0], "utf-8")
+
+    def notices(self) -> list[tuple[int, str, Notice]]:
+        """Notices not yet delivered, oldest first."""
+        with self._reading() as db:
+            query = """
+                SELECT n.number, h.key, n.tag, CAST(n.payload AS BLOB)
+                FROM notices AS n JOIN heads AS h ON h.id = n.stream
+                WHERE NOT n.delivered ORDER BY n.number
+                """
+            rows = db.execute(query).fetchall()
+        return [
+            (number, key, self._decoded(f"notice {number} of {key}", tag, payload, Notice))
+            for number, key, tag, payload in rows
+        ]
+
+    def delivered(self, number: int) -> None:
+        """The notice need not be delivered again; its row stays."""
+        with self._writing() as db:
+            db.execute("UPDATE notices SET delivered = 1 WHERE number = ?", (number,))
+
+    # Leases
+
+    def lease(self, key: str) -> LeaseRow | None:
+        """The lease of a stream as it stands, None where nobody ever had one."""
+        with self._reading() as db:
+            row = db.execute("SELECT owner, number FROM leases WHERE key = ?", (key,)).fetchone()
+        return None if row is None else LeaseRow(*row)
+
+    def claim(self, key: str, owner: str, seen: LeaseRow | None) -> LeaseRow | None:
+        """Compare and set: the lease becomes the owner's, with the next number, if it still stands as seen."""
+        with self._writing() as db:
+            if seen is None:
+                number = 1
+                done = db.execute("INSERT OR IGNORE INTO leases VALUES (?, ?, ?)", (key, owner, number))
+            else:
+                number = seen.number + 1
+                done = db.execute(
+                    "UPDATE leases SET owner = ?, number = ? WHERE key = ? AND owner = ? AND number = ?",
+                    (owner, number, key, seen.owner, seen.number),
+                )
+            return LeaseRow(owner, number) if done.rowcount == 1 else None
+
+
+def _digest(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()
+
+
+def _row(entry: Entry) -> _Row:
+    blobs = tuple((sha256, text.encode()) for sha256, text in entry.blobs.items())
+    if wrong := [sha256 for sha256, text in blobs if _digest(text) != sha256]:
+        raise ValueError(f"the text of {entry.key} given as {wrong[0]} has another SHA-256")
+    return _Row(
+        entry,
+        wire.encode_payload(entry.event),
+        wire.encode_payload(entry.after),
+        tuple(wire.encode_payload(notice) for notice in entry.notices),
+        blobs,
+    )

@@ -1,0 +1,193 @@
+"""Real streams: deployments driven through `deployer.reduce` by scripted or arbitrary answers of the world."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from itertools import count
+
+from attrs import evolve
+
+from deployer_aws.ports import Entry, Head, Journal
+from deployer_core import deployer, deployment, ecs_task, postgres_migration
+from deployer_core.deployer import (
+    Accepted,
+    Attempted,
+    DeadlinePassed,
+    Event,
+    Notice,
+    Pending,
+    Repaired,
+    Replied,
+    Requested,
+    StopTask,
+    Terminated,
+)
+from deployer_core.machine import Absent, IllegalEvent
+from deployer_core.spec import (
+    AdminSecret,
+    AsBefore,
+    DatabaseSpec,
+    DeploymentSpec,
+    Evaluation,
+    Migration,
+    Output,
+    StackSpec,
+    TaskSpec,
+    TemplateBody,
+    Text,
+)
+from deployer_core.stack_status import Lifecycle, StackStatus
+from deployer_core.world import Answer
+
+TEMPLATE = "Resources: {}\n# Größe: 1 µm\n"
+OUTPUTS = (("Admin", "orders/admin"), ("Cluster", "main"))
+
+
+def sha256(text: str) -> str:
+    """The name of a text in a journal."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def spec(version: str = "1", *, databases: int = 2, parameter: str = "") -> DeploymentSpec:
+    """A version on the full path, of `prod/orders`."""
+    task = TaskSpec[Text](Output("Cluster"), "migrate:1")
+    names = [f"orders_{number}" for number in range(databases)]
+    return DeploymentSpec(
+        "prod",
+        "orders",
+        version,
+        StackSpec(
+            "orders",
+            TemplateBody(sha256(TEMPLATE), "template.yaml"),
+            parameters=(("Text", parameter),),
+            scaling=(AsBefore("Count", 2),),
+        ),
+        tuple(
+            DatabaseSpec[Text](
+                n, AdminSecret[Text](Output("Admin")), migrate=Migration(task), evaluate=Evaluation(task)
+            )
+            for n in names
+        ),
+    )
+
+
+def request(
+    deployment: str = "d-1", *, asked_for: DeploymentSpec | None = None, at: float = 1.5
+) -> Requested:
+    """A request, the first of its stream or not."""
+    return Requested(deployment, asked_for or spec(), at, stream="a-random-stream-id")
+
+
+def entry(key: str, before: Head, event: Event) -> Entry:
+    """What an adapter appends for an event: the state that comes of it, its notices, and its template."""
+    after, commands = deployer.reduce(before.state, event)
+    notices = tuple(command for command in commands if isinstance(command, Notice))
+    blobs = {sha256(TEMPLATE): TEMPLATE} if isinstance(event, Requested) else {}
+    return Entry(key, before, event, after, notices, blobs)
+
+
+def after(done: Entry) -> Head:
+    """The head that an entry leads to."""
+    return Head(done.after, done.before.version + 1)
+
+
+def append(journal: Journal, key: str, *events: Event) -> Head:
+    """Append one event after the other to a stream, as a runner does."""
+    for event in events:
+        journal.append([entry(key, journal.head(key), event)])
+    return journal.head(key)
+
+
+def good_path(asked_for: DeploymentSpec | None = None) -> list[Event]:
+    """A deployment from its request to DONE: about twenty events."""
+    events: list[Event] = [request(asked_for=asked_for)]
+    state, _ = deployer.reduce(deployer.INITIAL, events[0])
+    for at in count(2):
+        if not state.pending:
+            return events
+        for event in _answered(state.pending[0], float(at)):
+            state, _ = deployer.reduce(state, event)
+            events.append(event)
+    raise AssertionError
+
+
+def _answered(pending: Pending, at: float) -> Iterator[Event]:
+    yield Attempted(pending.id, 1, at)
+    yield Accepted(pending.id, f"arn:{pending.id}", at)
+    yield Replied(pending.id, answers(pending)[0], at)
+
+
+def answers(pending: Pending) -> Sequence[Answer]:
+    """What the world may answer to a command, the good answer first."""
+    command = pending.command
+    if isinstance(command, ecs_task.RunTask | StopTask):
+        exits = [(ecs_task.Exit("main", code, judged=True),) for code in (2, 0, 1)]
+        if command.run.id.endswith("migrate"):
+            exits = exits[1:]
+        stopped = [ecs_task.StatusStopped(seen, ecs_task.EXITED) for seen in exits]
+        return [
+            *stopped,
+            ecs_task.Started("arn:task"),
+            ecs_task.Status("PENDING"),
+            ecs_task.Errored("lost", True),
+        ]
+    if isinstance(command, postgres_migration.UpsertDatabase):
+        return [postgres_migration.UpsertDone(), postgres_migration.Errored("no such host")]
+    if isinstance(command, postgres_migration.CleanupDatabase):
+        return [postgres_migration.CleanupDone(), postgres_migration.Errored("no such host")]
+    return [
+        StackStatus(Lifecycle.COMPLETE, "UPDATE_COMPLETE", "", OUTPUTS, (("Count", 3),)),
+        StackStatus(Lifecycle.PROGRESS, "UPDATE_IN_PROGRESS"),
+        StackStatus(Lifecycle.MISSING, "does not exist"),
+        StackStatus(Lifecycle.ROLLED_BACK, "UPDATE_ROLLBACK_COMPLETE", "Größe"),
+        deployment.Failure("AccessDenied: \x00 \U0001f512"),
+    ]
+
+
+def moves(state: deployer.DeployerState, at: float) -> Iterator[tuple[Event, deployer.DeployerState]]:
+    """Every event that is news to a state, with what comes of it."""
+    for event in _thinkable(state, at):
+        try:
+            new, _ = deployer.reduce(state, event)
+        except IllegalEvent:
+            continue
+        if new is not state:
+            yield event, new
+
+
+def _thinkable(state: deployer.DeployerState, at: float) -> Iterator[Event]:
+    for pending in state.pending:
+        yield from (Replied(pending.id, answer, at) for answer in answers(pending))
+        yield Attempted(pending.id, pending.sent.attempt + 1 if pending.sent else 1, at, (("Priority", "7"),))
+        yield Accepted(pending.id, f"arn:{pending.id}", at)
+        yield Replied(pending.id, DeadlinePassed(), pending.deadline)
+    yield request(f"d-{len(state.known) + 1}", asked_for=spec(f"{at:g}", databases=1), at=at)
+    yield from (
+        Terminated(d.facts.id, "an operator", at) for d in state.deployments if not isinstance(d, Absent)
+    )
+    stops = [p.command.run.id for p in state.pending if isinstance(p.command, StopTask)]
+    yield Repaired("an operator", at, tuple(stops))
+
+
+def walk(choices: Sequence[int]) -> list[Event]:
+    """A stream made by choosing among all that may happen next."""
+    events: list[Event] = []
+    state = deployer.INITIAL
+    for at, choice in enumerate(choices, 1):
+        possible = list(moves(state, float(at)))
+        event, state = possible[choice % len(possible)]
+        events.append(event)
+    return events
+
+
+def fold(events: Sequence[Event]) -> deployer.DeployerState:
+    """What the events give."""
+    state = deployer.INITIAL
+    for event in events:
+        state, _ = deployer.reduce(state, event)
+    return state
+
+
+def large_state() -> deployer.DeployerState:
+    """A state of about two megabytes; no reduction gives it in a short time."""
+    known = tuple((f"deployment-{number:06}", "0123456789abcdef") for number in range(50_000))
+    return evolve(fold([request()]), known=known)
