@@ -10,14 +10,14 @@ was stale: nothing has changed, and nothing need be kept.
 import hashlib
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from attrs import evolve
 
 from deployer_core import deployment, ecs_task, postgres_migration, stack
 from deployer_core.ecs_task import RunTask
-from deployer_core.machine import ABSENT, Absent, IllegalEvent, name_of
-from deployer_core.routing import INITIAL, Commands, DeployerState, Draft, Reduction, Task, swap
+from deployer_core.machine import Absent, IllegalEvent, Microstep, name_of
+from deployer_core.routing import INITIAL, Commands, DeployerState, Draft, Reduction, Task, Traced, swap
 from deployer_core.spec import DeploymentSpec
 from deployer_core.stack_status import StackStatus, read
 from deployer_core.world import (
@@ -56,6 +56,7 @@ __all__ = [
     "Task",
     "Terminated",
     "failure",
+    "microsteps",
     "reduce",
     "token",
 ]
@@ -70,16 +71,34 @@ def reduce(state: DeployerState, event: Event) -> Reduction:
     Raises IllegalEvent, and changes nothing, for nonsense: an unknown deployment, a repair of what is not broken, an
     id that stands for two specs. Answers that nobody waits for are no nonsense: they are stale.
     """
+    return _take(state, event, Draft)
+
+
+def microsteps(state: DeployerState, event: Event) -> tuple[tuple[str, Microstep[Any, Any]], ...]:
+    """The same reduction, one edge of one machine at a time, each with the machine's name; none for a stale event."""
+    drafts: list[Traced] = []
+
+    def begin(state: DeployerState, at: float) -> Draft:
+        drafts.append(Traced(state, at))
+        return drafts[-1]
+
+    _take(state, event, begin)
+    return tuple(step for draft in drafts for step in draft.taken)
+
+
+def _take(state: DeployerState, event: Event, begin: "Begin") -> Reduction:
     taken = _TAKES.get(type(event))
     if taken is None:
         raise _refusal(state, event, f"the world speaks of {', '.join(sorted(e.__name__ for e in _TAKES))}")
-    return taken(state, event)
+    return taken(state, event, begin)
 
 
 # Events of the world
 
-_TAKES: dict[type, Callable[[DeployerState, Any], Reduction]] = {}
-T = TypeVar("T", bound=Callable[[DeployerState, Any], Reduction])
+Begin: TypeAlias = Callable[[DeployerState, float], Draft]
+Take: TypeAlias = Callable[[DeployerState, Any, Begin], Reduction]
+_TAKES: dict[type, Take] = {}
+T = TypeVar("T", bound=Take)
 
 
 def _takes(event: type) -> Callable[[T], T]:
@@ -100,7 +119,7 @@ def _digest(spec: DeploymentSpec) -> str:
 
 
 @_takes(Requested)
-def _request(state: DeployerState, event: Requested) -> Reduction:
+def _request(state: DeployerState, event: Requested, begin: Begin) -> Reduction:
     """Idempotent for ever: the same id with the same spec is no event."""
     digest = _digest(event.spec)
     before = dict(state.known).get(event.deployment)
@@ -111,13 +130,10 @@ def _request(state: DeployerState, event: Requested) -> Reduction:
         raise _refusal(state, event, why)
     if not (state.stream or event.stream):
         raise _refusal(state, event, "the first request of a stream gives it its random id")
-    draft = Draft(state, event.at)
+    draft = begin(state, event.at)
     draft.stream, draft.queue_limit = state.stream or event.stream, event.queue_limit
     draft.known += ((event.deployment, digest),)
-    facts = deployment.Facts(event.deployment, event.spec)
-    queued, commands = deployment.MACHINE.reduce(ABSENT, deployment.Requested(facts))
-    draft.deployments += (queued,)
-    draft.route(commands)
+    draft.add(deployment.Facts(event.deployment, event.spec))
     return draft.result()
 
 
@@ -126,7 +142,7 @@ def _pending(state: DeployerState, command: int) -> Pending | None:
 
 
 @_takes(Attempted)
-def _attempt(state: DeployerState, event: Attempted) -> Reduction:
+def _attempt(state: DeployerState, event: Attempted, _: Begin) -> Reduction:
     """A new attempt is not accepted yet, whatever became of the one before."""
     pending = _pending(state, event.command)
     if pending is None or event.attempt != (pending.sent.attempt if pending.sent else 0) + 1:
@@ -136,7 +152,7 @@ def _attempt(state: DeployerState, event: Attempted) -> Reduction:
 
 
 @_takes(Accepted)
-def _accept(state: DeployerState, event: Accepted) -> Reduction:
+def _accept(state: DeployerState, event: Accepted, _: Begin) -> Reduction:
     pending = _pending(state, event.command)
     if pending is None or pending.ref:
         return state, ()
@@ -144,7 +160,7 @@ def _accept(state: DeployerState, event: Accepted) -> Reduction:
 
 
 @_takes(Replied)
-def _reply(state: DeployerState, event: Replied) -> Reduction:
+def _reply(state: DeployerState, event: Replied, begin: Begin) -> Reduction:
     pending = _pending(state, event.command)
     if pending is None:
         return state, ()
@@ -155,7 +171,7 @@ def _reply(state: DeployerState, event: Replied) -> Reduction:
     if isinstance(pending.command, StopTask):
         return _reply_to_stop(state, pending, event.answer)
     answer = _meaning(pending, event.answer)
-    draft = Draft(state, event.at)
+    draft = begin(state, event.at)
     if isinstance(answer, _FINAL):
         draft.pending = swap(state.pending, pending)
         draft.answered = pending
@@ -229,24 +245,24 @@ def _reply_to_stop(state: DeployerState, pending: Pending, answer: Any) -> Reduc
 
 
 @_takes(Terminated)
-def _terminate(state: DeployerState, event: Terminated) -> Reduction:
+def _terminate(state: DeployerState, event: Terminated, begin: Begin) -> Reduction:
     if all(isinstance(d, Absent) or d.facts.id != event.deployment for d in state.deployments):
         ended = event.deployment in dict(state.known)
         raise _refusal(
             state, event, f"deployment {event.deployment!r} {'has ended' if ended else 'was never requested'}"
         )
-    draft = Draft(state, event.at)
+    draft = begin(state, event.at)
     draft.to_deployment(event.deployment, deployment.Terminated(event.by))
     return draft.result()
 
 
 @_takes(Repaired)
-def _repair(state: DeployerState, event: Repaired) -> Reduction:
+def _repair(state: DeployerState, event: Repaired, begin: Begin) -> Reduction:
     """Refused while a task may still run, unless its run is named."""
     stops = {p.command.run.id: p for p in state.pending if isinstance(p.command, StopTask)}
     if unknown := sorted(set(event.force) - set(stops)):
         raise _refusal(state, event, f"no task is being stopped for {', '.join(unknown)}")
-    draft = Draft(state, event.at)
+    draft = begin(state, event.at)
     draft.pending = tuple(p for run, p in stops.items() if run not in event.force)
     draft.to_stack(stack.Repaired(event.by))
     if running := sorted(set(stops) - set(event.force)):
