@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from .errors import ClientError, ConnectionClosedError, Refused
-from .rows import Json
+from .rows import Json, fresh
 from .service import Service, camel
 from .store import Store
 from .world import World
@@ -91,13 +91,6 @@ class Client:
         )
         metadata = {"RequestId": request_id, "HTTPStatusCode": 200, "HTTPHeaders": {}, "RetryAttempts": 0}
         return {**fresh(answer), "ResponseMetadata": metadata}, error
-
-
-def fresh(value: Any) -> Any:
-    """The same data in new lists and dicts, so that no caller shares them with the world."""
-    if isinstance(value, dict):
-        return {name: fresh(inner) for name, inner in value.items()}
-    return [fresh(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def facts(request: Json) -> dict[str, str]:

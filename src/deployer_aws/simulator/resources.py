@@ -134,34 +134,29 @@ def change(work: Work, physical: str) -> str:
     """Bring the resource to its new properties; the answer is its physical id, a new one if it was replaced."""
     if work.kind == "AWS::ECS::TaskDefinition":
         return _register(work)
-    if work.kind == "AWS::ECS::Service":
-        before = work.stack.resources[work.logical]["properties"]
-        desired = work.properties.get("DesiredCount")
-        if desired == before.get("DesiredCount"):
-            desired = None  # CloudFormation sends what changed; a count lifted by others stays
-        service_life.apply(
-            work.world,
-            physical,
-            desired=None if desired is None else _count(desired),
-            definition=_definition(work),
-            within=work.within,
-            lasts=work.lasts,
-        )
+    _follow(work, physical, work.stack.resources[work.logical]["properties"])
     return physical
 
 
-def restore(work: Work, physical: str) -> None:
-    """Bring a resource back to what it was before the change, for a rollback."""
-    if work.kind == "AWS::ECS::Service":
-        desired = work.properties.get("DesiredCount")
-        service_life.apply(
-            work.world,
-            physical,
-            desired=None if desired is None else _count(desired),
-            definition=_definition(work),
-            within=work.within,
-            lasts=None,
-        )
+def restore(work: Work, physical: str, before: Json) -> None:
+    """Bring a resource back to what it was before the change, for a rollback; `before` is what it is now."""
+    _follow(work, physical, before)
+
+
+def _follow(work: Work, physical: str, before: Json) -> None:
+    """Have a service follow its new properties. CloudFormation sends what changed: a count lifted by others stays."""
+    if work.kind != "AWS::ECS::Service":
+        return
+    desired = work.properties.get("DesiredCount")
+    changed = desired is not None and desired != before.get("DesiredCount")
+    service_life.apply(
+        work.world,
+        physical,
+        desired=_count(desired) if changed else None,
+        definition=_definition(work),
+        within=work.within,
+        lasts=work.lasts,
+    )
 
 
 def remove(work: Work, physical: str) -> None:

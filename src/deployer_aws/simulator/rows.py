@@ -9,6 +9,13 @@ import attrs
 Json = dict[str, Any]
 
 
+def fresh(value: Any) -> Any:
+    """The same data in new lists and dicts, so that no caller shares them with the world."""
+    if isinstance(value, dict):
+        return {name: fresh(inner) for name, inner in value.items()}
+    return [fresh(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 @attrs.define
 class Row:
     """Something that the store keeps under its kind and key."""
@@ -81,6 +88,7 @@ class Stack(Row):
     outputs: list[Json] = attrs.field(factory=list)
     parent: str | None = None
     hidden_until: float = 0.0
+    stale: Json | None = None  # what reads still show: {"until": ..., "row": ..., "at": ...}
     # The operation in hand: steps that were scheduled under an earlier epoch are void.
     epoch: int = 0
     operation: str = ""

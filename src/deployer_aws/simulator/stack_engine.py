@@ -261,10 +261,9 @@ def _restore_step(world: World, stack: Stack, step: Json) -> None:
     entry = stack.resources[logical]
     if entry["physical"] != was["physical"]:
         resources.deregister(world, entry["physical"])
-    entry["physical"], entry["properties"] = was["physical"], was["properties"]
     work = _work(world, stack, logical, step["within"], was["properties"])
-    if work.kind != nested.TYPE:
-        resources.restore(work, was["physical"])
+    resources.restore(work, was["physical"], entry["properties"])
+    entry["physical"], entry["properties"] = was["physical"], was["properties"]
 
 
 def _undone(world: World, stack: Stack, step: Json) -> None:

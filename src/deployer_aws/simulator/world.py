@@ -9,9 +9,8 @@ from typing import Any
 
 import attrs
 
-from .reading import ScriptError
 from .rows import Json, Meta, Tally, Text
-from .script import Rule, Script
+from .script import Rule, Script, is_inline
 from .store import R, Store
 from .templates import digest
 
@@ -198,10 +197,6 @@ class World:
             return int.from_bytes(roll[:4], "big") / 2**32 < rule.rate
         return True
 
-    def template_named(self, name: str) -> str:
-        """A template that the script serves, by its URL or name."""
-        try:
-            return self.script.templates[name]
-        except KeyError:
-            known = ", ".join(sorted(self.script.templates)) or "none"
-            raise ScriptError(f"no template is served as {name!r}; known: {known}") from None
+    def template_body(self, template: str) -> str:
+        """A template of the script: in full, or by the name under which the script serves it."""
+        return template if is_inline(template) else self.script.templates[template]
