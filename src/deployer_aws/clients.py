@@ -1,0 +1,60 @@
+"""boto3's clients, made from the environment: its usual variables, profiles and roles say which account is meant."""
+
+from collections import Counter
+from typing import Any
+
+from attrs import field, frozen
+
+from deployer_aws.ports import CloudFormationClient, EcsClient
+
+CONNECT, READ = 5, 10
+"""Seconds that a call may take to connect and to answer; together the runner's `client_timeout`."""
+
+
+class ClientsError(Exception):
+    """No client can be made; says what is missing, and what to do."""
+
+
+@frozen
+class Clients:
+    """The clients that the executors need, and how often each operation was called, the SDK's own retries included."""
+
+    cloudformation: CloudFormationClient
+    ecs: EcsClient
+    calls: Counter[str] = field(factory=Counter[str])
+
+
+def from_environment() -> Clients:
+    """Clients for the account and region that the environment names.
+
+    The SDK retries nothing by itself: what is tried again, and when, is the runner's decision. Raises ClientsError.
+    """
+    try:
+        import boto3
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
+    except ImportError:
+        raise ClientsError(
+            "AWS needs the extra 'aws': pip install 'deployer-core[aws]' (or --simulate a script, which needs no AWS)"
+        ) from None
+    calls: Counter[str] = Counter()
+    config = Config(
+        retries={"total_max_attempts": 1, "mode": "standard"},
+        connect_timeout=CONNECT,
+        read_timeout=READ,
+        user_agent_extra="deployer-core",
+    )
+
+    def count(model: Any, **_: Any) -> None:
+        calls[model.name] += 1
+
+    try:
+        session = boto3.Session()
+        made: list[Any] = []
+        for service in ("cloudformation", "ecs"):
+            client: Any = session.client(service, config=config)
+            client.meta.events.register("before-call.*", count)
+            made.append(client)
+    except BotoCoreError as error:
+        raise ClientsError(f"AWS cannot be reached from here: {error}") from None
+    return Clients(made[0], made[1], calls)
