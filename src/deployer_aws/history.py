@@ -13,7 +13,7 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from deployer_aws.ports import Journal, Recorded
-from deployer_aws.telling import DATABASE, DEPLOYMENT, Steps, Told, answer_text, command_what, failed, rests, tell
+from deployer_aws.telling import DATABASE, DEPLOYMENT, Steps, Told, answer_text, command_what, event_text, failed, rests, tell
 from deployer_core import deployer
 from deployer_core.deployer import INITIAL, Commands, DeployerState, Event, Notice, Pending
 from deployer_core.machine import Absent, name_of
@@ -258,3 +258,29 @@ def chronicle(journal: Journal, key: str) -> Chronicle:
     found.read(journal.events(key))
     return found
 
+
+
+@frozen
+class Line:
+    """One event of a stream, in words."""
+
+    version: int
+    at: float
+    event: str
+    text: str
+
+
+def lines(journal: Journal, key: str) -> tuple[Line, ...]:
+    """Every event of a stream."""
+    known = Chronicle()
+    changes = known.read(journal.events(key))
+    commands = {c.id: c.text for d in known.deployments for c in d.commands}
+    return tuple(
+        Line(
+            change.version,
+            change.event.at,
+            type(change.event).__name__,
+            event_text(change.event, commands.get(getattr(change.event, "command", 0), "")),
+        )
+        for change in changes
+    )

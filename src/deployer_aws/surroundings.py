@@ -174,3 +174,14 @@ def _real_surroundings(path: Path, spec: DeploymentSpec | None, *, act: bool) ->
         executors = (CloudFormation(clients.cloudformation, clients.ecs), Ecs(clients.ecs))
     journal = SqliteJournal(path)
     return Surroundings(journal, SystemClock(), executors, False, {}, lambda: calls, journal.close)
+
+
+def now_of(journal: Journal, path: Path) -> float:
+    """What time it is in a journal's world."""
+    world = world_of(path)
+    if not is_simulated(journal) or not world.exists():
+        return time.time()
+    from deployer_aws.simulator import Simulator
+
+    with Simulator.open(world) as simulator:
+        return simulator.clock.now()

@@ -16,7 +16,16 @@ from deployer_core.machine import Microstep
 from deployer_core.postgres_migration import CleanupDatabase, UpsertDatabase
 from deployer_core.spec import Counts
 from deployer_core.stack_status import StackStatus
-from deployer_core.world import Attempted, DeadlinePassed, Repaired, Replied, Requested, StopTask, Terminated
+from deployer_core.world import (
+    Accepted,
+    Attempted,
+    DeadlinePassed,
+    Repaired,
+    Replied,
+    Requested,
+    StopTask,
+    Terminated,
+)
 
 Steps: TypeAlias = tuple[tuple[str, Microstep[Any, Any]], ...]
 """What `deployer.microsteps` gives: each edge that was taken, with the name of its machine."""
@@ -191,3 +200,18 @@ def _states(event: Event, steps: Steps) -> Iterator[Told]:
             note = f"exit code {state.exit_code}"
         bad = step.edge.target in ("FAILED", "ERROR", "BROKEN")
         yield Told(event.at, kind, name, step.edge.target, note, bad)
+
+
+def event_text(event: Event, command: str) -> str:
+    """An event in a line; `command` is the text of the command that it is about, if it is about one."""
+    if isinstance(event, Requested):
+        return f"{event.deployment}, version {event.spec.version}{', quick' if event.spec.quick else ''}"
+    if isinstance(event, Terminated):
+        return f"{event.deployment} by {event.by}"
+    if isinstance(event, Repaired):
+        return f"by {event.by}" + (f", forced past {', '.join(event.force)}" if event.force else "")
+    about = f"{event.command} {command}".rstrip()
+    if isinstance(event, Attempted):
+        resolved = "".join(f", {name}={value}" for name, value in event.resolved)
+        return f"{about}: attempt {event.attempt}{resolved}"
+    return f"{about}: {event.ref if isinstance(event, Accepted) else answer_text(event.answer)}"
