@@ -6,6 +6,7 @@ is about to be; so a runner may die at any moment, and the next one carries on f
 """
 
 import logging
+import math
 import random
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -219,7 +220,7 @@ class Runner:
             self._due[this] = self._clock.now() + self._trouble(work, problem)
             return
         self._tries.pop(this, None)
-        if now >= pending.deadline and self._still(key, pending) and not pending.unresolved:
+        if now >= _latest(pending) and self._still(key, pending) and not pending.unresolved:
             self.commit(key, work.reply(DeadlinePassed()))
         self._due[this] = self._clock.now() + self._pace.look(now - pending.issued) * (
             0.5 + self._jitter() / 2
@@ -234,7 +235,7 @@ class Runner:
 
     def _may_send(self, key: str, pending: Pending, event: Attempted) -> bool:
         """Past its deadline a command is only looked at; else it must still be pending, and the lease be ours."""
-        if event.at >= pending.deadline or not self._leases.hold(key, self._margin):
+        if event.at >= _latest(pending) or not self._leases.hold(key, self._margin):
             return False
         if pending.sent is None or pending.sent.attempt != event.attempt:
             return self.commit(key, event) is not None
@@ -273,6 +274,13 @@ class Runner:
 def _open(pending: Pending) -> bool:
     """Whether a runner can still do something about a command, other than look."""
     return not (isinstance(pending.command, StopTask) and pending.unresolved)
+
+
+def _latest(pending: Pending) -> float:
+    """Until when a command may be sent. A task that has to stop is stopped however late, and then given its time."""
+    if not isinstance(pending.command, StopTask):
+        return pending.deadline
+    return pending.sent.at + pending.deadline - pending.issued if pending.sent else math.inf
 
 
 def _log_notice(key: str, notice: Notice) -> None:

@@ -24,10 +24,9 @@ class WireError(ValueError):
         self.problem, self.path = problem, path
         super().__init__(problem, path)
 
-    def within(self, step: str) -> "WireError":
-        """The same error, seen from one level further out."""
+    def within(self, step: str) -> None:
+        """Say where the place is that the path was told from."""
         self.path = step + self.path
-        return self
 
     def __str__(self) -> str:
         return f"${self.path}: {self.problem}"
@@ -131,7 +130,8 @@ def row(item: Codec) -> Codec:
                 for one in value:
                     made.append(one if type(one) is same else convert(one))
             except WireError as error:
-                raise error.within(f"[{len(made)}]")
+                error.within(f"[{len(made)}]")
+                raise
             return make(made)
 
         return run
@@ -149,10 +149,11 @@ def record(items: Sequence[Codec]) -> Codec:
                 raise needed(f"{what} of {len(steps)}", value)
             made: list[Any] = []
             try:
-                for one, (same, convert) in zip(value, steps):
+                for one, (same, convert) in zip(value, steps, strict=False):
                     made.append(one if type(one) is same else convert(one))
             except WireError as error:
-                raise error.within(f"[{len(made)}]")
+                error.within(f"[{len(made)}]")
+                raise
             return make(made)
 
         return run
@@ -220,7 +221,8 @@ def structure(cls: Any, tag: str, steps: Sequence[tuple[str, Codec]]) -> Codec:
                 one = getattr(value, name)
                 made[name] = one if type(one) is same else convert(one)
         except WireError as error:
-            raise error.within(f".{name}")
+            error.within(f".{name}")
+            raise
         return made
 
     def decode(plain: Any) -> Any:
@@ -235,7 +237,8 @@ def structure(cls: Any, tag: str, steps: Sequence[tuple[str, Codec]]) -> Codec:
                 one = plain[name]
                 made[name] = one if type(one) is same else convert(one)
         except WireError as error:
-            raise error.within(f".{name}")
+            error.within(f".{name}")
+            raise
         return _made(cls, made)
 
     return Codec(encode, decode, (cls,), (dict,))

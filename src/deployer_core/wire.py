@@ -87,7 +87,8 @@ class Wire:
         try:
             payload = codec.encode(value)
         except WireError as error:
-            raise error.within("[1]")
+            error.within("[1]")
+            raise
         return _dumped([tag, payload])
 
     def encode_payload(self, value: object) -> tuple[str, bytes]:
@@ -191,7 +192,8 @@ class Wire:
                 payload = step(payload)
             return codec.decode(payload)
         except WireError as error:
-            raise error.within("[1]")
+            error.within("[1]")
+            raise
 
     def _chain(self, find: Find, tag: str) -> tuple[Codec, list[Convert]]:
         """The upcasters from an old tag to one that is found."""
@@ -267,7 +269,8 @@ class Wire:
             try:
                 return tag, convert(value)
             except WireError as error:
-                raise error.within("[1]")
+                error.within("[1]")
+                raise
 
         return Codec(encode, partial(self._pair, find), tuple(encoders), (list,))
 

@@ -17,7 +17,7 @@ from deployer_aws.executors.parameters import (
     template,
     with_counts,
 )
-from deployer_aws.executors.stacks import NotAtZero, Stack, StackReader
+from deployer_aws.executors.stacks import NotAtZero, Stack, StackReader, counts
 from deployer_aws.ports import Act, CloudFormationClient, EcsClient, S3Client, Work
 from deployer_core.deployment import CreateStack, ScaleStack, StabiliseStack, UpdateStack, UpsertStack
 from deployer_core.spec import Pairs, StackSpec
@@ -196,27 +196,27 @@ class CloudFormation:
         outcome = self._reader.outcome(stack, work.token(sent.attempt if sent else 1), since)
         if outcome is None:
             return
-        seen = self._reader.status(evolve(stack, status=outcome.status), command.stack, reason=outcome.reason)
-        if seen.lifecycle is not Lifecycle.COMPLETE:
-            yield work.reply(seen)
-        elif stack.status == outcome.status or outcome.taken_over:
-            yield from self._done(work, command, stack)
+        settled = evolve(stack, status=outcome.status)
+        if settled.lifecycle is not Lifecycle.COMPLETE:
+            yield work.reply(self._reader.status(settled, command.stack, reason=outcome.reason))
+        elif stack.status == outcome.status or outcome.followed:
+            yield from self._done(work, command, settled)
 
     def _done(self, work: Work, command: Change, stack: Stack | None) -> Act:
         """The stack has what it was to have; one that was to be at zero must have nothing running either."""
         if stack is None:
             yield work.reply(StackStatus(Lifecycle.MISSING, "MISSING", "the stack has gone"))
             return
-        seen = self._reader.status(stack, command.stack)
-        if seen.lifecycle is Lifecycle.COMPLETE and _to_zero(command):
-            try:
-                left = self._reader.running(stack)
-            except NotAtZero as problem:
-                yield work.fail(str(problem))
-                return
-            if left:
-                seen = StackStatus(Lifecycle.PROGRESS, stack.status, left)
-        yield work.reply(seen)
+        try:
+            left = self._reader.running(stack) if _to_zero(command) else ""
+        except NotAtZero as problem:
+            yield work.fail(str(problem))
+            return
+        if left:
+            yield work.reply(StackStatus(Lifecycle.PROGRESS, stack.status, left))
+        else:
+            at = counts(stack, command.stack)
+            yield work.reply(StackStatus(Lifecycle.COMPLETE, stack.status, "", stack.outputs, at))
 
 
 def _to_zero(command: Change) -> bool:

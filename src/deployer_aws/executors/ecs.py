@@ -134,8 +134,8 @@ class Ecs:
             yield work.reply(self._end(command.run, task))
         else:
             yield work.reply(Status(task["lastStatus"]))
-            if work.pending.sent is None:
-                yield work.attempt(1)
+            if task.get("desiredStatus") != "STOPPED":
+                yield work.attempt(work.pending.sent.attempt if work.pending.sent else 1)
                 self._client.stop_task(
                     cluster=cluster, task=arn, reason="its deployment no longer waits for it"
                 )

@@ -1,5 +1,6 @@
 """Reading CloudFormation stacks: what they are, what became of a change, and whether their services are at zero."""
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -11,6 +12,8 @@ from deployer_aws.executors.errors import understand
 from deployer_aws.ports import CloudFormationClient, EcsClient
 from deployer_core.spec import Counts, Pairs, StackSpec
 from deployer_core.stack_status import Lifecycle, StackStatus
+
+log = logging.getLogger("deployer")
 
 _PROGRESS, _ROLLING_BACK = Lifecycle.PROGRESS, Lifecycle.ROLLING_BACK
 LIFECYCLES: Mapping[str, Lifecycle] = {
@@ -44,6 +47,8 @@ MOVING = frozenset({_PROGRESS, _ROLLING_BACK})
 SKEW = 300.0
 """Seconds by which AWS's clock and ours may differ when events are searched by time."""
 
+BARE_SKEW = 5.0
+"""The same where events bear no tokens, as with some emulators, whose clock is ours."""
 NESTED = 6 * 3600.0
 """Seconds before a nested stack's failure within which its own events may say why."""
 
@@ -74,11 +79,11 @@ class Stack:
 
 @frozen
 class Outcome:
-    """What a change of ours has come to: the stack's status, why, and whether another change took over."""
+    """What a change of ours has come to. `followed` says that somebody else's change of the stack came after it."""
 
     status: str
     reason: str
-    taken_over: bool = False
+    followed: bool = False
 
 
 class NotAtZero(Exception):
@@ -148,28 +153,27 @@ class StackReader:
         """What became of the change that bears a token; None while no event of it is visible.
 
         The stack's own events are those whose PhysicalResourceId is the StackId: nested stacks have COMPLETE events
-        in their parent too. The last final one that bears the token counts; where there is none and an event with
+        in their parent too. The last one that bears the token counts; where that is not final and an event with
         another token follows, it is the status in which the stack then settles.
         """
         events = list(self._events(stack.id, since))
         own = [e for e in events if e.get("PhysicalResourceId") == e["StackId"]]
         ours = [e for e in own if e.get("ClientRequestToken") == token]
         if not ours:
-            bare = bool(own) and not any(e.get("ClientRequestToken") for e in own)
-            return (
-                Outcome(stack.status, self._why(events, None))
-                if bare and stack.updated >= since - SKEW
-                else None
+            if not own or any(e.get("ClientRequestToken") for e in own) or stack.updated < since - BARE_SKEW:
+                return None
+            log.warning(
+                "the events of %s bear no tokens: its status and the time of its update are trusted", stack.id
             )
-        reason = self._why(events, token) or str(ours[0].get("ResourceStatusReason", ""))
-        for event in ours:
-            if lifecycle(event["ResourceStatus"]) not in MOVING:
-                return Outcome(event["ResourceStatus"], reason)
-        if own[0].get("ClientRequestToken") not in (token, None):
+            return Outcome(stack.status, self._why(events, None) or stack.reason)
+        last = str(ours[0]["ResourceStatus"])
+        followed = own[0].get("ClientRequestToken") not in (token, None)
+        reason = self._why(events, token) or _worth_saying(ours[0].get("ResourceStatusReason"))
+        if followed and lifecycle(last) in MOVING:
             return Outcome(
                 stack.status, f"taken over by another change of the stack; {reason}".rstrip("; "), True
             )
-        return Outcome(ours[0]["ResourceStatus"], reason)
+        return Outcome(last, reason, followed)
 
     def running(self, stack: Stack) -> str:
         """What of the stack's services still runs, in words; empty when no task of theirs is short of STOPPED.
@@ -261,6 +265,10 @@ class StackReader:
             )
             found.append(inner or f"{event['LogicalResourceId']} ({event['ResourceType']}): {said}")
         return "; ".join(list(dict.fromkeys(found))[:3])
+
+
+def _worth_saying(reason: Any) -> str:
+    return "" if reason in (None, "User Initiated") else str(reason)
 
 
 _CANCELLED = re.compile(r"Resource (creation|update|deletion) cancelled", re.IGNORECASE)

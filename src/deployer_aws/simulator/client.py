@@ -32,7 +32,11 @@ class Client:
     def __getattr__(self, name: str) -> Callable[..., Json]:
         if name.startswith("_") or name not in self._operations:
             raise AttributeError(f"the simulated {self._service.name} client has no {name!r}")
-        return lambda **request: self._call(name, request)
+
+        def call(**request: Any) -> Json:
+            return self._call(name, request)
+
+        return call
 
     def can_paginate(self, name: str) -> bool:
         """Whether `get_paginator` takes this operation."""
@@ -40,7 +44,11 @@ class Client:
 
     def get_paginator(self, name: str) -> Any:
         """An object whose `paginate` yields page after page."""
-        return SimpleNamespace(paginate=lambda **request: self._pages(name, request))
+
+        def paginate(**request: Any) -> Iterator[Json]:
+            return self._pages(name, request)
+
+        return SimpleNamespace(paginate=paginate)
 
     def _pages(self, name: str, request: Json) -> Iterator[Json]:
         while True:
@@ -89,7 +97,12 @@ class Client:
                 "outcome": outcome,
             },
         )
-        metadata = {"RequestId": request_id, "HTTPStatusCode": 200, "HTTPHeaders": {}, "RetryAttempts": 0}
+        metadata: Json = {
+            "RequestId": request_id,
+            "HTTPStatusCode": 200,
+            "HTTPHeaders": {},
+            "RetryAttempts": 0,
+        }
         return {**fresh(answer), "ResponseMetadata": metadata}, error
 
 

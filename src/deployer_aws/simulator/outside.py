@@ -12,7 +12,7 @@ import attrs
 
 from . import resources, service_life, task_life
 from .reading import of
-from .rows import Json, Pointer, Service, Stack, Task
+from .rows import Json, Pointer, Service, Stack, Task, is_map
 from .script import Deed, DesiredCount, Event, Meanwhile, OutsideUpdate, Rule, StopTasks
 from .stack_engine import begin_delete, begin_update, cancel
 from .stack_inputs import parameters
@@ -41,7 +41,7 @@ def _plain(deed: Deed) -> Json:
 
 
 def _said(value: Any) -> Any:
-    if not isinstance(value, dict):
+    if not is_map(value):
         return value
     return {name: _said(inner) for name, inner in value.items() if inner is not None}
 

@@ -5,12 +5,13 @@ ECS clusters, services and task definitions, and nested stacks, exist in the sim
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import attrs
 
 from . import service_life
-from .rows import Definition, Json, Pointer, Stack
+from .rows import Definition, Json, Pointer, Stack, is_list, is_map
 from .templates import Scope, parse
 from .world import ACCOUNT, REGION, World
 
@@ -67,8 +68,8 @@ def scope_of(world: World, stack: Stack) -> Scope:
         parameters=stack.parameters,
         pseudo=pseudo,
         physical=physical,
-        attributes=lambda logical, attribute: _attribute(stack, logical, attribute),
-        exports=lambda name: _imported(world, name),
+        attributes=partial(_attribute, stack),
+        exports=partial(_imported, world),
     )
 
 
@@ -189,16 +190,21 @@ def _point_to_newest(world: World, family: str) -> None:
         world.store.drop(Pointer, f"family:{family}")
 
 
+def _log_options(configuration: Any) -> Json:
+    return configuration.get("Options", {}) if is_map(configuration) else {}
+
+
 def _register(work: Work) -> str:
     family = str(work.properties.get("Family") or f"{work.stack.name}{work.logical}{work.world.unique(8)}")
-    containers = [
+    declared: list[Json] = work.properties.get("ContainerDefinitions") or [{}]
+    containers: list[Json] = [
         {
             "name": str(container.get("Name", "app")),
             "image": str(container.get("Image", "")),
             "essential": str(container.get("Essential", True)).lower() == "true",
-            "log": (container.get("LogConfiguration") or {}).get("Options", {}),
+            "log": _log_options(container.get("LogConfiguration")),
         }
-        for container in work.properties.get("ContainerDefinitions") or [{}]
+        for container in declared
     ]
     sizes = {
         name: str(work.properties[key])
@@ -274,4 +280,4 @@ def _count(value: Any) -> int:
 
 def _tags(properties: Json) -> dict[str, str]:
     tags = properties.get("Tags")
-    return {str(tag["Key"]): str(tag["Value"]) for tag in tags} if isinstance(tags, list) else {}
+    return {str(tag["Key"]): str(tag["Value"]) for tag in tags} if is_list(tags) else {}

@@ -53,17 +53,9 @@ from .reading import (
     switch_or,
     text,
 )
+from .rows import is_map
+from .statuses import STACK_STATUSES, STOP_CODES
 from .templates import PlainLoader
-
-STOP_CODES = (
-    "TaskFailedToStart",
-    "EssentialContainerExited",
-    "UserInitiated",
-    "ServiceSchedulerInitiated",
-    "SpotInterruption",
-    "TerminationNotice",
-    "InfrastructureHealth",
-)
 
 
 @attrs.frozen
@@ -220,7 +212,7 @@ class InitialStack:
     template: str | None = key(text)
     parameters: dict[str, str] = key(mapping(text), attrs.Factory(dict))
     tags: dict[str, str] = key(mapping(text), attrs.Factory(dict))
-    status: str = key(text, "CREATE_COMPLETE")
+    status: str = key(choice(*STACK_STATUSES), "CREATE_COMPLETE")
     protected: bool = key(flag, False)
 
 
@@ -249,12 +241,12 @@ class DefinitionSpec:
 
 
 def _template(value: Any, path: str) -> str:
-    if isinstance(value, dict) and set(value) == {"file"}:
+    if is_map(value) and set(value) == {"file"}:
         try:
             return Path(value["file"]).read_text()
         except OSError as error:
             raise ScriptError(f"{path}.file: {error}") from None
-    return json.dumps(value) if isinstance(value, dict) else text(value, path)
+    return json.dumps(value) if is_map(value) else text(value, path)
 
 
 @attrs.frozen
@@ -300,7 +292,7 @@ def load_script(script: str | Path | dict[str, Any] | Script | None = None) -> S
         return script
     data, folder = _plain(script)
     for name, template in _items(data.get("templates")):
-        if isinstance(template, dict) and isinstance(template.get("file"), str):
+        if is_map(template) and isinstance(template.get("file"), str):
             template["file"] = str(folder / template["file"])
         data["templates"][name] = _template(template, f"templates.{name}")
     data.pop("source", None)
@@ -312,7 +304,7 @@ def load_script(script: str | Path | dict[str, Any] | Script | None = None) -> S
 
 
 def _items(value: Any) -> list[tuple[str, Any]]:
-    return list(value.items()) if isinstance(value, dict) else []
+    return list(value.items()) if is_map(value) else []
 
 
 def _plain(script: str | Path | dict[str, Any] | None) -> tuple[dict[str, Any], Path]:
@@ -329,7 +321,7 @@ def _plain(script: str | Path | dict[str, Any] | None) -> tuple[dict[str, Any], 
         data = yaml.load(script or "", _ScriptLoader)  # a safe loader
     except yaml.YAMLError as error:
         raise ScriptError(f"not well-formed YAML: {error}") from None
-    if data is not None and not isinstance(data, dict):
+    if data is not None and not is_map(data):
         raise ScriptError(f"expected a mapping at the top, not {data!r}")
     return data or {}, folder
 

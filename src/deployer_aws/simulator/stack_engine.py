@@ -83,7 +83,7 @@ def _differences(world: World, stack: Stack) -> list[tuple[str, str]]:
     """What an update has to create or change; what is gone from the template is deleted in the cleanup."""
     scope = scope_of(world, stack)
     there = live(stack)
-    fail = (stack.options["fail"] or {}).get("resource")
+    fail = stack.options["fail"]["resource"] if _fails(stack) else None
     plan: list[tuple[str, str]] = []
     replaced: set[str] = set()
     depth = scope.template.depth
@@ -292,6 +292,7 @@ def _rolled_back(world: World, stack: Stack, _: Json) -> None:
 
 
 def _finish(world: World, stack: Stack, _: Json) -> None:
+    stack.epoch += 1  # a timeout that was still to come is void
     if stack.operation == "create":
         publish_outputs(world, stack)
         set_status(world, stack, "CREATE_COMPLETE")

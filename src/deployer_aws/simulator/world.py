@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from .rows import Json, Meta, Tally, Text
+from .rows import Json, Meta, Tally, Text, is_list, is_map
 from .script import Rule, Script, is_inline
 from .store import R, Store
 from .templates import digest
@@ -47,9 +47,9 @@ def fingerprint(request: Json) -> str:
 
 
 def _canonical(value: Any) -> Any:
-    if isinstance(value, dict):
+    if is_map(value):
         return sorted((name, _canonical(inner)) for name, inner in value.items())
-    return [_canonical(item) for item in value] if isinstance(value, list | tuple) else value
+    return [_canonical(item) for item in value] if is_list(value) else value
 
 
 @attrs.frozen

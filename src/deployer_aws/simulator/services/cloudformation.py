@@ -205,7 +205,11 @@ class CloudFormation(Service):
             )
         if rule.stale:
             until = self.world.now + rule.stale
-            stack.stale = {"until": until, "at": self.world.now, "row": fresh(stack.to_json())}
+            stack.stale = {
+                "until": until,
+                "at": self.world.now,
+                "row": fresh({**stack.to_json(), "stale": None}),
+            }
         return rule
 
     def _changeable(self, named: str) -> Stack:

@@ -1,0 +1,230 @@
+"""For tests, yours too: Hypothesis strategies for all that a deployer stores.
+
+    from deployer_core import testing, stack
+
+    @given(testing.values(stack.State), testing.values(stack.Event))
+    def test_a_fact(state, event): ...
+
+Strategies follow from the type hints; what a spec's fields may hold beyond their types is said here by hand.
+"""
+
+import string
+from collections.abc import Callable
+from enum import Enum
+from functools import cache
+from operator import attrgetter, itemgetter
+from typing import Any, TypeVar, get_args, get_origin, overload
+
+from hypothesis import strategies as st
+
+from deployer_core._codec import class_of, fields_of, members_of
+from deployer_core.spec import (
+    AdminIam,
+    AdminSecret,
+    AdminUrl,
+    AsBefore,
+    DatabaseSpec,
+    DeploymentSpec,
+    Evaluation,
+    ListenerPriority,
+    Migration,
+    Output,
+    ParameterValue,
+    Scale,
+    StackOutput,
+    StackSpec,
+    TaskSpec,
+    TemplateBody,
+    TemplateUrl,
+    Text,
+    Wanted,
+)
+from deployer_core.tags import discover
+
+__all__ = ["from_tag", "values"]
+
+T = TypeVar("T")
+Strategy = st.SearchStrategy[Any]
+
+
+@overload
+def values(hint: type[T]) -> st.SearchStrategy[T]: ...
+@overload
+def values(hint: object) -> Strategy: ...
+def values(hint: object) -> Strategy:
+    """Every value of a type that can be stored: a tagged class, a union, a tuple, an Enum, or a plain type."""
+    return _values(hint, _TEXT)
+
+
+def from_tag(tag: str) -> Strategy:
+    """Every value of the class with this wire tag; KeyError where there is none."""
+    return _values(discover()[tag], _TEXT)
+
+
+@cache
+def _values(hint: Any, texts: Strategy) -> Strategy:
+    """The values of a type, with these as the texts in it."""
+    if hint is str:
+        return texts
+    if hint in _PLAIN:
+        return _PLAIN[hint]
+    if get_origin(hint) is tuple:
+        return _tuples(get_args(hint), texts)
+    if len(members := members_of(hint)) > 1:
+        return st.one_of([_values(member, texts) for member in members])
+    if class_of(hint):
+        return _objects(hint)
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return st.sampled_from(list(hint))
+    raise TypeError(f"{hint} cannot be stored, so it has no strategy")
+
+
+def _tuples(items: tuple[Any, ...], texts: Strategy) -> Strategy:
+    """No item twice: most of what a spec lists may stand there once."""
+    if items[1:] == (...,):
+        return st.lists(_values(items[0], texts), max_size=3, unique=True).map(tuple)
+    return st.tuples(*[_values(item, texts) for item in items])
+
+
+def _objects(hint: Any) -> Strategy:
+    cls = class_of(hint)
+    drawn = st.fixed_dictionaries({name: _field(cls, name, of) for name, of in fields_of(hint).items()})
+    fitting = drawn.map(_FITS[cls]) if cls in _FITS else drawn
+    return fitting.map(lambda fields: cls(**fields))
+
+
+def _field(cls: type, name: str, hint: Any) -> Strategy:
+    if (cls, name) in _FIELDS:
+        return _FIELDS[cls, name]
+    return _values(hint, _TEXTS.get((cls, name), _NAMED.get(name, _TEXT)))
+
+
+# Texts and numbers
+
+_TEXT = st.text(max_size=12)
+_PLAIN: dict[Any, Strategy] = {
+    int: st.integers(-(2**63), 2**63 - 1),
+    bool: st.booleans(),
+    float: st.floats(allow_nan=False, allow_infinity=False),
+    type(None): st.none(),
+}
+_LINE = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1, max_size=12)
+_WORD = st.text(string.ascii_letters + string.digits, min_size=1, max_size=8)
+_DASHED = st.lists(_WORD, min_size=1, max_size=3).map("-".join)
+_IDENTIFIER = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=15)
+_NO_NUL = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
+_VARIABLE = st.text(st.characters(codec="utf-8", exclude_characters="\0="), min_size=1, max_size=12)
+_ARN = "arn:aws:{}:123456789012:{}".format
+_NAMED: dict[str, Strategy] = {"deployment": _DASHED}
+"""Texts by the names of their fields, in whatever class."""
+
+_TEXTS: dict[tuple[type, str], Strategy] = {
+    (Output, "name"): _WORD,
+    (StackOutput, "stack"): _DASHED.map("s-{}".format),
+    (StackOutput, "name"): _WORD,
+    (ListenerPriority, "listener"): _LINE,
+    (TemplateBody, "sha256"): st.text("0123456789abcdef", min_size=64, max_size=64),
+    (TemplateBody, "source"): _LINE,
+    (TemplateUrl, "url"): _WORD.map("https://example.com/{}".format),
+    (Wanted, "parameter"): _WORD,
+    (AsBefore, "parameter"): _WORD,
+    (StackSpec, "name"): _DASHED.map("s-{}".format),
+    (StackSpec, "capabilities"): st.sampled_from(
+        ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
+    ),
+    (StackSpec, "role"): _WORD.map(lambda name: _ARN("iam:", f"role/{name}")),
+    (StackSpec, "notifications"): _WORD.map(lambda name: _ARN("sns:eu-west-1", name)),
+    (TaskSpec, "cluster"): _LINE,
+    (TaskSpec, "task_definition"): _LINE,
+    (TaskSpec, "container"): _DASHED,
+    (TaskSpec, "command"): _NO_NUL,
+    (TaskSpec, "subnets"): _LINE,
+    (TaskSpec, "security_groups"): _LINE,
+    (TaskSpec, "launch_type"): st.sampled_from(["", "EC2", "FARGATE", "EXTERNAL"]),
+    (TaskSpec, "capacity_provider"): st.just("") | _DASHED,
+    (TaskSpec, "platform_version"): st.just("") | _WORD,
+    (AdminSecret, "secret"): _DASHED,
+    (AdminIam, "host"): _LINE,
+    (AdminIam, "user"): _IDENTIFIER,
+    (AdminIam, "database"): _IDENTIFIER,
+    (AdminIam, "region"): st.sampled_from(["", "eu-west-1", "us-east-1"]),
+    (AdminUrl, "url"): _WORD.map("postgresql://admin@{}/postgres".format),
+    (AdminUrl, "password_variable"): st.just("") | _WORD,
+    (DatabaseSpec, "name"): _IDENTIFIER,
+    (DatabaseSpec, "extensions"): _IDENTIFIER,
+    (DatabaseSpec, "app_secret"): _DASHED,
+    (DeploymentSpec, "environment"): _DASHED,
+    (DeploymentSpec, "application"): _DASHED,
+    (DeploymentSpec, "version"): _LINE,
+}
+"""The texts in a spec's fields; what else a field may hold follows from its type."""
+
+
+# Fields whose types say too little
+
+
+def _each(items: Strategy, key: Callable[[Any], Any], least: int = 0) -> Strategy:
+    """Tuples in which no key stands twice."""
+    return st.lists(items, min_size=least, max_size=3, unique_by=key).map(tuple)
+
+
+def _pairs(names: Strategy, held: Strategy) -> Strategy:
+    return _each(st.tuples(names, held), itemgetter(0))
+
+
+_COUNT, _PRIORITY, _TIMEOUT = st.integers(0, 10_000), st.integers(1, 50_000), st.integers(1, 7 * 24 * 3600)
+_EXIT_CODES = _each(st.integers(0, 255), hash, least=1)
+_FIELDS: dict[tuple[type, str], Strategy] = {
+    (ListenerPriority, "lowest"): _PRIORITY,
+    (ListenerPriority, "highest"): _PRIORITY,
+    (Wanted, "count"): _COUNT,
+    (AsBefore, "initial"): _COUNT,
+    (StackSpec, "parameters"): _pairs(_WORD, st.deferred(lambda: values(ParameterValue))),
+    (StackSpec, "scaling"): _each(st.deferred(lambda: values(Scale)), attrgetter("parameter")),
+    (StackSpec, "tags"): _pairs(_LINE.filter(lambda key: not key.lower().startswith("aws:")), _LINE),
+    (StackSpec, "timeout"): _TIMEOUT,
+    (TaskSpec, "environment"): _pairs(_VARIABLE, _NO_NUL),
+    (TaskSpec, "timeout"): _TIMEOUT,
+    (Migration, "success"): _EXIT_CODES,
+    (Evaluation, "no_changes"): _EXIT_CODES,
+    (Evaluation, "changes"): _EXIT_CODES,
+    (AdminIam, "port"): st.integers(1, 65_535),
+    (DatabaseSpec, "timeout"): _TIMEOUT,
+    (DeploymentSpec, "databases"): _each(st.deferred(lambda: values(DatabaseSpec[Text])), attrgetter("name")),
+}
+
+
+# Rules between the fields of a spec
+
+
+def _priority(drawn: dict[str, Any]) -> dict[str, Any]:
+    lowest, highest = sorted([drawn["lowest"], drawn["highest"]])
+    return drawn | {"lowest": lowest, "highest": highest}
+
+
+def _stack(drawn: dict[str, Any]) -> dict[str, Any]:
+    counted = {scale.parameter for scale in drawn["scaling"]}
+    return drawn | {"parameters": tuple(p for p in drawn["parameters"] if p[0] not in counted)}
+
+
+def _task(drawn: dict[str, Any]) -> dict[str, Any]:
+    nobodys = {"command": (), "environment": ()} if drawn["container"] is None else {}
+    return drawn | nobodys | ({"capacity_provider": ""} if drawn["launch_type"] else {})
+
+
+def _evaluation(drawn: dict[str, Any]) -> dict[str, Any]:
+    free = [code for code in (*drawn["changes"], *range(256)) if code not in drawn["no_changes"]]
+    return drawn | {"changes": (free[0],)}
+
+
+def _database(drawn: dict[str, Any]) -> dict[str, Any]:
+    return drawn | ({"evaluate": None} if drawn["migrate"] is None else {})
+
+
+_FITS: dict[type, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    ListenerPriority: _priority,
+    StackSpec: _stack,
+    TaskSpec: _task,
+    Evaluation: _evaluation,
+    DatabaseSpec: _database,
+}
