@@ -52,7 +52,8 @@ def loads(text: str | bytes, base_dir: "str | os.PathLike[str]", name: str = "sp
     """
     files = _Files(Path(base_dir))
     try:
-        root = Place((), parse(decode(_checked(text))), files)
+        tree = parse(decode(_checked(text)))
+        root = Place((), tree, files, tree.line)
         spec = DEPLOYMENT.read(root)
         return LoadedSpec(spec, files.templates, _judge(spec, files, root))
     except Wrong as wrong:

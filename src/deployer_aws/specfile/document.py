@@ -19,8 +19,8 @@ LARGEST = 1024 * 1024
 """Bytes of a spec file."""
 DEEPEST = 50
 """How deep lists and maps may be nested."""
-MOST_NODES = 100_000
-"""How many values a file may hold once its aliases are written out."""
+MOST = 20_000
+"""How many values a spec file may hold, once its aliases are written out too."""
 TAG = "tag:yaml.org,2002:"
 _KINDS = {
     "str": "text",
@@ -100,10 +100,11 @@ def decode(data: bytes) -> str:
         ) from None
 
 
-def compose(text: str, what: str) -> yaml.Node:
-    """PyYAML's nodes of the one document in a text. Raises Wrong."""
+def compose(text: str, what: str, most: int) -> yaml.Node:
+    """PyYAML's nodes of the one document in a text, so many at most. Raises Wrong."""
     try:
         loader = _Loader(text)
+        loader.most = most
         node = loader.get_node() if loader.check_node() else None
         if node is None:
             raise _wrong(f"the {what} is empty")
@@ -130,7 +131,9 @@ def compose(text: str, what: str) -> yaml.Node:
 def parse(text: str) -> Node:
     """The tree of a spec file's text. Raises Wrong with all that is wrong with the document itself."""
     tree = _Tree()
-    node = tree.node(compose(text, "spec file"), (), 0)
+    node = tree.node(compose(text, "spec file", MOST), (), 0)
+    if isinstance(node, Scalar) and node.kind == "nothing":
+        raise _wrong("the spec file is empty")
     if tree.problems:
         raise Wrong(*tree.problems)
     return node
@@ -141,15 +144,17 @@ def _wrong(text: str) -> Wrong:
 
 
 class _Loader(yaml.SafeLoader):
-    """Composing recurses once a level, so the levels are counted."""
+    """Composing recurses once a level, so the levels are counted; and the values, since it is slow."""
 
     depth = 0
+    most = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         self.depth += 1
-        if self.depth > DEEPEST:
-            line = self.get_mark().line + 1
-            raise Wrong(Finding("", line, f"nested more than {DEEPEST} deep"))
+        self.most -= 1
+        if self.depth > DEEPEST or self.most < 0:
+            text = "more values than it may have" if self.most < 0 else f"nested more than {DEEPEST} deep"
+            raise Wrong(Finding("", self.get_mark().line + 1, text))
         node: yaml.Node | None = super().compose_node(parent, index)
         self.depth -= 1
         return node
@@ -166,10 +171,8 @@ class _Tree:
     def node(self, node: yaml.Node, path: Path, depth: int) -> Node:
         line = node.start_mark.line + 1
         self.count += 1
-        if self.count > MOST_NODES:
-            raise Wrong(
-                Finding("", line, f"more than {MOST_NODES:,} values, with what its aliases stand for")
-            )
+        if self.count > MOST:
+            raise Wrong(Finding("", line, f"more than {MOST:,} values, with what its aliases stand for"))
         if id(node) in self.open:
             raise Wrong(Finding(shown(path), line, "contains itself, by way of an alias"))
         if depth > DEEPEST:

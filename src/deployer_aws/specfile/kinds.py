@@ -29,19 +29,22 @@ class Files(Protocol):
 
 @frozen
 class Place:
-    """A node, and the path that leads to it."""
+    """A node, the path that leads to it, and the line where its key stands."""
 
     path: Path
     node: Node
     files: Files
+    line: int
 
     def into(self, key: str | int) -> "Place":
         """The place of a key, or of a position in a list; this very node where there is none."""
         path = (*self.path, key)
         if isinstance(self.node, Entries) and isinstance(key, str) and key in self.node.entries:
-            return Place(path, self.node.entries[key][1], self.files)
+            line, node = self.node.entries[key]
+            return Place(path, node, self.files, line)
         if isinstance(self.node, Items) and isinstance(key, int):
-            return Place(path, self.node.items[key], self.files)
+            node = self.node.items[key]
+            return Place(path, node, self.files, node.line)
         return evolve(self, path=path)
 
     def at(self, *keys: str | int) -> "Place":
@@ -51,9 +54,9 @@ class Place:
             place = place.into(key)
         return place
 
-    def finding(self, text: str, line: int = 0) -> Finding:
+    def finding(self, text: str) -> Finding:
         """Something to say of this place."""
-        return Finding(shown(self.path), line or self.node.line, text)
+        return Finding(shown(self.path), self.line, text)
 
     def wrong(self, text: str) -> Wrong:
         """What is wrong with this place."""
@@ -254,11 +257,10 @@ class Record(Generic[T]):
         return self.make(given, place)
 
     def _unknown(self, place: Place, name: str) -> Finding:
-        assert isinstance(place.node, Entries)
         near = difflib.get_close_matches(name[:64], self.names, 1)
         hint = f"did you mean {near[0]}? " if near else ""
         text = f"no key of this map; {hint}It takes {', '.join(self.names)}"
-        return place.into(name).finding(text, place.node.entries[name][0])
+        return place.into(name).finding(text)
 
 
 def variants(title: str, records: Mapping[str, Record[Any]]) -> Kind[Any]:
@@ -297,7 +299,7 @@ def build(
 
 
 def _each(node: Node, value: Any) -> list[tuple[str | int, Any]]:
-    values = cast(tuple[Any, ...], value) if isinstance(value, tuple) else ()
+    values = cast(tuple[object, ...], value) if isinstance(value, tuple) else ()
     keys: tuple[str | int, ...] = ()
     if isinstance(node, Entries):
         keys = tuple(node.entries)

@@ -48,7 +48,10 @@ def _template(place: Place) -> Template:
     named = TEXT.read(place)
     if "://" in named:
         return build(place, TemplateUrl, {"url": named}, {"url": ""})
-    given = {"sha256": place.files.template(named), "source": named}
+    try:
+        given = {"sha256": place.files.template(named), "source": named}
+    except Wrong as wrong:
+        raise place.wrong(wrong.findings[0].text) from None
     return build(place, TemplateBody, given, {"source": ""})
 
 
@@ -206,11 +209,12 @@ STACK = Record(
 
 
 def _deployment(given: dict[str, Any], place: Place) -> DeploymentSpec:
-    if given["stack"].name == UNNAMED:
-        name = f"{given['environment']}-{given['application']}"
-        given["stack"] = build(place.into("stack"), partial(evolve, given["stack"]), {"name": name})
     given["databases"] = tuple(database for _, database in given.get("databases", ()))
-    return build(place, DeploymentSpec, given)
+    spec = build(place, DeploymentSpec, given)
+    if spec.stack.name != UNNAMED:
+        return spec
+    name = {"name": f"{spec.environment}-{spec.application}"}
+    return evolve(spec, stack=build(place.into("stack"), partial(evolve, spec.stack), name))
 
 
 DEPLOYMENT = Record(

@@ -19,6 +19,8 @@ from deployer_core.spec import DeploymentSpec, outputs_named
 
 LARGEST = 1_000_000
 """Bytes of a template in S3 (CloudFormation quotas); inline, 51,200 are the limit, and the adapter uploads the rest."""
+MOST = 500_000
+"""Values in a template."""
 _IAM = frozenset(
     f"AWS::IAM::{kind}"
     for kind in (
@@ -83,7 +85,7 @@ def _load(text: str) -> dict[str, Any]:
         found = None  # a map in YAML's short form begins like this too
     if not isinstance(found, dict):
         try:
-            found = _plain(compose(text, "template"), 4)
+            found = _plain(compose(text, "template", MOST), 4)
         except Wrong as wrong:
             (problem,) = wrong.findings
             line = f" (line {problem.line} of the template)" if problem.line else ""
