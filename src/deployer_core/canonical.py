@@ -21,7 +21,8 @@ def canonical(state: DeployerState) -> Key:
     - attempts at a command, but whether a task may run (sent, or known to the world) and whether a stack was seen;
     - the ARN in a StopTask: it is for the adapter.
     """
-    open_id, open_key, waiting = "", (), []
+    open_id, waiting = "", list[tuple[str, str]]()
+    open_key: tuple[Any, ...] = ()
     for each in state.deployments:
         if isinstance(each, deployment.Queued):
             waiting.append((each.facts.id, each.facts.spec.version))
@@ -36,7 +37,6 @@ def canonical(state: DeployerState) -> Key:
         mine = databases.get(pending.database) if pending.deployment == open_id else None
         (rest if mine is None else mine).append(_pending(pending, ended=pending.deployment != open_id))
     return (
-        len(state.known),
         type(state.stack),
         current(state) == [open_id],
         queue(state) == tuple(id for id, _ in waiting),
@@ -57,7 +57,9 @@ def _databases(state: DeployerState, databases: dict[str, list[Any]]) -> None:
     for migration in state.migrations:
         if not isinstance(migration, Absent):
             spec = migration.database.spec
-            kind = f"{spec.migrate is not None} {spec.evaluate is not None} {getattr(migration, 'blocked', '')}"
+            kind = (
+                f"{spec.migrate is not None} {spec.evaluate is not None} {getattr(migration, 'blocked', '')}"
+            )
             databases.setdefault(spec.name, []).append((type(migration).__name__, kind))
     for task in state.tasks:
         databases.setdefault(task.database, []).append((task.purpose, type(task.state).__name__))

@@ -137,7 +137,9 @@ def makes_sense(state: DeployerState, event: Event) -> bool:
     if isinstance(event, Requested):
         known = any(id == event.deployment for id, _ in state.known)
         held = isinstance(state.stack, stack.Creating | stack.Migrating | stack.Broken)
-        return known or (bool(state.stream or event.stream) and not (held and len(queue(state)) >= event.queue_limit))
+        return known or (
+            bool(state.stream or event.stream) and not (held and len(queue(state)) >= event.queue_limit)
+        )
     if isinstance(event, Terminated):
         return event.deployment in requested(state)
     return not isinstance(event, Repaired) or (
@@ -153,7 +155,9 @@ def one_is_open(state: DeployerState) -> bool:
     return [d.facts.id for d in opened(state) if not isinstance(d, Absent)] == current(state)
 
 
-@_of_state("The queue is first in, first out: it has those that wait, in the order of their requests, all after the current one.")
+@_of_state(
+    "The queue is first in, first out: it has those that wait, in the order of their requests, all after the current one."
+)
 def queue_is_in_order(state: DeployerState) -> bool:
     order = [id for id, _ in state.known]
     waiting = tuple(d.facts.id for d in state.deployments if isinstance(d, deployment.Queued))
@@ -181,22 +185,25 @@ _ASKED = {
 }
 
 
-@_of_state("Wherever something is open, something is pending: each machine waits for one command, and each command is waited for.")
+@_of_state(
+    "Wherever something is open, something is pending: each machine waits for one command, and each command is waited for."
+)
 def no_dead_end(state: DeployerState) -> bool:
     asked = [("", _ASKED[type(d)]) for d in opened(state) if type(d) in _ASKED]
     for migration in state.migrations:
         if not isinstance(migration, Absent) and type(migration) in _ASKED:
             asked.append((migration.database.spec.name, _ASKED[type(migration)]))
     pending = waiting_for(state)
-    return len(pending) == len(asked) == len(set(asked) & {(p.database, type(p.command)) for p in pending}) and bool(
-        asked or not opened(state)
-    )
+    return len(pending) == len(asked) == len(
+        set(asked) & {(p.database, type(p.command)) for p in pending}
+    ) and bool(asked or not opened(state))
 
 
 @_of_state("It is never scaled up unless every migration is DONE or NOP.")
 def scaled_up_when_migrated(state: DeployerState) -> bool:
     return all(
-        len(state.migrations) == len(d.facts.spec.databases) and all(isinstance(m, _AT_REST) for m in state.migrations)
+        len(state.migrations) == len(d.facts.spec.databases)
+        and all(isinstance(m, _AT_REST) for m in state.migrations)
         for d in state.deployments
         if isinstance(d, deployment.ScalingUp)
     )
@@ -219,7 +226,9 @@ def tasks_of_the_ended_are_stopped(state: DeployerState) -> bool:
 
 
 @_of_step("An answer to a command that is not pending changes nothing.")
-def stale_changes_nothing(before: DeployerState, event: Any, after: DeployerState, commands: Commands) -> bool:
+def stale_changes_nothing(
+    before: DeployerState, event: Any, after: DeployerState, commands: Commands
+) -> bool:
     id = getattr(event, "command", None)
     return id is None or any(p.id == id for p in before.pending) or (after is before and not commands)
 
@@ -241,7 +250,9 @@ def each_ends_once(before: DeployerState, event: Any, after: DeployerState, comm
     if isinstance(event, Requested) and all(id != event.deployment for id, _ in before.known):
         was.add(event.deployment)
     noticed = [c.deployment for c in commands if isinstance(c, Notice)]
-    return was.issuperset(now) and sorted(noticed) == sorted(was.difference(now)) and len(now) == len(set(now))
+    return (
+        was.issuperset(now) and sorted(noticed) == sorted(was.difference(now)) and len(now) == len(set(now))
+    )
 
 
 @_of_step("A deployment is DONE only when it was upserted or scaled up.")
@@ -285,7 +296,9 @@ def stopping_lasts(before: DeployerState, event: Any, after: DeployerState, _: C
         return True
     for run in stops(before).keys() - stops(after).keys():
         forced = isinstance(event, Repaired) and run in event.force
-        if not forced and not (isinstance(event, Replied) and isinstance(event.answer, ecs_task.StatusStopped)):
+        if not forced and not (
+            isinstance(event, Replied) and isinstance(event.answer, ecs_task.StatusStopped)
+        ):
             return False
     return True
 
@@ -306,11 +319,15 @@ def broken_by_failure(before: DeployerState, event: Any, after: DeployerState, c
     if was == now:
         return True
     failed = [c.deployment for c in commands if isinstance(c, Notice) and c.outcome == "FAILED"]
-    return isinstance(event, Repaired) if was else bool(failed)
+    return isinstance(event, Repaired) if was else current(before) == failed
 
 
-@_of_step("The counts from before are remembered when services go to zero, and forgotten when a deployment is DONE.")
-def counts_are_remembered(before: DeployerState, event: Any, after: DeployerState, commands: Commands) -> bool:
+@_of_step(
+    "The counts from before are remembered when services go to zero, and forgotten when a deployment is DONE."
+)
+def counts_are_remembered(
+    before: DeployerState, event: Any, after: DeployerState, commands: Commands
+) -> bool:
     if any(isinstance(c, Notice) and c.outcome == "DONE" for c in commands):
         return after.baseline is None
     kept = dict(before.baseline or ()).items() <= dict(after.baseline or ()).items()

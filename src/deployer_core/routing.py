@@ -13,7 +13,7 @@ from deployer_core.postgres_migration import Database
 from deployer_core.spec import Counts, Pairs, TaskSpec
 from deployer_core.stack import State as StackState
 from deployer_core.tags import tagged
-from deployer_core.world import Notice, Pending, StopTask, WorldCommand
+from deployer_core.world import Notice, Pending, Sent, StopTask, WorldCommand
 
 STOP_TIMEOUT = 900
 """Seconds after which a task that was to stop, and was not seen STOPPED, is unresolved."""
@@ -155,10 +155,15 @@ class Draft:
         self.commands.append(pending)
 
     def stop(self, dropped: Pending) -> None:
-        """Stop a run that is dropped; one that was never sent cannot run, and needs no stopping."""
-        if isinstance(dropped.command, RunTask) and dropped.sent is not None:
-            command = StopTask(dropped.command.run, dropped.id, dropped.sent, dropped.ref)
+        """Stop a run that is dropped; one that was neither sent nor ever seen cannot run, and needs no stopping."""
+        if isinstance(dropped.command, RunTask) and (dropped.sent or dropped.ref):
+            sent = dropped.sent or Sent(0, dropped.issued)
+            command = StopTask(dropped.command.run, dropped.id, sent, dropped.ref)
             self.issue(dropped.deployment, dropped.database, command, STOP_TIMEOUT)
+
+    def remember(self, counts: Counts) -> None:
+        """Keep the counts of those parameters for which none are kept yet."""
+        self.baseline = tuple(sorted({**dict(counts), **dict(self.baseline or ())}.items()))
 
     def run(self, database: Database, purpose: str, task: TaskSpec[str], success: tuple[int, ...]) -> None:
         """Start a database's next task."""
@@ -257,18 +262,18 @@ def _change(draft: Draft, command: deployment.StackCommand) -> None:
 
 @_routes(deployment.ScaleStack)
 def _scale(draft: Draft, command: deployment.ScaleStack) -> None:
-    """The first scaling of a deployment is the one to zero: from here on the counts are remembered."""
-    if draft.baseline is None:
-        draft.baseline = draft.observed
+    """Before the services go to zero, the counts that they had are remembered."""
+    if isinstance(draft.find(command.deployment), deployment.ScalingDown):
+        draft.remember(draft.observed)
     _change(draft, command)
 
 
 @_routes(deployment.CreateStack)
 def _create(draft: Draft, command: deployment.CreateStack) -> None:
-    """A stack that is created at zero had no counts before: those that it shall have are remembered instead."""
+    """A stack that is created at zero had no counts before: those that it shall have are remembered."""
     creating = draft.find(command.deployment)
-    if draft.baseline is None and isinstance(creating, deployment.Creating):
-        draft.baseline = creating.counts
+    if isinstance(creating, deployment.Creating):
+        draft.remember(creating.counts)
     _change(draft, command)
 
 
