@@ -38,12 +38,17 @@ STACK, DEPLOYMENT, DATABASE, TASK, COMMAND, PEOPLE = (
     "command",
     "operator",
 )
+_USUAL = ": User Initiated"
+"""What CloudFormation gives as the reason of whatever somebody asked for."""
 _BAD = (deployment.Failure, ecs_task.Errored, postgres_migration.Errored)
 
 
 @frozen
 class Told:
-    """One thing that changed: of what kind, which one, what it is now, and why or how; `bad` where it went wrong."""
+    """One thing that changed: of what kind, which one, what it is now, and why or how; `bad` where it went wrong.
+
+    `since` is when a command that has ended was issued.
+    """
 
     at: float
     kind: str
@@ -51,6 +56,7 @@ class Told:
     text: str
     note: str = ""
     bad: bool = False
+    since: float | None = None
 
 
 def tell(before: DeployerState, event: Event, after: DeployerState, commands: Commands, steps: Steps) -> tuple[Told, ...]:
@@ -61,7 +67,7 @@ def tell(before: DeployerState, event: Event, after: DeployerState, commands: Co
         *_states(event, steps),
         *_progress(before, event, after),
         *(
-            Told(event.at, COMMAND, full_text(given), "begins")
+            Told(event.at, COMMAND, full_text(given), "")
             for given in commands
             if not isinstance(given, Notice)
         ),
@@ -93,10 +99,11 @@ def _ended(before: DeployerState, event: Event, after: DeployerState, bad: bool)
         if pending.id in still:
             continue
         if isinstance(event, Replied) and event.command == pending.id:
-            text = "fails" if bad else "is done"
-            yield Told(event.at, COMMAND, full_text(pending), text, answer_text(event.answer), bad)
+            text, answer = "failed" if bad else "done", answer_text(event.answer)
+            note = "" if answer == text else answer
+            yield Told(event.at, COMMAND, full_text(pending), text, note, bad, pending.issued)
         else:
-            yield Told(event.at, COMMAND, full_text(pending), "is dropped")
+            yield Told(event.at, COMMAND, full_text(pending), "dropped", since=pending.issued)
 
 
 def _progress(before: DeployerState, event: Event, after: DeployerState) -> Iterator[Told]:
@@ -115,7 +122,7 @@ def _progress(before: DeployerState, event: Event, after: DeployerState) -> Iter
         yield Told(event.at, COMMAND, full_text(new), "unresolved", note, bad=True)
     elif new.seen != old.seen and not isinstance(event.answer, ecs_task.Started):
         # that a task has started is told by the task
-        yield Told(event.at, COMMAND, full_text(new), new.seen)
+        yield Told(event.at, COMMAND, full_text(new), new.seen.removesuffix(_USUAL))
 
 
 def command_what(command: object, database: str) -> str:

@@ -4,10 +4,11 @@ from typing import Self
 
 from rich.text import Text
 
-from deployer_aws.cli.screen import STYLES, Screen, clean, elapsed
+from deployer_aws.cli.screen import STYLES, Screen, clean, duration, elapsed
 from deployer_aws.following import Follower
 from deployer_aws.history import Change
-from deployer_aws.telling import COMMAND, PEOPLE, STACK, Told
+from deployer_aws.status import stack_status
+from deployer_aws.telling import COMMAND, DEPLOYMENT, PEOPLE, Told
 
 
 class Silent:
@@ -36,11 +37,18 @@ class Lines(Silent):
         self._screen, self._start, self._several = screen, start, several
         self._waiting: dict[str, str] = {}
 
+    def begin(self, key: str, follower: Follower) -> None:
+        """What is under way already."""
+        status = stack_status(key, follower.chronicle)
+        for deployment in (*([status.current] if status.current else []), *status.queue):
+            at = deployment.spells[-1].state
+            told = Told(self._start, DEPLOYMENT, deployment.id, f"{at}, version {deployment.version}")
+            self._line(key, told)
+
     def changed(self, key: str, change: Change) -> None:
         """See `Display`."""
         for told in change.told:
-            if told.kind != PEOPLE or told.name:
-                self._line(key, told)
+            self._line(key, told)
 
     def _line(self, key: str, told: Told) -> None:
         where = f"{key}  " if self._several else ""
@@ -58,12 +66,13 @@ class Lines(Silent):
 def told_text(told: Told) -> Text:
     """One change in a line: what kind, which one, what it is now, and why."""
     text = Text(f"{told.kind:<10}  ")
-    if told.name and told.kind != STACK:
-        text.append(clean(told.name) + ("  " if told.kind != COMMAND else ": "))
-    style = "bold red" if told.bad else "" if told.kind in (COMMAND, PEOPLE) else STYLES.get(told.text, "cyan")
-    text.append(clean(told.text), style)
-    if told.note and told.note != told.text:
-        text.append(f": {clean(told.note)}" if told.text else clean(told.note))
-    return text
+    if told.name:
+        text.append(clean(told.name) + "  " * bool(told.text))
+    style = "bold red" if told.bad else _STYLES.get(told.kind, "cyan")
+    text.append(clean(told.text), STYLES.get(told.text, style))
+    if told.since is not None:
+        text.append(f" after {duration(told.at - told.since)}")
+    return text.append(f": {clean(told.note)}" if told.note and told.note != told.text else "")
 
 
+_STYLES = {COMMAND: "", PEOPLE: ""}

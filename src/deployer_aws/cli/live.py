@@ -101,7 +101,7 @@ class Live:
 
     def _panel(self, picture: Picture) -> Panel:
         status, shown = picture.status, picture.shown
-        parts: list[RenderableType] = [_head(status, shown)]
+        parts: list[RenderableType] = [_head(status, shown), Text()]
         if shown is not None:
             parts.append(self._steps(picture, shown))
         if status.pending:
@@ -115,7 +115,7 @@ class Live:
         rested = [spell for spell in shown.spells if spell.state not in _OVER]
         for spell in rested:
             last = spell is rested[-1]
-            text, note = state(spell.state), Text()
+            text, note = state(spell.state), _command_of(spell, shown)
             if not (last and shown.ended is None):
                 text.stylize("default")
             if spell.state == "DB_MIGRATING":
@@ -160,6 +160,12 @@ def _ahead(state: DeployerState, shown: DeploymentHistory | None) -> tuple[str, 
     names = list(dict.fromkeys(step.command.state for step in plan.steps if step.command.state not in _OVER))
     passed = list(takewhile(lambda name: name != name_of(type(current)), names))
     return tuple(names[len(passed) + 1 :])
+
+
+def _command_of(spell: Spell, shown: DeploymentHistory) -> Text:
+    """The command to CloudFormation of a step that is over; one that is under way stands below."""
+    own = [c for c in shown.commands if not c.database and c.issued == spell.since and c.ended is not None]
+    return Text(f"{own[0].text}: {clean(own[0].end)}" if own else "", "dim")
 
 
 def _border(picture: Picture) -> str:
