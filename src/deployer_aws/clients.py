@@ -49,7 +49,7 @@ def from_environment() -> Clients:
         calls[model.name] += 1
 
     try:
-        session = boto3.Session()
+        session: Any = boto3.Session()
         made: list[Any] = []
         for service in ("cloudformation", "ecs"):
             client: Any = session.client(service, config=config)

@@ -10,7 +10,9 @@ from deployer_aws.runner import Step
 class Follower:
     """A stream's chronicle, kept up to date. `listen` is given the stream's name and each change, once, in order."""
 
-    def __init__(self, journal: Journal, key: str, listen: Callable[[str, Change], None] | None = None) -> None:
+    def __init__(
+        self, journal: Journal, key: str, listen: Callable[[str, Change], None] | None = None
+    ) -> None:
         self._journal, self._key, self._listen = journal, key, listen
         self.chronicle = Chronicle()
         self.chronicle.read(journal.events(key))

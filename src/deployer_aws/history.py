@@ -13,7 +13,18 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from deployer_aws.ports import Journal, Recorded
-from deployer_aws.telling import DATABASE, DEPLOYMENT, Steps, Told, answer_text, command_what, event_text, failed, rests, tell
+from deployer_aws.telling import (
+    DATABASE,
+    DEPLOYMENT,
+    Steps,
+    Told,
+    answer_text,
+    command_what,
+    event_text,
+    failed,
+    rests,
+    tell,
+)
 from deployer_core import deployer
 from deployer_core.deployer import INITIAL, Commands, DeployerState, Event, Notice, Pending
 from deployer_core.machine import Absent, name_of
@@ -127,9 +138,9 @@ class Chronicle:
         """All, in the order of their requests."""
         return tuple(self._deployments.values())
 
-    def find(self, id: str) -> DeploymentHistory | None:
+    def find(self, deployment: str) -> DeploymentHistory | None:
         """The deployment of an id, if it was ever requested."""
-        return self._deployments.get(id)
+        return self._deployments.get(deployment)
 
     def read(self, rows: Iterable[Recorded]) -> tuple[Change, ...]:
         """Take what was recorded after what is known already."""
@@ -152,9 +163,7 @@ class Chronicle:
         told = tell(before, event, after, commands, steps)
         self.state, self.version = after, self.version + 1
         if isinstance(event, Requested):
-            self._keep(
-                DeploymentHistory(event.deployment, event.spec.version, event.spec.quick, event.at)
-            )
+            self._keep(DeploymentHistory(event.deployment, event.spec.version, event.spec.quick, event.at))
         self._enter(event.at, steps)
         self._follow_commands(before, event, after, commands, failed(steps))
         for notice in (c for c in commands if isinstance(c, Notice)):
@@ -200,18 +209,18 @@ class Chronicle:
             self._update(still[event.command])
 
     def _update(self, pending: Pending) -> None:
-        known = self._deployments[pending.deployment]
-        now = _sending(pending)
-        others = tuple(c for c in known.commands if c.id != pending.id)
-        self._keep(evolve(known, commands=(*others, now)))
+        self._replace(pending.deployment, _sending(pending))
+
+    def _replace(self, deployment: str, sending: Sending) -> None:
+        known = self._deployments[deployment]
+        others = (c for c in known.commands if c.id != sending.id)
+        self._keep(evolve(known, commands=tuple(sorted((*others, sending), key=lambda c: c.id))))
 
     def _end(self, pending: Pending, event: Event, bad: bool) -> None:
-        known = self._deployments[pending.deployment]
         answered = isinstance(event, Replied) and event.command == pending.id
         end = answer_text(event.answer) if isinstance(event, Replied) and answered else "dropped"
         ended = evolve(_sending(pending), ended=event.at, end=end, good=not bad if answered else None)
-        others = tuple(c for c in known.commands if c.id != pending.id)
-        self._keep(evolve(known, commands=(*others, ended)))
+        self._replace(pending.deployment, ended)
 
     # What an older logic version left
 
@@ -257,7 +266,6 @@ def chronicle(journal: Journal, key: str) -> Chronicle:
     found = Chronicle()
     found.read(journal.events(key))
     return found
-
 
 
 @frozen

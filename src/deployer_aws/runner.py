@@ -149,9 +149,7 @@ class Runner:
 
     # The loop
 
-    def run(
-        self, keys: Collection[str] | None = None, *, until: Callable[[], bool] | None = None
-    ) -> None:
+    def run(self, keys: Collection[str] | None = None, *, until: Callable[[], bool] | None = None) -> None:
         """Carry on until nothing is pending, in these streams or in all, but tasks that are given up as unresolved.
 
         `until` is asked between two looks, and ends it earlier. Raises LoginNeeded when AWS refuses our credentials:
@@ -177,7 +175,7 @@ class Runner:
 
     def _work_on(self, key: str) -> list[float]:
         """Act on what is due in one stream; the waits until the rest is. What is unresolved is looked at once more."""
-        looked_at = {id for stream, id in self._due if stream == key}
+        looked_at = {command for stream, command in self._due if stream == key}
         if not any(_open(p) or p.id not in looked_at for p in self._journal.head(key).state.pending):
             self._leases.release(key)
             return []

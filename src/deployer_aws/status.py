@@ -62,7 +62,7 @@ def stack_status(key: str, known: Chronicle) -> StackStatus:
     """How a stack stands after the last event of its chronicle."""
     state = known.state
     current = known.find(getattr(state.stack, "current", ""))
-    queued = [known.find(id) for id in getattr(state.stack, "queue", ())]
+    queued = [known.find(name) for name in getattr(state.stack, "queue", ())]
     ended = sorted((d for d in known.deployments if d.ended is not None), key=lambda d: d.ended or 0)
     last = ended[-1] if ended else None
     unresolved = _unresolved(state)

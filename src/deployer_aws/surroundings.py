@@ -96,7 +96,9 @@ def open_surroundings(
     if spec is None or path.exists():
         simulate = _judge(path, world, simulate=simulate) or simulate
     elif not path.parent.is_dir():
-        raise JournalError(f"the journal {path}: there is no folder {path.parent}. Make it, or give another path")
+        raise JournalError(
+            f"the journal {path}: there is no folder {path.parent}. Make it, or give another path"
+        )
     if simulate:
         return _simulated_surroundings(path, world, script)
     return _real_surroundings(path, spec, act=act)
@@ -135,7 +137,9 @@ def _simulated_surroundings(path: Path, world: Path, script: Any) -> Surrounding
     try:
         simulator = Simulator.open(world, script)
     except sqlite3.Error as error:
-        raise JournalError(f"the simulated AWS {world} cannot be opened: {error}. Give another --journal") from None
+        raise JournalError(
+            f"the simulated AWS {world} cannot be opened: {error}. Give another --journal"
+        ) from None
     try:
         journal = SqliteJournal(path)
     except BaseException:

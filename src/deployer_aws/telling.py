@@ -13,7 +13,6 @@ from deployer_core.deployer import Commands, DeployerState, Event, Notice, Pendi
 from deployer_core.deployment import CreateStack, ScaleStack, UpdateStack, UpsertStack
 from deployer_core.ecs_task import Run, RunTask
 from deployer_core.machine import Microstep
-from deployer_core.postgres_migration import CleanupDatabase, UpsertDatabase
 from deployer_core.spec import Counts
 from deployer_core.stack_status import StackStatus
 from deployer_core.world import (
@@ -59,7 +58,9 @@ class Told:
     since: float | None = None
 
 
-def tell(before: DeployerState, event: Event, after: DeployerState, commands: Commands, steps: Steps) -> tuple[Told, ...]:
+def tell(
+    before: DeployerState, event: Event, after: DeployerState, commands: Commands, steps: Steps
+) -> tuple[Told, ...]:
     """All that there is to say of one event, in the order in which it follows from one another."""
     return (
         *_people(event),
@@ -159,8 +160,9 @@ def answer_text(answer: object) -> str:
         return answer.last_status
     if isinstance(answer, DeadlinePassed):
         return "its time is over"
-    reason = getattr(answer, "reason", "")
-    return reason or {ecs_task.Started: "RUNNING"}.get(type(answer), "done")
+    return str(getattr(answer, "reason", "")) or (
+        "RUNNING" if isinstance(answer, ecs_task.Started) else "done"
+    )
 
 
 def stopped_text(exits: tuple[ecs_task.Exit, ...], stop_code: str, reason: str) -> str:
@@ -175,7 +177,7 @@ def stopped_text(exits: tuple[ecs_task.Exit, ...], stop_code: str, reason: str) 
 
 
 def rests(steps: Steps) -> dict[tuple[str, str], Microstep[Any, Any]]:
-    """The last step of each machine that came to another state, by its kind and name; loops and auto states are left out."""
+    """The last step of each machine that came to another state, by its kind and name: where it rests."""
     found: dict[tuple[str, str], Microstep[Any, Any]] = {}
     moved: set[tuple[str, str]] = set()
     for machine, step in steps:

@@ -14,7 +14,9 @@ def main(args: Sequence[str] | None = None) -> None:
         try:
             importlib.import_module(needed)
         except ImportError:
-            sys.stderr.write("deployer: the command line needs the extra 'cli': pip install 'deployer-core[cli]'\n")
+            sys.stderr.write(
+                "deployer: the command line needs the extra 'cli': pip install 'deployer-core[cli]'\n"
+            )
             sys.exit(2)
     from deployer_aws.cli.commands import program
 

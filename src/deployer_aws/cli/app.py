@@ -2,13 +2,13 @@
 
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from deployer_aws.cli.report import Exit
+from deployer_aws.cli.report import DEFAULT, Exit
 from deployer_aws.cli.screen import Screen
 from deployer_aws.clients import ClientsError
 from deployer_aws.ports import JournalError
@@ -19,7 +19,6 @@ from deployer_aws.surroundings import Unable, WrongWorld
 from deployer_core.machine import IllegalEvent
 from deployer_core.spec import SpecError
 
-DEFAULT = Path(".deployer/journal.sqlite")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -44,10 +43,17 @@ _BAD = (
 class Program(click.Group):
     """A group of commands that never ends in a traceback."""
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
         """See `click.Group.main`. The exit code is what the command returns."""
         try:
-            code = super().main(*args, standalone_mode=False, **extra) or 0
+            code: int = super().main(args, prog_name, complete_var, False, **extra) or 0
         except Exception as error:
             code = _complain(error)
         if standalone_mode:
@@ -69,28 +75,37 @@ def _complain(error: Exception) -> Exit:
         screen.complain(str(error))
         return Exit.RUNNING
     if isinstance(error, _BAD):
-        screen.complain(error.format_message() if isinstance(error, click.ClickException) else str(error))
+        screen.complain(_words(error))
         return Exit.BAD
     if os.environ.get("DEPLOYER_TRACEBACK"):
         screen.complain(traceback.format_exc())
     screen.complain(
-        f"this is a mistake of the deployer's own, please report it: {type(error).__name__}: {error}. What was journaled "
-        "stays: 'deployer resume' carries on. DEPLOYER_TRACEBACK=1 shows where it happened"
+        f"this is a mistake of the deployer's own, please report it: {type(error).__name__}: {error}. What was "
+        "journaled stays: 'deployer resume' carries on. DEPLOYER_TRACEBACK=1 shows where it happened"
     )
     return Exit.RUNNING
 
 
-@click.group(cls=Program, invoke_without_command=True, epilog="\b\nExample:\n  deployer status")
+def _words(error: Exception) -> str:
+    if isinstance(error, IllegalEvent) and error.why:
+        return error.why
+    return error.format_message() if isinstance(error, click.ClickException) else str(error)
+
+
+HELP = """Deploys CloudFormation stacks with their ECS services and PostgreSQL databases.
+
+\b
+STACK is environment/application, such as staging/orders.
+Exit codes: 0 done, 1 the deployment failed, 2 bad input or usage,
+3 still running ('deployer resume' carries on).
+"""
+
+
+@click.group(cls=Program, invoke_without_command=True, help=HELP, epilog="\b\nExample:\n  deployer status")
 @click.version_option(package_name="deployer-core", prog_name="deployer")
 @click.pass_context
 def program(context: click.Context) -> None:
-    """Deploys CloudFormation stacks with their ECS services and PostgreSQL databases.
-
-    \b
-    Exit codes: 0 done, 1 the deployment failed, 2 bad input or usage,
-    3 still running ('deployer resume' carries on).
-    STACK is environment/application, such as staging/orders.
-    """
+    """Say what there is, where no command is given."""
     if context.invoked_subcommand is None:
         click.echo(context.get_help(), err=True)
         context.exit(Exit.BAD)
@@ -115,7 +130,9 @@ def journal_option(command: F) -> F:
 
 def json_option(command: F) -> F:
     """--json."""
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document, and nothing else.")(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document, and nothing else.")(
+        command
+    )
 
 
 def simulate_option(command: F) -> F:

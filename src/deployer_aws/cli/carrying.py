@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any, Protocol, Self
@@ -31,7 +31,7 @@ class Interrupts:
         self._pausing = False
 
     @contextmanager
-    def installed(self) -> Iterator[None]:
+    def installed(self) -> Generator[None]:
         """Take the signals over for a while."""
         names = ("SIGINT", "SIGTERM", "SIGHUP")
         numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
@@ -112,7 +112,9 @@ class Display(Protocol):
 class Carrier:
     """A runner, its display, and what it follows. `stopped` says why it ended early; empty where it did not."""
 
-    def __init__(self, world: Surroundings, display: Display, keys: Collection[str], speed: float = 0) -> None:
+    def __init__(
+        self, world: Surroundings, display: Display, keys: Collection[str], speed: float = 0
+    ) -> None:
         self.world, self.display, self.interrupts = world, display, Interrupts()
         self.clock = PacedClock(world, self.interrupts, speed)
         self.clock.tick = self._tick

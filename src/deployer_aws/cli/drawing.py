@@ -11,14 +11,20 @@ from deployer_aws.cli.report import Exit
 from deployer_aws.cli.screen import Screen
 from deployer_core import preview
 from deployer_core.diagram import machines, mermaid
-from deployer_core.explore import edge_text, explore as explore_all
+from deployer_core.explore import edge_text
+from deployer_core.explore import explore as explore_all
 
 _STACKS = {"exists": True, "missing": False}
 
 
-@program.command(epilog=example("deployer plan examples/orders/v2.yaml --stack exists"))
+@program.command(
+    short_help="Show what a deployment would do.",
+    epilog=example("deployer plan examples/orders/v2.yaml --stack exists"),
+)
 @click.argument("spec", type=click.Path(path_type=Path))
-@click.option("--stack", type=click.Choice(list(_STACKS)), help="Whether the stack exists; by default both are shown.")
+@click.option(
+    "--stack", type=click.Choice(list(_STACKS)), help="Whether the stack exists; by default both are shown."
+)
 @json_option
 def plan(spec: Path, stack: str | None, as_json: bool) -> Exit:
     """Show the exact commands that the spec file SPEC leads to, and what follows where one does not go well."""
@@ -34,7 +40,10 @@ def plan(spec: Path, stack: str | None, as_json: bool) -> Exit:
     return Exit.DONE
 
 
-@program.command(epilog=example("deployer diagram stack > stack.mmd", "deployer diagram all --asked-for"))
+@program.command(
+    short_help="Print a state diagram.",
+    epilog=example("deployer diagram stack > stack.mmd", "deployer diagram all --asked-for"),
+)
 @click.argument("machine", type=click.Choice([*machines(), "all"]))
 @click.option("--asked-for", is_flag=True, help="Leave out the edges that are extensions.")
 def diagram(machine: str, asked_for: bool) -> Exit:
@@ -47,7 +56,10 @@ def diagram(machine: str, asked_for: bool) -> Exit:
     return Exit.DONE
 
 
-@program.command(epilog=example("deployer explore --deployments 1 --databases 1"))
+@program.command(
+    short_help="Check every reachable state.",
+    epilog=example("deployer explore --deployments 1 --databases 1"),
+)
 @click.option("--deployments", type=click.IntRange(1, 4), default=2, show_default=True)
 @click.option("--databases", type=click.IntRange(0, 4), default=2, show_default=True)
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Stop after N states.")
@@ -70,5 +82,7 @@ def explore(deployments: int, databases: int, limit: int | None, as_json: bool) 
         }
         screen.data(data)
     else:
-        screen.text(f"{report}\n" + "".join(f"\n{report.trace(violation)}\n" for violation in report.violations))
+        screen.text(
+            f"{report}\n" + "".join(f"\n{report.trace(violation)}\n" for violation in report.violations)
+        )
     return Exit.FAILED if report.violations else Exit.DONE

@@ -50,7 +50,9 @@ class Picture:
 class Live:
     """A picture for each stream, drawn several times a second. `clock` gives the time between two changes."""
 
-    def __init__(self, screen: Screen, simulated: bool, now: float, clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self, screen: Screen, simulated: bool, now: float, clock: Callable[[], float] | None = None
+    ) -> None:
         self._screen, self._simulated, self._clock, self._now = screen, simulated, clock, now
         self._marks = Marks() if screen.fancy else PLAIN
         self._followers: dict[str, Follower] = {}
@@ -108,7 +110,12 @@ class Live:
             parts += [Text(), self._commands(picture)]
         parts += [*_queue(status), *_owner(picture)]
         world = " · simulated" if self._simulated else ""
-        return Panel(Group(*parts), title=Text(f"{status.key}{world}"), title_align="left", border_style=_border(picture))
+        return Panel(
+            Group(*parts),
+            title=Text(f"{status.key}{world}"),
+            title_align="left",
+            border_style=_border(picture),
+        )
 
     def _steps(self, picture: Picture, shown: DeploymentHistory) -> Table:
         table = Table.grid(padding=(0, 2, 0, 0))
@@ -119,7 +126,10 @@ class Live:
             if not (last and shown.ended is None):
                 text.stylize("default")
             if spell.state == "DB_MIGRATING":
-                note = Text(f"{sum(d.state in (*_OVER, 'NOP') for d in shown.databases)} of {len(shown.databases)}", "dim")
+                note = Text(
+                    f"{sum(d.state in (*_OVER, 'NOP') for d in shown.databases)} of {len(shown.databases)}",
+                    "dim",
+                )
             table.add_row(self._mark(shown, last), text, _time(spell, picture.now), note)
             if spell.state == "DB_MIGRATING":
                 for row in self._databases(picture, shown):
@@ -136,8 +146,11 @@ class Live:
     def _databases(self, picture: Picture, shown: DeploymentHistory) -> Iterator[tuple[RenderableType, ...]]:
         tasks = {task.run.partition("/")[0]: task for task in picture.status.tasks if shown.ended is None}
         for database in shown.databases:
-            yield "", Text("  ").append(clean(database.name)), _total(database, picture.now), _fate(
-                database, tasks.get(database.name)
+            yield (
+                "",
+                Text("  ").append(clean(database.name)),
+                _total(database, picture.now),
+                _fate(database, tasks.get(database.name)),
             )
 
     def _commands(self, picture: Picture) -> Table:
@@ -153,7 +166,12 @@ class Live:
 def _ahead(state: DeployerState, shown: DeploymentHistory | None) -> tuple[str, ...]:
     """The steps that are still to come on the good path; not known before it is known whether the stack exists."""
     current = next((d for d in state.deployments if not isinstance(d, Absent)), None)
-    if current is None or shown is None or current.facts.id != shown.id or shown.step in ("QUEUED", "WAITING", ""):
+    if (
+        current is None
+        or shown is None
+        or current.facts.id != shown.id
+        or shown.step in ("QUEUED", "WAITING", "")
+    ):
         return ()
     created = any(spell.state == "CREATING" for spell in shown.spells)
     plan = preview(current.facts.spec, exists=not created)
@@ -164,8 +182,10 @@ def _ahead(state: DeployerState, shown: DeploymentHistory | None) -> tuple[str, 
 
 def _command_of(spell: Spell, shown: DeploymentHistory) -> Text:
     """The command to CloudFormation of a step that is over; one that is under way stands below."""
-    own = [c for c in shown.commands if not c.database and c.issued == spell.since and c.ended is not None]
-    return Text(f"{own[0].text}: {clean(own[0].end)}" if own else "", "dim")
+    steps = [s for s in shown.spells if s.state not in ("QUEUED", "DB_MIGRATING", *_OVER)]
+    commands = dict(zip(steps, (c for c in shown.commands if not c.database), strict=False))
+    own = commands.get(spell)
+    return Text(f"{own.text}: {clean(own.end)}" if own is not None and own.end else "", "dim")
 
 
 def _border(picture: Picture) -> str:

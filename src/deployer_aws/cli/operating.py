@@ -1,13 +1,12 @@
 """`deployer terminate` and `deployer repair`: an operator's words, written into the journal."""
 
 import getpass
-import shlex
 from pathlib import Path
 
 import click
 
-from deployer_aws.cli.app import example, journal_option, json_option, program, stack_argument
-from deployer_aws.cli.report import Exit
+from deployer_aws.cli.app import Bad, example, journal_option, json_option, program, stack_argument
+from deployer_aws.cli.report import Exit, typed
 from deployer_aws.cli.running import known_stack
 from deployer_aws.cli.screen import Screen, state
 from deployer_aws.history import chronicle
@@ -29,7 +28,9 @@ def operator() -> str:
 _BY = click.option("--by", metavar="NAME", help="Who says so; by default the user's name.")
 
 
-@program.command(epilog=example("deployer terminate staging/orders 20261123-140501-x7f3"))
+@program.command(
+    short_help="End a deployment.", epilog=example("deployer terminate staging/orders 20261123-140501-x7f3")
+)
 @stack_argument(required=True)
 @click.argument("deployment")
 @journal_option
@@ -53,14 +54,18 @@ def terminate(stack: str, deployment: str, journal: Path, by: str | None, as_jso
 
 
 @program.command(
+    short_help="Say that a broken stack is sound again.",
     epilog=example(
         "deployer repair staging/orders",
         "deployer repair staging/orders --force 20261123-140501-x7f3/billing/migrate",
-    )
+    ),
 )
 @stack_argument(required=True)
 @click.option(
-    "--force", metavar="RUN", multiple=True, help="A run whose task has surely stopped, though nobody saw it; repeatable."
+    "--force",
+    metavar="RUN",
+    multiple=True,
+    help="A run whose task has surely stopped, though nobody saw it; repeatable.",
 )
 @journal_option
 @_BY
@@ -74,14 +79,18 @@ def repair(stack: str, force: tuple[str, ...], journal: Path, by: str | None, as
     world = open_surroundings(journal, act=False)
     try:
         key = known_stack(world, stack, journal)
-        left = [p for p in world.journal.head(key).state.pending if isinstance(p.command, StopTask)]
+        commands = [p.command for p in world.journal.head(key).state.pending]
+        left = [c for c in commands if isinstance(c, StopTask) and c.run.id not in force]
     finally:
         world.close()
-    world = open_surroundings(journal, act=any(p.command.run.id not in force for p in left if isinstance(p.command, StopTask)))
+    world = open_surroundings(journal, act=bool(left))
     try:
         runner = Runner(world.journal, world.executors, world.clock)
-        if world.executors and left:
+        if left:
             runner.run([key], until=lambda: True)
+        state_before = stack_status(key, chronicle(world.journal, key))
+        if not state_before.broken:
+            raise Bad(f"{key} is {state_before.state}, and only a BROKEN stack is repaired")
         runner.repair(key, by or operator(), force)
         _say(screen, world.journal, key, journal, as_json)
     finally:
@@ -103,7 +112,7 @@ def _say(screen: Screen, opened: Journal, key: str, journal: Path, as_json: bool
         screen.say(f"Tasks to be stopped: {stopping(known.state)}.", indent=2)
     if now.pending:
         screen.say("A deployer that runs goes on with it; if none does:", indent=2)
-        screen.say(shlex.join(["deployer", "resume", key, "--journal", str(journal)]), indent=4)
+        screen.say(typed(journal, "resume", key), indent=4)
 
 
 def _data(now: StackStatus, stops: int) -> dict[str, object]:

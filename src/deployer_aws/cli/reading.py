@@ -1,7 +1,6 @@
 """`deployer status`, `deployer history` and `deployer verify`: what the journal knows. Nothing is changed."""
 
-import shlex
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from rich.text import Text
 
 from deployer_aws import history as histories
 from deployer_aws.cli.app import example, journal_option, json_option, program, stack_argument
-from deployer_aws.cli.report import Exit, say_unresolved
+from deployer_aws.cli.report import Exit, say_unresolved, typed
 from deployer_aws.cli.running import among
 from deployer_aws.cli.screen import Screen, duration, moment, state
 from deployer_aws.history import DeploymentHistory, Sending, chronicle
@@ -24,7 +23,7 @@ from deployer_aws.surroundings import now_of
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[Journal]:
+def reading(path: Path) -> Generator[Journal]:
     """An existing journal."""
     journal = SqliteJournal(path, create=False)
     try:
@@ -36,7 +35,10 @@ def reading(path: Path) -> Iterator[Journal]:
 # Status
 
 
-@program.command(epilog=example("deployer status", "deployer status staging/orders --json"))
+@program.command(
+    short_help="Show how the stacks stand.",
+    epilog=example("deployer status", "deployer status staging/orders --json"),
+)
 @stack_argument(required=False)
 @journal_option
 @json_option
@@ -73,7 +75,12 @@ def _say_status(screen: Screen, one: StackStatus, now: float, journal: Path) -> 
         ended = one.last
         where = f" in {ended.step}" if ended.outcome == "FAILED" else ""
         took = f" after {duration(ended.duration)}" if ended.duration is not None else ""
-        rows.append(("last", state(ended.outcome).append(f"  version {ended.version}  {ended.id}{took}{where}", "default")))
+        rows.append(
+            (
+                "last",
+                state(ended.outcome).append(f"  version {ended.version}  {ended.id}{took}{where}", "default"),
+            )
+        )
         if ended.reason:
             rows.append(("", Text(ended.reason)))
     rows += [("pending", _pending(sending, now)) for sending in one.pending]
@@ -84,7 +91,7 @@ def _say_status(screen: Screen, one: StackStatus, now: float, journal: Path) -> 
     if one.services:
         rows.append(("services", Text(one.services, "yellow")))
     if one.broken:
-        rows.append(("next", shlex.join(["deployer", "repair", one.key, "--journal", str(journal)])))
+        rows.append(("next", typed(journal, "repair", one.key)))
     screen.rows(rows, indent=2)
     say_unresolved(screen, one, journal)
 
@@ -110,7 +117,10 @@ def _pending(sending: Sending, now: float) -> Text:
 # History
 
 
-@program.command(epilog=example("deployer history staging/orders", "deployer history staging/orders --events"))
+@program.command(
+    short_help="Show what became of each deployment.",
+    epilog=example("deployer history staging/orders", "deployer history staging/orders --events"),
+)
 @stack_argument(required=True)
 @journal_option
 @click.option("--events", is_flag=True, help="List every event instead.")
@@ -127,7 +137,11 @@ def history(stack: str, journal: Path, events: bool, as_json: bool) -> Exit:
     if as_json:
         screen.data({"stack": key, "deployments": [_history_data(one) for one in found]})
         return Exit.DONE
-    head = [tuple(Text(name, "bold") for name in ("deployment", "version", "", "requested", "took", "outcome", ""))]
+    head = [
+        tuple(
+            Text(name, "bold") for name in ("deployment", "version", "", "requested", "took", "outcome", "")
+        )
+    ]
     rows = [
         (
             one.id,
@@ -158,7 +172,10 @@ def _events(screen: Screen, found: tuple[histories.Line, ...], key: str, as_json
 # Verify
 
 
-@program.command(epilog=example("deployer verify", "deployer verify staging/orders"))
+@program.command(
+    short_help="Replay the journal and check it.",
+    epilog=example("deployer verify", "deployer verify staging/orders"),
+)
 @stack_argument(required=False)
 @journal_option
 @json_option
@@ -180,5 +197,9 @@ def verify(stack: str | None, journal: Path, as_json: bool) -> Exit:
         screen.data({"stacks": results})
     else:
         for one in results:
-            screen.say(f"{one['stack']}: {one['events']} events give the state that is kept" if one["agrees"] else one["problem"])
+            screen.say(
+                f"{one['stack']}: {one['events']} events give the state that is kept"
+                if one["agrees"]
+                else one["problem"]
+            )
     return Exit.DONE if all(one["agrees"] for one in results) else Exit.FAILED

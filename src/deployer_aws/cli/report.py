@@ -12,6 +12,9 @@ from deployer_aws.cli.screen import Screen, duration, state
 from deployer_aws.history import OPEN, DeploymentHistory
 from deployer_aws.status import StackStatus
 
+DEFAULT = Path(".deployer/journal.sqlite")
+"""The journal where none is named."""
+
 
 class Exit(IntEnum):
     """Exit codes."""
@@ -43,7 +46,12 @@ class Report:
 
     def command(self, *words: str) -> str:
         """A command for this journal, ready to be typed."""
-        return shlex.join(["deployer", *words, "--journal", str(self.journal)])
+        return typed(self.journal, *words)
+
+
+def typed(journal: Path, *words: str) -> str:
+    """A command of ours for a journal, ready to be typed."""
+    return shlex.join(["deployer", *words, *(() if journal == DEFAULT else ("--journal", str(journal)))])
 
 
 def as_data(report: Report) -> dict[str, Any]:
@@ -65,7 +73,8 @@ def as_data(report: Report) -> dict[str, Any]:
         "ended": shown.ended,
         "duration": shown.duration,
         "states": [
-            {"state": s.state, "seconds": None if s.until is None else s.until - s.since} for s in shown.spells
+            {"state": s.state, "seconds": None if s.until is None else s.until - s.since}
+            for s in shown.spells
         ],
         "databases": [
             {
@@ -118,7 +127,10 @@ def _say_open(screen: Screen, report: Report, what: str) -> None:
     shown, status = report.deployment, report.status
     screen.say(state(shown.spells[-1].state), f"{what}: {report.stopped or 'it waits for its turn'}")
     if not report.stopped and status.broken:
-        screen.say("The stack is BROKEN: an earlier deployment failed, and nothing goes on before it is repaired.", indent=8)
+        screen.say(
+            "The stack is BROKEN: an earlier deployment failed, and nothing goes on before it is repaired.",
+            indent=8,
+        )
         if status.last is not None:
             screen.say(f"{status.last.id}, version {status.last.version}: {status.last.reason}", indent=8)
         _say_services(screen, report)
@@ -132,13 +144,16 @@ def _say_open(screen: Screen, report: Report, what: str) -> None:
 
 def _say_services(screen: Screen, report: Report) -> None:
     if services := report.status.services:
-        screen.say(f"{services[0].upper()}{services[1:]}.", indent=8)
+        until = " They stay there until a deployment succeeds." if report.status.broken else ""
+        screen.say(f"{services[0].upper()}{services[1:]}.{until}", indent=8)
 
 
 def say_unresolved(screen: Screen, status: StackStatus, journal: Path) -> None:
     """Tasks that may still run, and how a repair is forced past them."""
     for left in status.unresolved:
         task = f" ({left.arn})" if left.arn else ""
-        screen.say(f"The task {left.text}{task} was told to stop and may still run. When it has surely stopped:", indent=8)
-        words = ["deployer", "repair", status.key, "--force", left.force, "--journal", str(journal)]
-        screen.say(shlex.join(words), indent=10)
+        screen.say(
+            f"The task {left.text}{task} was told to stop and may still run. When it has surely stopped:",
+            indent=8,
+        )
+        screen.say(typed(journal, "repair", status.key, "--force", left.force), indent=10)

@@ -8,7 +8,6 @@ import click
 
 from deployer_aws import specfile
 from deployer_aws.cli.app import (
-    DEFAULT,
     Bad,
     example,
     journal_option,
@@ -21,7 +20,7 @@ from deployer_aws.cli.app import (
 from deployer_aws.cli.carrying import Carrier, Display
 from deployer_aws.cli.lines import Lines, Silent
 from deployer_aws.cli.live import Live
-from deployer_aws.cli.report import Exit, Report, as_data, say
+from deployer_aws.cli.report import DEFAULT, Exit, Report, as_data, say
 from deployer_aws.cli.screen import Screen
 from deployer_aws.history import OPEN
 from deployer_aws.ids import deployment_id
@@ -33,22 +32,24 @@ from deployer_core.world import Requested
 _RUN = "deployer run examples/orders/v1.yaml --simulate examples/orders/simulation.yaml"
 
 
-@program.command(epilog=example(_RUN))
+@program.command(short_help="Deploy what a spec file asks for.", epilog=example(_RUN))
 @click.argument("spec", type=click.Path(path_type=Path))
 @simulate_option
 @journal_option
-@click.option("--id", "id", metavar="ID", help="Name the deployment; the same name again changes nothing.")
+@click.option("--id", "name", metavar="ID", help="Name the deployment; the same name again changes nothing.")
 @speed_option
 @json_option
-def run(spec: Path, script: Path | None, journal: Path, id: str | None, speed: float | None, as_json: bool) -> Exit:
+def run(
+    spec: Path, script: Path | None, journal: Path, name: str | None, speed: float | None, as_json: bool
+) -> Exit:
     """Deploy what the spec file SPEC asks for, and show it until it is over.
 
     Ctrl-C leaves the deployment as it is, and 'deployer resume' carries on. Where another deployment of the stack is
     under way, this one waits for its turn.
     """
     screen, loaded = Screen(), specfile.load(spec)
-    if id is not None:
-        Requested(id, loaded.spec, 0)  # refuses an id that is none
+    if name is not None:
+        Requested(name, loaded.spec, 0)  # refuses an id that is none
     simulation = read_script(script)
     for warning in loaded.warnings:
         screen.warn(f"{spec}: {warning}")
@@ -58,17 +59,17 @@ def run(spec: Path, script: Path | None, journal: Path, id: str | None, speed: f
     try:
         key = loaded.spec.key
         carrier = carrier_for(screen, world, [key], speed, as_json)
-        name = id or deployment_id(world.clock.now())
+        deployment = name or deployment_id(world.clock.now())
         known = carrier.followers[key].chronicle
 
         def over() -> bool:
-            found = known.find(name)
-            return found is not None and found.outcome != OPEN and not _stops(carrier, key, name)
+            found = known.find(deployment)
+            return found is not None and found.outcome != OPEN and not _stops(carrier, key, deployment)
 
         with carrier:
-            carrier.runner.request(name, loaded.spec, {**loaded.templates, **world.marks})
+            carrier.runner.request(deployment, loaded.spec, {**loaded.templates, **world.marks})
             carrier.carry_on(over)
-        report = report_of(carrier, journal, key, name)
+        report = report_of(carrier, journal, key, deployment)
     finally:
         world.close()
     if as_json:
@@ -84,7 +85,10 @@ def _stops(carrier: Carrier, key: str, deployment: str) -> bool:
     return stopping(state) > 0 and any(p.deployment == deployment and not p.unresolved for p in state.pending)
 
 
-@program.command(epilog=example("deployer resume", "deployer resume staging/orders --journal .deployer/journal.sqlite"))
+@program.command(
+    short_help="Carry on with what is under way.",
+    epilog=example("deployer resume", "deployer resume staging/orders --journal .deployer/journal.sqlite"),
+)
 @stack_argument(required=False)
 @simulate_option
 @journal_option
@@ -99,7 +103,9 @@ def resume(stack: str | None, script: Path | None, journal: Path, speed: float |
     world = open_surroundings(journal, simulation, simulate=script is not None)
     try:
         keys = [known_stack(world, stack, journal)] if stack else world.journal.streams(pending_only=True)
-        keys += [key for key in world.journal.streams() if not stack and key not in keys and _waits(world, key)]
+        keys += [
+            key for key in world.journal.streams() if not stack and key not in keys and _waits(world, key)
+        ]
         carrier = carrier_for(screen, world, keys, speed, as_json)
         open_before = [
             (key, d.id)
@@ -109,7 +115,7 @@ def resume(stack: str | None, script: Path | None, journal: Path, speed: float |
         ]
         with carrier:
             carrier.carry_on(lambda: False)
-        reports = [report_of(carrier, journal, key, id) for key, id in open_before]
+        reports = [report_of(carrier, journal, key, name) for key, name in open_before]
     finally:
         world.close()
     show(screen, reports, as_json)
@@ -145,7 +151,9 @@ def read_script(script: Path | None) -> Any:
         raise Bad(f"{script}: {error}") from None
 
 
-def carrier_for(screen: Screen, world: Surroundings, keys: list[str], speed: float | None, as_json: bool) -> Carrier:
+def carrier_for(
+    screen: Screen, world: Surroundings, keys: list[str], speed: float | None, as_json: bool
+) -> Carrier:
     """A carrier with the display that fits where stdout goes."""
     now, display = world.clock.now(), Silent()
     shown: Display = display
@@ -156,14 +164,16 @@ def carrier_for(screen: Screen, world: Surroundings, keys: list[str], speed: flo
     return Carrier(world, shown, keys, (speed or 0) if screen.alive else 0)
 
 
-def report_of(carrier: Carrier, journal: Path, key: str, id: str) -> Report:
+def report_of(carrier: Carrier, journal: Path, key: str, deployment: str) -> Report:
     """How a deployment stands now."""
     known, world = carrier.followers[key].chronicle, carrier.world
-    found = known.find(id)
+    found = known.find(deployment)
     if found is None:
-        raise Bad(f"there is no deployment {id} of {key}")
+        raise Bad(f"there is no deployment {deployment} of {key}")
     status = stack_status(key, known)
-    return Report(found, status, carrier.stopped, carrier.runner.stale, world.calls(), journal, world.simulated)
+    return Report(
+        found, status, carrier.stopped, carrier.runner.stale, world.calls(), journal, world.simulated
+    )
 
 
 def known_stack(world: Surroundings, stack: str, journal: Path) -> str:
@@ -175,5 +185,7 @@ def among(streams: list[str], stack: str, journal: Path) -> str:
     """A stack's name, if it is one of these."""
     if stack not in streams:
         knows = f"it knows {', '.join(streams)}" if streams else "nothing was deployed yet"
-        raise Bad(f"the journal {journal} has no stack {stack!r:.80}: {knows}. A stack is named environment/application")
+        raise Bad(
+            f"the journal {journal} has no stack {stack!r:.80}: {knows}. A stack is named environment/application"
+        )
     return stack

@@ -3,6 +3,7 @@
 On a terminal there are colours, unless NO_COLOR is set; elsewhere there is nothing but text.
 """
 
+import io
 import json
 import os
 import sys
@@ -13,7 +14,7 @@ from typing import IO, Any
 from rich.console import Console
 from rich.text import Text
 
-_CONTROL = {code: " " for code in (*range(32), *range(127, 160))}
+_CONTROL = dict.fromkeys((*range(32), *range(127, 160)), " ")
 STYLES = {
     "DONE": "green",
     "NOP": "green",
@@ -35,7 +36,7 @@ class _Writer(Console):
 
 
 def _writer(stream: IO[str], *, stderr: bool) -> Console:
-    if hasattr(stream, "reconfigure"):
+    if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="replace")
     if stream.isatty():
         return _Writer(stderr=stderr, highlight=False, soft_wrap=True)
