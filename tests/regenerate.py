@@ -1,13 +1,15 @@
-"""Write what is derived from the machines anew: `python -m tests.regenerate`, then review the difference as text.
+"""Write what is derived from the code anew: `make golden`, then review the difference as text.
 
-The diagrams go to `diagrams/`, the golden matrices to `tests/core/golden/`. A test fails while a file differs from
-what would be written.
+The diagrams go to `diagrams/`, the golden matrices to `tests/core/golden/`, the previews of the example's versions to
+`tests/core/golden/preview/`, and the tables of the spec file's keys to the end of `docs/spec-file.md`. A test fails
+while a file differs from what would be written.
 """
 
 from pathlib import Path
 
 from deployer_core.diagram import machines, mermaid
 from tests.core.matrix import matrix
+from tests.support import derived as examples
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -16,7 +18,7 @@ def derived() -> dict[Path, str]:
     """Each derived file, and what belongs in it."""
     diagrams = {ROOT / "diagrams" / f"{key}.mmd": mermaid(machine) for key, machine in machines().items()}
     matrices = {ROOT / "tests" / "core" / "golden" / f"{key}.txt": matrix(key) for key in machines()}
-    return {**diagrams, **matrices}
+    return {**diagrams, **matrices, **examples.derived()}
 
 
 def main() -> None:

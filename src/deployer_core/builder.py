@@ -24,7 +24,7 @@ from typing import Any, Generic, TypeVar, Union, cast, get_args, get_origin, get
 
 from attrs import evolve
 
-from deployer_core.machine import Absent, C, E, Edge, Handler, Machine, S, name_of
+from deployer_core.machine import ABSENT, Absent, C, E, Edge, Handler, Machine, S, name_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -75,14 +75,15 @@ class Builder(Generic[S, E, C]):
         drawn: Mapping[type, str] = ...,
         extension: bool = ...,
     ) -> Callable[[F], F]: ...
-    def on(self, handler: Any = None, /, **drawing: Any) -> Any:  # type: ignore[misc]  # checked by _declare
+    # _declare has the parameters in full.
+    def on(self, handler: Any = None, /, **drawing: Any) -> Any:  # type: ignore[misc]  # pyright: ignore[reportInconsistentOverload]
         """Declare the edges of a handler: `(source, event) -> Step[target]`.
 
         `label` is the arrow's text where it differs from the event's name, `choice` the choice that the arrow passes
         and `guards` the text behind it by target, `drawn` the node's name by source where the target is drawn more
         than once, `extension` an edge that the asked-for diagrams lack.
         """
-        return self._declare(handler) if handler else lambda function: self._declare(function, **drawing)
+        return self._declare(handler) if handler else functools.partial(self._declare, **drawing)
 
     def auto(self, handler: F) -> F:
         """Declare which event of the machine's own a state raises when it is entered, or None for 'not yet'."""
@@ -110,7 +111,7 @@ class Builder(Generic[S, E, C]):
         self._check_paths()
         return Machine(
             name=self._name,
-            initial=cast(Any, Absent()),
+            initial=cast(Any, ABSENT),
             states=self._states,
             events=self._events,
             edges=tuple(evolve(edge, auto=(s, e) in inner) for s, e, edge in self._edges),

@@ -7,15 +7,13 @@ each.
 """
 
 import functools
-import importlib
-import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
 from attrs import frozen
 
-import deployer_core
+from deployer_core._discovery import modules
 from deployer_core.machine import Edge, Machine
 
 EXTENSION = " (ext)"
@@ -40,24 +38,20 @@ class Arrow:
 
 @functools.cache
 def machines() -> Mapping[str, Machine[Any, Any, Any]]:
-    """Every machine of the package by its module's name, `ecs-task` for `ecs_task`: whatever has a `MACHINE`."""
-    found: dict[str, Machine[Any, Any, Any]] = {}
-    for module in pkgutil.iter_modules(deployer_core.__path__):
-        if module.name == "testing":  # the one module that needs Hypothesis, which only tests have
-            continue
-        machine = getattr(importlib.import_module(f"{deployer_core.__name__}.{module.name}"), "MACHINE", None)
-        if isinstance(machine, Machine):
-            found[module.name.replace("_", "-")] = machine
-    return MappingProxyType(found)
+    """Every machine of the package by its module's name, `ecs-task` for `ecs_task`: whatever has a `MACHINE`.
+
+    The module `testing` is passed over: it needs Hypothesis, which only tests have.
+    """
+    found = {name.replace("_", "-"): getattr(module, "MACHINE", None) for name, module in modules().items()}
+    return MappingProxyType({key: machine for key, machine in found.items() if isinstance(machine, Machine)})
 
 
 def arrows(machine: Machine[Any, Any, Any], *, asked_for: bool = False) -> tuple[Arrow, ...]:
     """The arrows of a machine's drawing, in order, each once; `asked_for` leaves the extensions out."""
-    edges = sorted(machine.edges, key=lambda edge: edge.extension)
-    drawn = [arrow for edge in edges if not (asked_for and edge.extension) for arrow in _arrows(edge)]
+    asked = [arrow for edge in machine.edges if not edge.extension for arrow in _arrows(edge)]
+    extra = [arrow for edge in machine.edges if edge.extension for arrow in _arrows(edge)]
     leaves = [Arrow(name, "", "[*]") for name in machine.leaves]
-    asked, extra = [a for a in drawn if not a.extension], [a for a in drawn if a.extension]
-    return tuple(dict.fromkeys([*asked, *leaves, *extra]))
+    return tuple(dict.fromkeys([*asked, *leaves, *([] if asked_for else extra)]))
 
 
 def _arrows(edge: Edge) -> Iterator[Arrow]:

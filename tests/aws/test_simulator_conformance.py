@@ -23,7 +23,7 @@ GOOD: dict[str, Any] = {
     [
         ({"Colour": "red"}, "Colour: no such member"),
         ({"StackStatus": "CREATED"}, "is not one of"),
-        ({"CreationTime": datetime(2026, 1, 1)}, "a time with a zone"),
+        ({"CreationTime": datetime(2026, 1, 1)}, "a time with a zone"),  # noqa: DTZ001 - the fault
         ({"DisableRollback": 1}, "boolean is due"),
         ({"TimeoutInMinutes": True}, "integer is due"),
         ({"Outputs": {}}, "a list is due"),

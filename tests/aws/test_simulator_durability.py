@@ -101,7 +101,8 @@ def test_every_call_may_be_by_another_process(tmp_path: Path) -> None:
             return getattr(Simulator.open(path), name)
 
     Simulator.open(path, SCRIPT).close()
-    assert play(Reopened()) == play(Simulator(SCRIPT))  # type: ignore[arg-type]  # it looks like one
+    reopened: Any = Reopened()
+    assert play(reopened) == play(Simulator(SCRIPT))
 
 
 def test_a_killed_process_leaves_the_world_whole(tmp_path: Path) -> None:

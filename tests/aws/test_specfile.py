@@ -10,6 +10,7 @@ import yaml
 from attrs import evolve
 
 from deployer_aws import specfile
+from deployer_aws.specfile import SpecFileError
 from deployer_aws.specfile.kinds import Key, Record
 from deployer_aws.specfile.schema import DEPLOYMENT
 from deployer_core.spec import (
@@ -196,13 +197,14 @@ def test_the_example(version: int) -> None:
 
 
 def test_the_documented_keys_are_the_keys() -> None:
-    """The tables in docs/spec-file.md are those of the code; `python -m tests.support.derived` writes them."""
+    """The tables in docs/spec-file.md are those of the code; `make golden` writes them."""
     assert DOC.read_text(encoding="utf-8") == derived()[DOC]
 
 
 def test_the_documented_example_loads(tmp_path: Path) -> None:
-    """The example in docs/spec-file.md is a spec without a warning."""
-    text = DOC.read_text(encoding="utf-8").partition("```yaml\n")[2].partition("```")[0]
+    """The documented example is a spec without a warning; with two slips it gives the error shown there."""
+    doc = DOC.read_text(encoding="utf-8")
+    text = doc.partition("```yaml\n")[2].partition("```")[0]
     names = ("ImageTag", "VpcId", "Subnets", "Zone", "Priority", "Count", "Workers")
     template = {
         "Resources": {"A": {"Type": "AWS::SNS::Topic"}},
@@ -212,6 +214,11 @@ def test_the_documented_example_loads(tmp_path: Path) -> None:
     loaded = beside(tmp_path, yaml.safe_dump(template), text)
     assert loaded.spec.version == "1.10"
     assert loaded.warnings == ()
+    slips = text.replace("parameters:", "paramters:").replace("1h30m", "15 minutes")
+    with pytest.raises(SpecFileError) as raised:
+        specfile.loads(slips, tmp_path, "staging.yaml")
+    for line in str(raised.value).splitlines():
+        assert f"    {line.partition(', counts')[0]}" in doc
 
 
 def keys(record: Record[Any], title: str) -> dict[str, Key]:

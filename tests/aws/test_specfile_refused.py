@@ -120,7 +120,7 @@ from tests.aws.specs import (
         (task("security_groups: [a]"), "databases.shop.migrate", 5, "missing: security_groups needs it"),
         (task("launch_type: fargate"), "databases.shop.migrate.launch_type", 5, "EC2 or FARGATE or EXTERNAL"),
         (task("command: [a]"), "databases.shop.migrate.container", 5, "needed where command"),
-        (task("success: []"), "databases.shop.migrate.success", 5, "one exit code at least"),
+        (task("success: []"), "databases.shop.migrate.success", 5, "1 at least"),
         (task("success: [0, 300]"), "databases.shop.migrate.success[1]", 5, "from 0 to 255"),
         (task("success: [0x1]"), "databases.shop.migrate.success[0]", 5, "a whole number in plain digits"),
         (FULL.replace("[look]", "[up]"), "databases.shop.evaluate", 24, "would run the migration itself"),

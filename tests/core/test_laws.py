@@ -56,6 +56,9 @@ def reached(key: str) -> tuple[frozenset[Any], frozenset[tuple[str, str, str]], 
                 after.add(steps[-1].state)
         frontier = after - found
         found |= after
+        assert len(found) < 5_000, (
+            "from small pools a machine reaches few states, unless it lets something pile up"
+        )
     return frozenset(found), frozenset(edges), frozenset(given_out)
 
 
@@ -66,14 +69,14 @@ def test_the_machines_are_discovered() -> None:
 
 @pytest.mark.parametrize("path", sorted(derived()), ids=lambda path: str(path.relative_to(ROOT)))
 def test_what_is_derived_is_up_to_date(path: Path) -> None:
-    """Each diagram and golden matrix is what the code gives; if that was meant, `python -m tests.regenerate`."""
+    """Each diagram and golden matrix is what the code gives; if that was meant, `make golden`."""
     assert path.read_text(encoding="utf-8") == derived()[path]
 
 
 def test_nothing_is_left_of_machines_that_are_gone() -> None:
     """No diagram and no matrix stands for a machine that does not exist."""
     kept = {*ROOT.glob("diagrams/*.mmd"), *ROOT.glob("tests/core/golden/*.txt")}
-    assert kept == set(derived())
+    assert kept == {path for path in derived() if path.parent in {path.parent for path in kept}}
 
 
 @every_machine

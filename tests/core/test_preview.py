@@ -63,7 +63,7 @@ def branch(found: Step, when: str) -> Branch:
 
 @pytest.mark.parametrize("name", PREVIEWS)
 def test_the_examples_previews_are_up_to_date(name: str) -> None:
-    """Each golden preview is what the code gives; if that was meant, `python -m tests.support.derived`."""
+    """Each golden preview is what the code gives; if that was meant, `make golden`."""
     path = GOLDEN / f"{name}.txt"
     assert path.read_text(encoding="utf-8") == derived()[path]
 

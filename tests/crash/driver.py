@@ -81,9 +81,12 @@ class Bench:
         moments = moments or Moments()
         self.journal = SqliteJournal(folder / "journal")
         self.world = Simulator.open(folder / "world", script)
-        clients = {name: Watched(self.world.client(name), moments) for name in ("cloudformation", "ecs")}
+        clients: dict[str, Any] = {
+            name: Watched(self.world.client(name), moments) for name in ("cloudformation", "ecs")
+        }
+        journal: Any = Watched(self.journal, moments, ("append", "claim", "delivered"))
         self.runner = Runner(
-            Watched(self.journal, moments, ("append", "claim", "delivered")),
+            journal,
             [
                 CloudFormation(clients["cloudformation"], clients["ecs"]),
                 Ecs(clients["ecs"]),

@@ -1,8 +1,4 @@
-"""Write what is derived from the code anew: `python -m tests.support.derived`, then review the difference as text.
-
-The previews of the example's versions go to `tests/core/golden/preview/`, the tables of the spec file's keys to the end
-of `docs/spec-file.md`. A test fails while a file differs from what would be written.
-"""
+"""What is derived from the examples and the spec file's keys; `tests.regenerate` writes it."""
 
 from pathlib import Path
 
@@ -24,13 +20,3 @@ def derived() -> dict[Path, str]:
         spec = specfile.load(ORDERS / f"{name.partition('-')[0]}.yaml").spec
         found[GOLDEN / f"{name}.txt"] = render(preview(spec, exists))
     return found
-
-
-def main() -> None:
-    """Write the files."""
-    for path, text in derived().items():
-        path.write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

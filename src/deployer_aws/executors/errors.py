@@ -161,12 +161,12 @@ def understand(error: BaseException) -> Problem | None:
     """
     response: Any = getattr(error, "response", None)
     if isinstance(response, dict) and "Error" in response:
-        detail: dict[str, Any] = response["Error"]  # pyright: ignore[reportUnknownVariableType]
+        detail: dict[str, Any] = response["Error"]
         code, message = str(detail.get("Code", "")), str(detail.get("Message", "")) or str(error)
         for rule in RULES:
             if rule.code == code and re.search(rule.text, message):
                 return Problem(rule.kind, code, message, rule.advice)
-        status: Any = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+        status: Any = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
         return Problem(_T if int(status) >= 500 else _P, code, message)
     names = {cls.__name__ for cls in type(error).__mro__}
     for rule in LOCAL:

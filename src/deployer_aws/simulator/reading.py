@@ -82,7 +82,7 @@ def text(value: Any, path: str) -> str:
 
 
 def flag(value: Any, path: str) -> bool:
-    """true or false."""
+    """True or false."""
     if not isinstance(value, bool):
         raise ScriptError(f"{path}: expected true or false, not {value!r}")
     return value

@@ -151,7 +151,8 @@ def _start(world: World, stack: Stack, step: Json) -> None:
     properties = scope.value(body.get("Properties") or {})
     if action == "CREATE":
         stack.resources[logical] = {
-            "type": body["Type"], "physical": "", "status": "", "reason": None, "at": world.now, "properties": properties,
+            "type": body["Type"], "physical": "", "status": "", "reason": None, "at": world.now,
+            "properties": properties,
         }  # fmt: skip
         resource_status(world, stack, logical, "CREATE_IN_PROGRESS")
         work = _work(world, stack, logical, step["within"], properties)
