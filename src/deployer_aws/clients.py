@@ -1,5 +1,6 @@
 """boto3's clients, made from the environment: its usual variables, profiles and roles say which account is meant."""
 
+import os
 from collections import Counter
 from typing import Any
 
@@ -32,7 +33,7 @@ def from_environment() -> Clients:
     try:
         import boto3
         from botocore.config import Config
-        from botocore.exceptions import BotoCoreError
+        from botocore.exceptions import BotoCoreError, NoRegionError
     except ImportError:
         raise ClientsError(
             "AWS needs the extra 'aws': pip install 'deployer-core[aws]' (or --simulate a script, which needs no AWS)"
@@ -49,12 +50,15 @@ def from_environment() -> Clients:
         calls[model.name] += 1
 
     try:
-        session: Any = boto3.Session()
+        # boto3 itself reads AWS_DEFAULT_REGION alone; AWS's other tools read AWS_REGION first.
+        session: Any = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
         made: list[Any] = []
         for service in ("cloudformation", "ecs"):
             client: Any = session.client(service, config=config)
             client.meta.events.register("before-call.*", count)
             made.append(client)
+    except NoRegionError:
+        raise ClientsError("which AWS region is not known: set AWS_REGION, or a region in the profile") from None
     except BotoCoreError as error:
         raise ClientsError(f"AWS cannot be reached from here: {error}") from None
     return Clients(made[0], made[1], calls)

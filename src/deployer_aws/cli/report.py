@@ -112,14 +112,14 @@ def say(screen: Screen, report: Report) -> None:
         screen.say(shown.reason, indent=8)
     _say_services(screen, report)
     say_unresolved(screen, report.status, report.journal)
-    if status.queue:
-        waits = "waits" if len(status.queue) == 1 else "wait"
-        screen.say(f"{len(status.queue)} more {waits}: {', '.join(w.id for w in status.queue)}", indent=8)
+    others = [other.id for other in ((status.current,) if status.current else ()) + status.queue]
+    if others:
+        screen.say(f"Still to come: {', '.join(others)}.", indent=8)
     if shown.outcome == "FAILED" and status.broken:
         screen.say("To go on: put right what failed, then", indent=8)
         screen.say(report.command("repair", status.key), indent=10)
         screen.say("and deploy again.", indent=8)
-    elif status.queue and not status.broken:
+    elif others and not status.broken:
         screen.say(f"To carry on: {report.command('resume', status.key)}", indent=8)
 
 

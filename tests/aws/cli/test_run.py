@@ -153,7 +153,7 @@ def test_what_waits_behind_ours_is_named_at_the_end(bed: Bed) -> None:
     bed.half_way("v2", events=1, name="second")
     said = bed.run("v1", "--id", "half")
     assert said.code == 0
-    assert "1 more waits: second" in said.out
+    assert "Still to come: second." in said.out
     assert f"deployer resume staging/orders --journal {bed.journal}" in said.out
     status = bed("status", "--json").data["stacks"][0]
     assert status["current"]["id"] == "second"
@@ -198,7 +198,7 @@ def _refused(bed: Bed, spec: Path) -> str:
         ("not UTF-8", b"environment: \xff\xfe", "UTF-8"),
         ("no YAML", b"a: [", "YAML"),
         ("empty", b"", "empty"),
-        ("escape codes", b"environment: \"\\e[31mred\"\n", "environment"),
+        ("escape codes", b"\"\\e[31mred\": 1\n", "red"),
     ],
 )
 def test_a_bad_spec_file_gets_one_message(bed: Bed, name: str, content: bytes, words: str) -> None:
@@ -210,9 +210,9 @@ def test_a_bad_spec_file_gets_one_message(bed: Bed, name: str, content: bytes, w
     assert "\x1b" not in err
 
 
-@pytest.mark.parametrize("name", ["missing.yaml", ".", "\x00"])
+@pytest.mark.parametrize("name", ["missing.yaml", "."])
 def test_a_spec_file_that_cannot_be_read_gets_one_message(bed: Bed, name: str) -> None:
-    """A missing file, a folder, no file's name at all."""
+    """A missing file, or a folder."""
     _refused(bed, bed.folder / name)
 
 
