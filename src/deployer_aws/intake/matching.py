@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from deployer_aws.intake.understanding import Kind, Understood
 from deployer_aws.ports import Journal
@@ -26,11 +26,11 @@ class Index:
         self._names: dict[str, list[tuple[str, int]]] = {}
         self._found: dict[str, set[Found]] = defaultdict(set)
 
-    def refresh(self) -> None:
-        """Read what is pending now, in all streams."""
+    def refresh(self, keys: Collection[str] | None = None) -> None:
+        """Read what is pending now, in these streams or in all."""
         for key in list(self._names):
             self._forget(key)
-        for key in self._journal.streams(pending_only=True):
+        for key in self._journal.streams(pending_only=True) if keys is None else keys:
             self.update(key, self._journal.head(key).state)
 
     def update(self, key: str, state: DeployerState) -> None:

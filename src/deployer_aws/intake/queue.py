@@ -6,7 +6,7 @@ sleep, the intake waits for messages; there are no threads. With it on, looking 
 
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from attrs import define, frozen
@@ -90,6 +90,7 @@ class Intake:
     ) -> None:
         self._sqs, self._url, self._journal, self._clock = sqs, queue_url, journal, clock
         self._runner: Runner | None = None
+        self._keys: Collection[str] | None = None
         self._index = Index(journal)
         self._echoes: dict[Found, tuple[float, ...]] = {}
         self._after = tuple(echoes)
@@ -97,9 +98,9 @@ class Intake:
         self._troubles: dict[str, str] = {}
         self.tally = Tally()
 
-    def serve(self, runner: Runner) -> None:
-        """The runner that is told; until then, messages stay in the queue."""
-        self._runner = runner
+    def serve(self, runner: Runner, keys: Collection[str] | None = None) -> None:
+        """The runner that is told, of these streams or of all; until then, messages stay in the queue."""
+        self._runner, self._keys = runner, keys
 
     # The runner's clock
 
@@ -136,7 +137,7 @@ class Intake:
         for _ in range(BATCHES):
             messages = self._receive(wait)
             if messages and not fresh:
-                self._index.refresh()
+                self._index.refresh(self._keys)
                 fresh = True
             news = self._settle(messages) or news
             if len(messages) < BATCH:
