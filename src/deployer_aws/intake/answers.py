@@ -72,7 +72,7 @@ def _task(work: Work, run: Run, event: Understood) -> Taken:
         return Taken((*accepted, work.reply(end))) if end else Taken(accepted, look=True)
     if status not in RANKS:
         return Taken(accepted, look=True)
-    if RANKS[status] <= _seen(work):
+    if RANKS[status] <= RANKS.get(work.pending.seen, -1):
         return Taken(accepted)
     return Taken((*accepted, *(work.reply(answer) for answer in _progress(arn, status))))
 
@@ -96,18 +96,12 @@ def _progress(arn: str, status: str) -> Iterator[Started | Status]:
         yield Status(status)
 
 
-def _seen(work: Work) -> int:
-    """How far a task was seen, by the journal; -1 where it was not."""
-    seen = work.pending.seen
-    return RANKS["RUNNING"] if seen == Started.__name__ else RANKS.get(seen, -1)
-
-
 def _stop(work: Work, event: Understood) -> Taken:
     """Only STOPPED ends it. A task whose ARN was not known can now be told to stop."""
     if event.final:
         return Taken((work.reply(StatusStopped((), event.stop_code or "", event.reason or "")),))
     status = event.last_status or ""
-    news = RANKS.get(status, -1) > _seen(work)
+    news = RANKS.get(status, -1) > RANKS.get(work.pending.seen, -1)
     progress = (work.reply(Status(status)),) if news else ()
     if work.pending.ref or getattr(work.pending.command, "arn", ""):
         return Taken(progress)

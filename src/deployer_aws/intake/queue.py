@@ -37,7 +37,7 @@ _DELETING = "messages cannot be deleted, so they will come again"
 
 @frozen
 class SafetyNet(Pace):
-    """The pace with an intake: what events will speak of is looked at unasked only every `net` seconds.
+    """The pace with an intake: what events will speak of is looked at unasked every `net` seconds, and at its deadline.
 
     What AWS has not yet accepted, such as a task that was refused for want of capacity, has no events, and keeps the
     usual pace.
@@ -49,7 +49,7 @@ class SafetyNet(Pace):
         """See `Pace.wait`."""
         known = pending.ref or getattr(pending.command, "arn", "")
         if known or isinstance(pending.command, StabiliseStack):
-            return self.net
+            return min(self.net, max(self.quick, pending.deadline - now))
         return super().wait(pending, now)
 
 
