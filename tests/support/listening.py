@@ -66,11 +66,14 @@ class World:
 
     def until(self, reached: Callable[[DeployerState], bool]) -> None:
         """Carry on until the state is as wanted, and not a look further."""
-        while not reached(self.state):
+        for _ in range(1_000):
+            if reached(self.state):
+                return
             wait = self.runner.step([KEY])
             assert wait is not None
             if not reached(self.state):
                 self.intake.sleep(wait)
+        raise AssertionError(f"never came: {self.state}")
 
     @property
     def state(self) -> DeployerState:
