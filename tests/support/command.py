@@ -20,7 +20,9 @@ from tests.support.project import ROOT
 EXAMPLE = ROOT / "examples/orders"
 SCRIPT = EXAMPLE / "simulation.yaml"
 KEY = "staging/orders"
-FAILS = "rules: [{on: run_task, nth: 1, exit_code: 2}, {on: run_task, first: 3, exit_code: 1, reason: locked}]"
+FAILS = (
+    "rules: [{on: run_task, nth: 1, exit_code: 2}, {on: run_task, first: 3, exit_code: 1, reason: locked}]"
+)
 """`orders` has changes, and both migrations fail."""
 STUCK = "rules: [{on: run_task, nth: 2, takes: 1000000, linger: 1000000}]"
 """The migration of `billing` never ends, and does not stop either."""
@@ -65,7 +67,9 @@ class Bed:
         path.write_text(text)
         return path
 
-    def half_way(self, version: str = "v1", events: int = 12, script: Path = SCRIPT, name: str = "half") -> None:
+    def half_way(
+        self, version: str = "v1", events: int = 12, script: Path = SCRIPT, name: str = "half"
+    ) -> None:
         """A deployment that was left after so many events of its own."""
         loaded = specfile.load(EXAMPLE / f"{version}.yaml")
         world = open_surroundings(self.journal, script, simulate=True, spec=loaded.spec)
@@ -99,7 +103,9 @@ def argv(*words: str | Path) -> list[str]:
 
 def process(*words: str | Path, cwd: Path | None = None, **more: str) -> Said:
     """Run the command in a process of its own."""
-    done = subprocess.run(argv(*words), capture_output=True, env=environment(**more), cwd=cwd, check=False, timeout=120)
+    done = subprocess.run(
+        argv(*words), capture_output=True, env=environment(**more), cwd=cwd, check=False, timeout=120
+    )
     return Said(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 

@@ -77,7 +77,11 @@ def test_a_killed_run_is_carried_on_by_resume(bed: Bed) -> None:
     said = process("resume", "--journal", bed.journal, "--json")
     assert said.code == 0
     events = process("history", KEY, "--events", "--journal", bed.journal).out
-    assert events.count("RunTask orders/evaluate: attempt") == events.count("RunTask billing/migrate: attempt") == 1
+    assert (
+        events.count("RunTask orders/evaluate: attempt")
+        == events.count("RunTask billing/migrate: attempt")
+        == 1
+    )
     assert process("verify", "--journal", bed.journal).code == 0
 
 
@@ -86,7 +90,9 @@ def test_two_runs_at_once_take_their_turns(bed: Bed) -> None:
     bed.run("v1")
     runs = [
         subprocess.Popen(
-            argv("run", EXAMPLE / f"{version}.yaml", "--simulate", SCRIPT, "--journal", bed.journal, "--json"),
+            argv(
+                "run", EXAMPLE / f"{version}.yaml", "--simulate", SCRIPT, "--journal", bed.journal, "--json"
+            ),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment(),
@@ -127,7 +133,9 @@ def test_output_that_cannot_hold_a_sign_gets_another(bed: Bed) -> None:
 
 
 EXAMPLES = {
-    name: [line.strip() for line in (command.epilog or "").splitlines() if line.strip().startswith("deployer ")]
+    name: [
+        line.strip() for line in (command.epilog or "").splitlines() if line.strip().startswith("deployer ")
+    ]
     for name, command in [("", program), *program.commands.items()]
 }
 
