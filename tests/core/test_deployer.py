@@ -259,7 +259,7 @@ def test_a_wrong_answer_that_is_final_is_an_adapter_fault(way: Story, command: t
     story.reply(command, answer)
     assert story.stack == "BROKEN"
     assert "adapter fault: " in story.notices[0].reason
-    assert " does not take " in story.notices[0].reason
+    assert " refuses " in story.notices[0].reason
 
 
 @pytest.mark.parametrize("answer", [None, "ok", deployment.Terminated("ann"), postgres_migration.Unblocked()])
@@ -425,7 +425,7 @@ def test_only_what_is_there_can_be_terminated(name: str, why: str) -> None:
 
 def test_only_a_broken_stack_can_be_repaired() -> None:
     """A repair of a stack that is not broken is an error."""
-    with pytest.raises(IllegalEvent, match="does not take Repaired"):
+    with pytest.raises(IllegalEvent, match="refuses Repaired"):
         Story().request("d1").repair()
 
 
