@@ -159,7 +159,9 @@ def test_the_system_clock_is_the_machines_own() -> None:
     assert clock.monotonic() - began >= 0.01
 
 
-def test_a_journal_that_cannot_be_opened_leaves_no_world_open(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_journal_that_cannot_be_opened_leaves_no_world_open(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The simulator lets go of its file."""
 
     def refuse(_: Path) -> SqliteJournal:
@@ -208,7 +210,9 @@ def test_all_diagrams_are_named() -> None:
 
 def test_exploring_checks_every_state(monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit code 0 where everything holds, 1 with a trace where something does not."""
-    assert invoke("explore", "--deployments", "1", "--databases", "0").out.startswith("1 deployments and 0 databases: ")
+    assert invoke("explore", "--deployments", "1", "--databases", "0").out.startswith(
+        "1 deployments and 0 databases: "
+    )
     data = invoke("explore", "--deployments", "1", "--databases", "0", "--json").data
     assert (data["complete"], data["violations"]) == (True, [])
 
