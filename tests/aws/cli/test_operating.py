@@ -1,5 +1,6 @@
 """`deployer status`, `history`, `verify`, `terminate` and `repair`: what is known, and what an operator says."""
 
+import getpass
 import sqlite3
 
 import pytest
@@ -155,7 +156,7 @@ def test_who_asks_is_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown() -> str:
         raise KeyError
 
-    monkeypatch.setattr(operating.getpass, "getuser", unknown)
+    monkeypatch.setattr(getpass, "getuser", unknown)
     assert operating.operator() == "an operator"
 
 
