@@ -65,7 +65,6 @@ def specs(databases: int) -> tuple[DeploymentSpec, ...]:
 
     Databases are interchangeable (they differ by name alone), so the order of their kinds makes no difference.
     """
-    mixes = [kinds for kinds in combinations_with_replacement(KINDS, databases)]
     full = [
         DeploymentSpec(
             "staging",
@@ -74,7 +73,7 @@ def specs(databases: int) -> tuple[DeploymentSpec, ...]:
             STACK,
             tuple(database(f"db{i}", k) for i, k in enumerate(kinds)),
         )
-        for kinds in mixes
+        for kinds in combinations_with_replacement(KINDS, databases)
     ]
     return (QUICK, *full)
 
@@ -142,7 +141,7 @@ EARLIER: tuple[Event, ...] = (
 
 def left(state: DeployerState, deployments: int) -> int:
     """How many may still be asked for; that of `EARLIER` does not count."""
-    return deployments - sum(id != "d0" for id, _ in state.known)
+    return deployments - sum(name != "d0" for name, _ in state.known)
 
 
 def will_wait(state: DeployerState) -> bool:
@@ -160,14 +159,14 @@ def in_turn(state: DeployerState, after: DeployerState) -> str:
     return turn[0] if turn and turn[0] in queue(state) else ""
 
 
-def asked_for_as(state: DeployerState, id: str, spec: DeploymentSpec) -> DeployerState:
+def asked_for_as(state: DeployerState, name: str, spec: DeploymentSpec) -> DeployerState:
     """The state as it were, had a deployment that waits been asked for with another spec."""
-    facts = deployment.Facts(id, spec)
-    waiting = [isinstance(d, deployment.Queued) and d.facts.id == id for d in state.deployments]
+    facts = deployment.Facts(name, spec)
+    waiting = [isinstance(d, deployment.Queued) and d.facts.id == name for d in state.deployments]
     deployments = tuple(
         deployment.Queued(facts) if waits else d for waits, d in zip(waiting, state.deployments, strict=True)
     )
-    known = tuple((name, digest(spec) if name == id else kept) for name, kept in state.known)
+    known = tuple((each, digest(spec) if each == name else kept) for each, kept in state.known)
     return evolve(state, deployments=deployments, known=known)
 
 
@@ -192,11 +191,11 @@ STALE: tuple[Answer, ...] = (
 def stale(state: DeployerState) -> Iterator[Event]:
     """What may still come in for a command that has had its last answer, or was dropped."""
     pending = {p.id for p in state.pending}
-    for id in [id for id in range(1, state.next_command) if id not in pending][-1:]:
-        yield Attempted(id, 1, AT)
-        yield Accepted(id, "late", AT)
+    for gone in [number for number in range(1, state.next_command) if number not in pending][-1:]:
+        yield Attempted(gone, 1, AT)
+        yield Accepted(gone, "late", AT)
         for answer in STALE:
-            yield Replied(id, answer, AT)
+            yield Replied(gone, answer, AT)
 
 
 def replies(pending: Pending) -> Iterator[Event]:
@@ -218,9 +217,9 @@ def events(state: DeployerState, menu: tuple[DeploymentSpec, ...], deployments: 
         yield Accepted(pending.id, f"ref-{pending.id}", AT)
         yield from replies(pending)
     yield from stale(state)
-    known = [id for id, _ in state.known]
-    for id in known:
-        yield Terminated(id, "ann", AT)
+    known = [name for name, _ in state.known]
+    for name in known:
+        yield Terminated(name, "ann", AT)
     if known:
         runs = stops(state)
         for many in range(len(runs) + 1):

@@ -141,7 +141,10 @@ def _request(state: DeployerState, event: Requested, begin: Begin) -> Reduction:
 
 
 def _pending(state: DeployerState, command: int) -> Pending | None:
-    return next((p for p in state.pending if p.id == command), None)
+    for pending in state.pending:
+        if pending.id == command:
+            return pending
+    return None
 
 
 @_takes(Attempted)
@@ -166,50 +169,82 @@ def _accept(state: DeployerState, event: Accepted, _: Begin) -> Reduction:
 
 @_takes(Replied)
 def _reply(state: DeployerState, event: Replied, begin: Begin) -> Reduction:
-    pending = _pending(state, event.command)
-    if type(event.answer) not in _ANSWERS:
-        raise _refusal(state, event, f"{type(event.answer).__name__} is no answer of the world")
+    pending, answer = _pending(state, event.command), event.answer
+    if type(answer) not in _ANSWERS:
+        raise _refusal(state, event, f"{type(answer).__name__} is no answer of the world")
     if pending is None:
         return state, ()
-    if isinstance(event.answer, DeadlinePassed) and event.at < pending.deadline:
+    if isinstance(answer, DeadlinePassed) and event.at < pending.deadline:
         raise _refusal(
             state, event, f"command {pending.id} has until {pending.deadline}, and it is {event.at}"
         )
     if isinstance(pending.command, StopTask):
-        return _reply_to_stop(state, pending, event.answer)
-    answer = _meaning(pending, event.answer)
-    draft = begin(state, event.at)
-    if isinstance(answer, _FINAL):
-        draft.pending = swap(state.pending, pending)
-        draft.answered = pending
-        draft.observed = event.answer.counts if isinstance(event.answer, StackStatus) else ()
-        try:
-            draft.to_asker(pending, answer)
-        except IllegalEvent as fault:
-            draft.to_asker(pending, failure(pending, f"adapter fault: {fault}", may_still_run=True))
-        return draft.result()
-    ref = pending.ref or (event.answer.arn if isinstance(event.answer, ecs_task.Started) else "")
-    draft.pending = swap(state.pending, pending, evolve(pending, seen=_progress(event.answer), ref=ref))
+        return _reply_to_stop(state, pending, answer)
+    meaning = _meaning(pending, answer)
+    if type(meaning) in _FINAL:
+        return _end(begin(state, event.at), pending, answer, meaning)
+    told = _told(pending, answer)
+    if told is pending and isinstance(answer, StackStatus):
+        return state, ()
+    return _go_on(begin(state, event.at), state, pending, told, meaning)
+
+
+def _end(draft: Draft, pending: Pending, answer: Answer, meaning: Any) -> Reduction:
+    """The last answer: the command is no longer pending, whatever the machine that asked makes of it."""
+    draft.observed = answer.counts if isinstance(answer, StackStatus) else ()
+    draft.pending = swap(draft.pending, pending)
+    draft.answered = pending
     try:
-        draft.to_asker(pending, answer)
+        draft.to_asker(pending, meaning)
+    except IllegalEvent as fault:
+        draft.to_asker(pending, failure(pending, f"adapter fault: {fault}", may_still_run=True))
+    return draft.result()
+
+
+def _go_on(draft: Draft, state: DeployerState, pending: Pending, told: Pending, meaning: Any) -> Reduction:
+    """Not the last answer: stale where it is no news, and where the machine that asked does not take it."""
+    if told is not pending:
+        draft.pending = swap(draft.pending, pending, told)
+    try:
+        draft.to_asker(pending, meaning)
     except IllegalEvent:
         return state, ()
-    after, commands = draft.result()
-    return (state, ()) if after == state else (after, commands)
+    same = draft.pending is state.pending and draft.tasks is state.tasks
+    return (state, ()) if same else draft.result()
+
+
+def _told(pending: Pending, answer: Answer) -> Pending:
+    """The command with what was said of it, itself where that is no news. (`evolve` would be much slower.)"""
+    seen = _progress(answer)
+    ref = pending.ref or (answer.arn if isinstance(answer, ecs_task.Started) else "")
+    if seen == pending.seen and ref == pending.ref:
+        return pending
+    return Pending(
+        pending.id,
+        pending.deployment,
+        pending.database,
+        pending.command,
+        pending.issued,
+        pending.deadline,
+        pending.sent,
+        ref,
+        seen,
+        pending.unresolved,
+    )
 
 
 _ANSWERS = frozenset(get_args(Answer))
-_FINAL = (
-    deployment.Stable,
-    deployment.Failure,
-    ecs_task.StatusStopped,
-    ecs_task.Errored,
-    postgres_migration.UpsertDone,
-    postgres_migration.CleanupDone,
-    postgres_migration.Errored,
+_FINAL = frozenset(
+    {
+        deployment.Stable,
+        deployment.Failure,
+        ecs_task.StatusStopped,
+        ecs_task.Errored,
+        postgres_migration.UpsertDone,
+        postgres_migration.CleanupDone,
+        postgres_migration.Errored,
+    }
 )
-
-
 _OF_A_STACK = (deployment.ScaleStack, deployment.UpdateStack)
 """Commands that are given only where the stack was seen."""
 

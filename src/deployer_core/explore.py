@@ -20,7 +20,7 @@ from deployer_core import deployer, deployment, ecs_task, postgres_migration, st
 from deployer_core.canonical import canonical
 from deployer_core.choices import AT, EARLIER, asked_for_as, events, in_turn, left, specs
 from deployer_core.deployer import INITIAL, Commands, DeployerState, Notice
-from deployer_core.invariants import OF_STATES, OF_STEPS, makes_sense, opened
+from deployer_core.invariants import OF_STALE, OF_STATES, OF_STEPS, makes_sense, opened
 from deployer_core.machine import Absent, IllegalEvent, name_of
 from deployer_core.spec import DeploymentSpec
 from deployer_core.world import Event, Pending, Replied, Requested, Terminated
@@ -63,9 +63,9 @@ class Report:
     def __str__(self) -> str:
         """The figures, what was not covered, and what does not hold."""
         cut = "" if self.complete else ", cut short"
+        found = f"{self.states} states, {self.transitions} transitions, {self.refusals} refusals"
         lines = [
-            f"{self.deployments} deployments and {self.databases} databases{cut}: {self.states} states, "
-            f"{self.transitions} transitions, {self.refusals} refusals",
+            f"{self.deployments} deployments and {self.databases} databases{cut}: {found}",
             f"{len(self.edges)} edges covered, {len(self.missing)} not:",
             *("  " + edge_text(edge) for edge in self.missing),
             *(f"VIOLATED: {violation.sentence}" for violation in self.violations),
@@ -184,12 +184,13 @@ class _Walk:
             self.violate(SENSE, way)
             return
         self.transitions += 1
-        wrong = [step for step in OF_STEPS if not step.holds(state, event, after, commands)]
+        changed = after is not state or bool(commands)
+        wrong = [s for s in (OF_STEPS if changed else OF_STALE) if not s.holds(state, event, after, commands)]
         for step in wrong:
             self.violate(step.sentence, way)
-        if wrong:
+        if wrong or not changed:
             return
-        if after is not state and not self.changes_nothing(after, event):
+        if not self.changes_nothing(after, event):
             self.violate(ONCE, way)
         there = self.arrive(way, after)
         if isinstance(event, Replied):
@@ -292,11 +293,11 @@ def event_text(event: Event, state: DeployerState) -> str:
         return f"Requested {event.deployment} ({event.spec.version})"
     if isinstance(event, Terminated):
         return f"Terminated {event.deployment}"
-    id = getattr(event, "command", None)
-    if id is None:
+    number = getattr(event, "command", None)
+    if number is None:
         return f"{type(event).__name__} {' '.join(getattr(event, 'force', ()))}".rstrip()
     asked = next(
-        (command_text(p) for p in state.pending if p.id == id), f"command {id}, which is not pending"
+        (command_text(p) for p in state.pending if p.id == number), f"command {number}, which is not pending"
     )
     return f"{type(event).__name__} {getattr(event, 'answer', '')} to {asked}".replace("  ", " ")
 

@@ -3,9 +3,9 @@
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from deployer_core import choices, deployer, invariants, routing
+from deployer_core import choices, deployer, invariants
 from deployer_core.choices import KINDS, QUICK
 from deployer_core.deployer import (
     INITIAL,
@@ -18,18 +18,27 @@ from deployer_core.deployer import (
     Repaired,
     Replied,
     Requested,
+    StopTask,
     Terminated,
 )
+from deployer_core.ecs_task import RunTask
 from deployer_core.machine import IllegalEvent
+from deployer_core.postgres_migration import CleanupDatabase, CleanupDone, UpsertDatabase, UpsertDone
 from deployer_core.spec import DeploymentSpec
-from tests.support.deploying import full
+from tests.support.deploying import exited, full
 
 SPECS: tuple[DeploymentSpec, ...] = (
     QUICK,
     *(full(*kinds, version="+".join(kinds) or "plain") for kinds in [(), KINDS, KINDS[:2], KINDS[1:2] * 3]),
 )
 ANSWERS: tuple[Any, ...] = (*choices.OF_STACK, *choices.OF_DATABASE, *choices.OF_TASK, *choices.OF_STOP)
-IDS = st.integers(1, 6).map("d{}".format)
+GOOD: dict[type, Any] = {
+    UpsertDatabase: UpsertDone(),
+    CleanupDatabase: CleanupDone(),
+    RunTask: None,
+    StopTask: exited(),
+}
+NAMES = st.integers(1, 6).map("d{}".format)
 PICK = st.integers(0, 1_000)
 
 
@@ -70,14 +79,18 @@ class Lives(RuleBasedStateMachine):
                 return False
         return invariants.makes_sense(self.state, event)
 
+    @initialize(spec=st.sampled_from(SPECS))
+    def begin(self, spec: DeploymentSpec) -> None:
+        self.take(Requested("d1", spec, self.now, "s"))
+
     @rule(
-        id=IDS,
+        name=NAMES,
         spec=st.sampled_from(SPECS),
         limit=st.sampled_from([1, 100]),
         stream=st.sampled_from(["", "s"]),
     )
-    def request(self, id: str, spec: DeploymentSpec, limit: int, stream: str) -> None:
-        self.take(Requested(id, spec, self.now, stream, limit))
+    def request(self, name: str, spec: DeploymentSpec, limit: int, stream: str) -> None:
+        self.take(Requested(name, spec, self.now, stream, limit))
 
     def chosen(self, pick: int) -> Pending:
         return self.state.pending[pick % len(self.state.pending)]
@@ -91,14 +104,17 @@ class Lives(RuleBasedStateMachine):
         self.take(Replied(asked.id, answers[again % len(answers)], self.now))
 
     @precondition(lambda self: self.state.pending)
-    @rule(
-        pick=PICK, good=st.sampled_from([choices.COMPLETE, *choices.OF_TASK[2:4], *choices.OF_DATABASE[:2]])
-    )
-    def succeed(self, pick: int, good: Any) -> None:
-        """An answer that is good for some command, so that lives get far."""
-        asked = self.chosen(pick)
-        if good in choices.answers(asked) and not (asked.database and good is choices.COMPLETE):
-            self.take(Replied(asked.id, good, self.now))
+    @rule(pick=PICK, steps=st.integers(1, 12), code=st.sampled_from([0, 2]))
+    def go_well(self, pick: int, steps: int, code: int) -> None:
+        """Good answers for a while, so that lives get far."""
+        for step in range(steps):
+            if not self.state.pending:
+                return
+            asked = self.chosen(pick + step)
+            if isinstance(asked.command, RunTask):
+                self.take(Attempted(asked.id, asked.sent.attempt + 1 if asked.sent else 1, self.now))
+            good = GOOD.get(type(asked.command), choices.COMPLETE)
+            self.take(Replied(asked.id, exited(code) if good is None else good, self.now))
 
     @rule(command=st.integers(0, 40), answer=st.sampled_from(ANSWERS))
     def say_anything(self, command: int, answer: Any) -> None:
@@ -132,9 +148,9 @@ class Lives(RuleBasedStateMachine):
         """Something that was said before, however long ago."""
         self.take(self.taken[pick % len(self.taken)])
 
-    @rule(id=IDS)
-    def terminate(self, id: str) -> None:
-        self.take(Terminated(id, "ann", self.now))
+    @rule(name=NAMES)
+    def terminate(self, name: str) -> None:
+        self.take(Terminated(name, "ann", self.now))
 
     @rule(named=st.booleans())
     def repair(self, named: bool) -> None:
@@ -147,7 +163,7 @@ class Lives(RuleBasedStateMachine):
 
     @invariant()
     def each_has_ended_once_or_is_there(self) -> None:
-        known = [id for id, _ in self.state.known]
+        known = [name for name, _ in self.state.known]
         assert sorted([*self.ended, *invariants.requested(self.state)]) == sorted(known)
 
     def teardown(self) -> None:

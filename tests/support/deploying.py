@@ -19,11 +19,11 @@ from deployer_core.deployer import (
     Requested,
     Terminated,
 )
-from deployer_core.deployment import ScaleStack, StabiliseStack, UpdateStack
+from deployer_core.deployment import CreateStack, ScaleStack, StabiliseStack, UpdateStack, UpsertStack
 from deployer_core.ecs_task import EXITED, Exit, RunTask, Started, StatusStopped
 from deployer_core.machine import Absent, name_of
 from deployer_core.postgres_migration import CleanupDatabase, CleanupDone, UpsertDatabase, UpsertDone
-from deployer_core.spec import AsBefore, DeploymentSpec, Scale, StackSpec
+from deployer_core.spec import AsBefore, Counts, DeploymentSpec, Scale, StackSpec
 from deployer_core.stack_status import Lifecycle, StackStatus
 
 __all__ = ["QUICK", "Story", "complete", "exited", "full", "seen"]
@@ -149,6 +149,12 @@ class Story:
             if isinstance(p.command, command) and (not database or p.database == database)
         ]
         return found
+
+    def counts(self, command: type) -> Counts:
+        """The counts of the one pending change of a kind."""
+        change = self.pending(command).command
+        assert isinstance(change, CreateStack | UpdateStack | UpsertStack | ScaleStack)
+        return change.counts
 
     @property
     def waits_for(self) -> list[str]:
