@@ -115,20 +115,21 @@ def on_terminal(
     """Run the command on a terminal; `when` sees what has come so far, and the process's id, again and again."""
     import pty
 
-    child, terminal = pty.fork()
-    if child == 0:  # pragma: no cover - this is another process
-        os.chdir(ROOT)
-        variables = environment(TERM="xterm-256color", COLUMNS="120", LINES="50", **more)
-        os.execve(sys.executable, argv(*words), variables)
+    master, terminal = pty.openpty()
+    variables = environment(**{"TERM": "xterm-256color", "COLUMNS": "120", "LINES": "50", **more})
+    child = subprocess.Popen(
+        argv(*words), stdin=terminal, stdout=terminal, stderr=terminal, env=variables, cwd=ROOT
+    )
+    os.close(terminal)
     seen = b""
     while True:
         try:
-            more_seen = os.read(terminal, 65536)
-        except OSError:
+            more_seen = os.read(master, 65536)
+        except OSError:  # what Linux says at the end
             break
         if not more_seen:
             break
         seen += more_seen
-        when(seen, child)
-    os.close(terminal)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), seen.decode(errors="replace")
+        when(seen, child.pid)
+    os.close(master)
+    return child.wait(timeout=60), seen.decode(errors="replace")

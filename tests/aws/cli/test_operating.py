@@ -1,5 +1,6 @@
 """`deployer status`, `history`, `verify`, `terminate` and `repair`: what is known, and what an operator says."""
 
+import getpass
 import sqlite3
 
 import pytest
@@ -75,7 +76,7 @@ def test_history_tells_of_every_deployment_ever_requested(bed: Bed) -> None:
     assert rows[0][:2] == ["deployment", "version"]
     assert [row[0] for row in rows[1:]] == ["one", "two", "three"]
     assert rows[1][-1] == "DONE"
-    assert rows[2][5:8] == ["FAILED", "DB_MIGRATING:", "billing:"] or "FAILED" in rows[2]
+    assert rows[2][5:8] == ["FAILED", "DB_MIGRATING:", "billing:"]
     assert rows[3][2] == "quick"
     assert rows[3][-1] == "QUEUED"
     data = bed("history", KEY, "--json").data["deployments"]
@@ -105,7 +106,6 @@ def test_verify_finds_a_head_that_is_not_what_the_events_give(bed: Bed) -> None:
     """Exit code 1, and what differs."""
     bed.run("v1")
     with sqlite3.connect(bed.journal) as db:
-        db.execute("UPDATE heads SET state = replace(state, 'Stack.AVAILABLE/1', 'Stack.AVAILABLE/1')")
         db.execute("UPDATE heads SET state = replace(state, '\"next_command\":', '\"next_command\":1')")
     said = bed("verify")
     assert said.code == 1
@@ -156,7 +156,7 @@ def test_who_asks_is_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown() -> str:
         raise KeyError
 
-    monkeypatch.setattr(operating.getpass, "getuser", unknown)
+    monkeypatch.setattr(getpass, "getuser", unknown)
     assert operating.operator() == "an operator"
 
 
@@ -196,4 +196,4 @@ def test_no_command_shows_what_there_is() -> None:
     said = invoke()
     assert said.code == 2
     assert "Commands:" in said.err
-    assert invoke("--version").out.startswith("deployer, version ")
+    assert invoke("--version").out.startswith("deployer, version")
