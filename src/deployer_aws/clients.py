@@ -58,7 +58,9 @@ def from_environment() -> Clients:
             client.meta.events.register("before-call.*", count)
             made.append(client)
     except NoRegionError:
-        raise ClientsError("which AWS region is not known: set AWS_REGION, or a region in the profile") from None
+        raise ClientsError(
+            "which AWS region is not known: set AWS_REGION, or a region in the profile"
+        ) from None
     except BotoCoreError as error:
         raise ClientsError(f"AWS cannot be reached from here: {error}") from None
     return Clients(made[0], made[1], calls)

@@ -10,7 +10,7 @@ gives what each event changed, for those who watch a deployment while it goes on
 from collections.abc import Iterable
 from typing import Any, Final
 
-from attrs import evolve, frozen
+from attrs import asdict, evolve, frozen
 
 from deployer_aws.ports import Journal, Recorded
 from deployer_aws.telling import (
@@ -114,6 +114,12 @@ class DeploymentHistory:
         """The state that it is in, or that it was in when it ended."""
         rested = [spell.state for spell in self.spells if spell.state not in ("DONE", "FAILED")]
         return rested[-1] if rested else ""
+
+
+def as_data(deployment: DeploymentHistory) -> dict[str, Any]:
+    """The history for a program, what follows from it included."""
+    follows = {"started": deployment.started, "duration": deployment.duration, "step": deployment.step}
+    return {**asdict(deployment), **follows}
 
 
 @frozen

@@ -10,7 +10,7 @@ was stale: nothing has changed, and nothing need be kept.
 import hashlib
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, TypeAlias, TypeVar, get_args
+from typing import Any, NoReturn, TypeAlias, TypeVar, get_args
 
 from attrs import evolve
 
@@ -73,7 +73,7 @@ def reduce(state: DeployerState, event: Event) -> Reduction:
     Raises IllegalEvent, and changes nothing, for nonsense: an unknown deployment, a repair of what is not broken, an
     id that stands for two specs. Answers that nobody waits for are no nonsense: they are stale.
     """
-    return _take(state, event, Draft)
+    return _TAKES.get(type(event), _refuse)(state, event, Draft)
 
 
 def microsteps(state: DeployerState, event: Event) -> tuple[tuple[str, Microstep[Any, Any]], ...]:
@@ -84,15 +84,8 @@ def microsteps(state: DeployerState, event: Event) -> tuple[tuple[str, Microstep
         drafts.append(Traced(state, at))
         return drafts[-1]
 
-    _take(state, event, begin)
+    _TAKES.get(type(event), _refuse)(state, event, begin)
     return tuple(step for draft in drafts for step in draft.taken)
-
-
-def _take(state: DeployerState, event: Event, begin: "Begin") -> Reduction:
-    taken = _TAKES.get(type(event))
-    if taken is None:
-        raise _refusal(state, event, f"the world speaks of {', '.join(sorted(e.__name__ for e in _TAKES))}")
-    return taken(state, event, begin)
 
 
 # Events of the world
@@ -109,6 +102,10 @@ def _takes(event: type) -> Callable[[T], T]:
         return take
 
     return register
+
+
+def _refuse(state: DeployerState, event: object, _: Begin) -> NoReturn:
+    raise _refusal(state, event, f"the world speaks of {', '.join(sorted(e.__name__ for e in _TAKES))}")
 
 
 def _refusal(state: DeployerState, event: object, why: str) -> IllegalEvent:

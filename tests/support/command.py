@@ -20,7 +20,9 @@ from tests.support.project import ROOT
 EXAMPLE = ROOT / "examples/orders"
 SCRIPT = EXAMPLE / "simulation.yaml"
 KEY = "staging/orders"
-FAILS = "rules: [{on: run_task, nth: 1, exit_code: 2}, {on: run_task, first: 3, exit_code: 1, reason: locked}]"
+FAILS = (
+    "rules: [{on: run_task, nth: 1, exit_code: 2}, {on: run_task, first: 3, exit_code: 1, reason: locked}]"
+)
 """`orders` has changes, and both migrations fail."""
 STUCK = "rules: [{on: run_task, nth: 2, takes: 1000000, linger: 1000000}]"
 """The migration of `billing` never ends, and does not stop either."""
@@ -65,7 +67,9 @@ class Bed:
         path.write_text(text)
         return path
 
-    def half_way(self, version: str = "v1", events: int = 12, script: Path = SCRIPT, name: str = "half") -> None:
+    def half_way(
+        self, version: str = "v1", events: int = 12, script: Path = SCRIPT, name: str = "half"
+    ) -> None:
         """A deployment that was left after so many events of its own."""
         loaded = specfile.load(EXAMPLE / f"{version}.yaml")
         world = open_surroundings(self.journal, script, simulate=True, spec=loaded.spec)
@@ -99,7 +103,9 @@ def argv(*words: str | Path) -> list[str]:
 
 def process(*words: str | Path, cwd: Path | None = None, **more: str) -> Said:
     """Run the command in a process of its own."""
-    done = subprocess.run(argv(*words), capture_output=True, env=environment(**more), cwd=cwd, check=False, timeout=120)
+    done = subprocess.run(
+        argv(*words), capture_output=True, env=environment(**more), cwd=cwd, check=False, timeout=120
+    )
     return Said(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
@@ -109,20 +115,21 @@ def on_terminal(
     """Run the command on a terminal; `when` sees what has come so far, and the process's id, again and again."""
     import pty
 
-    child, terminal = pty.fork()
-    if child == 0:  # pragma: no cover - this is another process
-        os.chdir(ROOT)
-        variables = environment(TERM="xterm-256color", COLUMNS="120", LINES="50", **more)
-        os.execve(sys.executable, argv(*words), variables)
+    master, terminal = pty.openpty()
+    variables = environment(**{"TERM": "xterm-256color", "COLUMNS": "120", "LINES": "50", **more})
+    child = subprocess.Popen(
+        argv(*words), stdin=terminal, stdout=terminal, stderr=terminal, env=variables, cwd=ROOT
+    )
+    os.close(terminal)
     seen = b""
     while True:
         try:
-            more_seen = os.read(terminal, 65536)
-        except OSError:
+            more_seen = os.read(master, 65536)
+        except OSError:  # what Linux says at the end
             break
         if not more_seen:
             break
         seen += more_seen
-        when(seen, child)
-    os.close(terminal)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), seen.decode(errors="replace")
+        when(seen, child.pid)
+    os.close(master)
+    return child.wait(timeout=60), seen.decode(errors="replace")

@@ -3,6 +3,7 @@
 import os
 import traceback
 from collections.abc import Callable, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -92,6 +93,13 @@ def _words(error: Exception) -> str:
     return error.format_message() if isinstance(error, click.ClickException) else str(error)
 
 
+def _version() -> str:
+    try:
+        return metadata.version("deployer-core")
+    except metadata.PackageNotFoundError:
+        return "of a source tree"
+
+
 HELP = """Deploys CloudFormation stacks with their ECS services and PostgreSQL databases.
 
 \b
@@ -102,7 +110,7 @@ Exit codes: 0 done, 1 the deployment failed, 2 bad input or usage,
 
 
 @click.group(cls=Program, invoke_without_command=True, help=HELP, epilog="\b\nExample:\n  deployer status")
-@click.version_option(package_name="deployer-core", prog_name="deployer")
+@click.version_option(_version(), prog_name="deployer")
 @click.pass_context
 def program(context: click.Context) -> None:
     """Say what there is, where no command is given."""

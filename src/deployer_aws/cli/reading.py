@@ -61,9 +61,12 @@ def status(stack: str | None, journal: Path, as_json: bool) -> Exit:
 
 
 def _status_data(one: StackStatus) -> dict[str, Any]:
-    data = attrs.asdict(one)
-    data["baseline"] = dict(one.baseline)
-    return data
+    deployments = {
+        "current": histories.as_data(one.current) if one.current else None,
+        "last": histories.as_data(one.last) if one.last else None,
+        "queue": [histories.as_data(waiting) for waiting in one.queue],
+    }
+    return {**attrs.asdict(one), **deployments, "baseline": dict(one.baseline)}
 
 
 def _say_status(screen: Screen, one: StackStatus, now: float, journal: Path) -> None:
@@ -135,7 +138,7 @@ def history(stack: str, journal: Path, events: bool, as_json: bool) -> Exit:
             return Exit.DONE
         found = chronicle(opened, key).deployments
     if as_json:
-        screen.data({"stack": key, "deployments": [_history_data(one) for one in found]})
+        screen.data({"stack": key, "deployments": [histories.as_data(one) for one in found]})
         return Exit.DONE
     head = [
         tuple(
@@ -156,10 +159,6 @@ def history(stack: str, journal: Path, events: bool, as_json: bool) -> Exit:
     ]
     screen.rows([*head, *rows])
     return Exit.DONE
-
-
-def _history_data(one: DeploymentHistory) -> dict[str, Any]:
-    return {**attrs.asdict(one), "started": one.started, "duration": one.duration, "step": one.step}
 
 
 def _events(screen: Screen, found: tuple[histories.Line, ...], key: str, as_json: bool) -> None:

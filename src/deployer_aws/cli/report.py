@@ -9,7 +9,7 @@ from typing import Any
 from attrs import frozen
 
 from deployer_aws.cli.screen import Screen, duration, state
-from deployer_aws.history import OPEN, DeploymentHistory
+from deployer_aws.history import OPEN, DatabaseHistory, DeploymentHistory
 from deployer_aws.status import StackStatus
 
 DEFAULT = Path(".deployer/journal.sqlite")
@@ -57,7 +57,6 @@ def typed(journal: Path, *words: str) -> str:
 def as_data(report: Report) -> dict[str, Any]:
     """The report for a program."""
     shown, status = report.deployment, report.status
-    until = shown.ended
     return {
         "stack": status.key,
         "deployment": shown.id,
@@ -76,15 +75,7 @@ def as_data(report: Report) -> dict[str, Any]:
             {"state": s.state, "seconds": None if s.until is None else s.until - s.since}
             for s in shown.spells
         ],
-        "databases": [
-            {
-                "name": d.name,
-                "state": d.state,
-                "reason": d.reason,
-                "seconds": None if until is None else d.spells[-1].since - d.spells[0].since,
-            }
-            for d in shown.databases
-        ],
+        "databases": [_database_data(shown, database) for database in shown.databases],
         "services": status.services,
         "baseline": dict(status.baseline),
         "queue": [waiting.id for waiting in status.queue],
@@ -96,6 +87,12 @@ def as_data(report: Report) -> dict[str, Any]:
         "simulated": report.simulated,
         "exit_code": int(report.code),
     }
+
+
+def _database_data(shown: DeploymentHistory, database: DatabaseHistory) -> dict[str, Any]:
+    """`seconds` is how long it took, once the deployment has ended."""
+    seconds = None if shown.ended is None else database.spells[-1].since - database.spells[0].since
+    return {"name": database.name, "state": database.state, "reason": database.reason, "seconds": seconds}
 
 
 def say(screen: Screen, report: Report) -> None:

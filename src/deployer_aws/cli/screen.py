@@ -122,7 +122,7 @@ def duration(seconds: float | None) -> str:
     """How long something took, as a spec file has it: `45s`, `3m10s`, `1h5m`, `2d4h`."""
     if seconds is None:
         return "-"
-    whole = max(0, round(seconds))
+    whole = max(0, int(seconds))
     parts = [(whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "m"), (whole % 60, "s")]
     shown = [f"{number}{unit}" for number, unit in parts if number]
     return "".join(shown[:2]) or "0s"

@@ -1,5 +1,6 @@
 """`deployer status`, `history`, `verify`, `terminate` and `repair`: what is known, and what an operator says."""
 
+import getpass
 import sqlite3
 
 import pytest
@@ -14,7 +15,15 @@ def test_status_shows_what_is_under_way(bed: Bed) -> None:
     bed.half_way("v2", events=1, name="second")
     out = bed("status").out
     assert out.startswith("staging/orders  CREATING  after ")
-    for words in ("deployment  DB_MIGRATING for ", "version 1  half", "database", "orders", "billing", "pending", "RunTask"):
+    for words in (
+        "deployment  DB_MIGRATING for ",
+        "version 1  half",
+        "database",
+        "orders",
+        "billing",
+        "pending",
+        "RunTask",
+    ):
         assert words in out
     assert "attempt 1" in out
     assert "queue       1  version 2  second  since 2026-01-01 00:0" in out
@@ -67,7 +76,7 @@ def test_history_tells_of_every_deployment_ever_requested(bed: Bed) -> None:
     assert rows[0][:2] == ["deployment", "version"]
     assert [row[0] for row in rows[1:]] == ["one", "two", "three"]
     assert rows[1][-1] == "DONE"
-    assert rows[2][5:8] == ["FAILED", "DB_MIGRATING:", "billing:"] or "FAILED" in rows[2]
+    assert rows[2][5:8] == ["FAILED", "DB_MIGRATING:", "billing:"]
     assert rows[3][2] == "quick"
     assert rows[3][-1] == "QUEUED"
     data = bed("history", KEY, "--json").data["deployments"]
@@ -81,7 +90,9 @@ def test_history_lists_the_events(bed: Bed) -> None:
     data = bed("history", KEY, "--events", "--json").data["events"]
     assert len(lines) == len(data) == data[-1]["version"]
     assert lines[0].split()[3:] == ["Requested", "one,", "version", "1"]
-    assert any("Accepted" in line and "CreateStack DesiredCount=0: arn:aws:cloudformation:" in line for line in lines)
+    assert any(
+        "Accepted" in line and "CreateStack DesiredCount=0: arn:aws:cloudformation:" in line for line in lines
+    )
 
 
 def test_verify_replays_every_stream(bed: Bed) -> None:
@@ -95,7 +106,6 @@ def test_verify_finds_a_head_that_is_not_what_the_events_give(bed: Bed) -> None:
     """Exit code 1, and what differs."""
     bed.run("v1")
     with sqlite3.connect(bed.journal) as db:
-        db.execute("UPDATE heads SET state = replace(state, 'Stack.AVAILABLE/1', 'Stack.AVAILABLE/1')")
         db.execute("UPDATE heads SET state = replace(state, '\"next_command\":', '\"next_command\":1')")
     said = bed("verify")
     assert said.code == 1
@@ -146,7 +156,7 @@ def test_who_asks_is_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown() -> str:
         raise KeyError
 
-    monkeypatch.setattr(operating.getpass, "getuser", unknown)
+    monkeypatch.setattr(getpass, "getuser", unknown)
     assert operating.operator() == "an operator"
 
 
@@ -175,7 +185,10 @@ def test_a_mistake_of_our_own_is_no_traceback(bed: Bed, monkeypatch: pytest.Monk
     assert said.code == 3
     assert "RuntimeError: a mistake" in said.err
     assert "Traceback" not in said.err
-    assert "Traceback" in bed("run", EXAMPLE / "v1.yaml", "--simulate", SCRIPT, env={"DEPLOYER_TRACEBACK": "1"}).err
+    assert (
+        "Traceback"
+        in bed("run", EXAMPLE / "v1.yaml", "--simulate", SCRIPT, env={"DEPLOYER_TRACEBACK": "1"}).err
+    )
 
 
 def test_no_command_shows_what_there_is() -> None:
@@ -183,4 +196,4 @@ def test_no_command_shows_what_there_is() -> None:
     said = invoke()
     assert said.code == 2
     assert "Commands:" in said.err
-    assert invoke("--version").out.startswith("deployer, version ")
+    assert invoke("--version").out.startswith("deployer, version")

@@ -4,12 +4,25 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from deployer_aws.cli.commands import program
-from tests.support.command import EXAMPLE, KEY, SCRIPT, Bed, argv, environment, on_terminal, process
+from tests.support.command import (
+    EXAMPLE,
+    FAILS,
+    KEY,
+    SCRIPT,
+    STUCK,
+    Bed,
+    argv,
+    environment,
+    on_terminal,
+    process,
+)
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="these need POSIX terminals and signals")
 COLOUR = re.compile(r"\x1b\[[0-9;]*(3[0-7]|9[0-7]|4[0-7])[0-9;]*m")
@@ -33,7 +46,7 @@ def test_a_terminal_shows_the_four_machines(bed: Bed) -> None:
 
 def test_a_terminal_without_colours_gets_none(bed: Bed) -> None:
     """NO_COLOR is honoured, and a dumb terminal gets plain lines."""
-    words = ("run", EXAMPLE / "v3.yaml", "--simulate", SCRIPT, "--journal")
+    words = ("run", EXAMPLE / "v1.yaml", "--simulate", SCRIPT, "--journal")
     _, seen = on_terminal(*words, bed.journal, NO_COLOR="1")
     assert not COLOUR.search(seen)
     _, dumb = on_terminal(*words, bed.folder / "other", TERM="dumb")
@@ -77,7 +90,11 @@ def test_a_killed_run_is_carried_on_by_resume(bed: Bed) -> None:
     said = process("resume", "--journal", bed.journal, "--json")
     assert said.code == 0
     events = process("history", KEY, "--events", "--journal", bed.journal).out
-    assert events.count("RunTask orders/evaluate: attempt") == events.count("RunTask billing/migrate: attempt") == 1
+    assert (
+        events.count("RunTask orders/evaluate: attempt")
+        == events.count("RunTask billing/migrate: attempt")
+        == 1
+    )
     assert process("verify", "--journal", bed.journal).code == 0
 
 
@@ -86,7 +103,9 @@ def test_two_runs_at_once_take_their_turns(bed: Bed) -> None:
     bed.run("v1")
     runs = [
         subprocess.Popen(
-            argv("run", EXAMPLE / f"{version}.yaml", "--simulate", SCRIPT, "--journal", bed.journal, "--json"),
+            argv(
+                "run", EXAMPLE / f"{version}.yaml", "--simulate", SCRIPT, "--journal", bed.journal, "--json"
+            ),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment(),
@@ -102,7 +121,7 @@ def test_two_runs_at_once_take_their_turns(bed: Bed) -> None:
 def test_a_reader_that_has_gone_does_not_end_a_deployment(bed: Bed) -> None:
     """`deployer run ... | head -1` deploys to the end."""
     run = subprocess.Popen(
-        argv("run", EXAMPLE / "v3.yaml", "--simulate", SCRIPT, "--journal", bed.journal),
+        argv("run", EXAMPLE / "v1.yaml", "--simulate", SCRIPT, "--journal", bed.journal),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment(),
@@ -119,7 +138,7 @@ def test_a_reader_that_has_gone_does_not_end_a_deployment(bed: Bed) -> None:
 
 def test_output_that_cannot_hold_a_sign_gets_another(bed: Bed) -> None:
     """An ASCII terminal is no reason to fail."""
-    words = ("run", EXAMPLE / "v3.yaml", "--simulate", SCRIPT, "--journal", bed.journal)
+    words = ("run", EXAMPLE / "v1.yaml", "--simulate", SCRIPT, "--journal", bed.journal)
     code, seen = on_terminal(*words, PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")
     assert code == 0
     assert "DONE" in seen
@@ -127,69 +146,52 @@ def test_output_that_cannot_hold_a_sign_gets_another(bed: Bed) -> None:
 
 
 EXAMPLES = {
-    name: [line.strip() for line in (command.epilog or "").splitlines() if line.strip().startswith("deployer ")]
+    name: [
+        line.strip() for line in (command.epilog or "").splitlines() if line.strip().startswith("deployer ")
+    ]
     for name, command in [("", program), *program.commands.items()]
 }
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_help_has_an_example_that_works(bed: Bed, name: str) -> None:
-    """Run as they stand, where something was deployed; `terminate` and `repair` where there is something to end."""
-    from tests.support.project import ROOT
-
+    """Run as they stand, in a folder where there is what they are about."""
     assert EXAMPLES[name]
-    deployment = "20261123-140501-x7f3"
-    journal = bed.folder / ".deployer/journal.sqlite"
-    journal.parent.mkdir()
-    inner = Bed(journal.parent)
-    object.__setattr__(inner, "folder", journal.parent)
-    for line in EXAMPLES[name]:
-        for old in journal.parent.iterdir():
-            old.unlink()
-        _prepare(bed, name, line, deployment, journal)
+    for number, line in enumerate(EXAMPLES[name]):
+        here = AtHome(bed.folder / str(number))
+        here.journal.parent.mkdir(parents=True)
+        (here.folder / "examples").symlink_to(EXAMPLE.parent)
+        _prepare(here, name, line)
         done = subprocess.run(
             ["bash", "-c", f'deployer() {{ "$PYTHON" -m deployer_aws.cli "$@"; }}; {line}'],
-            cwd=bed.folder,
-            env=environment(PYTHON=argv()[0]),
+            cwd=here.folder,
+            env=environment(PYTHON=sys.executable),
             capture_output=True,
             timeout=120,
             check=False,
         )
         assert done.returncode == 0, (line, done.stdout[-500:], done.stderr)
-    assert ROOT.exists()
 
 
-def _prepare(bed: Bed, name: str, line: str, deployment: str, journal: os.PathLike[str]) -> None:
-    from tests.support.project import ROOT
+class AtHome(Bed):
+    """A bed whose journal is where it is by default."""
 
-    link = bed.folder / "examples"
-    if not link.exists():
-        link.symlink_to(ROOT / "examples")
+    @property
+    def journal(self) -> Path:
+        return self.folder / ".deployer/journal.sqlite"
+
+
+def _prepare(here: Bed, name: str, line: str) -> None:
+    """A deployment that is over, or under way, or failed; for a forced repair one whose task may still run."""
+    deployment = "20261123-140501-x7f3"
     if name in ("plan", "diagram", "explore", "run"):
         return
-    stuck = "--force" in line
-    script = bed.script("rules: [{on: run_task, nth: 2, takes: 1000000, linger: 1000000}]" if stuck else "{}")
-    if name == "terminate":
-        _half(journal, deployment)
-        return
-    words = ["run", EXAMPLE / "v1.yaml", "--simulate", script, "--journal", journal, "--id", deployment]
-    if name == "repair" and not stuck:
-        _half(journal, deployment)
-        process("terminate", KEY, deployment, "--journal", str(journal))
-        process("resume", "--journal", str(journal))
-        return
-    process(*map(str, words))
-
-
-def _half(journal: os.PathLike[str], deployment: str) -> None:
-    from pathlib import Path
-
-    class Here(Bed):
-        @property
-        def journal(self) -> Path:
-            return Path(journal)
-
-    Here(Path(journal).parent).half_way(events=6, name=deployment)
+    if name in ("resume", "terminate"):
+        here.half_way(events=6, name=deployment)
+    elif "--force" in line:
+        here.run("v1", "--id", deployment, script=here.script(STUCK))
+    else:
+        here.run("v1", "--id", deployment, script=here.script(FAILS))
 
 
 def test_nothing_waits_for_real_time(bed: Bed) -> None:

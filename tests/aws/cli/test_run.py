@@ -30,7 +30,15 @@ def test_the_three_versions_of_the_example_are_deployed_one_after_the_other(bed:
 def test_a_pipe_gets_one_plain_line_for_each_change(bed: Bed) -> None:
     """States of all four machines and commands with their times, and no escape code, whatever FORCE_COLOR says."""
     said = bed(
-        "run", EXAMPLE / "v1.yaml", "--simulate", SCRIPT, "--id", "first", "--speed", "0.1", env={"FORCE_COLOR": "1"}
+        "run",
+        EXAMPLE / "v1.yaml",
+        "--simulate",
+        SCRIPT,
+        "--id",
+        "first",
+        "--speed",
+        "0.1",
+        env={"FORCE_COLOR": "1"},
     )
     assert said.code == 0
     assert said.err == ""
@@ -198,7 +206,7 @@ def _refused(bed: Bed, spec: Path) -> str:
         ("not UTF-8", b"environment: \xff\xfe", "UTF-8"),
         ("no YAML", b"a: [", "YAML"),
         ("empty", b"", "empty"),
-        ("escape codes", b"\"\\e[31mred\": 1\n", "red"),
+        ("escape codes", b'"\\e[31mred": 1\n', "red"),
     ],
 )
 def test_a_bad_spec_file_gets_one_message(bed: Bed, name: str, content: bytes, words: str) -> None:

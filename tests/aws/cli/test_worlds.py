@@ -1,15 +1,16 @@
 """A journal belongs to one world: the real AWS or a simulated one. They are never mixed."""
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from deployer_aws import specfile, surroundings
-from deployer_aws.clients import Clients, ClientsError, from_environment
 from deployer_aws.cli import drawing
+from deployer_aws.clients import Clients, ClientsError, from_environment
 from deployer_aws.journals.sqlite import SqliteJournal
+from deployer_aws.ports import JournalError
 from deployer_aws.runner import Runner
 from deployer_aws.surroundings import SystemClock, is_simulated, now_of, open_surroundings, world_of
 from deployer_core.explore import explore
@@ -19,13 +20,13 @@ V3 = EXAMPLE / "v3.yaml"
 
 
 @pytest.fixture
-def real(bed: Bed) -> Iterator[Bed]:
+def real(bed: Bed) -> Bed:
     """A journal that is about the real AWS: version 3 was requested there, and nothing more."""
     loaded = specfile.load(V3)
     journal = SqliteJournal(bed.journal)
     Runner(journal, (), SystemClock()).request("real", loaded.spec, loaded.templates)
     journal.close()
-    yield bed
+    return bed
 
 
 def test_a_simulated_journal_is_refused_for_the_real_aws(bed: Bed) -> None:
@@ -123,7 +124,8 @@ def test_clients_retry_nothing_by_themselves_and_count_their_calls(monkeypatch: 
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "none")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none")
     clients: Clients = from_environment()
-    config = clients.cloudformation.meta.config  # type: ignore[attr-defined]  # pyright: ignore
+    client: Any = clients.cloudformation
+    config = client.meta.config
     assert config.retries["total_max_attempts"] == 1
     assert config.connect_timeout + config.read_timeout <= 15
     with pytest.raises(Exception, match="127.0.0.1"):
@@ -159,14 +161,16 @@ def test_the_system_clock_is_the_machines_own() -> None:
     assert clock.monotonic() - began >= 0.01
 
 
-def test_a_journal_that_cannot_be_opened_leaves_no_world_open(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_journal_that_cannot_be_opened_leaves_no_world_open(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The simulator lets go of its file."""
 
     def refuse(_: Path) -> SqliteJournal:
-        raise surroundings.JournalError("no")
+        raise JournalError("no")
 
     monkeypatch.setattr(surroundings, "SqliteJournal", refuse)
-    with pytest.raises(surroundings.JournalError):
+    with pytest.raises(JournalError):
         open_surroundings(bed.journal, SCRIPT, simulate=True, spec=specfile.load(V3).spec)
 
 
@@ -208,7 +212,9 @@ def test_all_diagrams_are_named() -> None:
 
 def test_exploring_checks_every_state(monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit code 0 where everything holds, 1 with a trace where something does not."""
-    assert invoke("explore", "--deployments", "1", "--databases", "0").out.startswith("1 deployments and 0 databases: ")
+    assert invoke("explore", "--deployments", "1", "--databases", "0").out.startswith(
+        "1 deployments and 0 databases: "
+    )
     data = invoke("explore", "--deployments", "1", "--databases", "0", "--json").data
     assert (data["complete"], data["violations"]) == (True, [])
 
