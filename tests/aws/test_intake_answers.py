@@ -23,7 +23,9 @@ RUN = Run("r1", TaskSpec("main", "shop-migrate:3", container="migrate"), (0,))
 SENT = Sent(1, 1000.0)
 
 
-def work(command: Any, *, ref: str = "", sent: Sent | None = SENT, seen: str = "", database: str = "db") -> Work:
+def work(
+    command: Any, *, ref: str = "", sent: Sent | None = SENT, seen: str = "", database: str = "db"
+) -> Work:
     """A pending command as an executor gets it."""
     pending = Pending(7, "d1", database, command, 1000.0, 2000.0, sent=sent, ref=ref, seen=seen)
     return Work("test/shop", "stream", pending, 1100.0, str)
@@ -31,7 +33,7 @@ def work(command: Any, *, ref: str = "", sent: Sent | None = SENT, seen: str = "
 
 def running(**settings: Any) -> Work:
     """A RunTask that ECS has accepted."""
-    return work(RunTask(RUN), **{"ref": TASK_ARN, **settings})
+    return work(RunTask(RUN), ref=settings.pop("ref", TASK_ARN), **settings)
 
 
 def answers(taken: Taken) -> list[Any]:
@@ -230,14 +232,16 @@ def spoken_of(event: dict[str, Any], *found: Work) -> bool:
 def stack_command(**settings: Any) -> Work:
     """A pending change of the stack `shop`."""
     command: StackCommand = ScaleStack("d1", evolve(SPEC, name="shop"), (("DesiredCount", 0),))
-    return work(command, **{"database": "", **settings})
+    return work(command, database="", **settings)
 
 
 def test_stack_commands_are_found_by_name_and_id() -> None:
     """By name before AWS has accepted, and by StackId after."""
     assert spoken_of(stack_event(), stack_command())
     assert spoken_of(stack_event(), changing()[0])
-    assert not spoken_of(stack_event(stack_id=STACK_ID.replace("shop", "shop-Nested-1X2Y3Z")), stack_command())
+    assert not spoken_of(
+        stack_event(stack_id=STACK_ID.replace("shop", "shop-Nested-1X2Y3Z")), stack_command()
+    )
 
 
 def test_tasks_are_found_by_arn_or_token() -> None:

@@ -98,7 +98,9 @@ def test_a_task_that_has_to_stop_is_heard_to_stop() -> None:
     """After a termination the task's own event ends the StopTask."""
     world = World("rules: [{on: run_task, takes: 100000}]")
     world.request()
-    world.until(lambda state: any(isinstance(p.command, RunTask) and p.seen == "RUNNING" for p in state.pending))
+    world.until(
+        lambda state: any(isinstance(p.command, RunTask) and p.seen == "RUNNING" for p in state.pending)
+    )
     world.runner.terminate(KEY, "1.0", "me")
     world.runner.run([KEY])
     assert world.ending()["pending"] == ()

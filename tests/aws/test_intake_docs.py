@@ -37,14 +37,20 @@ class _Loader(yaml.SafeLoader):
     """YAML in which CloudFormation's short forms are only their arguments."""
 
 
-_Loader.add_multi_constructor("!", lambda loader, _, node: loader.construct_scalar(node))
+def _argument(loader: yaml.SafeLoader, _: str, node: yaml.ScalarNode) -> Any:
+    return loader.construct_scalar(node)
+
+
+_Loader.add_multi_constructor("!", _argument)
 
 
 def test_the_rules_let_in_what_is_understood() -> None:
     """Sources and detail types of the rules are the ones that are understood, and tokens have the named prefix."""
     (template,) = blocks("intake.md", "yaml")
     resources = yaml.load(template, _Loader)["Resources"]
-    patterns = [r["Properties"]["EventPattern"] for r in resources.values() if r["Type"] == "AWS::Events::Rule"]
+    patterns = [
+        r["Properties"]["EventPattern"] for r in resources.values() if r["Type"] == "AWS::Events::Rule"
+    ]
     world = World()
     world.deploy()
     for event in world.sim.emitted:
@@ -61,7 +67,18 @@ def test_the_rules_let_in_what_is_understood() -> None:
 
 def faults(schema: dict[str, Any], value: Any) -> list[str]:
     """What a JSON schema of the few words that ours uses finds wrong with a value."""
-    known = {"$schema", "title", "description", "format", "type", "required", "properties", "const", "enum", "oneOf"}
+    known = {
+        "$schema",
+        "title",
+        "description",
+        "format",
+        "type",
+        "required",
+        "properties",
+        "const",
+        "enum",
+        "oneOf",
+    }
     assert set(schema) <= known, "a word that this validator does not know"
     found: list[str] = []
     if "type" in schema and not isinstance(value, {"object": dict, "string": str}[schema["type"]]):

@@ -18,9 +18,14 @@ from tests.support.orders import KEY
 from tests.support.sqs import URL, Sqs
 
 
-def in_creation(**settings: Any) -> World:
+def none(_: list[Any]) -> list[Any]:
+    """No event arrives by itself."""
+    return []
+
+
+def in_creation(script: str = "") -> World:
     """A world in which the stack is being created, and no event has arrived."""
-    world = World(**{"delivery": lambda _: [], **settings})
+    world = World(script, delivery=none)
     world.request()
     world.until(lambda state: bool(state.pending and state.pending[0].ref))
     return world
@@ -151,7 +156,7 @@ def test_a_mistake_is_not_swallowed() -> None:
 
 def test_duplicates_of_tasks_are_known_by_their_version() -> None:
     """An event whose version is not newer than the newest is not even looked up."""
-    world = World(delivery=lambda _: [])
+    world = World(delivery=none)
     world.request()
     world.until(lambda s: any(isinstance(p.command, RunTask) and p.ref for p in s.pending))
     (task, *_) = [p for p in world.state.pending if isinstance(p.command, RunTask)]
@@ -165,7 +170,7 @@ def test_duplicates_of_tasks_are_known_by_their_version() -> None:
 def test_only_so_many_versions_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest is forgotten first."""
     monkeypatch.setattr("deployer_aws.intake.queue.REMEMBERED", 1)
-    world = World("rules: [{on: run_task, nth: 1, exit_code: 2}]", delivery=lambda _: [])
+    world = World("rules: [{on: run_task, nth: 1, exit_code: 2}]", delivery=none)
     world.request()
     world.until(lambda s: sum(isinstance(p.command, RunTask) and bool(p.ref) for p in s.pending) == 2)
     tasks = [p for p in world.state.pending if isinstance(p.command, RunTask)]
@@ -197,7 +202,8 @@ def test_a_look_that_came_too_early_is_made_again() -> None:
     world = in_creation(script="rules: [{on: create_stack, takes: 1000}]")
     done = stack_event("CREATE_COMPLETE", stack_id=world.state.pending[0].ref)
     world.sqs.send(done)
-    looks, begun = [], world.sim.clock.monotonic()
+    looks: list[int] = []
+    begun = world.sim.clock.monotonic()
     while world.sim.clock.monotonic() < begun + 40:
         wait = world.runner.step([KEY])
         assert wait is not None

@@ -67,7 +67,9 @@ def test_an_unknown_stack_status_fails_closed() -> None:
 
 def test_a_stack_id_without_its_last_part_has_a_name() -> None:
     """Some examples of AWS leave the unique part out."""
-    seen = understand_event(stack_event(stack_id="arn:aws:cloudformation:us-west-1:111122223333:stack/teststack"))
+    seen = understand_event(
+        stack_event(stack_id="arn:aws:cloudformation:us-west-1:111122223333:stack/teststack")
+    )
     assert seen.stack_name == "teststack"
     assert understand_event(stack_event(stack_id="teststack")).stack_name == "teststack"
 
@@ -78,7 +80,9 @@ def test_a_stack_id_without_its_last_part_has_a_name() -> None:
 def test_a_stopped_task_is_understood() -> None:
     """Exit codes are by container; one that never ran has none."""
     seen = understand_event(
-        stopped(container("migrate", "STOPPED", 0), container("log-router", "STOPPED", None, "OutOfMemoryError"))
+        stopped(
+            container("migrate", "STOPPED", 0), container("log-router", "STOPPED", None, "OutOfMemoryError")
+        )
     )
     assert (seen.kind, seen.task_arn, seen.last_status) == (Kind.TASK, TASK_ARN, "STOPPED")
     assert seen.exit_codes == {"migrate": 0}
@@ -94,7 +98,9 @@ def test_exit_codes_before_the_end_are_no_end() -> None:
     assert (seen.exit_codes, seen.final) == ({"migrate": 0}, False)
 
 
-@pytest.mark.parametrize("missing", ["containers", "stopCode", "stoppedReason", "startedBy", "version", "group"])
+@pytest.mark.parametrize(
+    "missing", ["containers", "stopCode", "stoppedReason", "startedBy", "version", "group"]
+)
 def test_a_task_event_may_lack_nearly_everything(missing: str) -> None:
     """Containers may be empty or missing, and so may all that is not the task and its status."""
     seen = understand_event(stopped(**{missing: None}))
@@ -216,7 +222,12 @@ def test_what_holds_no_event_is_ignored_as_broken(wrapped: object, why: str) -> 
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["STOPPED", "\ud800"]),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from(["STOPPED", "\ud800"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
@@ -232,8 +243,21 @@ def test_any_json_is_understood_or_ignored(value: object) -> None:
 
 
 PATHS = (
-    *("detail", "source", "detail-type", "time", "detail/containers", "detail/containers/0", "detail/version"),
-    *("detail/containers/0/name", "detail/containers/0/exitCode", "detail/containers/0/reason", "detail/taskArn"),
+    *(
+        "detail",
+        "source",
+        "detail-type",
+        "time",
+        "detail/containers",
+        "detail/containers/0",
+        "detail/version",
+    ),
+    *(
+        "detail/containers/0/name",
+        "detail/containers/0/exitCode",
+        "detail/containers/0/reason",
+        "detail/taskArn",
+    ),
     *("detail/lastStatus", "detail/stopCode", "detail/stoppedReason", "detail/startedBy", "detail/group"),
 )
 

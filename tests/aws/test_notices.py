@@ -43,7 +43,9 @@ class Client:
         self._failing = list(failing)
 
     def _check(self, service: str, operation: str, request: dict[str, Any]) -> None:
-        shape = botocore.session.get_session().get_service_model(service).operation_model(operation).input_shape
+        shape = (
+            botocore.session.get_session().get_service_model(service).operation_model(operation).input_shape
+        )
         assert shape is not None
         report = ParamValidator().validate(request, shape)
         assert not report.has_errors(), report.generate_report()
@@ -55,7 +57,9 @@ class Client:
         assert len(request["Entries"]) <= 10
         failing = self._failing.pop(0) if self._failing else set()
         entries = [
-            {"ErrorCode": "InternalFailure", "ErrorMessage": "try later"} if n in failing else {"EventId": str(n)}
+            {"ErrorCode": "InternalFailure", "ErrorMessage": "try later"}
+            if n in failing
+            else {"EventId": str(n)}
             for n in range(len(request["Entries"]))
         ]
         return {"FailedEntryCount": len(failing), "Entries": entries}
@@ -205,7 +209,9 @@ def test_each_change_of_state_is_told_where_asked_for() -> None:
     states = [c["to"] for c in changes if c["machine"] == "Deployment"]
     assert states == ["WAITING", "CREATING", "DB_MIGRATING", "SCALING_UP", "DONE"]
     assert [c["to"] for c in changes if c["machine"] == "Stack"] == ["CREATING", "AVAILABLE"]
-    orders_states = [c["to"] for c in changes if c["machine"] == "PostgresMigration" and c["name"] == "orders"]
+    orders_states = [
+        c["to"] for c in changes if c["machine"] == "PostgresMigration" and c["name"] == "orders"
+    ]
     assert orders_states == ["UPSERTING", "EVALUATING", "RUNNING", "CLEANING_UP", "DONE"]
     assert {c["name"] for c in changes if c["machine"] == "EcsTask"} == {
         "orders/evaluate",

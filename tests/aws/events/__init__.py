@@ -71,7 +71,9 @@ def task_event(status: str = "STOPPED", *containers: dict[str, Any], **members: 
         "containers": list(containers),
         "cpu": "256",
         "createdAt": "2026-03-01T18:43:00.000Z",
-        "desiredStatus": "RUNNING" if status in ("PROVISIONING", "PENDING", "ACTIVATING", "RUNNING") else "STOPPED",
+        "desiredStatus": "RUNNING"
+        if status in ("PROVISIONING", "PENDING", "ACTIVATING", "RUNNING")
+        else "STOPPED",
         "group": "family:shop-migrate",
         "launchType": "FARGATE",
         "lastStatus": status,
