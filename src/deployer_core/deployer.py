@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NoReturn, TypeAlias, TypeVar, get_args
 
-from attrs import evolve
+from attrs import evolve, fields, has
 
 from deployer_core import deployment, ecs_task, postgres_migration, stack
 from deployer_core.ecs_task import RunTask
@@ -114,8 +114,21 @@ def _refusal(state: DeployerState, event: object, why: str) -> IllegalEvent:
 
 @lru_cache(maxsize=1024)
 def digest(spec: DeploymentSpec) -> str:
-    """What a spec is known by, when it is asked whether the same was requested before."""
-    return hashlib.sha256(repr(spec).encode()).hexdigest()[:16]
+    """Sixteen hexadecimal digits that stand for a spec, in every process and version of this library.
+
+    A field that has its default leaves no trace in it: one that a later version adds changes no digest.
+    """
+    return hashlib.sha256(repr(_without_defaults(spec)).encode()).hexdigest()[:16]
+
+
+def _without_defaults(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_without_defaults(item) for item in value)
+    if not has(type(value)):
+        return value
+    given = [(a.name, getattr(value, a.name)) for a in fields(type(value))]
+    defaults = {a.name: a.default for a in fields(type(value))}
+    return type(value).__name__, [(n, _without_defaults(v)) for n, v in given if v != defaults[n]]
 
 
 @_takes(Requested)

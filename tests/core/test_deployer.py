@@ -14,13 +14,14 @@ from deployer_core.deployer import (
     Replied,
     Requested,
     Sent,
+    digest,
     reduce,
 )
 from deployer_core.deployment import CreateStack, ScaleStack, StabiliseStack, UpdateStack, UpsertStack
 from deployer_core.ecs_task import RunTask, Started, Status
 from deployer_core.machine import IllegalEvent
 from deployer_core.postgres_migration import CleanupDone, UpsertDatabase, UpsertDone
-from deployer_core.spec import SpecError
+from deployer_core.spec import AsBefore, DeploymentSpec, SpecError, StackSpec, TemplateUrl, Wanted
 from deployer_core.stack_status import Lifecycle
 from tests.support.deploying import (
     EVALUATED,
@@ -296,3 +297,12 @@ def test_a_success_after_the_deadline_is_a_success() -> None:
     story.now += 100_000
     story.reply(StabiliseStack, complete())
     assert story.deployments == {"d1": "SCALING_DOWN"}
+
+
+def test_a_digest_of_a_spec_is_the_same_in_every_version() -> None:
+    """A field at its default leaves no trace, so a field that is added later changes no stored digest."""
+    stack = StackSpec("orders", TemplateUrl("https://bucket/orders.yaml"), scaling=(AsBefore("Count", 2),))
+    spec = DeploymentSpec("staging", "orders", "1", stack)
+    assert digest(spec) == digest(evolve(spec, quick=False)) == "7b7bcfd002eabf8c"
+    assert digest(spec) != digest(evolve(spec, quick=True))
+    assert digest(spec) != digest(evolve(spec, stack=evolve(stack, scaling=(Wanted("Count", 2),))))
