@@ -132,7 +132,9 @@ def test_processes_share_a_world(tmp_path: Path) -> None:
     path = tmp_path / "world.db"
     Simulator.open(path, {**SCRIPT, "rules": []}).close()
     processes = [child(path, 0), child(path, 0)]
-    time.sleep(0.5)
+    for process in processes:  # each has got through three rounds
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(3)] == ["1\n", "2\n", "3\n"]
     for process in processes:
         process.kill()
         process.communicate()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from test_simulator_stacks import TEMPLATE, Bed
 
-from deployer_aws.simulator import ClientError, ConnectionClosedError
+from deployer_aws.simulator import ClientError, ConnectionClosedError, ScriptError
 from deployer_aws.simulator.conformance import CheckedSimulator
 
 FAULTS = [
@@ -140,6 +140,31 @@ def test_a_young_stack_may_not_be_seen_yet() -> None:
         bed.create(ClientRequestToken="other")
     assert bed.cloudformation.describe_stacks()["Stacks"] == []
     assert bed.settle(5) == "CREATE_IN_PROGRESS"
+
+
+def test_reads_may_be_stale_after_a_change() -> None:
+    """For a scripted time after an update, reads show the stack and its events as they were before it."""
+    bed = Bed({"on": "update_stack", "stale": 5}, {"on": "delete_stack", "stale": 5})
+    bed.create()
+    bed.settle()
+    bed.update(Count=3)
+    assert bed.status() == "CREATE_COMPLETE"
+    assert {event["ClientRequestToken"] for event in bed.events()} == {"create-1"}
+    with pytest.raises(ClientError, match="UPDATE_IN_PROGRESS state and can not be updated"):
+        bed.update("update-2", Count=4)
+    assert bed.settle(5) == "UPDATE_IN_PROGRESS"
+    assert bed.events()[-1]["ClientRequestToken"] == "update-1"
+    bed.settle()
+    bed.cloudformation.delete_stack(StackName="orders")
+    assert bed.status() == "UPDATE_COMPLETE"
+
+
+def test_a_failure_of_an_unknown_resource_is_a_mistake_of_the_script() -> None:
+    """A rule that lets a resource fail which the template lacks is reported, and nothing has begun."""
+    bed = Bed({"on": "create_stack", "fail": {"resource": "Servce"}})
+    with pytest.raises(ScriptError, match="fail at 'Servce'; its resources: Bucket, Cluster"):
+        bed.create()
+    assert bed.sim.changes == []
 
 
 def test_times_of_stack_changes_are_scripted() -> None:

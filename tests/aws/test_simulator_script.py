@@ -82,7 +82,7 @@ def test_a_script_is_read_from_a_file(tmp_path: Path) -> None:
 def test_a_template_that_is_not_served_is_explained() -> None:
     """A stack of the script that names no template of the script is an error that tells which there are."""
     with pytest.raises(ScriptError, match="no template is served as 'b'; known: a"):
-        Simulator("{templates: {a: 'Resources: {}'}, stacks: [{name: x, template: b}]}")
+        load_script("{templates: {a: 'Resources: {}'}, stacks: [{name: x, template: b}]}")
 
 
 def test_containers_are_named_or_described() -> None:

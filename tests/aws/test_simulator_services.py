@@ -78,9 +78,12 @@ def test_a_deleted_service_is_inactive(bed: Bed) -> None:
     stack_id = bed.cloudformation.describe_stacks(StackName="orders")["Stacks"][0]["StackId"]
     arn = service(bed)["serviceArn"]
     bed.cloudformation.delete_stack(StackName="orders")
-    bed.sim.clock.sleep(9)
+    bed.sim.clock.sleep(4)
     gone = bed.ecs.describe_services(cluster="main", services=[arn], include=["TAGS"])["services"][0]
-    assert (gone["status"], gone["desiredCount"], gone["deployments"]) == ("INACTIVE", 0, [])
+    assert (gone["status"], gone["desiredCount"], gone["deployments"]) == ("DRAINING", 0, [])
+    bed.sim.clock.sleep(5)
+    gone = bed.ecs.describe_services(cluster="main", services=[arn], include=["TAGS"])["services"][0]
+    assert (gone["status"], gone["runningCount"]) == ("INACTIVE", 0)
     assert {"key": "aws:cloudformation:stack-name", "value": "orders"} in gone["tags"]
     bed.sim.clock.sleep(100)
     assert bed.status(stack_id) == "DELETE_COMPLETE"

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from .errors import ClientError, ConnectionClosedError, Refused
-from .rows import Json
+from .rows import Json, fresh
 from .service import Service, camel
 from .store import Store
 from .world import World
@@ -32,7 +32,11 @@ class Client:
     def __getattr__(self, name: str) -> Callable[..., Json]:
         if name.startswith("_") or name not in self._operations:
             raise AttributeError(f"the simulated {self._service.name} client has no {name!r}")
-        return lambda **request: self._call(name, request)
+
+        def call(**request: Any) -> Json:
+            return self._call(name, request)
+
+        return call
 
     def can_paginate(self, name: str) -> bool:
         """Whether `get_paginator` takes this operation."""
@@ -40,7 +44,11 @@ class Client:
 
     def get_paginator(self, name: str) -> Any:
         """An object whose `paginate` yields page after page."""
-        return SimpleNamespace(paginate=lambda **request: self._pages(name, request))
+
+        def paginate(**request: Any) -> Iterator[Json]:
+            return self._pages(name, request)
+
+        return SimpleNamespace(paginate=paginate)
 
     def _pages(self, name: str, request: Json) -> Iterator[Json]:
         while True:
@@ -89,15 +97,13 @@ class Client:
                 "outcome": outcome,
             },
         )
-        metadata = {"RequestId": request_id, "HTTPStatusCode": 200, "HTTPHeaders": {}, "RetryAttempts": 0}
+        metadata: Json = {
+            "RequestId": request_id,
+            "HTTPStatusCode": 200,
+            "HTTPHeaders": {},
+            "RetryAttempts": 0,
+        }
         return {**fresh(answer), "ResponseMetadata": metadata}, error
-
-
-def fresh(value: Any) -> Any:
-    """The same data in new lists and dicts, so that no caller shares them with the world."""
-    if isinstance(value, dict):
-        return {name: fresh(inner) for name, inner in value.items()}
-    return [fresh(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def facts(request: Json) -> dict[str, str]:

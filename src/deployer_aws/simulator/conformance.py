@@ -12,7 +12,7 @@ from typing import Any
 import botocore.session
 
 from .client import Client
-from .rows import Json
+from .rows import Json, is_list, is_map
 from .service import camel
 from .simulator import Simulator
 
@@ -67,18 +67,18 @@ def _model(service: str) -> Any:
 
 def _differences(shape: Any, value: Any, path: str) -> Iterator[str]:
     kind = shape.type_name
-    if path in _PARSED_BY_BOTO3 and isinstance(value, dict):
+    if path in _PARSED_BY_BOTO3 and is_map(value):
         return
     if kind == "structure":
         yield from _structure(shape, value, path)
     elif kind == "list":
-        if not isinstance(value, list):
+        if not is_list(value):
             yield f"{path}: a list is due, not {value!r}"
             return
         for index, item in enumerate(value):
             yield from _differences(shape.member, item, f"{path}[{index}]")
     elif kind == "map":
-        if not isinstance(value, dict):
+        if not is_map(value):
             yield f"{path}: a map is due, not {value!r}"
             return
         for name, item in value.items():
@@ -92,7 +92,7 @@ def _differences(shape: Any, value: Any, path: str) -> Iterator[str]:
 
 
 def _structure(shape: Any, value: Any, path: str) -> Iterator[str]:
-    if not isinstance(value, dict):
+    if not is_map(value):
         yield f"{path}: a structure is due, not {value!r}"
         return
     for name in value:

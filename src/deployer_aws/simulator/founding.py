@@ -48,10 +48,7 @@ def _found_definition(world: World, spec: DefinitionSpec) -> None:
 
 def _found_stack(world: World, spec: InitialStack) -> None:
     """A stack is founded by creating it in no time; then it gets the status that the script gives it."""
-    body = PLAIN
-    if spec.template is not None:
-        inline = "\n" in spec.template or "{" in spec.template
-        body = spec.template if inline else world.template_named(spec.template)
+    body = PLAIN if spec.template is None else world.template_body(spec.template)
     given = [{"ParameterKey": name, "ParameterValue": value} for name, value in spec.parameters.items()]
     stack = Stack(world.arn("cloudformation", f"stack/{spec.name}/{world.uuid()}"), spec.name, world.now)
     stack.template, stack.parameters = world.remember(body), parameters(parse(body), given, None)

@@ -12,7 +12,7 @@ import attrs
 
 from . import resources, service_life, task_life
 from .reading import of
-from .rows import Json, Pointer, Service, Stack, Task
+from .rows import Json, Pointer, Service, Stack, Task, is_map
 from .script import Deed, DesiredCount, Event, Meanwhile, OutsideUpdate, Rule, StopTasks
 from .stack_engine import begin_delete, begin_update, cancel
 from .stack_inputs import parameters
@@ -41,7 +41,7 @@ def _plain(deed: Deed) -> Json:
 
 
 def _said(value: Any) -> Any:
-    if not isinstance(value, dict):
+    if not is_map(value):
         return value
     return {name: _said(inner) for name, inner in value.items() if inner is not None}
 
@@ -91,7 +91,7 @@ def _to_stack(world: World, stack: Stack, deed: Deed) -> None:
 
 
 def _update(world: World, stack: Stack, update: OutsideUpdate) -> None:
-    body = world.text(stack.template) if update.template is None else _body(world, update.template)
+    body = world.text(stack.template) if update.template is None else world.template_body(update.template)
     template = parse(body)
     kept = {name: value for name, value in stack.parameters.items() if name in template.parameters}
     given = [{"ParameterKey": k, "ParameterValue": v} for k, v in {**kept, **update.parameters}.items()]
@@ -101,11 +101,6 @@ def _update(world: World, stack: Stack, update: OutsideUpdate) -> None:
     world.record_change("update_stack", stack.key, token, by="others")
     rule = Rule(on="update_stack", takes=update.takes, fail=update.fail)
     begin_update(world, stack, token, rule, target)
-
-
-def _body(world: World, template: str) -> str:
-    """A template by the name under which the script serves it, or in full."""
-    return template if "\n" in template or "{" in template else world.template_named(template)
 
 
 def _set_count(world: World, stack: Stack | None, deed: DesiredCount) -> None:

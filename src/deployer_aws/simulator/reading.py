@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import attrs
 
+from .rows import is_list, is_map
+
 T = TypeVar("T")
 Reader = Callable[[Any, str], Any]
 
@@ -25,7 +27,7 @@ def keys(read: Reader) -> Any:
     """An optional attrs field that holds a list, read item by item."""
 
     def read_all(value: Any, path: str) -> list[Any]:
-        if not isinstance(value, list):
+        if not is_list(value):
             raise ScriptError(f"{path}: expected a list, not {value!r}")
         return [read(item, f"{path}[{index}]") for index, item in enumerate(value)]
 
@@ -39,7 +41,7 @@ def needed(read: Reader) -> Any:
 
 def structure(kind: type[T], data: Any, path: str) -> T:
     """An instance of an attrs class from a mapping of its field names."""
-    if not isinstance(data, dict):
+    if not is_map(data):
         raise ScriptError(f"{path}: expected a mapping, not {data!r}")
     fields = {field.name: field for field in attrs.fields(kind)}  # type: ignore[arg-type]
     for name in data:
@@ -129,7 +131,7 @@ def mapping(read: Reader) -> Reader:
     """A mapping from text to values of one kind."""
 
     def read_all(value: Any, path: str) -> dict[str, Any]:
-        if not isinstance(value, dict):
+        if not is_map(value):
             raise ScriptError(f"{path}: expected a mapping, not {value!r}")
         return {str(name): read(item, f"{path}.{name}") for name, item in value.items()}
 

@@ -5,12 +5,13 @@ ECS clusters, services and task definitions, and nested stacks, exist in the sim
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import attrs
 
 from . import service_life
-from .rows import Definition, Json, Pointer, Stack
+from .rows import Definition, Json, Pointer, Stack, is_list
 from .templates import Scope, parse
 from .world import ACCOUNT, REGION, World
 
@@ -67,8 +68,8 @@ def scope_of(world: World, stack: Stack) -> Scope:
         parameters=stack.parameters,
         pseudo=pseudo,
         physical=physical,
-        attributes=lambda logical, attribute: _attribute(stack, logical, attribute),
-        exports=lambda name: _imported(world, name),
+        attributes=partial(_attribute, stack),
+        exports=partial(_imported, world),
     )
 
 
@@ -134,34 +135,29 @@ def change(work: Work, physical: str) -> str:
     """Bring the resource to its new properties; the answer is its physical id, a new one if it was replaced."""
     if work.kind == "AWS::ECS::TaskDefinition":
         return _register(work)
-    if work.kind == "AWS::ECS::Service":
-        before = work.stack.resources[work.logical]["properties"]
-        desired = work.properties.get("DesiredCount")
-        if desired == before.get("DesiredCount"):
-            desired = None  # CloudFormation sends what changed; a count lifted by others stays
-        service_life.apply(
-            work.world,
-            physical,
-            desired=None if desired is None else _count(desired),
-            definition=_definition(work),
-            within=work.within,
-            lasts=work.lasts,
-        )
+    _follow(work, physical, work.stack.resources[work.logical]["properties"])
     return physical
 
 
-def restore(work: Work, physical: str) -> None:
-    """Bring a resource back to what it was before the change, for a rollback."""
-    if work.kind == "AWS::ECS::Service":
-        desired = work.properties.get("DesiredCount")
-        service_life.apply(
-            work.world,
-            physical,
-            desired=None if desired is None else _count(desired),
-            definition=_definition(work),
-            within=work.within,
-            lasts=None,
-        )
+def restore(work: Work, physical: str, before: Json) -> None:
+    """Bring a resource back to what it was before the change, for a rollback; `before` is what it is now."""
+    _follow(work, physical, before)
+
+
+def _follow(work: Work, physical: str, before: Json) -> None:
+    """Have a service follow its new properties. CloudFormation sends what changed: a count lifted by others stays."""
+    if work.kind != "AWS::ECS::Service":
+        return
+    desired = work.properties.get("DesiredCount")
+    changed = desired is not None and desired != before.get("DesiredCount")
+    service_life.apply(
+        work.world,
+        physical,
+        desired=_count(desired) if changed else None,
+        definition=_definition(work),
+        within=work.within,
+        lasts=work.lasts,
+    )
 
 
 def remove(work: Work, physical: str) -> None:
@@ -196,14 +192,15 @@ def _point_to_newest(world: World, family: str) -> None:
 
 def _register(work: Work) -> str:
     family = str(work.properties.get("Family") or f"{work.stack.name}{work.logical}{work.world.unique(8)}")
-    containers = [
+    declared: list[Json] = work.properties.get("ContainerDefinitions") or [{}]
+    containers: list[Json] = [
         {
             "name": str(container.get("Name", "app")),
             "image": str(container.get("Image", "")),
             "essential": str(container.get("Essential", True)).lower() == "true",
             "log": (container.get("LogConfiguration") or {}).get("Options", {}),
         }
-        for container in work.properties.get("ContainerDefinitions") or [{}]
+        for container in declared
     ]
     sizes = {
         name: str(work.properties[key])
@@ -279,4 +276,4 @@ def _count(value: Any) -> int:
 
 def _tags(properties: Json) -> dict[str, str]:
     tags = properties.get("Tags")
-    return {str(tag["Key"]): str(tag["Value"]) for tag in tags} if isinstance(tags, list) else {}
+    return {str(tag["Key"]): str(tag["Value"]) for tag in tags} if is_list(tags) else {}

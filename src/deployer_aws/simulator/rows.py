@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeGuard
 
 import attrs
 
 Json = dict[str, Any]
+
+
+def is_map(value: object) -> TypeGuard[Json]:
+    """Whether this is a mapping, as JSON and YAML have them."""
+    return isinstance(value, dict)
+
+
+def is_list(value: object) -> TypeGuard[list[Any]]:
+    """Whether this is a list."""
+    return isinstance(value, list)
+
+
+def fresh(value: Any) -> Any:
+    """The same data in new lists and dicts, so that no caller shares them with the world."""
+    if is_map(value):
+        return {name: fresh(inner) for name, inner in value.items()}
+    return [fresh(item) for item in value] if is_list(value) else value
 
 
 @attrs.define
@@ -74,21 +91,22 @@ class Stack(Row):
     updated: float | None = None
     deleted: float | None = None
     template: str = ""
-    parameters: dict[str, str] = attrs.field(factory=dict)
-    tags: dict[str, str] = attrs.field(factory=dict)
-    settings: Json = attrs.field(factory=dict)
-    resources: dict[str, Json] = attrs.field(factory=dict)
-    outputs: list[Json] = attrs.field(factory=list)
+    parameters: dict[str, str] = attrs.field(factory=dict[str, str])
+    tags: dict[str, str] = attrs.field(factory=dict[str, str])
+    settings: Json = attrs.field(factory=dict[str, Any])
+    resources: dict[str, Json] = attrs.field(factory=dict[str, Json])
+    outputs: list[Json] = attrs.field(factory=list[Json])
     parent: str | None = None
     hidden_until: float = 0.0
+    stale: Json | None = None  # what reads still show: {"until": ..., "row": ..., "at": ...}
     # The operation in hand: steps that were scheduled under an earlier epoch are void.
     epoch: int = 0
     operation: str = ""
     token: str | None = None
-    plan: list[Json] = attrs.field(factory=list)
-    options: Json = attrs.field(factory=dict)
+    plan: list[Json] = attrs.field(factory=list[Json])
+    options: Json = attrs.field(factory=dict[str, Any])
     before: Json | None = None
-    failed: list[str] = attrs.field(factory=list)
+    failed: list[str] = attrs.field(factory=list[str])
 
 
 @attrs.define
@@ -102,8 +120,8 @@ class Definition(Row):
     containers: list[Json]
     status: str = "ACTIVE"
     network_mode: str | None = None
-    extra: Json = attrs.field(factory=dict)
-    tags: dict[str, str] = attrs.field(factory=dict)
+    extra: Json = attrs.field(factory=dict[str, Any])
+    tags: dict[str, str] = attrs.field(factory=dict[str, str])
     deregistered: float | None = None
 
 
@@ -122,8 +140,8 @@ class Service(Row):
     deployment: str = ""
     deployed: float = 0.0
     changed: float = 0.0
-    tags: dict[str, str] = attrs.field(factory=dict)
-    news: list[Json] = attrs.field(factory=list)
+    tags: dict[str, str] = attrs.field(factory=dict[str, str])
+    news: list[Json] = attrs.field(factory=list[Json])
 
 
 @attrs.define
@@ -141,14 +159,14 @@ class Task(Row):
     launch_type: str = "FARGATE"
     started_by: str | None = None
     service: str | None = None
-    overrides: Json = attrs.field(factory=dict)
-    tags: dict[str, str] = attrs.field(factory=dict)
-    containers: list[Json] = attrs.field(factory=list)
-    times: dict[str, float] = attrs.field(factory=dict)
+    overrides: Json = attrs.field(factory=dict[str, Any])
+    tags: dict[str, str] = attrs.field(factory=dict[str, str])
+    containers: list[Json] = attrs.field(factory=list[Json])
+    times: dict[str, float] = attrs.field(factory=dict[str, float])
     stop_code: str | None = None
     reason: str | None = None
     hidden_until: float = 0.0
-    options: Json = attrs.field(factory=dict)
+    options: Json = attrs.field(factory=dict[str, Any])
     epoch: int = 0
 
 

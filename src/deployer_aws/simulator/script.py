@@ -53,6 +53,7 @@ from .reading import (
     switch_or,
     text,
 )
+from .rows import is_map
 from .templates import PlainLoader
 
 STOP_CODES = (
@@ -170,6 +171,7 @@ class Rule:
     # behaviours of any change
     takes: float | None = key(number)
     hidden: float = key(number, 0.0)
+    stale: float = key(number, 0.0)
     linger: float = key(number, 0.0)
     meanwhile: list[Meanwhile] = keys(of(Meanwhile))
     # behaviours of a stack's change
@@ -198,17 +200,17 @@ class Rule:
 
 _FAULTS = ("throttle", "denied", "expired", "lost_request", "lost_reply", "error")
 _SELECTORS = ("on", "stack", "definition", "nth", "first", "every", "rate")
-_TASK_ONLY = (
-    "starts_in", "exit_code", "exit_codes", "stop_code", "reason", "no_exit_code", "no_containers", "oom", "vanishes",
-    "capacity", "log",
-)  # fmt: skip
-_STACK_ONLY = ("fail", "rollback_takes", "rollback_fails", "cleanup_takes")
-_CHANGES = {
-    "create_stack": _STACK_ONLY,
-    "update_stack": _STACK_ONLY,
-    "delete_stack": _STACK_ONLY,
-    "run_task": _TASK_ONLY,
-}
+_CHANGES: dict[str, tuple[str, ...]] = {
+    "create_stack": ("takes", "meanwhile", "fail", "rollback_takes", "rollback_fails", "hidden"),
+    "update_stack": (
+        "takes", "meanwhile", "fail", "rollback_takes", "rollback_fails", "cleanup_takes", "linger", "stale",
+    ),
+    "delete_stack": ("takes", "meanwhile", "fail", "linger", "stale"),
+    "run_task": (
+        "takes", "meanwhile", "hidden", "linger", "starts_in", "exit_code", "exit_codes", "stop_code", "reason",
+        "no_exit_code", "no_containers", "oom", "vanishes", "capacity", "log",
+    ),
+}  # fmt: skip
 
 
 @attrs.frozen
@@ -248,12 +250,12 @@ class DefinitionSpec:
 
 
 def _template(value: Any, path: str) -> str:
-    if isinstance(value, dict) and set(value) == {"file"}:
+    if is_map(value) and set(value) == {"file"}:
         try:
             return Path(value["file"]).read_text()
         except OSError as error:
             raise ScriptError(f"{path}.file: {error}") from None
-    return json.dumps(value) if isinstance(value, dict) else text(value, path)
+    return json.dumps(value) if is_map(value) else text(value, path)
 
 
 @attrs.frozen
@@ -299,18 +301,19 @@ def load_script(script: str | Path | dict[str, Any] | Script | None = None) -> S
         return script
     data, folder = _plain(script)
     for name, template in _items(data.get("templates")):
-        if isinstance(template, dict) and isinstance(template.get("file"), str):
+        if is_map(template) and isinstance(template.get("file"), str):
             template["file"] = str(folder / template["file"])
         data["templates"][name] = _template(template, f"templates.{name}")
     data.pop("source", None)
     made = structure(Script, {**data, "source": json.dumps(data, sort_keys=True)}, "")
     for index, rule in enumerate(made.rules):
         _check_rule(rule, data["rules"][index], f"rules[{index}]")
+    _check_templates(made)
     return made
 
 
 def _items(value: Any) -> list[tuple[str, Any]]:
-    return list(value.items()) if isinstance(value, dict) else []
+    return list(value.items()) if is_map(value) else []
 
 
 def _plain(script: str | Path | dict[str, Any] | None) -> tuple[dict[str, Any], Path]:
@@ -327,7 +330,7 @@ def _plain(script: str | Path | dict[str, Any] | None) -> tuple[dict[str, Any], 
         data = yaml.load(script or "", _ScriptLoader)  # a safe loader
     except yaml.YAMLError as error:
         raise ScriptError(f"not well-formed YAML: {error}") from None
-    if data is not None and not isinstance(data, dict):
+    if data is not None and not is_map(data):
         raise ScriptError(f"expected a mapping at the top, not {data!r}")
     return data or {}, folder
 
@@ -352,7 +355,27 @@ def _check_rule(rule: Rule, data: dict[str, Any], path: str) -> None:
         return
     if rule.on not in _CHANGES:
         raise ScriptError(f"{path}.{others[0]}: only for rules on {', '.join(sorted(_CHANGES))}")
-    elsewhere = set(_TASK_ONLY + _STACK_ONLY) - set(_CHANGES[rule.on])
     for name in others:
-        if name in elsewhere:
-            raise ScriptError(f"{path}.{name}: not for {rule.on}")
+        if name not in _CHANGES[rule.on]:
+            raise ScriptError(
+                f"{path}.{name}: not for {rule.on}; accepted: {', '.join(sorted(_CHANGES[rule.on]))}"
+            )
+
+
+def _check_templates(script: Script) -> None:
+    """Refuse names of templates that the script does not serve."""
+    updates = [(f"events[{index}].update", event.update) for index, event in enumerate(script.events)]
+    for index, rule in enumerate(script.rules):
+        updates += [
+            (f"rules[{index}].meanwhile[{n}].update", deed.update) for n, deed in enumerate(rule.meanwhile)
+        ]
+    named = [(f"stacks[{index}]", stack.template) for index, stack in enumerate(script.stacks)]
+    for path, template in named + [(path, update.template) for path, update in updates if update is not None]:
+        if template is not None and not is_inline(template) and template not in script.templates:
+            known = ", ".join(sorted(script.templates)) or "none"
+            raise ScriptError(f"{path}.template: no template is served as {template!r}; known: {known}")
+
+
+def is_inline(template: str) -> bool:
+    """Whether this is a template itself rather than the name of one."""
+    return "\n" in template or "{" in template

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from . import task_life
-from .rows import Pointer, Service, Task
-from .world import World
+from .rows import Json, Pointer, Service, Task
+from .world import World, due
 
 
 def cluster_arn(world: World, named: str | None) -> str:
@@ -79,7 +79,12 @@ def remove(world: World, arn: str, *, within: float, lasts: float | None) -> Non
     service = world.need(Service, arn)
     service.desired, service.status = 0, "DRAINING"
     _scale(world, service, within, lasts)
-    service.status = "INACTIVE"
+    world.after(within if lasts is None else lasts, "service.drained", service=arn)
+
+
+@due("service.drained")
+def _drained(world: World, payload: Json) -> None:
+    world.need(Service, payload["service"]).status = "INACTIVE"
 
 
 def _scale(world: World, service: Service, within: float, lasts: float | None) -> None:

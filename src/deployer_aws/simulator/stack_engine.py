@@ -83,7 +83,7 @@ def _differences(world: World, stack: Stack) -> list[tuple[str, str]]:
     """What an update has to create or change; what is gone from the template is deleted in the cleanup."""
     scope = scope_of(world, stack)
     there = live(stack)
-    fail = (stack.options["fail"] or {}).get("resource")
+    fail = stack.options["fail"]["resource"] if _fails(stack) else None
     plan: list[tuple[str, str]] = []
     replaced: set[str] = set()
     depth = scope.template.depth
@@ -261,10 +261,9 @@ def _restore_step(world: World, stack: Stack, step: Json) -> None:
     entry = stack.resources[logical]
     if entry["physical"] != was["physical"]:
         resources.deregister(world, entry["physical"])
-    entry["physical"], entry["properties"] = was["physical"], was["properties"]
     work = _work(world, stack, logical, step["within"], was["properties"])
-    if work.kind != nested.TYPE:
-        resources.restore(work, was["physical"])
+    resources.restore(work, was["physical"], entry["properties"])
+    entry["physical"], entry["properties"] = was["physical"], was["properties"]
 
 
 def _undone(world: World, stack: Stack, step: Json) -> None:

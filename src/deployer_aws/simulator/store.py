@@ -11,7 +11,7 @@ import json
 import sqlite3
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TypeVar, cast
@@ -109,7 +109,7 @@ class MemoryStore(Store):
         self._scheduled = 0
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> Generator[None]:
         with self._lock:
             yield
 
@@ -175,7 +175,7 @@ class SqliteStore(Store):
         self._depth = 0
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> Generator[None]:
         with self._lock:
             if self._depth:  # an outer transaction commits for this one too
                 yield

@@ -188,7 +188,8 @@ def _exit(world: World, task: Task) -> None:
 
 def _exit_code(task: Task, container: Json) -> int:
     """What the script says; else 0 for an essential container that ended by itself, and a signal's code if killed."""
-    given: Any = (task.options.get("exit_codes") or {}).get(container["name"])
+    codes: Json = task.options.get("exit_codes") or {}
+    given: Any = codes.get(container["name"])
     if given is None and container["essential"]:
         given = task.options.get("exit_code")
     if task.stop_code not in (_ON_ITS_OWN, task.options.get("stop_code")):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -15,7 +16,7 @@ import attrs
 import yaml
 
 from .errors import invalid
-from .rows import Json
+from .rows import Json, is_list, is_map
 
 _IAM = re.compile(
     r"AWS::IAM::(Role|User|Group|Policy|ManagedPolicy|InstanceProfile|AccessKey|UserToGroupAddition)"
@@ -92,25 +93,25 @@ def parse(body: str) -> Template:
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
         raise invalid(f"Template format error: YAML not well-formed.{where}") from None
-    if not isinstance(document, dict):
+    if not is_map(document):
         raise invalid("Template format error: unsupported structure.")
-    sections = {
+    sections: dict[str, Json] = {
         name: document.get(name) or {}
         for name in ("Parameters", "Mappings", "Conditions", "Resources", "Outputs")
     }
     if not sections["Resources"]:
         raise invalid("Template format error: At least one Resources member must be defined.")
     for name, resource in sections["Resources"].items():
-        if not isinstance(resource, dict) or not isinstance(resource.get("Type"), str):
+        if not is_map(resource) or not isinstance(resource.get("Type"), str):
             raise invalid(
                 f"Template format error: [/Resources/{name}] Every Resources object must contain a Type member."
             )
     for name, parameter in sections["Parameters"].items():
-        if not isinstance(parameter, dict) or "Type" not in parameter:
+        if not is_map(parameter) or "Type" not in parameter:
             raise invalid(
                 f"Template format error: Every Parameters object must contain a Type member. [{name}]"
             )
-    transform = document.get("Transform") or []
+    transform: Any = document.get("Transform") or []
     template = Template(
         description=document.get("Description"),
         parameters=sections["Parameters"],
@@ -128,7 +129,7 @@ def parse(body: str) -> Template:
 
 def _check_references(template: Template) -> None:
     known = set(template.resources) | set(template.parameters)
-    used = set().union(*map(needs, template.resources.values()))
+    used = set[str]().union(*map(needs, template.resources.values()))
     for block, names in (("Resources", used), ("Outputs", references(template.outputs))):
         missing = sorted({name for name in names if "::" not in name} - known)
         if missing:
@@ -145,18 +146,18 @@ def as_text(value: Any) -> str:
 
 def references(value: Any) -> set[str]:
     """Every name that a part of a template refers to, pseudo parameters included."""
-    if isinstance(value, list):
-        return set().union(*map(references, value)) if value else set()
-    if not isinstance(value, dict):
-        return set()
+    if is_list(value):
+        return set[str]().union(*map(references, value))
+    if not is_map(value):
+        return set[str]()
     found: set[str] = set()
     for name, inner in value.items():
         if name == "Ref" and isinstance(inner, str):
             found.add(inner)
         elif name == "Fn::GetAtt":
-            found.add(str(inner[0] if isinstance(inner, list) else inner.split(".", 1)[0]))
+            found.add(str(inner[0] if is_list(inner) else inner.split(".", 1)[0]))
         elif name == "Fn::Sub":
-            body, own = (inner, {}) if isinstance(inner, str) else (inner[0], inner[1])
+            body, own = _sub_parts(inner)
             found |= {part.split(".", 1)[0] for part in _PLACEHOLDER.findall(body)} - set(own)
             found |= references(own)
         else:
@@ -164,10 +165,15 @@ def references(value: Any) -> set[str]:
     return found
 
 
+def _sub_parts(inner: Any) -> tuple[str, Json]:
+    """The text of a Sub, and the names that it brings along."""
+    return (inner, {}) if isinstance(inner, str) else (inner[0], inner[1])
+
+
 def needs(resource: Json) -> set[str]:
     """Every name that a resource waits for or uses."""
-    depends = resource.get("DependsOn") or []
-    return references(resource) | ({depends} if isinstance(depends, str) else set(depends))
+    depends: Any = resource.get("DependsOn") or []
+    return references(resource) | ({depends} if isinstance(depends, str) else set[str](depends))
 
 
 _GONE = object()
@@ -194,9 +200,9 @@ class Scope:
 
     def value(self, part: Any) -> Any:
         """A part of the template with every function carried out that is known; unknown ones stay as they are."""
-        if isinstance(part, list):
+        if is_list(part):
             return [item for item in map(self.value, part) if item is not _GONE]
-        if not isinstance(part, dict):
+        if not is_map(part):
             return part
         if len(part) == 1:
             ((name, inner),) = part.items()
@@ -223,7 +229,8 @@ class Scope:
         return str(self.attributes(logical, attribute)) if self.attributes else f"{logical}.{attribute}"
 
     def sub(self, inner: Any) -> str:
-        body, own = (inner, {}) if isinstance(inner, str) else (inner[0], self.value(inner[1]))
+        body, own = _sub_parts(inner)
+        own = {name: self.value(part) for name, part in own.items()}
 
         def fill(match: re.Match[str]) -> str:
             name = match[1]
@@ -238,11 +245,11 @@ class Scope:
 
     def join(self, inner: Any) -> str:
         parts = self.value(inner[1])
-        return str(inner[0]).join(map(as_text, parts if isinstance(parts, list) else [parts]))
+        return str(inner[0]).join(map(as_text, parts if is_list(parts) else [parts]))
 
     def select(self, inner: Any) -> Any:
         index, items = int(self.value(inner[0])), self.value(inner[1])
-        return items[index] if isinstance(items, list) and index < len(items) else ""
+        return items[index] if is_list(items) and index < len(items) else ""
 
     def find_in_map(self, inner: Any) -> Any:
         first, second, third = map(self.value, inner[:3])
@@ -258,7 +265,7 @@ def _same(scope: Scope, inner: Any) -> bool:
     return as_text(left) == as_text(right)
 
 
-_FUNCTIONS: dict[str, Any] = {
+_FUNCTIONS: dict[str, Callable[[Scope, Any], Any]] = {
     "Ref": Scope.ref,
     "Condition": lambda scope, inner: scope.condition(inner) if isinstance(inner, str) else inner,
     "Fn::GetAtt": Scope.get_att,

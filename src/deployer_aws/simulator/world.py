@@ -9,9 +9,8 @@ from typing import Any
 
 import attrs
 
-from .reading import ScriptError
-from .rows import Json, Meta, Tally, Text
-from .script import Rule, Script
+from .rows import Json, Meta, Tally, Text, is_list, is_map
+from .script import Rule, Script, is_inline
 from .store import R, Store
 from .templates import digest
 
@@ -48,9 +47,9 @@ def fingerprint(request: Json) -> str:
 
 
 def _canonical(value: Any) -> Any:
-    if isinstance(value, dict):
+    if is_map(value):
         return sorted((name, _canonical(inner)) for name, inner in value.items())
-    return [_canonical(item) for item in value] if isinstance(value, list | tuple) else value
+    return [_canonical(item) for item in value] if is_list(value) else value
 
 
 @attrs.frozen
@@ -198,10 +197,6 @@ class World:
             return int.from_bytes(roll[:4], "big") / 2**32 < rule.rate
         return True
 
-    def template_named(self, name: str) -> str:
-        """A template that the script serves, by its URL or name."""
-        try:
-            return self.script.templates[name]
-        except KeyError:
-            known = ", ".join(sorted(self.script.templates)) or "none"
-            raise ScriptError(f"no template is served as {name!r}; known: {known}") from None
+    def template_body(self, template: str) -> str:
+        """A template of the script: in full, or by the name under which the script serves it."""
+        return template if is_inline(template) else self.script.templates[template]

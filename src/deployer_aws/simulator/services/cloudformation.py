@@ -7,7 +7,9 @@ from typing import Any
 
 from ..errors import Refused, invalid
 from ..outside import meanwhile
-from ..rows import Json, Pointer, Stack
+from ..reading import ScriptError
+from ..rows import Json, Pointer, Stack, fresh
+from ..script import Rule
 from ..service import Service, operation, page
 from ..stack_engine import begin_create, begin_delete, begin_update, cancel
 from ..stack_inputs import (
@@ -55,7 +57,7 @@ class CloudFormation(Service):
         stack = self.store.get(Stack, pointer.to if pointer else named)
         if stack is not None and visible and stack.hidden_until > self.world.now:
             return None
-        return stack
+        return _as_read(stack, self.world.now) if stack is not None and visible else stack
 
     def _seen(self, named: str, message: str = "Stack with id {} does not exist") -> Stack:
         stack = self._find(named)
@@ -79,10 +81,19 @@ class CloudFormation(Service):
         token = request.get("NextToken")
         offset = int(token.removeprefix("page-")) if token else 0
         log = f"events:{stack.key}"
+        offset = max(offset, self._unseen(stack))
         entries = self.store.read(log, newest_first=True, offset=offset, limit=EVENTS_A_PAGE + 1)
         more = f"page-{offset + EVENTS_A_PAGE}" if len(entries) > EVENTS_A_PAGE else None
         events = [{**entry, "Timestamp": moment(entry["Timestamp"])} for entry in entries[:EVENTS_A_PAGE]]
         return _paged({"StackEvents": events}, more)
+
+    def _unseen(self, stack: Stack) -> int:
+        """How many of the newest events a stale read does not show."""
+        living = self.world.need(Stack, stack.key)
+        if living.stale is None or self.world.now >= living.stale["until"]:
+            return 0
+        log = self.store.read(f"events:{stack.key}", newest_first=True, limit=EVENTS_A_PAGE)
+        return sum(entry["Timestamp"] >= living.stale["at"] for entry in log)
 
     @operation
     def list_stack_resources(self, request: Json) -> Json:
@@ -140,12 +151,12 @@ class CloudFormation(Service):
         check_capabilities(template, request.get("Capabilities", []))
         world = self.world
         stack = Stack(world.arn("cloudformation", f"stack/{name}/{world.uuid()}"), name, world.now)
+        rule = self._rule("create_stack", stack, template)
         stack.template, stack.parameters = world.remember(body), values
         stack.tags, stack.settings = tags(request.get("Tags"), {}), _settings(request, {})
         world.store.add(stack)
         world.store.add(Pointer(f"stack:{name}", stack.key))
         world.store.link("stacks", stack.key)
-        rule = world.behaviour("create_stack", stack=name)
         stack.hidden_until = world.now + rule.hidden
         world.record_change("create_stack", stack.key, token)
         begin_create(world, stack, token, rule)
@@ -176,12 +187,26 @@ class CloudFormation(Service):
 
     def _update(self, stack: Stack, request: Json, target: Json) -> Json:
         world, token = self.world, request.get("ClientRequestToken")
-        rule = world.behaviour("update_stack", stack=stack.name)
-        stack.settings = _settings(request, stack.settings)
+        settings = _settings(request, stack.settings)
+        rule = self._rule("update_stack", stack, parse(world.text(target["template"])))
+        stack.settings = settings
         world.record_change("update_stack", stack.key, token)
         begin_update(world, stack, token, rule, target)
         meanwhile(world, rule, stack.name)
         return note(world, "update_stack", stack.name, request, {"StackId": stack.key})
+
+    def _rule(self, change: str, stack: Stack, template: Template) -> Rule:
+        """How a change turns out; a rule that names a resource which the template lacks is an error of the script."""
+        rule = self.world.behaviour(change, stack=stack.name)
+        if rule.fail is not None and rule.fail.resource not in (None, *template.resources):
+            known = ", ".join(sorted(template.resources))
+            raise ScriptError(
+                f"{change} of {stack.name} is to fail at {rule.fail.resource!r}; its resources: {known}"
+            )
+        if rule.stale:
+            until = self.world.now + rule.stale
+            stack.stale = {"until": until, "at": self.world.now, "row": fresh(stack.to_json())}
+        return rule
 
     def _changeable(self, named: str) -> Stack:
         """A living stack that a change is about."""
@@ -217,7 +242,7 @@ class CloudFormation(Service):
             raise invalid(f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled")
         if stack.status in _UNDELETABLE:
             raise invalid(f"Stack [{stack.key}] cannot be deleted while in status {stack.status}")
-        rule = self.world.behaviour("delete_stack", stack=stack.name)
+        rule = self._rule("delete_stack", stack, parsed(self.world, stack))
         self.world.record_change("delete_stack", stack.key, token)
         begin_delete(self.world, stack, token, rule, request.get("RetainResources", []))
         meanwhile(self.world, rule, stack.name)
@@ -257,6 +282,13 @@ class CloudFormation(Service):
         }
         described.update({name: value for name, value in optional.items() if value})
         return described
+
+
+def _as_read(stack: Stack, now: float) -> Stack:
+    """The stack as a read shows it: for a scripted time, as it was before its last change."""
+    if stack.stale is None or now >= stack.stale["until"]:
+        return stack
+    return Stack.from_json(stack.stale["row"])
 
 
 def _paged(answer: Json, more: str | None) -> Json:

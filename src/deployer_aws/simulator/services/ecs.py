@@ -334,7 +334,7 @@ def _task_arn(cluster: str, named: str) -> str:
 
 
 def _describe_definition(definition: Definition) -> Json:
-    containers = []
+    containers: list[Json] = []
     for container in definition.containers:
         shown: Json = {
             "name": container["name"],

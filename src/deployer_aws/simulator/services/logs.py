@@ -22,7 +22,7 @@ class Logs(Service):
         if task is None or "started" not in task.times:
             raise Refused("ResourceNotFoundException", "The specified log stream does not exist.")
         at = int(task.times["started"] * 1000)
-        lines = task.options.get("log") or []
+        lines: list[str] = task.options.get("log") or []
         events = [{"timestamp": at, "message": line, "ingestionTime": at} for line in lines]
         limit = request.get("limit", 10_000)
         shown = events[:limit] if request.get("startFromHead") else events[-limit:]
