@@ -8,12 +8,12 @@ from attrs import frozen
 from deployer_core import deployment, ecs_task, postgres_migration, stack
 from deployer_core.deployment import DatabaseProgress, Phase
 from deployer_core.ecs_task import Run, RunTask
-from deployer_core.machine import ABSENT, Absent
+from deployer_core.machine import ABSENT, Absent, C, E, Machine, Microstep, S
 from deployer_core.postgres_migration import Database
 from deployer_core.spec import Counts, Pairs, TaskSpec
 from deployer_core.stack import State as StackState
 from deployer_core.tags import tagged
-from deployer_core.world import Notice, Pending, StopTask, WorldCommand
+from deployer_core.world import Notice, Pending, Sent, StopTask, WorldCommand
 
 STOP_TIMEOUT = 900
 """Seconds after which a task that was to stop, and was not seen STOPPED, is unresolved."""
@@ -98,25 +98,35 @@ class Draft:
         for command in commands:
             _ROUTES[type(command)](self, command)
 
+    def step(self, machine: Machine[S, E, C], state: S, event: E) -> tuple[S, tuple[C, ...]]:
+        """One machine takes one event: every step inside the deployer passes here."""
+        return machine.reduce(state, event)
+
+    def add(self, facts: deployment.Facts) -> None:
+        """Let a deployment in: it asks the stack for its turn."""
+        queued, commands = self.step(deployment.MACHINE, ABSENT, deployment.Requested(facts))
+        self.deployments += (queued,)
+        self.route(commands)
+
     def to_stack(self, event: stack.Event) -> None:
-        self.stack, commands = stack.MACHINE.reduce(self.stack, event)
+        self.stack, commands = self.step(stack.MACHINE, self.stack, event)
         self.route(commands)
 
     def to_deployment(self, id: str, event: deployment.Event) -> None:
         old = self.find(id)
-        new, commands = deployment.MACHINE.reduce(old, event)
+        new, commands = self.step(deployment.MACHINE, old, event)
         self.deployments = swap(self.deployments, old, new)
         self.route(commands)
 
     def to_migration(self, database: str, event: postgres_migration.Event) -> None:
         old = self.find_migration(database)
-        new, commands = postgres_migration.MACHINE.reduce(old, event)
+        new, commands = self.step(postgres_migration.MACHINE, old, event)
         self.migrations = swap(self.migrations, old, new)
         self.route(commands)
 
     def to_task(self, database: str, event: ecs_task.Event) -> None:
         old = next(t for t in self.tasks if t.database == database)
-        state, commands = ecs_task.MACHINE.reduce(old.state, event)
+        state, commands = self.step(ecs_task.MACHINE, old.state, event)
         self.tasks = swap(self.tasks, old, Task(database, old.purpose, state))
         self.route(commands)
 
@@ -145,15 +155,20 @@ class Draft:
         self.commands.append(pending)
 
     def stop(self, dropped: Pending) -> None:
-        """Stop a run that is dropped; one that was never sent cannot run, and needs no stopping."""
-        if isinstance(dropped.command, RunTask) and dropped.sent is not None:
-            command = StopTask(dropped.command.run, dropped.id, dropped.sent, dropped.ref)
+        """Stop a run that is dropped; one that was neither sent nor ever seen cannot run, and needs no stopping."""
+        if isinstance(dropped.command, RunTask) and (dropped.sent or dropped.ref):
+            sent = dropped.sent or Sent(0, dropped.issued)
+            command = StopTask(dropped.command.run, dropped.id, sent, dropped.ref)
             self.issue(dropped.deployment, dropped.database, command, STOP_TIMEOUT)
+
+    def remember(self, counts: Counts) -> None:
+        """Keep the counts of those parameters for which none are kept yet."""
+        self.baseline = tuple(sorted({**dict(counts), **dict(self.baseline or ())}.items()))
 
     def run(self, database: Database, purpose: str, task: TaskSpec[str], success: tuple[int, ...]) -> None:
         """Start a database's next task."""
         run = Run(f"{database.deployment}/{database.spec.name}/{purpose}", task, success)
-        state, commands = ecs_task.MACHINE.reduce(ABSENT, ecs_task.Request(run))
+        state, commands = self.step(ecs_task.MACHINE, ABSENT, ecs_task.Request(run))
         self.tasks += (Task(database.spec.name, purpose, state),)
         for command in cast(tuple[RunTask, ...], commands):
             self.issue(database.deployment, database.spec.name, command, task.timeout)
@@ -181,6 +196,19 @@ class Draft:
             self.stop(pending)
         if not isinstance(ended, Absent):
             self.commands.append(Notice(id, ended.facts.spec.version, outcome, reason, self.at))
+
+
+class Traced(Draft):
+    """A reduction that writes down each edge that it takes, with the name of the machine that took it."""
+
+    def __init__(self, state: DeployerState, at: float) -> None:
+        super().__init__(state, at)
+        self.taken: list[tuple[str, Microstep[Any, Any]]] = []
+
+    def step(self, machine: Machine[S, E, C], state: S, event: E) -> tuple[S, tuple[C, ...]]:
+        steps = machine.microsteps(state, event)
+        self.taken += [(machine.name, step) for step in steps]
+        return steps[-1].state, tuple(c for step in steps for c in step.commands)
 
 
 # Routes: what one machine's command is to another, or to the world
@@ -234,26 +262,25 @@ def _change(draft: Draft, command: deployment.StackCommand) -> None:
 
 @_routes(deployment.ScaleStack)
 def _scale(draft: Draft, command: deployment.ScaleStack) -> None:
-    """The first scaling of a deployment is the one to zero: from here on the counts are remembered."""
-    if draft.baseline is None:
-        draft.baseline = draft.observed
+    """Before the services go to zero, the counts that they had are remembered."""
+    if isinstance(draft.find(command.deployment), deployment.ScalingDown):
+        draft.remember(draft.observed)
     _change(draft, command)
 
 
 @_routes(deployment.CreateStack)
 def _create(draft: Draft, command: deployment.CreateStack) -> None:
-    """A stack that is created at zero had no counts before: those that it shall have are remembered instead."""
+    """A stack that is created at zero had no counts before: those that it shall have are remembered."""
     creating = draft.find(command.deployment)
-    if draft.baseline is None and isinstance(creating, deployment.Creating):
-        draft.baseline = creating.counts
+    if isinstance(creating, deployment.Creating):
+        draft.remember(creating.counts)
     _change(draft, command)
 
 
 @_routes(deployment.PrepareMigration)
 def _prepare(draft: Draft, command: deployment.PrepareMigration) -> None:
-    migration, commands = postgres_migration.MACHINE.reduce(
-        Absent(), postgres_migration.Prepare(command.database)
-    )
+    prepare = postgres_migration.Prepare(command.database)
+    migration, commands = draft.step(postgres_migration.MACHINE, ABSENT, prepare)
     draft.migrations += (migration,)
     draft.route(commands)
 
