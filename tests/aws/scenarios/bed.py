@@ -1,0 +1,293 @@
+"""A test bed: an AWS to deploy into, with the real runner and the real executors in front of it.
+
+Scenarios speak to every bed in the same words. What a bed cannot do it skips, and says why.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import pytest
+from attrs import frozen
+
+from deployer_aws.executors.cloudformation import CloudFormation, Settings
+from deployer_aws.executors.ecs import Ecs
+from deployer_aws.journals.sqlite import SqliteJournal
+from deployer_aws.ports import Act, Clock, Journal, Work
+from deployer_aws.runner import Pace, Runner, Step
+from deployer_aws.simulator.conformance import CheckedSimulator
+from deployer_aws.simulator.simulator import Simulator
+from deployer_core import machine
+from deployer_core.deployer import DeployerState, Notice, Pending
+from deployer_core.postgres_migration import CleanupDatabase, CleanupDone, UpsertDatabase, UpsertDone
+from tests.aws.scenarios.specs import Asked, asked
+
+BUCKET = "templates"
+
+
+class InstantPostgres:
+    """Databases that are made and tended at once: they are tested elsewhere."""
+
+    commands: tuple[type, ...] = (UpsertDatabase, CleanupDatabase)
+
+    def act(self, work: Work) -> Act:
+        yield work.attempt(1)
+        upsert = isinstance(work.pending.command, UpsertDatabase)
+        yield work.reply(UpsertDone() if upsert else CleanupDone())
+
+
+@frozen
+class Change:
+    """One change that AWS really made for us: what, to what, and by which request."""
+
+    action: str
+    target: str = ""
+    token: str | None = None
+    details: Mapping[str, Any] = {}
+
+
+def _half() -> float:
+    return 0.5
+
+
+class Bed(ABC):
+    """What every bed has. `lacks` says of what it cannot do, why."""
+
+    name: ClassVar[str]
+    lacks: ClassVar[Mapping[str, str]] = {}
+    pace: ClassVar[Pace] = Pace()
+
+    def __init__(self, stack: str) -> None:
+        self.stack = stack
+        self.key = f"test/{stack}"
+        self.journal: Journal = SqliteJournal(":memory:")
+        self.notices: list[Notice] = []
+        self.seen: list[str] = []
+        self.react: Callable[[Step], None] | None = None
+        self._runner: Runner | None = None
+
+    # What a bed has to have
+
+    @property
+    @abstractmethod
+    def clock(self) -> Clock:
+        """Its time."""
+
+    @abstractmethod
+    def client(self, service: str) -> Any:
+        """Its client of a service."""
+
+    @abstractmethod
+    def rule(self, **rule: Any) -> None:
+        """What becomes of some calls or changes, in the words of the simulator's script."""
+
+    @abstractmethod
+    def event(self, **event: Any) -> None:
+        """What others do, in the words of the simulator's script; `at` counts from the first deployment."""
+
+    @abstractmethod
+    def given_stack(self, **settings: Any) -> None:
+        """A stack of the scenario's name that is there from the start, in the words of the simulator's script."""
+
+    @abstractmethod
+    def others_update(self, parameters: dict[str, str], takes: float) -> None:
+        """Somebody else begins to update the stack, now; the parameters that are not given stay."""
+
+    @abstractmethod
+    def task_definition(self, family: str, **settings: Any) -> None:
+        """A task definition that is there from the start."""
+
+    @property
+    @abstractmethod
+    def changes(self) -> list[Change]:
+        """What AWS has changed for us so far."""
+
+    def lift(self, service: dict[str, Any], count: int) -> None:
+        """Auto scaling, or somebody by hand, sets a service's count."""
+        self.client("ecs").update_service(
+            cluster=service["clusterArn"], service=service["serviceArn"], desiredCount=count
+        )
+
+    def task_settings(self) -> dict[str, Any]:
+        """Where its tasks have to run."""
+        return {}
+
+    # What follows
+
+    def needs(self, *abilities: str) -> None:
+        """Skip, visibly, what this bed cannot do."""
+        for ability in abilities:
+            if ability in self.lacks:
+                pytest.skip(f"{self.name}: {self.lacks[ability]}")
+
+    def make_runner(self, **settings: Any) -> Runner:
+        """A runner with the real executors."""
+        stacks = CloudFormation(
+            self.client("cloudformation"),
+            self.client("ecs"),
+            s3=self.client("s3"),
+            elbv2=self.client("elbv2"),
+            settings=settings.pop("settings", Settings(bucket=BUCKET)),
+        )
+        tasks = Ecs(self.client("ecs"), logs=self.client("logs"))
+        settings = {"pace": self.pace, "notify": self._note, "watch": self._watch, "jitter": _half, **settings}
+        return Runner(settings.pop("journal", self.journal), [stacks, tasks, InstantPostgres()], self.clock, **settings)
+
+    @property
+    def runner(self) -> Runner:
+        """The runner of this scenario."""
+        if self._runner is None:
+            self._runner = self.make_runner()
+        return self._runner
+
+    def _note(self, _: str, notice: Notice) -> None:
+        self.notices.append(notice)
+
+    def _watch(self, step: Step) -> None:
+        self.seen += [p.seen for p in step.after.pending if p.seen]
+        if self.react is not None:
+            self.react(step)
+
+    def asked(self, body: str | None = None, **settings: Any) -> Asked:
+        """A request for this scenario's stack."""
+        return asked(self.stack, body, **settings)
+
+    def request(self, deployment: str, body: str | None = None, **settings: Any) -> bool:
+        """Ask for a deployment, and do nothing yet."""
+        wanted = self.asked(body, **settings)
+        return self.runner.request(deployment, wanted.spec, wanted.templates)
+
+    def deploy(self, deployment: str, body: str | None = None, **settings: Any) -> Notice:
+        """Ask for a deployment, and carry on until it has ended; what is said of it at the end."""
+        self.request(deployment, body, **settings)
+        return self.finish(deployment)
+
+    def finish(self, deployment: str) -> Notice:
+        """Carry on until nothing is pending."""
+        self.runner.run([self.key])
+        return self.outcome(deployment)
+
+    def outcome(self, deployment: str) -> Notice:
+        """How a deployment ended."""
+        return next(n for n in self.notices if n.deployment == deployment)
+
+    def until(self, reached: Callable[[DeployerState], bool], runner: Runner | None = None) -> None:
+        """Carry on until the state is as wanted."""
+        for _ in range(2_000):
+            if reached(self.state):
+                return
+            wait = (runner or self.runner).step([self.key])
+            assert wait is not None, f"nothing is left to do in {self.state}"
+            self.clock.sleep(wait)
+        raise AssertionError(f"never came: {self.state}")
+
+    @property
+    def state(self) -> DeployerState:
+        """The stack's state as journaled."""
+        return self.journal.head(self.key).state
+
+    @property
+    def status(self) -> str:
+        """The stack machine's status."""
+        return machine.name_of(type(self.state.stack))
+
+    def pending(self, kind: type) -> Pending | None:
+        """The pending command of a kind, if there is one."""
+        return next((p for p in self.state.pending if isinstance(p.command, kind)), None)
+
+    @property
+    def actions(self) -> list[str]:
+        """What AWS has changed for us, by name."""
+        return [change.action for change in self.changes]
+
+    def describe(self) -> dict[str, Any]:
+        """The stack as AWS describes it."""
+        found: dict[str, Any] = self.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"][0]
+        return found
+
+    def parameters(self) -> dict[str, str]:
+        """The stack's parameters as AWS describes them."""
+        return {p["ParameterKey"]: p["ParameterValue"] for p in self.describe().get("Parameters", [])}
+
+    def service(self) -> dict[str, Any]:
+        """The stack's service as AWS describes it."""
+        resources = self.client("cloudformation").list_stack_resources(StackName=self.stack)
+        arns = [
+            r["PhysicalResourceId"]
+            for r in resources["StackResourceSummaries"]
+            if r["ResourceType"] == "AWS::ECS::Service"
+        ]
+        cluster = arns[0].split("/")[-2]
+        found: dict[str, Any] = self.client("ecs").describe_services(cluster=cluster, services=arns)["services"][0]
+        return found
+
+    def close(self) -> None:
+        """Let go of what it holds."""
+        self.journal.close()
+
+
+class SimulatedBed(Bed):
+    """Our simulator, every answer of which is checked against botocore's models."""
+
+    name = "simulator"
+
+    def __init__(self, stack: str) -> None:
+        super().__init__(stack)
+        self.script: dict[str, Any] = {"clusters": ["main"], "rules": [], "events": [], "task_definitions": []}
+        self._sim: Simulator | None = None
+
+    @property
+    def sim(self) -> Simulator:
+        """The world; its script is closed from here on."""
+        if self._sim is None:
+            self._sim = CheckedSimulator(self.script)
+        return self._sim
+
+    @property
+    def clock(self) -> Clock:
+        return self.sim.clock
+
+    def client(self, service: str) -> Any:
+        return self.sim.client(service)
+
+    def _extend(self, section: str, entry: dict[str, Any]) -> None:
+        assert self._sim is None, "the script is read once, before the first deployment"
+        self.script[section].append(entry)
+
+    def rule(self, **rule: Any) -> None:
+        self._extend("rules", rule)
+
+    def event(self, **event: Any) -> None:
+        self._extend("events", event)
+
+    def task_definition(self, family: str, **settings: Any) -> None:
+        self._extend("task_definitions", {"family": family, "containers": ["migrate"], **settings})
+
+    def given_stack(self, **settings: Any) -> None:
+        self.script.setdefault("stacks", []).append({"name": self.stack, **settings})
+
+    def _do(self, deed: dict[str, Any]) -> None:
+        """Let others do something in this very moment."""
+        world = self.sim._world
+        with world.store.transaction():
+            world.after(0.0, "outside", at=0.0, **deed)
+            world.advance(0.0)
+
+    def others_update(self, parameters: dict[str, str], takes: float) -> None:
+        self._do({"stack": self.stack, "update": {"parameters": parameters, "takes": takes}})
+
+    def lift(self, service: dict[str, Any], count: int) -> None:
+        deed = {"service": service["serviceName"], "cluster": service["clusterArn"].split("/")[-1], "count": count}
+        self._do({"desired_count": deed})
+
+    @property
+    def changes(self) -> list[Change]:
+        return [
+            Change(c.action, c.target, c.token, c.details)
+            for c in self.sim.changes
+            if c.details.get("by") != "others"
+        ]
+
+    def calls(self, operation: str) -> list[dict[str, Any]]:
+        """The requests of an operation, oldest first."""
+        return [call.request for call in self.sim.calls if call.operation == operation]
