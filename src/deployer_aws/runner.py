@@ -6,6 +6,7 @@ is about to be; so a runner may die at any moment, and the next one carries on f
 """
 
 import logging
+import math
 import random
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -17,6 +18,8 @@ from deployer_aws.leases import Leases
 from deployer_aws.ports import Clock, Conflict, Entry, Executor, Head, Journal, Work
 from deployer_core import deployer
 from deployer_core.deployer import DeployerState, Event, Notice, Pending
+from deployer_core.ecs_task import RunTask
+from deployer_core.postgres_migration import CleanupDatabase, UpsertDatabase
 from deployer_core.spec import DeploymentSpec
 from deployer_core.stack import QUEUE_LIMIT
 from deployer_core.world import (
@@ -31,6 +34,12 @@ from deployer_core.world import (
 )
 
 log = logging.getLogger("deployer")
+
+
+BREATH = 0.001
+"""The shortest sleep in seconds: what is nearly due is due then, however finely the clock is divided."""
+LAST_TRIES = 10
+"""How often in a row a look may fail after a command's deadline, before the command is given up without one."""
 
 
 class LoginNeeded(Exception):
@@ -165,19 +174,20 @@ class Runner:
         for key in sorted(self._journal.streams(pending_only=True) if keys is None else keys):
             waits += self._work_on(key)
         self._deliver()
-        return max(0.0, min(waits)) if waits else None
+        return max(BREATH, min(waits)) if waits else None
 
     def waiting_for(self, key: str) -> str:
         """Who holds the lease of a stream that this runner waits for, or nothing."""
         return self._leases.holder(key)
 
     def _work_on(self, key: str) -> list[float]:
-        """Act on what is due in one stream; the waits until the rest is."""
-        if not any(map(_open, self._journal.head(key).state.pending)):
+        """Act on what is due in one stream; the waits until the rest is. What is unresolved is not waited for."""
+        pending = self._journal.head(key).state.pending
+        if not pending:
             self._leases.release(key)
             return []
         if not self._leases.hold(key):
-            return [self._pace.quick]
+            return [self._pace.quick] if any(map(_open, pending)) else []
         done: set[int] = set()
         while due := [
             p for p in self._journal.head(key).state.pending if self._is_due(key, p) and p.id not in done
@@ -185,13 +195,15 @@ class Runner:
             done.add(due[0].id)
             self._act(key, due[0])
         pending = self._journal.head(key).state.pending
-        now = self._clock.now()
+        now = self._clock.monotonic()
         waits = [self._due.get((key, p.id), now) - now for p in pending if any(map(_open, pending))]
         self._forget(key, {p.id for p in pending})
+        if not waits:
+            self._leases.release(key)
         return [min(wait, self._pace.slow) for wait in waits]
 
     def _is_due(self, key: str, pending: Pending) -> bool:
-        return self._due.get((key, pending.id), 0.0) <= self._clock.now()
+        return self._due.get((key, pending.id), -math.inf) <= self._clock.monotonic()
 
     def _forget(self, key: str, still: set[int]) -> None:
         for gone in [known for known in self._due if known[0] == key and known[1] not in still]:
@@ -212,14 +224,15 @@ class Runner:
             problem = understand(error)
             if problem is None:
                 raise
-            self._due[this] = self._clock.now() + self._trouble(work, problem)
-            return
-        self._tries.pop(this, None)
+            self._due[this] = self._clock.monotonic() + self._trouble(work, problem)
+            if self._tries.get(this, 0) < LAST_TRIES:
+                return
+        else:
+            self._tries.pop(this, None)
+            wait = self._pace.look(now - pending.issued) * (0.5 + self._jitter() / 2)
+            self._due[this] = self._clock.monotonic() + wait
         if now >= pending.deadline and self._still(key, pending) and not pending.unresolved:
             self.commit(key, work.reply(DeadlinePassed()))
-        self._due[this] = self._clock.now() + self._pace.look(now - pending.issued) * (
-            0.5 + self._jitter() / 2
-        )
 
     def _record(self, key: str, pending: Pending, event: Attempted | Accepted | Replied) -> bool:
         """Write down what an executor says; False where it must not go on."""
@@ -243,7 +256,7 @@ class Runner:
     def _trouble(self, work: Work, problem: Problem) -> float:
         """What an error of AWS means for the command that met it; the seconds until it is tried again."""
         this = (work.key, work.pending.id)
-        what = f"{type(work.pending.command).__name__} of {work.key}"
+        what = _what(work)
         if problem.kind is Kind.CREDENTIALS:
             raise LoginNeeded(work.key, problem)
         if problem.kind is Kind.PERMANENT:
@@ -257,18 +270,34 @@ class Runner:
         return self._pace.retry(self._tries[this]) * self._jitter()
 
     def _deliver(self) -> None:
+        """Every notice that is due; one that cannot be delivered holds no other up, and is tried again."""
         for number, key, notice in self._journal.notices():
+            this = ("notice", number)
+            if self._due.get(this, -math.inf) > self._clock.monotonic():
+                continue
             try:
                 self._notify(key, notice)
             except Exception:
                 log.exception("a notice of %s could not be delivered; it will be tried again", key)
-                return
-            self._journal.delivered(number)
+                self._due[this] = self._clock.monotonic() + self._pace.slow
+            else:
+                self._journal.delivered(number)
 
 
 def _open(pending: Pending) -> bool:
     """Whether a runner can still do something about a command, other than look."""
     return not (isinstance(pending.command, StopTask) and pending.unresolved)
+
+
+def _what(work: Work) -> str:
+    """A command and what it is about, for people."""
+    command = work.pending.command
+    name = type(command).__name__
+    if isinstance(command, RunTask | StopTask):
+        return f"{name} {command.run.id} of {work.key}"
+    if isinstance(command, UpsertDatabase | CleanupDatabase):
+        return f"{name} {work.pending.database} of {work.key}"
+    return f"{name} of stack {command.stack.name}"
 
 
 def _log_notice(key: str, notice: Notice) -> None:
