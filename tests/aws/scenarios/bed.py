@@ -3,6 +3,7 @@
 Scenarios speak to every bed in the same words. What a bed cannot do it skips, and says why.
 """
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -20,7 +21,8 @@ from deployer_aws.simulator.simulator import Simulator
 from deployer_core import machine
 from deployer_core.deployer import DeployerState, Notice, Pending
 from deployer_core.postgres_migration import CleanupDatabase, CleanupDone, UpsertDatabase, UpsertDone
-from tests.aws.scenarios.specs import Asked, asked
+from deployer_core.spec import DatabaseSpec, Text
+from tests.aws.scenarios.specs import Asked, asked, database
 
 BUCKET = "templates"
 
@@ -94,6 +96,14 @@ class Bed(ABC):
         """Somebody else begins to update the stack, now; the parameters that are not given stay."""
 
     @abstractmethod
+    def other_stack(self, sections: dict[str, Any]) -> str:
+        """Another stack that is there from the start, with these sections of its template; its name."""
+
+    @abstractmethod
+    def sent(self, operation: str, **having: Any) -> list[dict[str, Any]]:
+        """Our requests of an operation so far, the refused ones too, that have these members."""
+
+    @abstractmethod
     def task_definition(self, family: str, **settings: Any) -> None:
         """A task definition that is there from the start."""
 
@@ -108,9 +118,26 @@ class Bed(ABC):
             cluster=service["clusterArn"], service=service["serviceArn"], desiredCount=count
         )
 
-    def task_settings(self) -> dict[str, Any]:
-        """Where its tasks have to run."""
-        return {}
+    @property
+    def cluster(self) -> str:
+        """Where the migrations' tasks run."""
+        return "main"
+
+    def database(self, **settings: Any) -> DatabaseSpec[Text]:
+        """A database whose tasks can run on this bed."""
+        return database(**{"cluster": self.cluster, **settings})
+
+    def tasks(self) -> list[str]:
+        """The tasks of migrations, whatever has become of them."""
+        ecs = self.client("ecs")
+        asked: list[dict[str, Any]] = [{"desiredStatus": "RUNNING"}, {"desiredStatus": "STOPPED"}]
+        found = [arn for a in asked for arn in ecs.list_tasks(cluster=self.cluster, **a)["taskArns"]]
+        return sorted(found)
+
+    def task_statuses(self) -> list[str]:
+        """The statuses of the tasks of migrations."""
+        found = self.client("ecs").describe_tasks(cluster=self.cluster, tasks=self.tasks())["tasks"]
+        return [task["lastStatus"] for task in found]
 
     # What follows
 
@@ -288,6 +315,13 @@ class SimulatedBed(Bed):
             if c.details.get("by") != "others"
         ]
 
-    def calls(self, operation: str) -> list[dict[str, Any]]:
-        """The requests of an operation, oldest first."""
-        return [call.request for call in self.sim.calls if call.operation == operation]
+    def other_stack(self, sections: dict[str, Any]) -> str:
+        stacks = self.script.setdefault("stacks", [])
+        name = f"other-{len(stacks)}"
+        resources = {"Topic": {"Type": "AWS::SNS::Topic"}}
+        stacks.append({"name": name, "template": json.dumps({"Resources": resources, **sections})})
+        return name
+
+    def sent(self, operation: str, **having: Any) -> list[dict[str, Any]]:
+        requests = [call.request for call in self.sim.calls if call.operation == operation]
+        return [request for request in requests if having.items() <= request.items()]

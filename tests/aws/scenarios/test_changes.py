@@ -7,7 +7,7 @@ from deployer_aws.runner import Step
 from deployer_core.deployer import Pending
 from deployer_core.deployment import CreateStack, UpdateStack, UpsertStack
 from tests.aws.scenarios.bed import Bed
-from tests.aws.scenarios.specs import SERVICE, database, template
+from tests.aws.scenarios.specs import SERVICE, template
 
 FULL = ["update_stack", "update_stack", "update_stack"]
 """Scaling down, the infrastructure, scaling up."""
@@ -282,7 +282,7 @@ def test_count_that_the_stack_does_not_have_yet(bed: Bed) -> None:
 def test_service_lifted_above_zero(bed: Bed) -> None:
     """A service that auto scaling lifts above zero before the migrations fails the deployment, which names it."""
     bed.deploy("d1", count=2)
-    bed.request("d2", count=2, version="2", databases=(database(),))
+    bed.request("d2", count=2, version="2", databases=(bed.database(),))
     bed.until(lambda _: bool((p := bed.pending(UpdateStack)) and p.ref))
     service = bed.service()
     bed.lift(service, 1)
