@@ -171,10 +171,10 @@ class StackReader:
 
     def _bare(self, stack: Stack, events: list[Mapping[str, Any]], since: float) -> Outcome | None:
         """The same where events bear no tokens, as with some emulators: by status and time alone."""
-        if stack.updated < since - BARE_SKEW:
-            return None
-        log.warning("the events of %s bear no tokens: its status and time of update are trusted", stack.id)
         recent = [e for e in events if _seconds(e["Timestamp"]) >= since - BARE_SKEW]
+        if not any(map(_is_own, recent)):
+            return None
+        log.warning("the events of %s bear no tokens: its status and the time of its events are trusted", stack.id)
         return Outcome(stack.status, self._why(recent) or stack.reason)
 
     def resources(self, stack: str) -> Iterator[Mapping[str, Any]]:

@@ -22,9 +22,7 @@ from deployer_core import machine
 from deployer_core.deployer import DeployerState, Notice, Pending
 from deployer_core.postgres_migration import CleanupDatabase, CleanupDone, UpsertDatabase, UpsertDone
 from deployer_core.spec import DatabaseSpec, Text
-from tests.aws.scenarios.specs import Asked, asked, database
-
-BUCKET = "templates"
+from tests.aws.scenarios.specs import Asked, asked, database, template
 
 
 class InstantPostgres:
@@ -62,6 +60,7 @@ class Bed(ABC):
     def __init__(self, stack: str) -> None:
         self.stack = stack
         self.key = f"test/{stack}"
+        self.bucket = f"{stack}-templates"
         self.journal: Journal = SqliteJournal(":memory:")
         self.notices: list[Notice] = []
         self.seen: list[str] = []
@@ -94,6 +93,14 @@ class Bed(ABC):
     @abstractmethod
     def others_update(self, parameters: dict[str, str], takes: float) -> None:
         """Somebody else begins to update the stack, now; the parameters that are not given stay."""
+
+    @abstractmethod
+    def failing(self, change: str, nth: int = 1) -> tuple[str, str]:
+        """Lets the n-th change of a kind fail; the template to change to, and the words of the failing resource."""
+
+    @abstractmethod
+    def cancelled_by_others(self) -> str:
+        """Lets somebody cancel our next update from the console; the template to change to."""
 
     @abstractmethod
     def other_stack(self, sections: dict[str, Any]) -> str:
@@ -154,7 +161,7 @@ class Bed(ABC):
             self.client("ecs"),
             s3=self.client("s3"),
             elbv2=self.client("elbv2"),
-            settings=settings.pop("settings", Settings(bucket=BUCKET)),
+            settings=settings.pop("settings", Settings(bucket=self.bucket)),
         )
         tasks = Ecs(self.client("ecs"), logs=self.client("logs"))
         settings = {"pace": self.pace, "notify": self._note, "watch": self._watch, "jitter": _half, **settings}
@@ -177,7 +184,15 @@ class Bed(ABC):
 
     def asked(self, body: str | None = None, **settings: Any) -> Asked:
         """A request for this scenario's stack."""
-        return asked(self.stack, body, **settings)
+        return asked(self.stack, self.template() if body is None else body, **settings)
+
+    def template(self, **parts: Any) -> str:
+        """The scenarios' template, as this bed takes it."""
+        return template(**parts)
+
+    def seconds(self, scripted: int) -> int:
+        """A time of the scenarios' as it is here."""
+        return scripted
 
     def request(self, deployment: str, body: str | None = None, **settings: Any) -> bool:
         """Ask for a deployment, and do nothing yet."""
@@ -314,6 +329,17 @@ class SimulatedBed(Bed):
             for c in self.sim.changes
             if c.details.get("by") != "others"
         ]
+
+    def failing(self, change: str, nth: int = 1) -> tuple[str, str]:
+        reason = "Resource handler returned message: no capacity (HandlerErrorCode: GeneralServiceException)"
+        self.rule(on=change, nth=nth, fail={"resource": "Service", "reason": reason})
+        return self.template(), f"Service (AWS::ECS::Service): {reason}"
+
+    def cancelled_by_others(self) -> str:
+        self.rule(
+            on="update_stack", nth=1, takes=100, meanwhile=[{"after": 20, "cancel": {"token": "Console-Cancel-1"}}]
+        )
+        return self.template()
 
     def other_stack(self, sections: dict[str, Any]) -> str:
         stacks = self.script.setdefault("stacks", [])

@@ -72,7 +72,7 @@ class Asked:
 
 def asked(
     stack: str,
-    body: str | None = None,
+    text: str,
     *,
     version: str = "1",
     count: int | None = 2,
@@ -85,7 +85,6 @@ def asked(
     timeout: int = 3600,
 ) -> Asked:
     """A deployment of a template; a count of None is 'as before', with an initial one of 2."""
-    text = template() if body is None else body
     digest = hashlib.sha256(text.encode()).hexdigest()
     scale = AsBefore("Count", 2) if count is None else Wanted("Count", count)
     given: dict[str, ParameterValue] = {"Version": version, **(parameters or {})}
@@ -107,6 +106,7 @@ def database(
     cluster: str = "main",
     definition: str | None = None,
     container: str | None = None,
+    prefix: str = "",
     evaluated: bool = False,
     subnets: tuple[str, ...] = (),
     timeout: int = 1800,
@@ -116,7 +116,7 @@ def database(
     def task(purpose: str) -> TaskSpec[Text]:
         return TaskSpec[Text](
             cluster,
-            definition or f"{name}-{purpose}",
+            definition or f"{prefix}{name}-{purpose}",
             container,
             subnets=subnets,
             launch_type="FARGATE",

@@ -7,11 +7,10 @@ from deployer_aws.runner import Step
 from deployer_core.deployer import Pending
 from deployer_core.deployment import CreateStack, UpdateStack, UpsertStack
 from tests.aws.scenarios.bed import Bed
-from tests.aws.scenarios.specs import SERVICE, template
+from tests.aws.scenarios.specs import SERVICE
 
 FULL = ["update_stack", "update_stack", "update_stack"]
 """Scaling down, the infrastructure, scaling up."""
-NO_CAPACITY = "Resource handler returned message: no capacity (HandlerErrorCode: GeneralServiceException)"
 
 
 def test_create(bed: Bed) -> None:
@@ -61,10 +60,10 @@ def test_the_same_request_twice(bed: Bed) -> None:
 
 def test_failed_create_then_repaired(bed: Bed) -> None:
     """A failed create says which resource failed and why; after a repair its empty shell is discarded by StackId."""
-    bed.rule(on="create_stack", nth=1, fail={"resource": "Service", "reason": NO_CAPACITY})
-    failed = bed.deploy("d1")
+    body, words = bed.failing("create_stack")
+    failed = bed.deploy("d1", body)
     assert failed.outcome == "FAILED"
-    assert f"Service (AWS::ECS::Service): {NO_CAPACITY}" in failed.reason
+    assert words in failed.reason
     assert "ROLLBACK_COMPLETE" in failed.reason
     assert "cancelled" not in failed.reason
     assert bed.status == "BROKEN"
@@ -76,11 +75,11 @@ def test_failed_create_then_repaired(bed: Bed) -> None:
 
 def test_failed_update_rolled_back(bed: Bed) -> None:
     """An update that CloudFormation rolls back fails once that has settled; the next deployment finds the counts."""
-    bed.rule(on="update_stack", nth=3, fail={"resource": "Service", "reason": NO_CAPACITY})
+    body, words = bed.failing("update_stack", nth=3)
     bed.deploy("d1", count=2)
-    failed = bed.deploy("d2", count=None, version="2")
+    failed = bed.deploy("d2", body, count=None, version="2")
     assert failed.outcome == "FAILED"
-    assert f"UPDATE_ROLLBACK_COMPLETE: Service (AWS::ECS::Service): {NO_CAPACITY}" in failed.reason
+    assert f"UPDATE_ROLLBACK_COMPLETE: {words}" in failed.reason
     assert bed.describe()["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
     bed.runner.repair(bed.key, "ann")
     assert bed.deploy("d3", count=None, version="3").outcome == "DONE"
@@ -100,7 +99,7 @@ def test_failure_inside_a_nested_stack(bed: Bed) -> None:
     """Of a nested stack that failed, the resource inside it is named, where its events say which."""
     nested = {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": "https://bucket/nested.json"}}
     bed.rule(on="create_stack", fail={"resource": "Nested", "reason": "Embedded stack was not created"})
-    failed = bed.deploy("d1", template(resources={"Nested": nested}))
+    failed = bed.deploy("d1", bed.template(resources={"Nested": nested}))
     assert failed.outcome == "FAILED"
     assert "Nested (AWS::CloudFormation::Stack): Embedded stack was not created" in failed.reason
 
@@ -141,9 +140,9 @@ def test_cancel_updates(bed: Bed) -> None:
 
 def test_taken_over(bed: Bed) -> None:
     """An update of ours that somebody cancels from the console fails as taken over."""
-    bed.rule(on="update_stack", nth=1, takes=100, meanwhile=[{"after": 20, "cancel": {"token": "Console-Cancel-1"}}])
+    body = bed.cancelled_by_others()
     bed.deploy("d1", quick=True)
-    failed = bed.deploy("d2", quick=True, version="2")
+    failed = bed.deploy("d2", body, quick=True, version="2")
     assert failed.outcome == "FAILED"
     assert "UPDATE_ROLLBACK_COMPLETE" in failed.reason
     assert "taken over by another change of the stack" in failed.reason
@@ -252,7 +251,7 @@ def test_deleted_under_us(bed: Bed) -> None:
 
 def test_scaling_none(bed: Bed) -> None:
     """With `scaling: none` nothing is scaled: an update is one change, and services need not be there."""
-    body = template(base={"Topic": {"Type": "AWS::SNS::Topic"}}, parameters={"Count": {"Type": "Number", "Default": 1}})
+    body = bed.template(base={"Topic": {"Type": "AWS::SNS::Topic"}}, parameters={"Count": {"Type": "Number", "Default": 1}})
     bed.deploy("d1", body, scaling=False, version="1")
     assert bed.actions == ["create_stack"]
     assert bed.deploy("d2", body, scaling=False, version="2").outcome == "DONE"
@@ -261,7 +260,7 @@ def test_scaling_none(bed: Bed) -> None:
 
 def test_no_service_to_scale(bed: Bed) -> None:
     """A stack without a service is an error unless `scaling: none` says that it is meant."""
-    body = template(base={"Topic": {"Type": "AWS::SNS::Topic"}})
+    body = bed.template(base={"Topic": {"Type": "AWS::SNS::Topic"}})
     bed.deploy("d1", body)
     failed = bed.deploy("d2", body, version="2")
     assert failed.outcome == "FAILED"
@@ -272,7 +271,7 @@ def test_count_that_the_stack_does_not_have_yet(bed: Bed) -> None:
     """A count whose parameter comes with this version cannot be scaled by: the failure says how to bring it in."""
     fixed = {**SERVICE, "Service": {**SERVICE["Service"], "Properties": {**SERVICE["Service"]["Properties"]}}}
     fixed["Service"]["Properties"]["DesiredCount"] = 1
-    old = template(base=fixed).replace('"Count": {"Type": "Number"}, ', "")
+    old = bed.template(base=fixed).replace('"Count": {"Type": "Number"}, ', "")
     bed.deploy("d1", old, quick=True, scaling=False)
     failed = bed.deploy("d2", version="2")
     assert "has no parameter Count to scale by" in failed.reason

@@ -7,14 +7,13 @@ import pytest
 
 from deployer_core.spec import ListenerPriority, Previous, StackOutput
 from tests.aws.scenarios.bed import Bed
-from tests.aws.scenarios.specs import template
 
 LISTENER = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/front/50dc6c495c0c9188/f2f7dc8efc522ab2"
 
 
 def test_previous_value(bed: Bed) -> None:
     """A parameter that keeps its previous value keeps it, whatever its default is."""
-    body = template(parameters={"Colour": {"Type": "String", "Default": "red"}})
+    body = bed.template(parameters={"Colour": {"Type": "String", "Default": "red"}})
     bed.deploy("d1", body, quick=True, parameters={"Colour": "blue"})
     bed.deploy("d2", body, quick=True, version="2", parameters={"Colour": Previous()})
     assert bed.parameters()["Colour"] == "blue"
@@ -22,7 +21,7 @@ def test_previous_value(bed: Bed) -> None:
 
 def test_previous_value_of_a_new_stack(bed: Bed) -> None:
     """A new stack has no previous value to keep: the failure names the parameter, and AWS was not asked."""
-    body = template(parameters={"Colour": {"Type": "String"}})
+    body = bed.template(parameters={"Colour": {"Type": "String"}})
     failed = bed.deploy("d1", body, quick=True, parameters={"Colour": Previous()})
     assert f"Colour cannot keep a previous value: the stack {bed.stack} does not exist yet" in failed.reason
     assert bed.actions == []
@@ -31,7 +30,7 @@ def test_previous_value_of_a_new_stack(bed: Bed) -> None:
 def test_output_of_another_stack(bed: Bed) -> None:
     """A parameter takes another stack's output, as it is when the command is first sent."""
     other = bed.other_stack({"Outputs": {"Name": {"Value": "blue"}}})
-    body = template(parameters={"Colour": {"Type": "String"}})
+    body = bed.template(parameters={"Colour": {"Type": "String"}})
     assert bed.deploy("d1", body, parameters={"Colour": StackOutput(other, "Name")}).outcome == "DONE"
     assert bed.parameters()["Colour"] == "blue"
 
@@ -39,7 +38,7 @@ def test_output_of_another_stack(bed: Bed) -> None:
 def test_output_that_is_missing(bed: Bed) -> None:
     """An output or a stack that is not there fails before AWS is asked, and says what there is."""
     other = bed.other_stack({"Outputs": {"Name": {"Value": "blue"}}})
-    body = template(parameters={"Colour": {"Type": "String"}})
+    body = bed.template(parameters={"Colour": {"Type": "String"}})
     failed = bed.deploy("d1", body, quick=True, parameters={"Colour": StackOutput(other, "Shade")})
     assert f"parameter Colour needs output Shade of stack {other}, which has: Name" in failed.reason
     bed.runner.repair(bed.key, "ann")
@@ -50,7 +49,7 @@ def test_output_that_is_missing(bed: Bed) -> None:
 
 def test_secret_is_kept_while_scaling(bed: Bed) -> None:
     """Scaling keeps a NoEcho parameter's value: the `****` that AWS shows of it is never sent."""
-    body = template(parameters={"Secret": {"Type": "String", "NoEcho": True, "Default": "none"}})
+    body = bed.template(parameters={"Secret": {"Type": "String", "NoEcho": True, "Default": "none"}})
     bed.deploy("d1", body, parameters={"Secret": "hunter2"})
     bed.deploy("d2", body, version="2", parameters={"Secret": Previous()})
     assert bed.sent("update_stack"), "something was scaled"
@@ -83,7 +82,7 @@ def test_lowest_free_listener_priority(bed: Bed) -> None:
     """A rule's priority is the lowest free of its range, over all pages; two parameters never share one."""
     bed.needs("listener rules")
     bed.other_stack(rules(*range(100, 130), 131))
-    body = template(parameters={**PRIORITY, "Second": {"Type": "Number"}})
+    body = bed.template(parameters={**PRIORITY, "Second": {"Type": "Number"}})
     group = ListenerPriority(LISTENER, 100, 200)
     bed.deploy("d1", body, quick=True, parameters={"Priority": group, "Second": group})
     assert bed.parameters()["Priority"] == "130"
@@ -94,7 +93,7 @@ def test_listener_priority_is_kept(bed: Bed) -> None:
     """The priority that the stack has is kept while it lies in the range, and given up when it does not."""
     bed.needs("listener rules")
     bed.other_stack(rules(100))
-    body = template(parameters=PRIORITY)
+    body = bed.template(parameters=PRIORITY)
     bed.deploy("d1", body, quick=True, parameters={"Priority": "150"})
     bed.deploy("d2", body, quick=True, version="2", parameters={"Priority": ListenerPriority(LISTENER, 100, 200)})
     assert bed.parameters()["Priority"] == "150"
@@ -106,7 +105,7 @@ def test_no_free_listener_priority(bed: Bed) -> None:
     """A range with no free priority is a failure that names listener and range."""
     bed.needs("listener rules")
     bed.other_stack(rules(100, 101))
-    body = template(parameters=PRIORITY)
+    body = bed.template(parameters=PRIORITY)
     failed = bed.deploy("d1", body, quick=True, parameters={"Priority": ListenerPriority(LISTENER, 100, 101)})
     assert "has no free priority from 100 to 101" in failed.reason
     assert bed.actions == []
@@ -116,7 +115,7 @@ def test_resend_keeps_what_was_resolved(bed: Bed) -> None:
     """What was resolved is journaled before the first send: a resend asks for the same, whatever has changed since."""
     bed.rule(on="create_stack", nth=1, throttle=True)
     other = bed.other_stack({"Outputs": {"Name": {"Value": "blue"}}})
-    body = template(parameters={"Colour": {"Type": "String"}})
+    body = bed.template(parameters={"Colour": {"Type": "String"}})
     assert bed.deploy("d1", body, quick=True, parameters={"Colour": StackOutput(other, "Name")}).outcome == "DONE"
     first, second = bed.sent("create_stack")
     assert first == second
@@ -126,17 +125,17 @@ def test_resend_keeps_what_was_resolved(bed: Bed) -> None:
 def test_long_template(bed: Bed) -> None:
     """A template above 51,200 bytes goes to the bucket under the hash of its text, and is named by its URL."""
     bed.needs("templates by URL")
-    body = template(Metadata={"Padding": "x" * 60_000})
+    body = bed.template(Metadata={"Padding": "x" * 60_000})
     assert bed.deploy("d1", body, quick=True).outcome == "DONE"
     (request,) = bed.sent("create_stack")
     assert "TemplateBody" not in request
-    assert request["TemplateURL"].endswith(f"/templates/deployer/templates/{bed.asked(body).spec.stack.template.sha256}")  # type: ignore[union-attr]
+    assert request["TemplateURL"].endswith(f"/{bed.bucket}/deployer/templates/{bed.asked(body).spec.stack.template.sha256}")  # type: ignore[union-attr]
 
 
 def test_transform(bed: Bed) -> None:
     """A stack whose template has a transform is scaled by sending that template itself, as it was written."""
     bed.needs("transforms")
-    body = template(Transform="AWS::LanguageExtensions")
+    body = bed.template(Transform="AWS::LanguageExtensions")
     capable = ("CAPABILITY_AUTO_EXPAND",)
     bed.deploy("d1", body, capabilities=capable)
     assert bed.deploy("d2", body, version="2", capabilities=capable).outcome == "DONE"
@@ -149,7 +148,7 @@ def test_transform(bed: Bed) -> None:
 def test_capabilities_are_sent_again_when_scaling(bed: Bed) -> None:
     """Scaling a stack with IAM resources resends the capabilities that the stack was made with."""
     role = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": []}}}
-    body = template(resources={"Role": role})
+    body = bed.template(resources={"Role": role})
     bed.deploy("d1", body, quick=True, capabilities=("CAPABILITY_IAM",))
     assert bed.deploy("d2", body, version="2", capabilities=("CAPABILITY_NAMED_IAM",)).outcome == "DONE"
     scaled = bed.sent("update_stack", UsePreviousTemplate=True)
@@ -160,7 +159,7 @@ def test_missing_capability(bed: Bed) -> None:
     """A capability that the spec lacks is a failure with AWS's words and with what to do."""
     bed.needs("capabilities")
     role = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": []}}}
-    failed = bed.deploy("d1", template(resources={"Role": role}), quick=True)
+    failed = bed.deploy("d1", bed.template(resources={"Role": role}), quick=True)
     assert "CAPABILITY_IAM" in failed.reason
     assert "name the capability under stack.capabilities" in failed.reason
     assert "UpsertStack" in failed.reason
@@ -171,7 +170,7 @@ def test_missing_capability(bed: Bed) -> None:
 def test_ssm_parameters_are_warned_of(bed: Bed, caplog: pytest.LogCaptureFixture) -> None:
     """Scaling a stack with SSM-typed parameters warns that their values are read anew."""
     bed.needs("ssm parameters")
-    body = template(parameters={"Image": {"Type": "AWS::SSM::Parameter::Value<String>"}})
+    body = bed.template(parameters={"Image": {"Type": "AWS::SSM::Parameter::Value<String>"}})
     bed.deploy("d1", body, parameters={"Image": "/shop/image"})
     caplog.clear()
     with caplog.at_level(logging.WARNING, "deployer"):
@@ -182,6 +181,6 @@ def test_ssm_parameters_are_warned_of(bed: Bed, caplog: pytest.LogCaptureFixture
 def test_unknown_parameter(bed: Bed) -> None:
     """A template that lacks a parameter of the spec is AWS's word, with what to do."""
     bed.needs("parameter checks")
-    failed = bed.deploy("d1", template(), quick=True, parameters={"Color": "blue"})
+    failed = bed.deploy("d1", bed.template(), quick=True, parameters={"Color": "blue"})
     assert "[Color] do not exist in the template" in failed.reason
     assert "correct the spec or the template" in failed.reason
