@@ -5,7 +5,7 @@ Scenarios speak to every bed in the same words. What a bed cannot do it skips, a
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import pytest
@@ -46,6 +46,32 @@ class Change:
     details: Mapping[str, Any] = {}
 
 
+class Killed(BaseException):
+    """The process dies here."""
+
+
+class Dying:
+    """A client under which the process dies, after a number of calls of all such clients."""
+
+    def __init__(self, client: Any, lives: list[int]) -> None:
+        self._client, self._lives = client, lives
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+        if name in ("meta", "exceptions"):
+            return method
+
+        def call(**request: Any) -> Any:
+            try:
+                return method(**request)
+            finally:
+                self._lives.append(self._lives.pop() - 1)
+                if self._lives == [0]:
+                    raise Killed
+
+        return call
+
+
 def _half() -> float:
     return 0.5
 
@@ -56,6 +82,8 @@ class Bed(ABC):
     name: ClassVar[str]
     lacks: ClassVar[Mapping[str, str]] = {}
     pace: ClassVar[Pace] = Pace()
+    kill_points: ClassVar[Sequence[int]] = range(1, 1_000)
+    """After which calls to AWS a runner is killed; where it survives, that was the last of them."""
 
     def __init__(self, stack: str) -> None:
         self.stack = stack
@@ -107,6 +135,13 @@ class Bed(ABC):
         """Another stack that is there from the start, with these sections of its template; its name."""
 
     @abstractmethod
+    def listener(self, *priorities: int) -> str:
+        """A load balancer's listener that others have rules on; its ARN."""
+
+    def parameter_store(self, name: str, value: str) -> None:
+        """A value in the SSM Parameter Store."""
+
+    @abstractmethod
     def sent(self, operation: str, **having: Any) -> list[dict[str, Any]]:
         """Our requests of an operation so far, the refused ones too, that have these members."""
 
@@ -154,17 +189,22 @@ class Bed(ABC):
             if ability in self.lacks:
                 pytest.skip(f"{self.name}: {self.lacks[ability]}")
 
-    def make_runner(self, **settings: Any) -> Runner:
-        """A runner with the real executors."""
+    def make_runner(self, *, dies_after: int | None = None, **settings: Any) -> Runner:
+        """A runner with the real executors; it may die after so many calls to AWS."""
+        lives = [dies_after or 0]
+
+        def client(service: str) -> Any:
+            return Dying(self.client(service), lives) if dies_after else self.client(service)
+
         stacks = CloudFormation(
-            self.client("cloudformation"),
-            self.client("ecs"),
-            s3=self.client("s3"),
-            elbv2=self.client("elbv2"),
+            client("cloudformation"),
+            client("ecs"),
+            s3=client("s3"),
+            elbv2=client("elbv2"),
             settings=settings.pop("settings", Settings(bucket=self.bucket)),
         )
-        tasks = Ecs(self.client("ecs"), logs=self.client("logs"))
-        settings = {"pace": self.pace, "notify": self._note, "watch": self._watch, "jitter": _half, **settings}
+        tasks = Ecs(client("ecs"), logs=client("logs"))
+        settings = {"pace": self.pace, "notify": self._note, "watch": self.watch, "jitter": _half, **settings}
         return Runner(settings.pop("journal", self.journal), [stacks, tasks, InstantPostgres()], self.clock, **settings)
 
     @property
@@ -177,7 +217,8 @@ class Bed(ABC):
     def _note(self, _: str, notice: Notice) -> None:
         self.notices.append(notice)
 
-    def _watch(self, step: Step) -> None:
+    def watch(self, step: Step) -> None:
+        """Sees every event that is journaled."""
         self.seen += [p.seen for p in step.after.pending if p.seen]
         if self.react is not None:
             self.react(step)
@@ -347,6 +388,19 @@ class SimulatedBed(Bed):
         resources = {"Topic": {"Type": "AWS::SNS::Topic"}}
         stacks.append({"name": name, "template": json.dumps({"Resources": resources, **sections})})
         return name
+
+    def listener(self, *priorities: int) -> str:
+        arn = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/front/50dc6c495c0c9188/f2f7dc8efc522ab2"
+        properties = {"ListenerArn": arn, "Actions": [], "Conditions": []}
+        rules = {
+            f"Rule{n}": {
+                "Type": "AWS::ElasticLoadBalancingV2::ListenerRule",
+                "Properties": {**properties, "Priority": n},
+            }
+            for n in priorities
+        }
+        self.other_stack({"Resources": rules})
+        return arn
 
     def sent(self, operation: str, **having: Any) -> list[dict[str, Any]]:
         requests = [call.request for call in self.sim.calls if call.operation == operation]

@@ -3,7 +3,7 @@
 import json
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import pytest
@@ -44,6 +44,7 @@ class RealClock:
 class Emulated(Bed):
     """An emulator; a second of the scenarios' is a hundredth of one here."""
 
+    kill_points: ClassVar[Sequence[int]] = (3, 4, 5, 6, 7, 10, 13)
     pace: ClassVar[Pace] = Pace(quick=0.02, slow=0.1)
     scripted: ClassVar[Mapping[str, str]] = {}
 
@@ -125,6 +126,23 @@ class Emulated(Bed):
         self._settle(name)
         return name
 
+    def listener(self, *priorities: int) -> str:
+        balancers = self.wire.plain("elbv2")
+        subnets = [s["SubnetId"] for s in self.wire.plain("ec2").describe_subnets()["Subnets"]]
+        front = balancers.create_load_balancer(Name=f"front-{self.stack}", Subnets=subnets[:2])["LoadBalancers"][0]
+        answer: list[Json] = [{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}]
+        made = balancers.create_listener(
+            LoadBalancerArn=front["LoadBalancerArn"], Protocol="HTTP", Port=80, DefaultActions=answer
+        )
+        arn: str = made["Listeners"][0]["ListenerArn"]
+        for priority in priorities:
+            path: list[Json] = [{"Field": "path-pattern", "Values": [f"/{priority}/*"]}]
+            balancers.create_rule(ListenerArn=arn, Priority=priority, Conditions=path, Actions=answer)
+        return arn
+
+    def parameter_store(self, name: str, value: str) -> None:
+        self.wire.plain("ssm").put_parameter(Name=name, Value=value, Type="String", Overwrite=True)
+
     def _settle(self, name: str) -> str:
         """Wait until another's change has come to an end; its status."""
         stacks = self.wire.plain("cloudformation")
@@ -173,7 +191,6 @@ class Ministack(Emulated):
         "tasks that end": "without Docker its tasks stay RUNNING until they are stopped",
         "tokens": "it does not honour tokens: a repeated request is carried out or refused as a new one",
         "clusters have to exist": "RunTask makes the cluster that it is asked for",
-        "listener rules": "the template's listener would need a load balancer of its own, and that a network",
         "capabilities": "it does not ask for capabilities",
         "parameter checks": "it takes parameters that the template does not have",
     }
@@ -256,13 +273,14 @@ class Moto(Emulated):
         "virtual time": "time passes by itself",
         "no updates": "it updates a stack though nothing has changed",
         "tokens": "it ignores tokens, and its events bear none",
+        "tokens in events": "it ignores tokens, and its events bear none",
         "rollbacks": at_once,
         "cancel": "cancel_update_stack is not implemented",
         "transforms": "GetTemplateSummary does not tell of transforms",
         "templates by URL": "it reads templates from its own S3 by AWS's address alone",
-        "listener rules": "the template's listener would need a load balancer of its own, and that a network",
         "capabilities": "it does not ask for capabilities",
         "parameter checks": "it takes parameters that the template does not have",
+        "capabilities in descriptions": "it does not say with which capabilities a stack was made",
         "stop codes": "a task that is stopped has no stop code, and exit code 0",
     }
 

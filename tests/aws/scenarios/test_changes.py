@@ -124,7 +124,7 @@ def test_update_of_somebody_else_comes_between(bed: Bed) -> None:
 
     bed.react = between
     assert bed.deploy("d2", quick=True, version="2").outcome == "DONE"
-    assert any("UPDATE_IN_PROGRESS state and can not be updated" in seen for seen in bed.seen)
+    assert any("is in UPDATE_IN_PROGRESS state and" in seen for seen in bed.seen)
     assert bed.actions == ["create_stack", "update_stack"]
     assert bed.parameters()["Version"] == "2"
 

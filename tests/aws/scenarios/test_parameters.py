@@ -8,8 +8,6 @@ import pytest
 from deployer_core.spec import ListenerPriority, Previous, StackOutput
 from tests.aws.scenarios.bed import Bed
 
-LISTENER = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/front/50dc6c495c0c9188/f2f7dc8efc522ab2"
-
 
 def test_previous_value(bed: Bed) -> None:
     """A parameter that keeps its previous value keeps it, whatever its default is."""
@@ -62,28 +60,14 @@ def test_secret_is_kept_while_scaling(bed: Bed) -> None:
         assert set(given) == {"Count", "Version", "Secret"}, "one left out would fall back to its default"
 
 
-def rules(*priorities: int) -> dict[str, object]:
-    """Rules on the listener, in another stack."""
-    return {
-        "Resources": {
-            f"Rule{n}": {
-                "Type": "AWS::ElasticLoadBalancingV2::ListenerRule",
-                "Properties": {"ListenerArn": LISTENER, "Priority": n, "Actions": [], "Conditions": []},
-            }
-            for n in priorities
-        }
-    }
-
-
 PRIORITY = {"Priority": {"Type": "Number"}}
 
 
 def test_lowest_free_listener_priority(bed: Bed) -> None:
     """A rule's priority is the lowest free of its range, over all pages; two parameters never share one."""
-    bed.needs("listener rules")
-    bed.other_stack(rules(*range(100, 130), 131))
+    listener = bed.listener(*range(100, 130), 131)
     body = bed.template(parameters={**PRIORITY, "Second": {"Type": "Number"}})
-    group = ListenerPriority(LISTENER, 100, 200)
+    group = ListenerPriority(listener, 100, 200)
     bed.deploy("d1", body, quick=True, parameters={"Priority": group, "Second": group})
     assert bed.parameters()["Priority"] == "130"
     assert bed.parameters()["Second"] == "132"
@@ -91,22 +75,20 @@ def test_lowest_free_listener_priority(bed: Bed) -> None:
 
 def test_listener_priority_is_kept(bed: Bed) -> None:
     """The priority that the stack has is kept while it lies in the range, and given up when it does not."""
-    bed.needs("listener rules")
-    bed.other_stack(rules(100))
+    listener = bed.listener(100)
     body = bed.template(parameters=PRIORITY)
     bed.deploy("d1", body, quick=True, parameters={"Priority": "150"})
-    bed.deploy("d2", body, quick=True, version="2", parameters={"Priority": ListenerPriority(LISTENER, 100, 200)})
+    bed.deploy("d2", body, quick=True, version="2", parameters={"Priority": ListenerPriority(listener, 100, 200)})
     assert bed.parameters()["Priority"] == "150"
-    bed.deploy("d3", body, quick=True, version="3", parameters={"Priority": ListenerPriority(LISTENER, 100, 120)})
+    bed.deploy("d3", body, quick=True, version="3", parameters={"Priority": ListenerPriority(listener, 100, 120)})
     assert bed.parameters()["Priority"] == "101"
 
 
 def test_no_free_listener_priority(bed: Bed) -> None:
     """A range with no free priority is a failure that names listener and range."""
-    bed.needs("listener rules")
-    bed.other_stack(rules(100, 101))
+    listener = bed.listener(100, 101)
     body = bed.template(parameters=PRIORITY)
-    failed = bed.deploy("d1", body, quick=True, parameters={"Priority": ListenerPriority(LISTENER, 100, 101)})
+    failed = bed.deploy("d1", body, quick=True, parameters={"Priority": ListenerPriority(listener, 100, 101)})
     assert "has no free priority from 100 to 101" in failed.reason
     assert bed.actions == []
 
@@ -147,6 +129,7 @@ def test_transform(bed: Bed) -> None:
 
 def test_capabilities_are_sent_again_when_scaling(bed: Bed) -> None:
     """Scaling a stack with IAM resources resends the capabilities that the stack was made with."""
+    bed.needs("capabilities in descriptions")
     role = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": []}}}
     body = bed.template(resources={"Role": role})
     bed.deploy("d1", body, quick=True, capabilities=("CAPABILITY_IAM",))
@@ -169,7 +152,7 @@ def test_missing_capability(bed: Bed) -> None:
 
 def test_ssm_parameters_are_warned_of(bed: Bed, caplog: pytest.LogCaptureFixture) -> None:
     """Scaling a stack with SSM-typed parameters warns that their values are read anew."""
-    bed.needs("ssm parameters")
+    bed.parameter_store("/shop/image", "shop:1")
     body = bed.template(parameters={"Image": {"Type": "AWS::SSM::Parameter::Value<String>"}})
     bed.deploy("d1", body, parameters={"Image": "/shop/image"})
     caplog.clear()

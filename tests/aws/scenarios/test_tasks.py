@@ -216,8 +216,9 @@ def test_deadline_of_a_task(bed: Bed) -> None:
     """A task past its deadline fails its migration and is stopped; it is over when STOPPED was seen."""
     bed.task_definition("orders-migrate")
     bed.rule(on="run_task", takes=9_000)
-    failed = bed.deploy("d1", databases=(bed.database(timeout=120),))
-    assert "no end within 120 s; last seen: RUNNING" in failed.reason
+    time = bed.seconds(120)
+    failed = bed.deploy("d1", databases=(bed.database(timeout=time),))
+    assert f"no end within {time} s; last seen: RUNNING" in failed.reason
     assert bed.actions.count("stop_task") == 1
     assert bed.pending(StopTask) is None
     assert bed.task_statuses() == ["STOPPED"]
