@@ -94,7 +94,7 @@ RULES = (
         "ValidationError", _P, r"S3 error|TemplateURL", "give a template's URL that CloudFormation may read"
     ),
     Rule("ValidationError", _P, r"Template (format|error)|Template validation", "correct the template"),
-    Rule("ValidationError", _P, r"role .* is invalid or cannot be assumed", "correct the spec's role"),
+    Rule("ValidationError", _P, r"[Rr]ole .* is invalid or cannot be assumed", "correct the spec's role"),
     Rule("ValidationError", _P, "", "correct the spec or the template, repair the stack and deploy again"),
     *_rows(
         _A,

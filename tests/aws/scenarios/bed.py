@@ -138,6 +138,9 @@ class Bed(ABC):
     def listener(self, *priorities: int) -> str:
         """A load balancer's listener that others have rules on; its ARN."""
 
+    def hasten(self) -> None:
+        """Lets every change and task be over soon, so that few calls look at it."""
+
     def parameter_store(self, name: str, value: str) -> None:
         """A value in the SSM Parameter Store."""
 
@@ -370,6 +373,10 @@ class SimulatedBed(Bed):
             for c in self.sim.changes
             if c.details.get("by") != "others"
         ]
+
+    def hasten(self) -> None:
+        self.rule(on="update_stack", takes=1, cleanup_takes=0.1)
+        self.rule(on="run_task", starts_in=1, takes=1)
 
     def failing(self, change: str, nth: int = 1) -> tuple[str, str]:
         reason = "Resource handler returned message: no capacity (HandlerErrorCode: GeneralServiceException)"

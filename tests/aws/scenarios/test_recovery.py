@@ -76,6 +76,7 @@ def test_killed_after_every_call(bed: Bed, quick: bool) -> None:
     bed.needs("tokens in events")
     databases = (bed.database(),) if "tokens" not in bed.lacks and not quick else ()
     bed.task_definition("orders-migrate")
+    bed.hasten()
     bed.deploy("d0", quick=True, count=1)
     scaled = ["update_stack", "update_stack", *["run_task"] * len(databases), "update_stack"]
     for point in bed.kill_points:
