@@ -22,7 +22,7 @@ class Refused(Exception):
 
 
 @define
-class Stub:
+class _Stub:
     """A client: each operation gives its answers in turn, the last of them again and again."""
 
     answers: dict[str, list[Any]]
@@ -45,6 +45,10 @@ class Stub:
     def sent(self, name: str) -> list[dict[str, Any]]:
         """The requests of an operation."""
         return [request for operation, request in self.calls if operation == name]
+
+
+Stub: Any = _Stub
+"""Untyped, as boto3's clients are."""
 
 
 def work(

@@ -27,18 +27,28 @@ def recorded(file: str) -> list[str]:
 
 def modelled(service: str) -> set[str]:
     """The error codes of a service in the botocore that is installed."""
-    model = botocore.session.get_session().get_service_model(service)
+    model: Any = botocore.session.get_session().get_service_model(service)
     return {shape.error_code for shape in model.error_shapes}
 
 
 def said(code: str, message: str = "", http: int = 400) -> ClientError:
     """An error as boto3 raises it."""
-    response: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": http}}
+    response: Any = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": http},
+    }
     return ClientError(response, "CreateStack")
 
 
 ROWS = {rule.code for rule in RULES}
-EVERY_CODE = sorted({*recorded("cfn_errors.json"), *recorded("ecs_errors.json"), *modelled("cloudformation"), *modelled("ecs")})
+EVERY_CODE = sorted(
+    {
+        *recorded("cfn_errors.json"),
+        *recorded("ecs_errors.json"),
+        *modelled("cloudformation"),
+        *modelled("ecs"),
+    }
+)
 
 
 @pytest.mark.parametrize("code", EVERY_CODE)
@@ -111,7 +121,11 @@ def test_no_row_is_untested() -> None:
 
 TEXTS = [
     ("ValidationError", "No updates are to be performed.", P),
-    ("ValidationError", "Stack:arn:aws:cloudformation:x is in UPDATE_IN_PROGRESS state and can not be updated.", A),
+    (
+        "ValidationError",
+        "Stack:arn:aws:cloudformation:x is in UPDATE_IN_PROGRESS state and can not be updated.",
+        A,
+    ),
     ("ValidationError", "Stack [shop] is in DELETE_IN_PROGRESS state and cannot be updated", A),
     ("ValidationError", "Stack [shop] cannot be deleted while in status UPDATE_IN_PROGRESS", A),
     ("ValidationError", "Stack:arn is in ROLLBACK_COMPLETE state and can not be updated.", P),
@@ -131,7 +145,11 @@ TEXTS = [
     ("ClientException", "Unable to find task definition: nope", P),
     ("ClientException", "something else", P),
     ("SignatureDoesNotMatch", "Signature expired: 20260101T000000Z is now earlier than 20260101T010000Z", T),
-    ("SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided", C),
+    (
+        "SignatureDoesNotMatch",
+        "The request signature we calculated does not match the signature you provided",
+        C,
+    ),
     ("InvalidSignatureException", "Signature not yet current: 20260101T010000Z is still later", T),
 ]
 
@@ -161,10 +179,12 @@ def test_advice() -> None:
     for rule in RULES:
         if rule.kind in (P, C):
             assert rule.advice, f"{rule.code} {rule.text} does not say what to do next"
-    problem = understand(said("AccessDenied", "User: ann is not authorized to perform: cloudformation:CreateStack"))
+    problem = understand(
+        said("AccessDenied", "User: ann is not authorized to perform: cloudformation:CreateStack")
+    )
     assert str(problem) == (
-        "User: ann is not authorized to perform: cloudformation:CreateStack (AccessDenied); allow the call in the policy "
-        "of the deployer's role, repair the stack and deploy again"
+        "User: ann is not authorized to perform: cloudformation:CreateStack (AccessDenied); "
+        "allow the call in the policy of the deployer's role, repair the stack and deploy again"
     )
 
 
@@ -182,7 +202,9 @@ def test_unknown_permanent_code_says_what_to_do() -> None:
     assert "put right what AWS names" in str(understand(said("NeverHeardOf", "no")))
 
 
-@pytest.mark.parametrize("code", ["com.amazonaws.ecs#ServerException", "ServerException:http://internal.amazon.com/"])
+@pytest.mark.parametrize(
+    "code", ["com.amazonaws.ecs#ServerException", "ServerException:http://internal.amazon.com/"]
+)
 def test_code_with_a_namespace(code: str) -> None:
     """A code with a namespace before it or an address behind it is the same code."""
     problem = understand(said(code, "try later"))
@@ -196,7 +218,8 @@ LOCALS = {
     "SSOTokenLoadError": C, "UnauthorizedSSOTokenError": C, "LoginError": C, "ProfileNotFound": C,
     "NoRegionError": C, "EndpointConnectionError": T, "ConnectTimeoutError": T, "ReadTimeoutError": T,
     "ConnectionClosedError": T, "SSLError": T, "ProxyConnectionError": T, "ResponseStreamingError": T,
-    "IncompleteReadError": T, "ChecksumError": T, "CapacityNotAvailableError": T, "ParamValidationError": P, "UnknownServiceError": P,
+    "IncompleteReadError": T, "ChecksumError": T, "CapacityNotAvailableError": T,
+    "ParamValidationError": P, "UnknownServiceError": P,
     "ConfigParseError": P,
 }  # fmt: skip
 
@@ -227,8 +250,8 @@ def test_other_errors_are_not_ours() -> None:
 
 def test_every_stack_status_has_a_lifecycle() -> None:
     """Each stack status of the botocore that is installed is in the table of lifecycles, and no other."""
-    shape = botocore.session.get_session().get_service_model("cloudformation").shape_for("StackStatus")
-    assert set(shape.enum) == set(LIFECYCLES)  # type: ignore[attr-defined]
+    model: Any = botocore.session.get_session().get_service_model("cloudformation")
+    assert set(model.shape_for("StackStatus").enum) == set(LIFECYCLES)
 
 
 def test_unknown_stack_status() -> None:

@@ -6,45 +6,24 @@ import botocore.session
 import pytest
 from attrs import evolve
 
-from deployer_aws.executors.definitions import Definition
-from deployer_aws.executors.ecs import DEFINITION, Ecs
-from deployer_aws.executors.last_words import LENGTH, LastWords
+from deployer_aws.executors.ecs import Ecs
 from deployer_core import ecs_task
-from deployer_core.deployer import Accepted, Replied, Sent, StopTask
+from deployer_core.deployer import Accepted, Replied, Sent
 from deployer_core.ecs_task import Errored, Exit, Run, RunTask, Started, Status, StatusStopped
 from deployer_core.spec import TaskSpec
+from tests.aws.ecs_answers import (
+    ARN,
+    NEWEST,
+    NONE,
+    NOTHING,
+    RESOLVED,
+    RUN,
+    TASK,
+    defined,
+    observed,
+    task,
+)
 from tests.aws.stubs import NOW, Refused, Stub, answers, attempts, events, work
-
-FAMILY = "arn:aws:ecs:eu-west-1:1:task-definition/migrate"
-NEWEST = f"{FAMILY}:3"
-ARN = "arn:aws:ecs:eu-west-1:1:task/main/0123"
-TASK = TaskSpec[str]("main", "migrate")
-RUN = RunTask(Run("d1/orders/migrate", TASK, (0,)))
-STOP = StopTask(RUN.run, 5, Sent(2, NOW - 20), "")
-RESOLVED = ((DEFINITION, NEWEST),)
-
-
-def defined(*containers: dict[str, Any]) -> dict[str, Any]:
-    """DescribeTaskDefinition's answer."""
-    return {"taskDefinition": {"taskDefinitionArn": NEWEST, "containerDefinitions": containers or ({"name": "app"},)}}
-
-
-def task(status: str = "STOPPED", *containers: dict[str, Any], **members: Any) -> dict[str, Any]:
-    """DescribeTasks' answer."""
-    found = {"taskArn": ARN, "taskDefinitionArn": NEWEST, "lastStatus": status, "containers": list(containers)}
-    return {"tasks": [{**found, **members}], "failures": []}
-
-
-NOTHING: dict[str, Any] = {"tasks": [], "failures": [{"arn": ARN, "reason": "MISSING"}]}
-NONE: dict[str, Any] = {"taskArns": []}
-
-
-def observed(answer: dict[str, Any], *, definition: Any = None, logs: Any = None, age: float = 10, run: RunTask = RUN) -> list[Any]:
-    """What one look at an accepted task comes to."""
-    client = Stub({"describe_tasks": [answer], "describe_task_definition": [definition or defined()]})
-    pending = work(run, database="orders", sent=Sent(1, NOW - age, RESOLVED), ref=ARN, age=age)
-    return answers(Ecs(client, logs=logs).act(pending))
-
 
 # Running
 
@@ -104,7 +83,11 @@ def test_whole_request() -> None:
     ("settings", "member", "value"),
     [
         ({"launch_type": "FARGATE"}, "launchType", "FARGATE"),
-        ({"container": "app", "command": ("x",)}, "overrides", {"containerOverrides": [{"name": "app", "command": ["x"]}]}),
+        (
+            {"container": "app", "command": ("x",)},
+            "overrides",
+            {"containerOverrides": [{"name": "app", "command": ["x"]}]},
+        ),
         (
             {"container": "app", "environment": (("A", "b"),)},
             "overrides",
@@ -135,7 +118,9 @@ def test_conflict_names_the_task_to_adopt() -> None:
     assert found[-1] == Accepted(7, ARN, NOW)
 
 
-@pytest.mark.parametrize("error", [Refused("ConflictException"), Refused("ServerException"), KeyError("oops")])
+@pytest.mark.parametrize(
+    "error", [Refused("ConflictException"), Refused("ServerException"), KeyError("oops")]
+)
 def test_other_refusals_escape(error: Exception) -> None:
     """A conflict that names nothing, and any other error, is the runner's to class."""
     client = Stub({"describe_task_definition": [defined()], "run_task": [error]})
@@ -171,21 +156,27 @@ def test_want_of_capacity_is_no_failure(reason: str) -> None:
 )
 def test_other_failures_are_answers(failures: list[dict[str, str]], words: str) -> None:
     """What no waiting mends is an error with ECS's reasons."""
-    client = Stub({"describe_task_definition": [defined()], "run_task": [{"tasks": [], "failures": failures}]})
+    client = Stub(
+        {"describe_task_definition": [defined()], "run_task": [{"tasks": [], "failures": failures}]}
+    )
     (answer,) = answers(Ecs(client).act(work(RUN, database="orders")))
     assert answer == Errored(f"ECS refused to run the task migrate: {words}")
 
 
 def test_next_attempt_after_a_refusal() -> None:
-    """A refused attempt is followed by the next one, with a token of its own and the same revision; not after the end."""
+    """A refused attempt is followed by the next one, with a token of its own and the same revision, in time."""
     client = Stub({"run_task": [{"tasks": [{"taskArn": ARN}]}]})
-    refused = {"database": "orders", "sent": Sent(1, NOW - 9, RESOLVED), "seen": "attempt 1 was refused for want of"}
-    pending = work(RUN, **refused)  # type: ignore[arg-type]
+    refused = {
+        "database": "orders",
+        "sent": Sent(1, NOW - 9, RESOLVED),
+        "seen": "attempt 1 was refused for want of",
+    }
+    pending = work(RUN, **refused)
     found = events(Ecs(client).act(pending))
     assert [a.attempt for a in attempts(found)] == [2]
     assert client.sent("run_task")[0]["clientToken"] == pending.token(2)
     assert client.sent("run_task")[0]["taskDefinition"] == NEWEST
-    (late,) = answers(Ecs(client).act(work(RUN, deadline=NOW, **refused)))  # type: ignore[arg-type]
+    (late,) = answers(Ecs(client).act(work(RUN, deadline=NOW, **refused)))
     assert late == Errored("the task never ran: attempt 1 was refused for want of")
 
 
@@ -255,7 +246,12 @@ def test_missing_is_no_news_for_five_minutes() -> None:
 def test_end(status: str) -> None:
     """The end is told with every container, the judged one marked, stop code and reason."""
     containers = ({"name": "app", "exitCode": 0}, {"name": "proxy", "reason": "killed"})
-    answer = task(status, *containers, stopCode="EssentialContainerExited", stoppedReason="Essential container in task exited")
+    answer = task(
+        status,
+        *containers,
+        stopCode="EssentialContainerExited",
+        stoppedReason="Essential container in task exited",
+    )
     definition = defined({"name": "app"}, {"name": "proxy", "essential": False})
     assert observed(answer, definition=definition) == [
         StatusStopped(
@@ -268,9 +264,8 @@ def test_end(status: str) -> None:
 
 def stop_codes() -> list[str]:
     """Every stop code that botocore knows."""
-    shape = botocore.session.get_session().get_service_model("ecs").shape_for("TaskStopCode")
-    codes: list[str] = shape.enum  # type: ignore[attr-defined]
-    return codes
+    model: Any = botocore.session.get_session().get_service_model("ecs")
+    return list(model.shape_for("TaskStopCode").enum)
 
 
 @pytest.mark.parametrize("code", [*stop_codes(), "", "NeverHeardOf"])
@@ -293,128 +288,3 @@ def test_definition_that_can_no_longer_be_read() -> None:
     assert observed(answer, definition=gone) == [StatusStopped((Exit("app", 0, False),))]
     with pytest.raises(Refused):
         observed(answer, definition=Refused("ThrottlingException"))
-
-
-# Last words
-
-
-LOGGED = defined(
-    {
-        "name": "app",
-        "logConfiguration": {
-            "logDriver": "awslogs",
-            "options": {"awslogs-group": "/ecs/migrate", "awslogs-stream-prefix": "ecs"},
-        },
-    }
-)
-
-
-def test_last_words_of_a_failed_container() -> None:
-    """The end of the judged container's log is put behind its reason; that of a good run is not fetched."""
-    logs = Stub({"get_log_events": [{"events": [{"message": "one\n"}, {"message": "two"}]}]})
-    (end,) = observed(task("STOPPED", {"name": "app", "exitCode": 1, "reason": "oops"}), definition=LOGGED, logs=logs)
-    assert end.exits[0].reason == "oops; its last lines in /ecs/migrate: one\ntwo"
-    assert logs.sent("get_log_events") == [
-        {"logGroupName": "/ecs/migrate", "logStreamName": "ecs/app/0123", "limit": 20, "startFromHead": False}
-    ]
-    (end,) = observed(task("STOPPED", {"name": "app", "exitCode": 0}), definition=LOGGED, logs=logs)
-    assert end.exits[0].reason == ""
-    assert len(logs.calls) == 1
-
-
-def words(answer: Any, **options: str) -> str:
-    """The last words where the log client answers so."""
-    definition = Definition(NEWEST, ("app",), ("app",), {"app": options} if options else {})
-    return LastWords(Stub({"get_log_events": [answer]})).of(definition, "app", ARN)
-
-
-WHERE = {"awslogs-group": "g", "awslogs-stream-prefix": "p"}
-
-
-def test_last_words_are_bounded() -> None:
-    """Only the last characters of them are kept."""
-    said = words({"events": [{"message": "x" * 5_000 + "the end"}]}, **WHERE)
-    assert said.endswith("the end")
-    assert "...xxx" in said
-    assert len(said) < LENGTH + 50
-
-
-@pytest.mark.parametrize(
-    ("answer", "options"),
-    [
-        ({"events": []}, WHERE),
-        ({"events": [{"message": "x"}]}, {}),
-        ({"events": [{"message": "x"}]}, {"awslogs-group": "g"}),
-        (Refused("ResourceNotFoundException"), WHERE),
-        (Refused("ThrottlingException"), WHERE),
-    ],
-)
-def test_no_last_words(answer: Any, options: dict[str, str]) -> None:
-    """Where there are none to be had, nothing is said; a log that cannot be read fails nothing."""
-    assert words(answer, **options) == ""
-
-
-@pytest.mark.parametrize("error", [Refused("ExpiredTokenException"), KeyError("oops")])
-def test_last_words_hide_no_login(error: Exception) -> None:
-    """Expired credentials and mistakes of our own are not swallowed."""
-    with pytest.raises(type(error)):
-        words(error, **WHERE)
-
-
-# Stopping
-
-
-def stopped(answer: dict[str, Any], *, command: StopTask = STOP, sent: Sent | None = None) -> tuple[list[Any], Stub]:
-    """What one look at a task that is to stop comes to."""
-    client = Stub({"describe_tasks": [answer], "stop_task": [{}], "list_tasks": [NONE]})
-    return events(Ecs(client).act(work(command, database="orders", sent=sent))), client
-
-
-KNOWN = evolve(STOP, arn=ARN)
-
-
-def test_stop() -> None:
-    """A task that is not stopping yet is stopped, after that was journaled, and looked at until it has."""
-    found, client = stopped(task("RUNNING", desiredStatus="RUNNING"), command=KNOWN)
-    assert [type(e).__name__ for e in found] == ["Replied", "Attempted"]
-    assert client.sent("stop_task") == [
-        {"cluster": "main", "task": ARN, "reason": "its deployment no longer waits for it"}
-    ]
-
-
-def test_stop_is_sent_until_ecs_has_taken_it() -> None:
-    """A stop that was lost is sent again; one that ECS has taken is not."""
-    _, client = stopped(task("RUNNING", desiredStatus="RUNNING"), command=KNOWN, sent=Sent(1, NOW - 5))
-    assert len(client.sent("stop_task")) == 1
-    _, client = stopped(task("DEPROVISIONING", desiredStatus="STOPPED"), command=KNOWN, sent=Sent(1, NOW - 5))
-    assert client.sent("stop_task") == []
-
-
-def test_stop_ends_with_stopped() -> None:
-    """Only STOPPED ends it."""
-    found, _ = stopped(task("STOPPED", stopCode="UserInitiated", stoppedReason="ours"), command=KNOWN)
-    assert [e.answer for e in found] == [StatusStopped((), "UserInitiated", "ours")]
-
-
-def test_stop_of_a_forgotten_task() -> None:
-    """A task that ECS no longer knows has stopped; one that was just run may only be yet to be seen."""
-    just_run = evolve(KNOWN, sent=Sent(2, NOW - 299))
-    assert stopped(NOTHING, command=just_run)[0] == []
-    long_ago = evolve(KNOWN, sent=Sent(2, NOW - 301))
-    found, _ = stopped(NOTHING, command=long_ago)
-    assert isinstance(found[0].answer, StatusStopped)
-
-
-def test_stop_of_a_task_without_an_arn() -> None:
-    """A task of which only the attempt is known is looked for by its token, which is that of its RunTask."""
-    found, client = stopped(task())
-    assert "looking for the task, of which ECS shows no trace" in str(found[0].answer)
-    pending = work(STOP, database="orders")
-    assert client.sent("list_tasks")[0]["startedBy"] == pending.token(2, 5)
-    client = Stub({"list_tasks": [{"taskArns": [ARN]}]})
-    assert events(Ecs(client).act(pending)) == [Accepted(7, ARN, NOW)]
-
-
-def test_commands_of_others_are_left_alone() -> None:
-    """A command that is not a task's is none of its business."""
-    assert events(Ecs(Stub({})).act(work(None))) == []

@@ -3,7 +3,7 @@
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.leases import Leases
 from deployer_aws.ports import LeaseRow
-from tests.aws.test_runner import Clock
+from tests.aws.runner_world import Clock
 
 TERM = 60.0
 

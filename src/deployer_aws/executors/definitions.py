@@ -59,7 +59,6 @@ class Definitions:
             self._known[named] = definition
         return self._known[named]
 
-
     def of_task(self, arn: str) -> Definition:
         """The definition that a task was run from; one that is no longer to be had knows nothing of its containers."""
         try:

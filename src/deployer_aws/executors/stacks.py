@@ -174,7 +174,9 @@ class StackReader:
         recent = [e for e in events if _seconds(e["Timestamp"]) >= since - BARE_SKEW]
         if not any(map(_is_own, recent)):
             return None
-        log.warning("the events of %s bear no tokens: its status and the time of its events are trusted", stack.id)
+        log.warning(
+            "the events of %s bear no tokens: its status and the time of its events are trusted", stack.id
+        )
         return Outcome(stack.status, self._why(recent) or stack.reason)
 
     def resources(self, stack: str) -> Iterator[Mapping[str, Any]]:

@@ -4,8 +4,9 @@ from itertools import count
 import pytest
 
 from tests.aws.scenarios import servers
-from tests.aws.scenarios.bed import Bed, SimulatedBed
+from tests.aws.scenarios.bed import Bed
 from tests.aws.scenarios.emulators import Ministack, Moto
+from tests.aws.scenarios.simulated import SimulatedBed
 
 _numbers = count(1)
 

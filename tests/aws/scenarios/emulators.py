@@ -87,7 +87,9 @@ class Emulated(Bed):
         pytest.skip(f"{self.name}: {NOT_SCRIPTED}")
 
     def task_definition(self, family: str, **settings: Any) -> None:
-        containers = [c if isinstance(c, dict) else {"name": c} for c in settings.get("containers", ["migrate"])]
+        containers = [
+            c if isinstance(c, dict) else {"name": c} for c in settings.get("containers", ["migrate"])
+        ]
         by_name = all(isinstance(c, str) for c in settings.get("containers", ["migrate"]))
         self.wire.plain("ecs").register_task_definition(
             family=self.family(family),
@@ -129,7 +131,9 @@ class Emulated(Bed):
     def listener(self, *priorities: int) -> str:
         balancers = self.wire.plain("elbv2")
         subnets = [s["SubnetId"] for s in self.wire.plain("ec2").describe_subnets()["Subnets"]]
-        front = balancers.create_load_balancer(Name=f"front-{self.stack}", Subnets=subnets[:2])["LoadBalancers"][0]
+        front = balancers.create_load_balancer(Name=f"front-{self.stack}", Subnets=subnets[:2])[
+            "LoadBalancers"
+        ][0]
         answer: list[Json] = [{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}]
         made = balancers.create_listener(
             LoadBalancerArn=front["LoadBalancerArn"], Protocol="HTTP", Port=80, DefaultActions=answer
@@ -142,6 +146,9 @@ class Emulated(Bed):
 
     def parameter_store(self, name: str, value: str) -> None:
         self.wire.plain("ssm").put_parameter(Name=name, Value=value, Type="String", Overwrite=True)
+
+    def hasten(self) -> None:
+        """All is over soon as it is."""
 
     def _settle(self, name: str) -> str:
         """Wait until another's change has come to an end; its status."""
@@ -209,7 +216,10 @@ class Ministack(Emulated):
         return json.dumps(whole)
 
     def failing(self, change: str, nth: int = 1) -> tuple[str, str]:
-        gate = {**GATE, "Gate": {**GATE["Gate"], "Properties": {**GATE["Gate"]["Properties"], "Timeout": "1"}}}
+        gate = {
+            **GATE,
+            "Gate": {**GATE["Gate"], "Properties": {**GATE["Gate"]["Properties"], "Timeout": "1"}},
+        }
         return self.template(resources=gate), f"Gate (AWS::CloudFormation::WaitCondition): {TOO_LATE}"
 
     def cancelled_by_others(self) -> str:

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,7 +30,7 @@ runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 
 @contextmanager
-def ministack(folder: Path) -> Iterator[str]:
+def ministack(folder: Path) -> Generator[str, None, None]:
     """A ministack without Docker; its endpoint."""
     port = _free_port()
     settings = {
@@ -47,7 +47,7 @@ def ministack(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def moto(folder: Path) -> Iterator[str]:
+def moto(folder: Path) -> Generator[str, None, None]:
     """A moto in server mode; its endpoint."""
     port = _free_port()
     with _server(["moto.server", "-H", "127.0.0.1", "-p", str(port)], port, folder, {}) as endpoint:
@@ -62,8 +62,12 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _server(module: list[str], port: int, folder: Path, settings: dict[str, str]) -> Iterator[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTEST_", "COV"))}
+def _server(
+    module: list[str], port: int, folder: Path, settings: dict[str, str]
+) -> Generator[str, None, None]:
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTEST_", "COV"))
+    }
     environment = {**kept, **CREDENTIALS, "TMPDIR": str(folder), **settings}
     log = folder / "server.log"
     with log.open("wb") as out:

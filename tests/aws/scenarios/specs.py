@@ -49,7 +49,11 @@ PARAMETERS: Json = {"Count": {"Type": "Number"}, "Version": {"Type": "String", "
 
 
 def template(
-    *, parameters: Json | None = None, resources: Json | None = None, base: Json | None = None, **sections: Any
+    *,
+    parameters: Json | None = None,
+    resources: Json | None = None,
+    base: Json | None = None,
+    **sections: Any,
 ) -> str:
     """A template with a service whose count is a parameter, and with what is added to it."""
     return json.dumps(

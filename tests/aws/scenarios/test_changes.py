@@ -97,7 +97,10 @@ def test_rollback_that_fails(bed: Bed) -> None:
 
 def test_failure_inside_a_nested_stack(bed: Bed) -> None:
     """Of a nested stack that failed, the resource inside it is named, where its events say which."""
-    nested = {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": "https://bucket/nested.json"}}
+    nested = {
+        "Type": "AWS::CloudFormation::Stack",
+        "Properties": {"TemplateURL": "https://bucket/nested.json"},
+    }
     bed.rule(on="create_stack", fail={"resource": "Nested", "reason": "Embedded stack was not created"})
     failed = bed.deploy("d1", bed.template(resources={"Nested": nested}))
     assert failed.outcome == "FAILED"
@@ -251,7 +254,9 @@ def test_deleted_under_us(bed: Bed) -> None:
 
 def test_scaling_none(bed: Bed) -> None:
     """With `scaling: none` nothing is scaled: an update is one change, and services need not be there."""
-    body = bed.template(base={"Topic": {"Type": "AWS::SNS::Topic"}}, parameters={"Count": {"Type": "Number", "Default": 1}})
+    body = bed.template(
+        base={"Topic": {"Type": "AWS::SNS::Topic"}}, parameters={"Count": {"Type": "Number", "Default": 1}}
+    )
     bed.deploy("d1", body, scaling=False, version="1")
     assert bed.actions == ["create_stack"]
     assert bed.deploy("d2", body, scaling=False, version="2").outcome == "DONE"

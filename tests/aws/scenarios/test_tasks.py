@@ -34,7 +34,10 @@ def test_evaluation_with_changes(bed: Bed) -> None:
     bed.task_definition("orders-migrate")
     bed.rule(on="run_task", definition="orders-evaluate", exit_code=2)
     assert bed.deploy("d1", databases=(bed.database(evaluated=True),)).outcome == "DONE"
-    assert [r["tags"][0]["value"] for r in bed.sent("run_task")] == ["d1/orders/evaluate", "d1/orders/migrate"]
+    assert [r["tags"][0]["value"] for r in bed.sent("run_task")] == [
+        "d1/orders/evaluate",
+        "d1/orders/migrate",
+    ]
 
 
 def test_missing_task_definition(bed: Bed) -> None:
@@ -118,7 +121,9 @@ def test_spot_interruption(bed: Bed) -> None:
     bed.rule(
         on="run_task",
         takes=900,
-        meanwhile=[{"after": 60, "stop_tasks": {"definition": "orders-migrate", "stop_code": "SpotInterruption"}}],
+        meanwhile=[
+            {"after": 60, "stop_tasks": {"definition": "orders-migrate", "stop_code": "SpotInterruption"}}
+        ],
     )
     failed = bed.deploy("d1", databases=(bed.database(),))
     assert "SpotInterruption: Your Spot Task was interrupted." in failed.reason

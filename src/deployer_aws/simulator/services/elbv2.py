@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..resources import live
-from ..rows import Json, Stack
-from ..service import Service, operation, page
+from deployer_aws.simulator.resources import live
+from deployer_aws.simulator.rows import Json, Stack
+from deployer_aws.simulator.service import Service, operation, page
 
 RULES_A_PAGE = 10
 _KIND = "AWS::ElasticLoadBalancingV2::ListenerRule"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from hashlib import md5
 
-from ..rows import Json, Text
-from ..service import Service, operation
-from ..stack_inputs import object_key
+from deployer_aws.simulator.rows import Json, Text
+from deployer_aws.simulator.service import Service, operation
+from deployer_aws.simulator.stack_inputs import object_key
 
 
 class S3(Service):
