@@ -48,7 +48,11 @@ def resource(
     status: str, reason: str, token: str | None, *, name: str = "Topic", **members: Any
 ) -> dict[str, Any]:
     """An event of a resource."""
-    about = {"PhysicalResourceId": f"{name}-1", "LogicalResourceId": name, "ResourceType": "AWS::SNS::Topic"}
+    about: dict[str, Any] = {
+        "PhysicalResourceId": f"{name}-1",
+        "LogicalResourceId": name,
+        "ResourceType": "AWS::SNS::Topic",
+    }
     return event(status, token, ResourceStatusReason=reason, **{**about, **members})
 
 

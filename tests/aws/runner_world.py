@@ -106,8 +106,12 @@ def world(*looks: Callable[[Work], Act], others: Sequence[Any] = (), **settings:
     steps: list[Step] = []
     notices: list[Notice] = []
     journal = settings.pop("journal", None) or SqliteJournal(":memory:")
+
+    def notify(_: str, notice: Notice) -> None:
+        notices.append(notice)
+
     settings = {
-        "notify": lambda _, n: notices.append(n),
+        "notify": notify,
         "watch": steps.append,
         "jitter": lambda: 0.5,
         **settings,

@@ -140,7 +140,10 @@ def test_other_refusals_escape(error: Exception) -> None:
 )
 def test_want_of_capacity_is_no_failure(reason: str) -> None:
     """What may be there later is waited for, and remembered as a refusal of this attempt."""
-    refused = {"tasks": [], "failures": [{"arn": "i-1", "reason": reason, "detail": "eu-west-1a"}]}
+    refused: dict[str, Any] = {
+        "tasks": [],
+        "failures": [{"arn": "i-1", "reason": reason, "detail": "eu-west-1a"}],
+    }
     client = Stub({"describe_task_definition": [defined()], "run_task": [refused]})
     (answer,) = answers(Ecs(client).act(work(RUN, database="orders")))
     assert answer == Status(f"attempt 1 was refused for want of capacity: {reason}: eu-west-1a")
@@ -166,7 +169,7 @@ def test_other_failures_are_answers(failures: list[dict[str, str]], words: str) 
 def test_next_attempt_after_a_refusal() -> None:
     """A refused attempt is followed by the next one, with a token of its own and the same revision, in time."""
     client = Stub({"run_task": [{"tasks": [{"taskArn": ARN}]}]})
-    refused = {
+    refused: dict[str, Any] = {
         "database": "orders",
         "sent": Sent(1, NOW - 9, RESOLVED),
         "seen": "attempt 1 was refused for want of",

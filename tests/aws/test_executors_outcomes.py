@@ -1,5 +1,6 @@
 """What the CloudFormation executor makes of what it sees: outcomes, reasons, services at zero."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -173,11 +174,12 @@ def test_other_errors_of_reading_escape(operation: str) -> None:
     client = Stub({"describe_stacks": [shown()], "describe_stack_events": [page()]})
     client.answers[operation] = [Refused("Throttling")]
     reader = StackReader(client)
+    looks = {
+        "describe_stacks": reader.describe,
+        "describe_stack_events": partial(reader.find, token=TOKEN, since=0.0),
+    }
     with pytest.raises(Refused):
-        if operation == "describe_stacks":
-            reader.describe("shop")
-        else:
-            reader.find("shop", TOKEN, 0.0)
+        looks[operation]("shop")
 
 
 # Services

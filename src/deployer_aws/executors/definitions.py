@@ -73,7 +73,7 @@ class Definitions:
 
 def _definition(found: Mapping[str, Any]) -> Definition:
     containers = found["containerDefinitions"]
-    logs = {c["name"]: c.get("logConfiguration") or {} for c in containers}
+    logs: dict[str, dict[str, Any]] = {c["name"]: c.get("logConfiguration") or {} for c in containers}
     return Definition(
         found["taskDefinitionArn"],
         tuple(c["name"] for c in containers),

@@ -169,7 +169,8 @@ class Bed(ABC):
 
     def database(self, **settings: Any) -> DatabaseSpec[Text]:
         """A database whose tasks can run on this bed."""
-        return database(**{"cluster": self.cluster, **settings})
+        settings.setdefault("cluster", self.cluster)
+        return database(**settings)
 
     def tasks(self) -> list[str]:
         """The tasks of migrations, whatever has become of them."""

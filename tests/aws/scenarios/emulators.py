@@ -12,7 +12,7 @@ from deployer_aws.ports import Clock
 from deployer_aws.runner import Pace
 from deployer_core.spec import DatabaseSpec, Text
 from tests.aws.scenarios.bed import Bed, Change
-from tests.aws.scenarios.specs import Json, database, template
+from tests.aws.scenarios.specs import Json, template
 from tests.aws.scenarios.wire import CHANGES, FAULTS, Fault, Wire
 
 NOT_SCRIPTED = "what becomes of changes and tasks cannot be scripted, and this is not to be had otherwise"
@@ -87,7 +87,7 @@ class Emulated(Bed):
         pytest.skip(f"{self.name}: {NOT_SCRIPTED}")
 
     def task_definition(self, family: str, **settings: Any) -> None:
-        containers = [
+        containers: list[Json] = [
             c if isinstance(c, dict) else {"name": c} for c in settings.get("containers", ["migrate"])
         ]
         by_name = all(isinstance(c, str) for c in settings.get("containers", ["migrate"]))
@@ -115,9 +115,7 @@ class Emulated(Bed):
 
     def database(self, **settings: Any) -> DatabaseSpec[Text]:
         subnet = self.wire.plain("ec2").describe_subnets()["Subnets"][0]["SubnetId"]
-        return database(
-            **{"cluster": self.cluster, "prefix": f"{self.stack}-", "subnets": (subnet,), **settings}
-        )
+        return super().database(prefix=f"{self.stack}-", subnets=(subnet,), **settings)
 
     def other_stack(self, sections: Json) -> str:
         self._others += 1
@@ -149,6 +147,10 @@ class Emulated(Bed):
 
     def hasten(self) -> None:
         """All is over soon as it is."""
+
+    def close(self) -> None:
+        self.wire.close()
+        super().close()
 
     def _settle(self, name: str) -> str:
         """Wait until another's change has come to an end; its status."""

@@ -66,7 +66,7 @@ def refused(bed: Bed, call: Callable[[], object]) -> str:
     try:
         call()
     except ClientError as error:
-        said = error.response["Error"]
+        said: Any = error.response.get("Error")
         words = said["Message"].rstrip(".")
         for name in (bed.stack, bed.key):
             words = words.replace(name, "x")
@@ -102,7 +102,7 @@ def _(bed: Bed) -> str:
     try:
         again = create(bed, ClientRequestToken="one")["StackId"]
     except ClientError as error:
-        return error.response["Error"]["Code"]
+        return str(error.response.get("Error", {}).get("Code"))
     return "the same StackId" if again == first else "another StackId"
 
 
@@ -205,7 +205,7 @@ def _(bed: Bed) -> str:
     return code(bed, lambda: create(bed, more=[{"ParameterKey": "Color", "ParameterValue": "blue"}]))
 
 
-ROLE = {
+ROLE: dict[str, Any] = {
     "Type": "AWS::IAM::Role",
     "Properties": {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": []}},
 }
@@ -252,7 +252,9 @@ def _(bed: Bed) -> str:
 
 def run(bed: Bed, token: str = "one", **members: Any) -> dict[str, Any]:
     """Run the migration's task."""
-    task = bed.database().migrate.task  # type: ignore[union-attr]
+    migration = bed.database().migrate
+    assert migration is not None
+    task = migration.task
     network = {"awsvpcConfiguration": {"subnets": list(task.subnets) or ["subnet-1"], "securityGroups": []}}
     answer: dict[str, Any] = bed.client("ecs").run_task(
         **{
@@ -297,6 +299,7 @@ def _(bed: Bed) -> str:
 def _(bed: Bed) -> str:
     bed.task_definition("orders-migrate")
     (arn,) = [task["taskArn"] for task in run(bed)["tasks"]]
+    task: dict[str, Any] = {}
     for _ in range(60):
         task = bed.client("ecs").describe_tasks(cluster=bed.cluster, tasks=[arn])["tasks"][0]
         bed.clock.sleep(1 if bed.name == "simulator" else 0.01)

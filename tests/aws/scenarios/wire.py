@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import boto3
@@ -18,6 +19,15 @@ CHANGES = ("create_stack", "update_stack", "cancel_update_stack", "delete_stack"
 _boto3: Any = boto3  # its overloads know no service by a name that varies
 QUERY = ("cloudformation", "elbv2")
 FAULTS = ("throttle", "denied", "expired", "lost_request", "lost_reply", "error")
+
+
+@lru_cache(maxsize=64)
+def _client(endpoint: str, service: str, whose: str) -> Any:
+    """A client of an endpoint, made once: that takes longer than most of a scenario. The SDK's own retries are off."""
+    config = Config(
+        retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, user_agent_extra=whose
+    )
+    return _boto3.client(service, endpoint_url=endpoint, region_name=REGION, config=config)
 
 
 @define
@@ -55,23 +65,30 @@ class Wire:
         self.endpoint = endpoint
         self.faults: list[Fault] = []
         self.calls: list[Sent] = []
-        self._clients: dict[str, Any] = {}
+        self._ours: dict[str, list[tuple[str, Callable[..., Any]]]] = {}
 
     def plain(self, service: str) -> Any:
         """A client whose calls are somebody else's."""
-        config = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
-        return _boto3.client(service, endpoint_url=self.endpoint, region_name=REGION, config=config)
+        return _client(self.endpoint, service, "theirs")
 
     def client(self, service: str) -> Any:
         """A client whose calls are ours: written down, and subject to faults."""
-        if service not in self._clients:
-            client = self.plain(service)
-            events = client.meta.events
-            events.register("provide-client-params.*.*", self._note)
-            events.register("before-send.*.*", self._before(service))
-            events.register("after-call.*.*", self._after)
-            self._clients[service] = client
-        return self._clients[service]
+        client = _client(self.endpoint, service, "ours")
+        if service not in self._ours:
+            self._ours[service] = [
+                ("provide-client-params.*.*", self._note),
+                ("before-send.*.*", self._before(service)),
+                ("after-call.*.*", self._after),
+            ]
+            for event, handler in self._ours[service]:
+                client.meta.events.register(event, handler)
+        return client
+
+    def close(self) -> None:
+        """Leave the clients to the next scenario."""
+        for service, handlers in self._ours.items():
+            for event, handler in handlers:
+                _client(self.endpoint, service, "ours").meta.events.unregister(event, handler)
 
     def _note(self, params: dict[str, Any], event_name: str, **_: Any) -> None:
         self.calls.append(Sent(_operation(event_name), copy.deepcopy(params)))
