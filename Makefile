@@ -13,7 +13,7 @@ RUN := $(BIN)/deployer run --journal .deployer/orders.journal --simulate example
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run test thorough check format lint types imports docs templates cover bench clean
+.PHONY: help run test thorough check format lint types imports docs templates cover bench golden clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,10 @@ cover: $(READY)  ## run the suite and hold the core to 100 % of branches, the re
 
 bench: $(READY)  ## time the core and the journal beside hand-written floors
 	$(BIN)/python -m benchmarks
+
+golden: $(READY)  ## write what is derived from the code anew: diagrams, golden texts, tables
+	$(BIN)/python -m tests.regenerate
+	$(BIN)/python -m tests.core.samples
 
 clean:  ## remove all that make has made
 	rm -rf $(VENV) .venv-* .deployer .coverage .coverage.* build dist .hypothesis

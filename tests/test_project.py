@@ -1,8 +1,10 @@
 """The distribution: what is shipped, and what an install of the core alone asks for."""
 
+import ast
+
 import pytest
 
-from tests.support.project import SRC, pyproject
+from tests.support.project import ROOT, SRC, pyproject
 
 PACKAGES = sorted(path.parent.name for path in SRC.glob("*/__init__.py"))
 
@@ -23,3 +25,14 @@ def test_the_core_needs_three_packages() -> None:
     """Whoever embeds the core takes on attrs, typing-extensions and msgspec, and nothing more."""
     names = {requirement.partition(">")[0] for requirement in pyproject()["project"]["dependencies"]}
     assert names == {"attrs", "typing-extensions", "msgspec"}
+
+
+def test_every_test_states_the_fact_that_it_proves() -> None:
+    """Every test function has a docstring."""
+    silent = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
+        for path in sorted((ROOT / "tests").rglob("test_*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and not ast.get_docstring(node)
+    ]
+    assert silent == []

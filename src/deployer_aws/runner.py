@@ -157,13 +157,14 @@ class Runner:
 
     # The loop
 
-    def run(self, keys: Collection[str] | None = None) -> None:
+    def run(self, keys: Collection[str] | None = None, *, until: Callable[[], bool] | None = None) -> None:
         """Carry on until nothing is pending, in these streams or in all, but tasks that are given up as unresolved.
 
-        Raises LoginNeeded when AWS refuses our credentials: nothing has failed, and another run carries on.
+        `until` is asked between two looks, and ends it earlier. Raises LoginNeeded when AWS refuses our credentials:
+        nothing has failed, and another run carries on.
         """
         try:
-            while (wait := self.step(keys)) is not None:
+            while (wait := self.step(keys)) is not None and not (until is not None and until()):
                 self._clock.sleep(wait)
         finally:
             self._leases.release()
@@ -231,7 +232,8 @@ class Runner:
             self._tries.pop(this, None)
             wait = self._pace.look(now - pending.issued) * (0.5 + self._jitter() / 2)
             self._due[this] = self._clock.monotonic() + wait
-        if now >= pending.deadline and self._still(key, pending) and not pending.unresolved:
+        still = self._still(key, pending)
+        if still is not None and now >= _latest(still) and not still.unresolved:
             self.commit(key, work.reply(DeadlinePassed()))
 
     def _record(self, key: str, pending: Pending, event: Attempted | Accepted | Replied) -> bool:
@@ -242,8 +244,12 @@ class Runner:
         return self._still(key, pending) is not None
 
     def _may_send(self, key: str, pending: Pending, event: Attempted) -> bool:
-        """Past its deadline a command is only looked at; else it must still be pending, and the lease be ours."""
-        if event.at >= pending.deadline or not self._leases.hold(key, self._margin):
+        """Past its deadline a command is only looked at; else it must still be pending, and the lease be ours.
+
+        A task that has to stop is told so however late.
+        """
+        first_stop = isinstance(pending.command, StopTask) and pending.sent is None
+        if (event.at >= _latest(pending) and not first_stop) or not self._leases.hold(key, self._margin):
             return False
         if pending.sent is None or pending.sent.attempt != event.attempt:
             return self.commit(key, event) is not None
@@ -298,6 +304,13 @@ def _what(work: Work) -> str:
     if isinstance(command, UpsertDatabase | CleanupDatabase):
         return f"{name} {work.pending.database} of {work.key}"
     return f"{name} of stack {command.stack.name}"
+
+
+def _latest(pending: Pending) -> float:
+    """Until when a command is waited for. A task that has to stop is given its time from when it was told to."""
+    if isinstance(pending.command, StopTask) and pending.sent is not None:
+        return pending.sent.at + pending.deadline - pending.issued
+    return pending.deadline
 
 
 def _log_notice(key: str, notice: Notice) -> None:

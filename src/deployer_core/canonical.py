@@ -4,7 +4,7 @@ from typing import Any, TypeAlias
 
 from deployer_core import deployment, postgres_migration
 from deployer_core.ecs_task import RunTask
-from deployer_core.invariants import current, queue
+from deployer_core.invariants import current, present, queue
 from deployer_core.machine import Absent
 from deployer_core.routing import DeployerState
 from deployer_core.world import Pending, StopTask
@@ -23,10 +23,10 @@ def canonical(state: DeployerState) -> Key:
     """
     open_id, waiting = "", list[tuple[str, str]]()
     open_key: tuple[Any, ...] = ()
-    for each in state.deployments:
+    for each in present(state.deployments):
         if isinstance(each, deployment.Queued):
             waiting.append((each.facts.id, each.facts.spec.version))
-        elif not isinstance(each, Absent):
+        else:
             open_id = each.facts.id
             open_key += (type(each).__name__, each.facts.spec.version, getattr(each, "counts", None))
     databases: dict[str, list[Any]] = {}
@@ -39,7 +39,7 @@ def canonical(state: DeployerState) -> Key:
     return (
         type(state.stack),
         current(state) == [open_id],
-        queue(state) == tuple(id for id, _ in waiting),
+        queue(state) == tuple(name for name, _ in waiting),
         tuple(version for _, version in waiting),
         open_key,
         tuple(sorted(tuple(facts) for facts in databases.values())),
@@ -54,13 +54,10 @@ def _databases(state: DeployerState, databases: dict[str, list[Any]]) -> None:
         if isinstance(each, deployment.DbMigrating):
             for progress in each.progress:
                 databases[progress.database] = [(str(each.passed), progress.phase.name)]
-    for migration in state.migrations:
-        if not isinstance(migration, Absent):
-            spec = migration.database.spec
-            kind = (
-                f"{spec.migrate is not None} {spec.evaluate is not None} {getattr(migration, 'blocked', '')}"
-            )
-            databases.setdefault(spec.name, []).append((type(migration).__name__, kind))
+    for migration in [m for m in state.migrations if not isinstance(m, Absent)]:
+        spec, blocked = migration.database.spec, getattr(migration, "blocked", "")
+        kind = f"{spec.migrate is not None} {spec.evaluate is not None} {blocked}"
+        databases.setdefault(spec.name, []).append((type(migration).__name__, kind))
     for task in state.tasks:
         databases.setdefault(task.database, []).append((task.purpose, type(task.state).__name__))
 

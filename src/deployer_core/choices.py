@@ -3,9 +3,13 @@
 from collections.abc import Iterator
 from itertools import combinations, combinations_with_replacement
 
-from deployer_core import deployment, ecs_task, postgres_migration
+from attrs import evolve
+
+from deployer_core import deployment, ecs_task, postgres_migration, stack
+from deployer_core.deployer import digest
 from deployer_core.ecs_task import Exit, RunTask, StatusStopped
-from deployer_core.invariants import requested, stops
+from deployer_core.invariants import current, queue, stops
+from deployer_core.machine import Absent
 from deployer_core.postgres_migration import CleanupDone, UpsertDone
 from deployer_core.routing import DeployerState
 from deployer_core.spec import (
@@ -61,7 +65,6 @@ def specs(databases: int) -> tuple[DeploymentSpec, ...]:
 
     Databases are interchangeable (they differ by name alone), so the order of their kinds makes no difference.
     """
-    mixes = [kinds for kinds in combinations_with_replacement(KINDS, databases)]
     full = [
         DeploymentSpec(
             "staging",
@@ -70,7 +73,7 @@ def specs(databases: int) -> tuple[DeploymentSpec, ...]:
             STACK,
             tuple(database(f"db{i}", k) for i, k in enumerate(kinds)),
         )
-        for kinds in mixes
+        for kinds in combinations_with_replacement(KINDS, databases)
     ]
     return (QUICK, *full)
 
@@ -79,11 +82,17 @@ _OUTPUTS = (("Cluster", "main"),)
 _WRONG: tuple[Answer, ...] = (UpsertDone(), ecs_task.Started("arn:wrong"))
 """Answers of a faulty adapter, the last one and not: no stack takes them."""
 
+
+def _seen(lifecycle: Lifecycle) -> StackStatus:
+    """A status as it would come; a stack that is missing has neither outputs nor counts."""
+    if lifecycle is Lifecycle.MISSING:
+        return StackStatus(lifecycle, lifecycle.value)
+    return StackStatus(lifecycle, lifecycle.value, outputs=_OUTPUTS, counts=(("Count", 3),))
+
+
+COMPLETE = _seen(Lifecycle.COMPLETE)
 OF_STACK: tuple[Answer, ...] = (
-    *(
-        StackStatus(lifecycle, lifecycle.value, outputs=_OUTPUTS, counts=(("Count", 3),))
-        for lifecycle in Lifecycle
-    ),
+    *(_seen(lifecycle) for lifecycle in Lifecycle),
     StackStatus(Lifecycle.COMPLETE, "COMPLETE without outputs"),
     deployment.Failure("denied"),
     DeadlinePassed(),
@@ -124,15 +133,41 @@ OF_STOP: tuple[Answer, ...] = (
 
 EARLIER: tuple[Event, ...] = (
     Requested("d0", QUICK, AT, stream="stream"),
-    Replied(1, OF_STACK[2], AT),
-    Replied(2, OF_STACK[2], AT),
+    Replied(1, COMPLETE, AT),
+    Replied(2, COMPLETE, AT),
 )
 """How a stack comes to have been deployed before: a quick deployment, DONE."""
 
 
 def left(state: DeployerState, deployments: int) -> int:
     """How many may still be asked for; that of `EARLIER` does not count."""
-    return deployments - sum(id != "d0" for id, _ in state.known)
+    return deployments - sum(name != "d0" for name, _ in state.known)
+
+
+def will_wait(state: DeployerState) -> bool:
+    """Whether a deployment that is asked for now has to wait for its turn."""
+    return not isinstance(state.stack, Absent | stack.Available)
+
+
+def in_turn(state: DeployerState, after: DeployerState) -> str:
+    """The deployment that waited before a step, and has its turn after it; empty where none has.
+
+    While a deployment waits, nothing looks at its spec: the stack's queue holds ids. So the walk need not choose among
+    the specs until the turn comes, and then takes that step with each of them (`asked_for_as`).
+    """
+    turn = current(after)
+    return turn[0] if turn and turn[0] in queue(state) else ""
+
+
+def asked_for_as(state: DeployerState, name: str, spec: DeploymentSpec) -> DeployerState:
+    """The state as it were, had a deployment that waits been asked for with another spec."""
+    facts = deployment.Facts(name, spec)
+    waiting = [isinstance(d, deployment.Queued) and d.facts.id == name for d in state.deployments]
+    deployments = tuple(
+        deployment.Queued(facts) if waits else d for waits, d in zip(waiting, state.deployments, strict=True)
+    )
+    known = tuple((each, digest(spec) if each == name else kept) for each, kept in state.known)
+    return evolve(state, deployments=deployments, known=known)
 
 
 def answers(pending: Pending) -> tuple[Answer, ...]:
@@ -144,6 +179,25 @@ def answers(pending: Pending) -> tuple[Answer, ...]:
     return OF_TASK if isinstance(pending.command, RunTask) else OF_DATABASE
 
 
+STALE: tuple[Answer, ...] = (
+    *(COMPLETE, deployment.Failure("late"), DeadlinePassed()),
+    *(UpsertDone(), CleanupDone(), postgres_migration.Errored("late")),
+    *(ecs_task.Started("arn:late"), ecs_task.Status("PENDING"), StatusStopped((), "UserInitiated")),
+    ecs_task.Errored("late", may_still_run=True),
+)
+"""An answer of each kind, for a command that is no longer pending."""
+
+
+def stale(state: DeployerState) -> Iterator[Event]:
+    """What may still come in for a command that has had its last answer, or was dropped."""
+    pending = {p.id for p in state.pending}
+    for gone in [number for number in range(1, state.next_command) if number not in pending][-1:]:
+        yield Attempted(gone, 1, AT)
+        yield Accepted(gone, "late", AT)
+        for answer in STALE:
+            yield Replied(gone, answer, AT)
+
+
 def replies(pending: Pending) -> Iterator[Event]:
     """The same, each when it may come."""
     for answer in answers(pending):
@@ -151,17 +205,21 @@ def replies(pending: Pending) -> Iterator[Event]:
 
 
 def events(state: DeployerState, menu: tuple[DeploymentSpec, ...], deployments: int) -> Iterator[Event]:
-    """Everything that the world may say next, sense and nonsense."""
+    """Everything that the world may say next, sense and nonsense.
+
+    A deployment that will have to wait is asked for in one way: see `in_turn`.
+    """
     if more := left(state, deployments):
-        for spec in menu:
+        for spec in menu[:1] if will_wait(state) else menu:
             yield Requested(f"d{deployments - more + 1}", spec, AT, stream="" if state.stream else "stream")
     for pending in state.pending:
         yield Attempted(pending.id, pending.sent.attempt + 1 if pending.sent else 1, AT)
         yield Accepted(pending.id, f"ref-{pending.id}", AT)
         yield from replies(pending)
-    known = [id for id, _ in state.known]
-    for id in known:
-        yield Terminated(id, "ann", AT)
+    yield from stale(state)
+    known = [name for name, _ in state.known]
+    for name in known:
+        yield Terminated(name, "ann", AT)
     if known:
         runs = stops(state)
         for many in range(len(runs) + 1):

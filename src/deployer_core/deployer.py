@@ -10,9 +10,9 @@ was stale: nothing has changed, and nothing need be kept.
 import hashlib
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, TypeAlias, TypeVar, get_args
+from typing import Any, NoReturn, TypeAlias, TypeVar, get_args
 
-from attrs import evolve
+from attrs import evolve, fields, has
 
 from deployer_core import deployment, ecs_task, postgres_migration, stack
 from deployer_core.ecs_task import RunTask
@@ -56,6 +56,7 @@ __all__ = [
     "StopTask",
     "Task",
     "Terminated",
+    "digest",
     "failure",
     "microsteps",
     "reduce",
@@ -72,7 +73,7 @@ def reduce(state: DeployerState, event: Event) -> Reduction:
     Raises IllegalEvent, and changes nothing, for nonsense: an unknown deployment, a repair of what is not broken, an
     id that stands for two specs. Answers that nobody waits for are no nonsense: they are stale.
     """
-    return _take(state, event, Draft)
+    return _TAKES.get(type(event), _refuse)(state, event, Draft)
 
 
 def microsteps(state: DeployerState, event: Event) -> tuple[tuple[str, Microstep[Any, Any]], ...]:
@@ -83,15 +84,8 @@ def microsteps(state: DeployerState, event: Event) -> tuple[tuple[str, Microstep
         drafts.append(Traced(state, at))
         return drafts[-1]
 
-    _take(state, event, begin)
+    _TAKES.get(type(event), _refuse)(state, event, begin)
     return tuple(step for draft in drafts for step in draft.taken)
-
-
-def _take(state: DeployerState, event: Event, begin: "Begin") -> Reduction:
-    taken = _TAKES.get(type(event))
-    if taken is None:
-        raise _refusal(state, event, f"the world speaks of {', '.join(sorted(e.__name__ for e in _TAKES))}")
-    return taken(state, event, begin)
 
 
 # Events of the world
@@ -110,21 +104,39 @@ def _takes(event: type) -> Callable[[T], T]:
     return register
 
 
+def _refuse(state: DeployerState, event: object, _: Begin) -> NoReturn:
+    raise _refusal(state, event, f"the world speaks of {', '.join(sorted(e.__name__ for e in _TAKES))}")
+
+
 def _refusal(state: DeployerState, event: object, why: str) -> IllegalEvent:
     return IllegalEvent("Deployer", name_of(type(state.stack)), event, tuple(e.__name__ for e in _TAKES), why)
 
 
 @lru_cache(maxsize=1024)
-def _digest(spec: DeploymentSpec) -> str:
-    return hashlib.sha256(repr(spec).encode()).hexdigest()[:16]
+def digest(spec: DeploymentSpec) -> str:
+    """Sixteen hexadecimal digits that stand for a spec, in every process and version of this library.
+
+    A field that has its default leaves no trace in it: one that a later version adds changes no digest.
+    """
+    return hashlib.sha256(repr(_without_defaults(spec)).encode()).hexdigest()[:16]
+
+
+def _without_defaults(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_without_defaults(item) for item in value)
+    if not has(type(value)):
+        return value
+    given = [(a.name, getattr(value, a.name)) for a in fields(type(value))]
+    defaults = {a.name: a.default for a in fields(type(value))}
+    return type(value).__name__, [(n, _without_defaults(v)) for n, v in given if v != defaults[n]]
 
 
 @_takes(Requested)
 def _request(state: DeployerState, event: Requested, begin: Begin) -> Reduction:
     """Idempotent for ever: the same id with the same spec is no event."""
-    digest = _digest(event.spec)
+    asked = digest(event.spec)
     before = dict(state.known).get(event.deployment)
-    if before == digest:
+    if before == asked:
         return state, ()
     if before is not None:
         why = f"deployment {event.deployment!r} was requested before with another spec; give this an id of its own"
@@ -133,13 +145,16 @@ def _request(state: DeployerState, event: Requested, begin: Begin) -> Reduction:
         raise _refusal(state, event, "the first request of a stream gives it its random id")
     draft = begin(state, event.at)
     draft.stream, draft.queue_limit = state.stream or event.stream, event.queue_limit
-    draft.known += ((event.deployment, digest),)
+    draft.known += ((event.deployment, asked),)
     draft.add(deployment.Facts(event.deployment, event.spec))
     return draft.result()
 
 
 def _pending(state: DeployerState, command: int) -> Pending | None:
-    return next((p for p in state.pending if p.id == command), None)
+    for pending in state.pending:
+        if pending.id == command:
+            return pending
+    return None
 
 
 @_takes(Attempted)
@@ -164,50 +179,82 @@ def _accept(state: DeployerState, event: Accepted, _: Begin) -> Reduction:
 
 @_takes(Replied)
 def _reply(state: DeployerState, event: Replied, begin: Begin) -> Reduction:
-    pending = _pending(state, event.command)
-    if type(event.answer) not in _ANSWERS:
-        raise _refusal(state, event, f"{type(event.answer).__name__} is no answer of the world")
+    pending, answer = _pending(state, event.command), event.answer
+    if type(answer) not in _ANSWERS:
+        raise _refusal(state, event, f"{type(answer).__name__} is no answer of the world")
     if pending is None:
         return state, ()
-    if isinstance(event.answer, DeadlinePassed) and event.at < pending.deadline:
+    if isinstance(answer, DeadlinePassed) and event.at < pending.deadline:
         raise _refusal(
             state, event, f"command {pending.id} has until {pending.deadline}, and it is {event.at}"
         )
     if isinstance(pending.command, StopTask):
-        return _reply_to_stop(state, pending, event.answer)
-    answer = _meaning(pending, event.answer)
-    draft = begin(state, event.at)
-    if isinstance(answer, _FINAL):
-        draft.pending = swap(state.pending, pending)
-        draft.answered = pending
-        draft.observed = event.answer.counts if isinstance(event.answer, StackStatus) else ()
-        try:
-            draft.to_asker(pending, answer)
-        except IllegalEvent as fault:
-            draft.to_asker(pending, failure(pending, f"adapter fault: {fault}", may_still_run=True))
-        return draft.result()
-    ref = pending.ref or (event.answer.arn if isinstance(event.answer, ecs_task.Started) else "")
-    draft.pending = swap(state.pending, pending, evolve(pending, seen=_progress(event.answer), ref=ref))
+        return _reply_to_stop(state, pending, answer)
+    meaning = _meaning(pending, answer)
+    if type(meaning) in _FINAL:
+        return _end(begin(state, event.at), pending, answer, meaning)
+    told = _told(pending, answer)
+    if told is pending and isinstance(answer, StackStatus):
+        return state, ()
+    return _go_on(begin(state, event.at), state, pending, told, meaning)
+
+
+def _end(draft: Draft, pending: Pending, answer: Answer, meaning: Any) -> Reduction:
+    """The last answer: the command is no longer pending, whatever the machine that asked makes of it."""
+    draft.observed = answer.counts if isinstance(answer, StackStatus) else ()
+    draft.pending = swap(draft.pending, pending)
+    draft.answered = pending
     try:
-        draft.to_asker(pending, answer)
+        draft.to_asker(pending, meaning)
+    except IllegalEvent as fault:
+        draft.to_asker(pending, failure(pending, f"adapter fault: {fault}", may_still_run=True))
+    return draft.result()
+
+
+def _go_on(draft: Draft, state: DeployerState, pending: Pending, told: Pending, meaning: Any) -> Reduction:
+    """Not the last answer: stale where it is no news, and where the machine that asked does not take it."""
+    if told is not pending:
+        draft.pending = swap(draft.pending, pending, told)
+    try:
+        draft.to_asker(pending, meaning)
     except IllegalEvent:
         return state, ()
-    after, commands = draft.result()
-    return (state, ()) if after == state else (after, commands)
+    same = draft.pending is state.pending and draft.tasks is state.tasks
+    return (state, ()) if same else draft.result()
+
+
+def _told(pending: Pending, answer: Answer) -> Pending:
+    """The command with what was said of it, itself where that is no news. (`evolve` would be much slower.)"""
+    seen = _progress(answer)
+    ref = pending.ref or (answer.arn if isinstance(answer, ecs_task.Started) else "")
+    if seen == pending.seen and ref == pending.ref:
+        return pending
+    return Pending(
+        pending.id,
+        pending.deployment,
+        pending.database,
+        pending.command,
+        pending.issued,
+        pending.deadline,
+        pending.sent,
+        ref,
+        seen,
+        pending.unresolved,
+    )
 
 
 _ANSWERS = frozenset(get_args(Answer))
-_FINAL = (
-    deployment.Stable,
-    deployment.Failure,
-    ecs_task.StatusStopped,
-    ecs_task.Errored,
-    postgres_migration.UpsertDone,
-    postgres_migration.CleanupDone,
-    postgres_migration.Errored,
+_FINAL = frozenset(
+    {
+        deployment.Stable,
+        deployment.Failure,
+        ecs_task.StatusStopped,
+        ecs_task.Errored,
+        postgres_migration.UpsertDone,
+        postgres_migration.CleanupDone,
+        postgres_migration.Errored,
+    }
 )
-
-
 _OF_A_STACK = (deployment.ScaleStack, deployment.UpdateStack)
 """Commands that are given only where the stack was seen."""
 

@@ -25,6 +25,7 @@ from deployer_core.spec import (
     MissingOutputs,
     Pairs,
     Scale,
+    SpecError,
     StackSpec,
     Text,
     Wanted,
@@ -53,7 +54,13 @@ class Phase(Enum):
     FAILED = "FAILED"
 
 
-SETTLED = frozenset({Phase.NOP, Phase.DONE, Phase.FAILED})
+_NEXT = {
+    Phase.PREPARING: {Phase.BLOCKED, Phase.NOP, Phase.FAILED},
+    Phase.BLOCKED: {Phase.FAILED},
+    Phase.MIGRATING: {Phase.DONE, Phase.FAILED},
+}
+"""What a database may report after what; the way from BLOCKED to MIGRATING is the deployment's to give."""
+SETTLED = frozenset(set(Phase) - set(_NEXT))
 
 
 @tagged("Deployment.DatabaseProgress/1")
@@ -215,8 +222,8 @@ State: TypeAlias = (
     | Done
     | Failed
 )
-AskedFor = TypeVar("AskedFor", ScalingDown, InfraMigrate, ScalingUp)
-Unasked = TypeVar("Unasked", Creating, Upserting)
+Stepping = TypeVar("Stepping", ScalingDown, InfraMigrate, ScalingUp)
+Making = TypeVar("Making", Creating, Upserting)
 
 
 # Events
@@ -511,7 +518,6 @@ def start(state: Queued, event: Started) -> Step[Triggered]:
 
 @deployment.auto
 def wait(_: Triggered) -> StackWait:
-    """At once."""
     return StackWait()
 
 
@@ -526,7 +532,7 @@ def stabilise(state: Triggered, _: StackWait) -> Step[Waiting]:
 
 @deployment.on(label="StackStatus.Progress")
 def keep_waiting(state: Waiting, _: Progress) -> Step[Waiting]:
-    """It is."""
+    """Somebody else's change is not done yet."""
     return to(state)
 
 
@@ -590,7 +596,7 @@ def finish_infra(state: Creating | InfraMigrate, event: Stable) -> Step[InfraMig
 
 
 @deployment.on(label="Stack Progress")
-def watch(state: AskedFor, _: Progress) -> Step[AskedFor]:
+def watch(state: Stepping, _: Progress) -> Step[Stepping]:
     """The step is under way."""
     return to(state)
 
@@ -603,7 +609,6 @@ def finish_scaling_down(state: ScalingDown, _: Stable) -> Step[ScaledDown]:
 
 @deployment.auto
 def trigger_infra(_: ScaledDown) -> StackTrigger:
-    """At once."""
     return StackTrigger()
 
 
@@ -616,55 +621,57 @@ def migrate_infra(state: ScaledDown, _: StackTrigger) -> Step[InfraMigrate]:
 
 @deployment.auto
 def trigger_data(_: InfraMigrated) -> MigrateData:
-    """At once."""
     return MigrateData()
 
 
 @deployment.on(label="Migrate Data")
 def migrate_data(state: InfraMigrated, _: MigrateData) -> Step[DbMigrating]:
-    """One migration a database, all blocked; none at all where an output is missing that one of them names."""
-    outputs = dict(state.outputs)
-    resolved = [_resolve(spec, outputs) for spec in state.facts.spec.databases]
-    problem = next((r.reason for r in resolved if isinstance(r, DatabaseProgress)), None)
-    progress: list[DatabaseProgress] = []
-    commands: list[PrepareMigration] = []
-    for spec, found in zip(state.facts.spec.databases, resolved, strict=True):
-        if isinstance(found, DatabaseProgress):
-            progress.append(found)
-        elif problem is not None:
-            progress.append(DatabaseProgress(spec.name, Phase.FAILED, "not begun, since a sibling failed"))
-        else:
-            progress.append(DatabaseProgress(spec.name, Phase.PREPARING))
-            commands.append(PrepareMigration(Database(state.facts.id, found)))
-    return to(DbMigrating(state.facts, state.counts, tuple(progress)), *commands)
+    """One migration a database, all blocked; none at all where the outputs do not give what one of them needs."""
+    databases, outputs = state.facts.spec.databases, dict(state.outputs)
+    if any(_lack(spec, outputs) for spec in databases):
+        progress = tuple(
+            DatabaseProgress(d.name, Phase.FAILED, _lack(d, outputs) or "not begun, since a sibling failed")
+            for d in databases
+        )
+        return to(DbMigrating(state.facts, state.counts, progress))
+    progress = tuple(DatabaseProgress(d.name, Phase.PREPARING) for d in databases)
+    commands = [PrepareMigration(Database(state.facts.id, resolve(d, outputs))) for d in databases]
+    return to(DbMigrating(state.facts, state.counts, progress), *commands)
 
 
-def _resolve(spec: DatabaseSpec[Text], outputs: dict[str, str]) -> DatabaseSpec[str] | DatabaseProgress:
+def _lack(spec: DatabaseSpec[Text], outputs: dict[str, str]) -> str:
+    """Why these outputs do not make this spec whole; empty where they do."""
     try:
-        return resolve(spec, outputs)
-    except MissingOutputs as missing:
-        return DatabaseProgress(spec.name, Phase.FAILED, str(missing))
+        resolve(spec, outputs)
+    except (MissingOutputs, SpecError) as problem:
+        return str(problem)
+    return ""
 
 
 @deployment.on(label="Progress")
 def report(state: DbMigrating, event: DatabaseReported) -> Step[DbMigrating]:
     """The barrier: when none is PREPARING any more, all are unblocked together, or none where one has failed."""
-    new = event.progress
-    old = next((p for p in state.progress if p.database == new.database), None)
-    if old is None or old.phase in SETTLED:
-        refuse(f"database {new.database!r} is {'not of this deployment' if old is None else old.phase.value}")
-    progress = tuple(new if p is old else p for p in state.progress)
+    progress = _with(state.progress, event.progress)
     if state.passed or any(p.phase is Phase.PREPARING for p in progress):
         return to(evolve(state, progress=progress))
     blocked = [p.database for p in progress if p.phase is Phase.BLOCKED]
-    failed = [p.database for p in progress if p.phase is Phase.FAILED]
-    if failed:
+    if failed := [p.database for p in progress if p.phase is Phase.FAILED]:
         why = f"abandoned unchanged, since {', '.join(failed)} failed"
-        commands: list[Command] = [AbandonMigration(state.facts.id, name, why) for name in blocked]
-    else:
-        commands = [UnblockMigration(state.facts.id, name) for name in blocked]
-        progress = tuple(evolve(p, phase=Phase.MIGRATING) if p.database in blocked else p for p in progress)
-    return to(evolve(state, progress=progress, passed=True), *commands)
+        abandon = [AbandonMigration(state.facts.id, name, why) for name in blocked]
+        return to(evolve(state, progress=progress, passed=True), *abandon)
+    progress = tuple(evolve(p, phase=Phase.MIGRATING) if p.database in blocked else p for p in progress)
+    unblock = [UnblockMigration(state.facts.id, name) for name in blocked]
+    return to(evolve(state, progress=progress, passed=True), *unblock)
+
+
+def _with(progress: tuple[DatabaseProgress, ...], new: DatabaseProgress) -> tuple[DatabaseProgress, ...]:
+    """The same with one database's news, where they can follow what is known of it."""
+    old = next((p for p in progress if p.database == new.database), None)
+    if old is None:
+        refuse(f"database {new.database!r} is not of this deployment")
+    if new.phase not in _NEXT.get(old.phase, ()):
+        refuse(f"database {new.database!r} is {old.phase.value}, which {new.phase.value} cannot follow")
+    return tuple(new if p is old else p for p in progress)
 
 
 @deployment.auto
@@ -690,7 +697,6 @@ def fail_data(state: DbMigrating, event: MigrationFailure) -> Step[Failed]:
 
 @deployment.auto
 def trigger_scale(_: DbMigrated) -> ScaleTrigger:
-    """At once."""
     return ScaleTrigger()
 
 
@@ -713,14 +719,7 @@ def finish_upsert(state: Upserting, _: Stable) -> Step[Upserted]:
 
 
 @deployment.auto
-def finish_full(_: ScaledUp) -> Finished:
-    """At once."""
-    return Finished()
-
-
-@deployment.auto
-def finish_quick(_: Upserted) -> Finished:
-    """At once."""
+def finish(_: ScaledUp | Upserted) -> Finished:
     return Finished()
 
 
@@ -737,7 +736,7 @@ def fail_upsert(state: Upserting, event: Failure) -> Step[Failed]:
 
 
 @deployment.on(label="Stack Progress", extension=True)
-def watch_one_step(state: Unasked, _: Progress) -> Step[Unasked]:
+def watch_making(state: Making, _: Progress) -> Step[Making]:
     """The step is under way."""
     return to(state)
 

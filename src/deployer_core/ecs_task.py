@@ -269,7 +269,7 @@ def lose(state: Running, event: Errored) -> Step[Error]:
     return _error(state.run, event, state.arn)
 
 
-@ecs_task.on(extension=True)
+@ecs_task.on(label="Status (!= STOPPED)", extension=True)
 def come_up(state: Requested, _: Status) -> Step[Requested]:
     """PROVISIONING, PENDING, ACTIVATING: the task has not come up yet."""
     return to(state)

@@ -11,15 +11,16 @@ that can't be told apart by anything that will ever happen are one (`canonical`)
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
 from deployer_core import deployer, deployment, ecs_task, postgres_migration, stack
 from deployer_core.canonical import canonical
-from deployer_core.choices import EARLIER, events, left, specs
+from deployer_core.choices import AT, EARLIER, asked_for_as, events, in_turn, left, specs
 from deployer_core.deployer import INITIAL, Commands, DeployerState, Notice
-from deployer_core.invariants import OF_STATES, OF_STEPS, makes_sense, opened
+from deployer_core.invariants import OF_STALE, OF_STATES, OF_STEPS, makes_sense, opened
 from deployer_core.machine import Absent, IllegalEvent, name_of
 from deployer_core.spec import DeploymentSpec
 from deployer_core.world import Event, Pending, Replied, Requested, Terminated
@@ -30,8 +31,8 @@ Edge: TypeAlias = tuple[str, str, str, str]
 
 MACHINES = (stack.MACHINE, deployment.MACHINE, postgres_migration.MACHINE, ecs_task.MACHINE)
 
-REFUSES_NONSENSE = "What makes sense is taken, and what does not is refused."
-RAISES_NOTHING_ELSE = "Nothing is raised but IllegalEvent."
+SENSE = "What makes sense is taken, and what does not is refused."
+ILLEGAL = "Nothing is raised but IllegalEvent."
 ONCE = "The same event twice is the event once."
 ENDS = "Every deployment ends: from every state, answers alone lead to where nothing is open."
 
@@ -62,9 +63,9 @@ class Report:
     def __str__(self) -> str:
         """The figures, what was not covered, and what does not hold."""
         cut = "" if self.complete else ", cut short"
+        found = f"{self.states} states, {self.transitions} transitions, {self.refusals} refusals"
         lines = [
-            f"{self.deployments} deployments and {self.databases} databases{cut}: {self.states} states, "
-            f"{self.transitions} transitions, {self.refusals} refusals",
+            f"{self.deployments} deployments and {self.databases} databases{cut}: {found}",
             f"{len(self.edges)} edges covered, {len(self.missing)} not:",
             *("  " + edge_text(edge) for edge in self.missing),
             *(f"VIOLATED: {violation.sentence}" for violation in self.violations),
@@ -111,13 +112,22 @@ def explore(
     )
 
 
+@frozen
+class _Way:
+    """How a state was first reached: from which one, by which events, if this had been `asked` for earlier."""
+
+    start: int
+    events: tuple[Event, ...]
+    asked: Requested | None = None
+
+
 class _Walk:
     """One walk: the states by number, how each was reached first, and what was found on the way."""
 
     def __init__(self, deployments: int, menu: tuple[DeploymentSpec, ...], reducer: Reducer) -> None:
         self.deployments, self.menu, self.reducer = deployments, menu, reducer
         self.states: list[DeployerState] = []
-        self.parents: list[tuple[int, tuple[Event, ...]]] = []
+        self.parents: list[_Way] = []
         self.shapes: list[tuple[Any, ...]] = []
         self.answered: list[list[int]] = []
         self.numbers: dict[tuple[Any, ...], int] = {}
@@ -130,49 +140,65 @@ class _Walk:
         self.complete = True
 
     def run(self, limit: int | None) -> None:
-        """Take every event in every state, until no new state turns up."""
-        self.arrive(-1, (), INITIAL)
-        self.arrive(-1, EARLIER, reduce_all(EARLIER, self.reducer))
-        number = 0
-        while number < len(self.states):
-            if limit is not None and len(self.states) >= limit:
-                self.complete = False
-                self.ends.update(range(number, len(self.states)))
-                return
-            state = self.states[number]
-            # What follows from a state that should not be is of no interest.
-            if number not in self.broken:
-                for event in events(state, self.menu, self.deployments):
-                    self.take(number, state, event)
-            number += 1
+        """Take every event in every state, one event further at a time, until no new state turns up."""
+        self.arrive(_Way(-1, ()), INITIAL)
+        depth, first = 0, 0
+        while first < len(self.states):
+            if depth == len(EARLIER):
+                self.start_later()
+            ahead = range(first, len(self.states))
+            for number in ahead:
+                if limit is not None and len(self.states) >= limit:
+                    self.complete = False
+                    self.ends.update(range(number, len(self.states)))
+                    return
+                self.expand(number)
+            depth, first = depth + 1, ahead.stop
 
-    def take(self, number: int, state: DeployerState, event: Event) -> None:
+    def start_later(self) -> None:
+        """Start anew from a stack that was deployed before, as early as a way from the beginning leads there."""
+        with suppress(Exception):  # where the reducer raises, the walk from the beginning finds it
+            self.arrive(_Way(-1, EARLIER), reduce_all(EARLIER, self.reducer))
+
+    def expand(self, number: int) -> None:
+        """Take every event in one state, unless it should not be: what follows then is of no interest."""
+        if number not in self.broken:
+            for event in events(self.states[number], self.menu, self.deployments):
+                self.take(number, self.states[number], event)
+
+    def take(self, number: int, state: DeployerState, event: Event, asked: Requested | None = None) -> None:
         """One event in one state: refused with reason, or taken and checked."""
+        way = _Way(number, (event,), asked)
         sense = makes_sense(state, event)
         try:
             after, commands = self.reducer(state, event)
         except IllegalEvent:
             self.refusals += 1
             if sense:
-                self.violate(REFUSES_NONSENSE, number, event)
+                self.violate(SENSE, way)
             return
         except Exception:
-            self.violate(RAISES_NOTHING_ELSE, number, event)
+            self.violate(ILLEGAL, way)
             return
         if not sense:
-            self.violate(REFUSES_NONSENSE, number, event)
+            self.violate(SENSE, way)
             return
         self.transitions += 1
-        for step in OF_STEPS:
-            if not step.holds(state, event, after, commands):
-                self.violate(step.sentence, number, event)
-                return
-        if after is not state and not self.changes_nothing(after, event):
-            self.violate(ONCE, number, event)
-        there = self.arrive(number, (event,), after)
+        changed = after is not state or bool(commands)
+        wrong = [s for s in (OF_STEPS if changed else OF_STALE) if not s.holds(state, event, after, commands)]
+        for step in wrong:
+            self.violate(step.sentence, way)
+        if wrong or not changed:
+            return
+        if not self.changes_nothing(after, event):
+            self.violate(ONCE, way)
+        there = self.arrive(way, after)
         if isinstance(event, Replied):
             self.answered[there].append(number)
-        self.cover(number, event, there)
+        self.cover(number, state, event, there)
+        if asked is None and after.stack is not state.stack and (turn := in_turn(state, after)):
+            for spec in self.menu[1:]:
+                self.take(number, asked_for_as(state, turn, spec), event, Requested(turn, spec, AT))
 
     def changes_nothing(self, state: DeployerState, event: Event) -> bool:
         """An event that was just taken is stale, or nonsense now."""
@@ -181,41 +207,45 @@ class _Walk:
         except IllegalEvent:
             return not makes_sense(state, event)
 
-    def arrive(self, number: int, way: tuple[Event, ...], after: DeployerState) -> int:
-        """Where a way led from a numbered state: to a state that is known, or to a new one. Gives its number."""
+    def arrive(self, way: _Way, after: DeployerState) -> int:
+        """Where a way led: to a state that is known, or to a new one. Gives its number."""
         key = (left(after, self.deployments), *canonical(after))
         there = self.numbers.setdefault(key, len(self.states))
         if there == len(self.states):
             self.states.append(after)
-            self.parents.append((number, way))
+            self.parents.append(way)
             self.shapes.append(_shape(after))
             self.answered.append([])
             wrong = [invariant for invariant in OF_STATES if not invariant.holds(after)]
             for invariant in wrong:
-                self.violate(invariant.sentence, there)
+                self.violate(invariant.sentence, way)
             if wrong:
                 self.broken.add(there)
             if wrong or not opened(after):
                 self.ends.add(there)
         return there
 
-    def cover(self, number: int, event: Event, there: int) -> None:
+    def cover(self, number: int, state: DeployerState, event: Event, there: int) -> None:
         """Which edges were taken hangs on the event and on the kinds of the states around it, so each is asked once."""
         answer = type(event.answer) if isinstance(event, Replied) else None
         step = (self.shapes[number], type(event), answer, self.shapes[there])
         if step not in self.seen:
             self.seen.add(step)
-            for machine, taken in deployer.microsteps(self.states[number], event):
+            for machine, taken in deployer.microsteps(state, event):
                 edge = taken.edge
                 self.edges.add((machine, edge.source, edge.event, edge.target))
 
-    def violate(self, sentence: str, number: int, *events: Event) -> None:
+    def violate(self, sentence: str, way: _Way) -> None:
         """Keep the first way to each violation: the walk is breadth first, so it is a shortest one."""
         if sentence in self.violations:
             return
-        while number >= 0:
-            number, way = self.parents[number]
-            events = (*way, *events)
+        events, asked = way.events, {way.asked.deployment: way.asked} if way.asked else {}
+        while way.start >= 0:
+            way = self.parents[way.start]
+            earlier = (asked.get(e.deployment, e) if isinstance(e, Requested) else e for e in way.events)
+            events = (*earlier, *events)
+            if way.asked:
+                asked[way.asked.deployment] = way.asked
         self.violations[sentence] = Violation(sentence, events)
 
     def find_dead_ends(self) -> None:
@@ -227,7 +257,7 @@ class _Walk:
                     met.add(number)
                     ahead.append(number)
         if len(met) < len(self.states):
-            self.violate(ENDS, min(set(range(len(self.states))) - met))
+            self.violate(ENDS, self.parents[min(set(range(len(self.states))) - met)])
 
 
 def reduce_all(events: Iterable[Event], reducer: Reducer = deployer.reduce) -> DeployerState:
@@ -263,11 +293,11 @@ def event_text(event: Event, state: DeployerState) -> str:
         return f"Requested {event.deployment} ({event.spec.version})"
     if isinstance(event, Terminated):
         return f"Terminated {event.deployment}"
-    id = getattr(event, "command", None)
-    if id is None:
+    number = getattr(event, "command", None)
+    if number is None:
         return f"{type(event).__name__} {' '.join(getattr(event, 'force', ()))}".rstrip()
     asked = next(
-        (command_text(p) for p in state.pending if p.id == id), f"command {id}, which is not pending"
+        (command_text(p) for p in state.pending if p.id == number), f"command {number}, which is not pending"
     )
     return f"{type(event).__name__} {getattr(event, 'answer', '')} to {asked}".replace("  ", " ")
 

@@ -3,7 +3,7 @@
 The explorer walks all states of a small world with them, and tests walk random ones of a larger world.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias, TypeVar
 
 from attrs import frozen
@@ -46,28 +46,36 @@ Invariant: TypeAlias = OfState | OfStep
 OF_STATES: list[OfState] = []
 OF_STEPS: list[OfStep] = []
 """Every invariant, filled as this module is imported."""
+OF_STALE: list[OfStep] = []
+"""Those of the steps that can fail where an event changed nothing at all: the others hold then."""
 
 A = TypeVar("A", bound=Callable[[DeployerState], bool])
 B = TypeVar("B", bound=Callable[[DeployerState, Any, DeployerState, Commands], bool])
 
 
-def _of_state(sentence: str) -> Callable[[A], A]:
-    def register(holds: A) -> A:
-        OF_STATES.append(OfState(sentence, holds))
-        return holds
-
-    return register
+def _sentence(holds: Callable[..., bool]) -> str:
+    """The first sentence of its docstring, in one line; its name where Python was told to strip docstrings."""
+    return " ".join((holds.__doc__ or holds.__name__).split())
 
 
-def _of_step(sentence: str) -> Callable[[B], B]:
-    def register(holds: B) -> B:
-        OF_STEPS.append(OfStep(sentence, holds))
-        return holds
+def _of_state(holds: A) -> A:
+    OF_STATES.append(OfState(_sentence(holds), holds))
+    return holds
 
-    return register
+
+def _of_step(holds: B) -> B:
+    OF_STEPS.append(OfStep(_sentence(holds), holds))
+    return holds
 
 
 # Words
+
+P = TypeVar("P")
+
+
+def present(states: Iterable[P | Absent]) -> list[P]:
+    """Those machines that have begun: all that a deployer holds have."""
+    return [state for state in states if not isinstance(state, Absent)]
 
 
 def current(state: DeployerState) -> list[str]:
@@ -82,7 +90,7 @@ def queue(state: DeployerState) -> tuple[str, ...]:
 
 def requested(state: DeployerState) -> list[str]:
     """The deployments that have not ended, as requested."""
-    return [d.facts.id for d in state.deployments if not isinstance(d, Absent)]
+    return [d.facts.id for d in present(state.deployments)]
 
 
 def opened(state: DeployerState) -> list[deployment.State]:
@@ -135,7 +143,7 @@ def makes_sense(state: DeployerState, event: Event) -> bool:
         late = next((event.at >= p.deadline for p in state.pending if p.id == event.command), True)
         return late or not isinstance(event.answer, DeadlinePassed)
     if isinstance(event, Requested):
-        known = any(id == event.deployment for id, _ in state.known)
+        known = event.deployment in dict(state.known)
         held = isinstance(state.stack, stack.Creating | stack.Migrating | stack.Broken)
         return known or (
             bool(state.stream or event.stream) and not (held and len(queue(state)) >= event.queue_limit)
@@ -147,31 +155,37 @@ def makes_sense(state: DeployerState, event: Event) -> bool:
     )
 
 
+def _of_stale(holds: B) -> B:
+    OF_STALE.append(OF_STEPS[-1])
+    return holds
+
+
 # In every state
 
 
-@_of_state("At most one deployment is open, and the stack is CREATING or MIGRATING for it exactly then.")
+@_of_state
 def one_is_open(state: DeployerState) -> bool:
-    return [d.facts.id for d in opened(state) if not isinstance(d, Absent)] == current(state)
+    """At most one deployment is open, and the stack is CREATING or MIGRATING for it exactly then."""
+    return [d.facts.id for d in present(opened(state))] == current(state)
 
 
-@_of_state(
-    "The queue is first in, first out: it has those that wait, in the order of their requests, all after the current one."
-)
+@_of_state
 def queue_is_in_order(state: DeployerState) -> bool:
-    order = [id for id, _ in state.known]
+    """The queue is first in, first out: those that wait, in the order of their requests, after the current one."""
+    order = [name for name, _ in state.known]
     waiting = tuple(d.facts.id for d in state.deployments if isinstance(d, deployment.Queued))
-    turns = [order.index(id) for id in (*current(state), *queue(state))]
+    turns = [order.index(name) for name in (*current(state), *queue(state))]
     return queue(state) == waiting and turns == sorted(turns)
 
 
-@_of_state("Nothing is pending when nothing is open, apart from tasks that are being stopped.")
+@_of_state
 def nothing_pending_alone(state: DeployerState) -> bool:
+    """Nothing is pending when nothing is open, apart from tasks that are being stopped."""
     open_now = current(state)
     return all([p.deployment] == open_now for p in waiting_for(state))
 
 
-_ASKED = {
+_ASKED: dict[type, type] = {
     deployment.Waiting: deployment.StabiliseStack,
     deployment.Upserting: deployment.UpsertStack,
     deployment.Creating: deployment.CreateStack,
@@ -185,13 +199,12 @@ _ASKED = {
 }
 
 
-@_of_state(
-    "Wherever something is open, something is pending: each machine waits for one command, and each command is waited for."
-)
+@_of_state
 def no_dead_end(state: DeployerState) -> bool:
+    """Wherever something is open, something is pending: a command for each machine that waits, and no other."""
     asked = [("", _ASKED[type(d)]) for d in opened(state) if type(d) in _ASKED]
-    for migration in state.migrations:
-        if not isinstance(migration, Absent) and type(migration) in _ASKED:
+    for migration in [m for m in state.migrations if not isinstance(m, Absent)]:
+        if type(migration) in _ASKED:
             asked.append((migration.database.spec.name, _ASKED[type(migration)]))
     pending = waiting_for(state)
     return len(pending) == len(asked) == len(
@@ -199,8 +212,9 @@ def no_dead_end(state: DeployerState) -> bool:
     ) and bool(asked or not opened(state))
 
 
-@_of_state("It is never scaled up unless every migration is DONE or NOP.")
+@_of_state
 def scaled_up_when_migrated(state: DeployerState) -> bool:
+    """It is never scaled up unless every migration is DONE or NOP."""
     return all(
         len(state.migrations) == len(d.facts.spec.databases)
         and all(isinstance(m, _AT_REST) for m in state.migrations)
@@ -209,32 +223,39 @@ def scaled_up_when_migrated(state: DeployerState) -> bool:
     )
 
 
-@_of_state("No migration is past BLOCKED while a sibling is before it.")
+@_of_state
 def barrier_holds(state: DeployerState) -> bool:
+    """No migration is past BLOCKED while a sibling is before it."""
     return not (
         any(isinstance(m, _PAST_BARRIER) for m in state.migrations)
         and any(isinstance(m, _BEFORE_BARRIER) for m in state.migrations)
     )
 
 
-@_of_state("No deployment is open while a task of an ended one may still run.")
+@_of_state
 def tasks_of_the_ended_are_stopped(state: DeployerState) -> bool:
+    """No deployment is open while a task of an ended one may still run."""
     return all([p.deployment] == current(state) for p in stops(state).values()) or not current(state)
 
 
 # In every step
 
 
-@_of_step("An answer to a command that is not pending changes nothing.")
+@_of_step
 def stale_changes_nothing(
     before: DeployerState, event: Any, after: DeployerState, commands: Commands
 ) -> bool:
-    id = getattr(event, "command", None)
-    return id is None or any(p.id == id for p in before.pending) or (after is before and not commands)
+    """An answer to a command that is not pending changes nothing."""
+    command = getattr(event, "command", None)
+    return (
+        command is None or any(p.id == command for p in before.pending) or (after is before and not commands)
+    )
 
 
-@_of_step("Every command ends: its last answer takes it out of what is pending.")
+@_of_stale
+@_of_step
 def last_answer_ends(before: DeployerState, event: Any, after: DeployerState, _: Commands) -> bool:
+    """Every command ends: its last answer takes it out of what is pending."""
     if not isinstance(event, Replied):
         return True
     asked = next((p for p in before.pending if p.id == event.command), None)
@@ -242,12 +263,13 @@ def last_answer_ends(before: DeployerState, event: Any, after: DeployerState, _:
     return asked is None or is_final(asked, event.answer) == ended
 
 
-@_of_step("Every requested deployment ends once, with one notice, and does not come back.")
+@_of_step
 def each_ends_once(before: DeployerState, event: Any, after: DeployerState, commands: Commands) -> bool:
+    """Every requested deployment ends once, with one notice, and does not come back."""
     if after.deployments is before.deployments and not commands:
         return True
     was, now = set(requested(before)), requested(after)
-    if isinstance(event, Requested) and all(id != event.deployment for id, _ in before.known):
+    if isinstance(event, Requested) and event.deployment not in dict(before.known):
         was.add(event.deployment)
     noticed = [c.deployment for c in commands if isinstance(c, Notice)]
     return (
@@ -255,17 +277,18 @@ def each_ends_once(before: DeployerState, event: Any, after: DeployerState, comm
     )
 
 
-@_of_step("A deployment is DONE only when it was upserted or scaled up.")
+@_of_step
 def done_is_done(before: DeployerState, event: Any, after: DeployerState, commands: Commands) -> bool:
+    """A deployment is DONE only when it was upserted or scaled up."""
     last = (deployment.Upserting, deployment.ScalingUp)
     noticed = [c.deployment for c in commands if isinstance(c, Notice) and c.outcome == "DONE"]
     done = [d.facts.id for d in before.deployments if isinstance(d, last) and d.facts.id in noticed]
-    # Without a database a deployment may run through to the scaling up, but no further.
     return noticed == done
 
 
-@_of_step("No migration passes BLOCKED when a sibling has failed before it.")
+@_of_step
 def plans_are_good(before: DeployerState, event: Any, after: DeployerState, _: Commands) -> bool:
+    """No migration passes BLOCKED when a sibling has failed before it."""
     if after.migrations is before.migrations or any(isinstance(m, _PAST_BARRIER) for m in before.migrations):
         return True
     return not any(isinstance(m, _PAST_BARRIER) for m in after.migrations) or not any(
@@ -273,8 +296,9 @@ def plans_are_good(before: DeployerState, event: Any, after: DeployerState, _: C
     )
 
 
-@_of_step("A task that is dropped and may still run is stopped in the same step.")
+@_of_step
 def dropped_tasks_are_stopped(before: DeployerState, event: Any, after: DeployerState, _: Commands) -> bool:
+    """A task that is dropped and may still run is stopped in the same step."""
     if after.pending is before.pending:
         return True
     kept, stopped = {p.id for p in after.pending}, stops(after)
@@ -290,8 +314,9 @@ def dropped_tasks_are_stopped(before: DeployerState, event: Any, after: Deployer
     return True
 
 
-@_of_step("A task that is being stopped is so until it was seen STOPPED, or an operator names it.")
+@_of_step
 def stopping_lasts(before: DeployerState, event: Any, after: DeployerState, _: Commands) -> bool:
+    """A task that is being stopped is so until it was seen STOPPED, or an operator names it."""
     if after.pending is before.pending:
         return True
     for run in stops(before).keys() - stops(after).keys():
@@ -303,8 +328,9 @@ def stopping_lasts(before: DeployerState, event: Any, after: DeployerState, _: C
     return True
 
 
-@_of_step("A command is given out once, when it becomes pending, under the next free id.")
+@_of_step
 def given_out_once(before: DeployerState, event: Any, after: DeployerState, commands: Commands) -> bool:
+    """A command is given out once, when it becomes pending, under the next free id."""
     if after.pending is before.pending:
         return not any(isinstance(c, Pending) for c in commands) and after.next_command >= before.next_command
     known = {p.id for p in before.pending}
@@ -313,21 +339,21 @@ def given_out_once(before: DeployerState, event: Any, after: DeployerState, comm
     return given == list(range(before.next_command, after.next_command)) and set(new) <= set(given)
 
 
-@_of_step("The stack is BROKEN by a deployment that failed, and mended by an operator alone.")
+@_of_step
 def broken_by_failure(before: DeployerState, event: Any, after: DeployerState, commands: Commands) -> bool:
+    """The stack is BROKEN by a deployment that failed, and mended by an operator alone."""
     was, now = isinstance(before.stack, stack.Broken), isinstance(after.stack, stack.Broken)
     if was == now:
         return True
     failed = [c.deployment for c in commands if isinstance(c, Notice) and c.outcome == "FAILED"]
-    return isinstance(event, Repaired) if was else bool(failed)
+    return isinstance(event, Repaired) if was else current(before) == failed
 
 
-@_of_step(
-    "The counts from before are remembered when services go to zero, and forgotten when a deployment is DONE."
-)
+@_of_step
 def counts_are_remembered(
     before: DeployerState, event: Any, after: DeployerState, commands: Commands
 ) -> bool:
+    """The counts from before are remembered when services go to zero, and forgotten when a deployment is DONE."""
     if any(isinstance(c, Notice) and c.outcome == "DONE" for c in commands):
         return after.baseline is None
     kept = dict(before.baseline or ()).items() <= dict(after.baseline or ()).items()

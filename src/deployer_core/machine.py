@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, NoReturn, TypeAlias, TypeVar, cast
 
-from attrs import frozen
+from attrs import field, frozen
 
 from deployer_core.tags import tagged
 
@@ -60,20 +60,16 @@ class Microstep(Generic[S, C]):
 class IllegalEvent(Exception):
     """An event that a state does not take. Nothing has changed.
 
-    `machine`, `state` and `event` name the cell, `legal` the events that the state would take, `why` the guard that
-    refused; it is empty where the state never takes such an event.
+    `machine`, `state` and `event` name the cell, `legal` the events from outside that the state would take, `why` the
+    guard that refused; it is empty where the state never takes such an event.
     """
 
     def __init__(
         self, machine: str, state: str, event: object, legal: tuple[str, ...], why: str = ""
     ) -> None:
         self.machine, self.state, self.event, self.legal, self.why = machine, state, event, legal, why
-        name, takes = type(event).__name__, ", ".join(legal) or "nothing, it is final"
-        super().__init__(
-            f"{machine} in {state} refuses {name}: {why}"
-            if why
-            else f"{machine} in {state} does not take {name}; it takes {takes}"
-        )
+        refusal = f"{machine} in {state} refuses {type(event).__name__}{': ' if why else ''}{why}"
+        super().__init__(f"{refusal}; it takes {', '.join(legal) or 'nothing from outside'}")
 
 
 class Refused(Exception):
@@ -112,9 +108,9 @@ class Machine(Generic[S, E, C]):
     failed: tuple[str, ...]
     ends: tuple[str, ...]
     leaves: tuple[str, ...]
-    _outer: Cells
-    _inner: Cells
-    _raises: Mapping[type, Callable[[Any], Any]]
+    _outer: Cells = field(alias="outer")
+    _inner: Cells = field(alias="inner")
+    _raises: Mapping[type, Callable[[Any], Any]] = field(alias="raises")
 
     def reduce(self, state: S, event: E) -> tuple[S, tuple[C, ...]]:
         """Take one event from outside, and every auto edge that follows, to rest.
@@ -122,21 +118,26 @@ class Machine(Generic[S, E, C]):
         Raises IllegalEvent, and changes nothing, where the state does not take the event. This is the hot path: the
         loop of `microsteps` without its records.
         """
-        step = self._take(self._outer, state, event)
-        after, commands = step
-        raises = self._raises.get(type(after))
-        while raises is not None and (raised := raises(after)) is not None:
-            after, more = self._inner[type(after), type(raised)](after, raised)
-            commands += more
-            raises = self._raises.get(type(after))
+        try:
+            handler = self._outer[type(state), type(event)]
+        except KeyError:
+            raise self._illegal(state, event) from None
+        try:
+            after, commands = handler(state, event)
+            while (raises := self._raises.get(type(after))) and (raised := raises(after)) is not None:
+                after, more = self._inner[type(after), type(raised)](after, raised)
+                commands += more
+        except Refused as refusal:
+            raise self._illegal(state, event, str(refusal)) from None
         return after, commands
 
     def microsteps(self, state: S, event: E) -> tuple[Microstep[S, C], ...]:
-        """The same reduction, one edge at a time; `reduce` is its fold."""
+        """The same reduction, one edge at a time; `reduce` is its fold, and refuses what this refuses."""
+        self.reduce(state, event)
         steps: list[Microstep[S, C]] = []
         cells, current = self._outer, cast(Any, event)
         while current is not None:
-            after, commands = self._take(cells, state, current)
+            after, commands = cells[type(state), type(current)](state, current)
             ends = name_of(type(state)), type(current).__name__, name_of(type(after))
             edge = next(e for e in self.edges if (e.source, e.event, e.target) == ends)
             steps.append(Microstep(edge, current, after, commands))
@@ -148,11 +149,5 @@ class Machine(Generic[S, E, C]):
         """The names of the events from outside that a state takes."""
         return tuple(event.__name__ for source, event in self._outer if source is state)
 
-    def _take(self, cells: Cells, state: Any, event: Any) -> Step[Any]:
-        handler, why = cells.get((type(state), type(event))), ""
-        if handler is not None:
-            try:
-                return handler(state, event)
-            except Refused as refusal:
-                why = str(refusal)
-        raise IllegalEvent(self.name, name_of(type(state)), event, self.takes(type(state)), why)
+    def _illegal(self, state: S, event: E, why: str = "") -> IllegalEvent:
+        return IllegalEvent(self.name, name_of(type(state)), event, self.takes(type(state)), why)

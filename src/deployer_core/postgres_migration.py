@@ -440,7 +440,6 @@ def abandon(state: Blocked, event: Errored) -> Step[Failed]:
 
 @migration.auto
 def trigger(_: Triggered) -> MigrateRun:
-    """At once."""
     return MigrateRun()
 
 
@@ -458,7 +457,6 @@ def migrate(state: Running, _: MigrateDone) -> Step[Migrated]:
 
 @migration.auto
 def tidy(_: Migrated) -> CleanupRun:
-    """At once."""
     return CleanupRun()
 
 

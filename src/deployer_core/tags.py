@@ -1,7 +1,5 @@
 """Names for values that outlive the process: every class that is stored says its wire tag where it is defined."""
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -31,12 +29,8 @@ def tagged(tag: str) -> Callable[[type[T]], type[T]]:
 
 
 def discover() -> Mapping[str, type]:
-    """Import every module of this package, so that every tag of it is known, and give them all.
+    """Every tag of this package, whichever of its modules were imported before."""
+    from deployer_core._discovery import modules  # they use `tagged` themselves
 
-    `testing` is left out: it needs Hypothesis.
-    """
-    package = __name__.rpartition(".")[0]
-    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
-        if module.name != "testing":
-            importlib.import_module(f"{package}.{module.name}")
+    modules()
     return TAGS

@@ -7,7 +7,7 @@ import pytest
 
 from deployer_aws.executors.cloudformation import CloudFormation
 from deployer_aws.executors.stacks import StackReader
-from deployer_core.deployer import Sent
+from deployer_core.deployer import Accepted, Attempted, Replied, Sent
 from deployer_core.deployment import (
     Failure,
     ScaleStack,
@@ -174,7 +174,7 @@ def test_other_errors_of_reading_escape(operation: str) -> None:
     client = Stub({"describe_stacks": [shown()], "describe_stack_events": [page()]})
     client.answers[operation] = [Refused("Throttling")]
     reader = StackReader(client)
-    looks = {
+    looks: dict[str, Any] = {
         "describe_stacks": reader.describe,
         "describe_stack_events": partial(reader.find, token=TOKEN, since=0.0),
     }
@@ -232,6 +232,42 @@ def test_services_of_nested_stacks_count() -> None:
     )
     assert [answer.reason for answer in found] == ["2 tasks of service web not yet stopped"]
     assert [r["desiredStatus"] for r in ecs.sent("list_tasks")] == ["RUNNING", "RUNNING", "STOPPED"]
+
+
+def test_nothing_to_change_is_sent_once() -> None:
+    """Where there was nothing to change and tasks still stop, that is remembered, and nothing is sent again."""
+    web = summaries(("AWS::ECS::Service", "arn:aws:ecs:eu-west-1:1:service/main/web", "UPDATE_COMPLETE"))
+    client = Stub(
+        {
+            "describe_stacks": [shown("UPDATE_COMPLETE")],
+            "get_template_summary": [{}],
+            "update_stack": [Refused("ValidationError", "No updates are to be performed.")],
+            "list_stack_resources": [web],
+        }
+    )
+    ecs = Stub(
+        {
+            "describe_services": [AT_ZERO],
+            "list_tasks": [{"taskArns": ["a"]}, {"taskArns": []}],
+            "describe_tasks": [
+                {"tasks": [{"lastStatus": "STOPPING"}]},
+                {"tasks": [{"lastStatus": "STOPPED"}]},
+            ],
+        }
+    )
+    executor, command = CloudFormation(client, ecs), ScaleStack("d1", SPEC, (("Count", 0),))
+    attempted, moving, accepted = executor.act(work(command))
+    assert isinstance(attempted, Attempted)
+    assert isinstance(moving, Replied)
+    assert moving.answer == StackStatus(
+        Lifecycle.PROGRESS, "NO_UPDATES", "1 task of service web not yet stopped"
+    )
+    assert accepted == Accepted(7, ID, NOW)
+    ecs.answers["list_tasks"] = [{"taskArns": ["a"]}, {"taskArns": []}]
+    again = work(command, sent=Sent(1, NOW), ref=ID, seen="NO_UPDATES: 1 task of service web not yet stopped")
+    (done,) = answers(executor.act(again))
+    assert done.lifecycle is Lifecycle.COMPLETE
+    assert len(client.sent("update_stack")) == 1
 
 
 @pytest.mark.parametrize("services", [[], [{"status": "INACTIVE", "desiredCount": 3}]])

@@ -52,13 +52,13 @@ def test_a_thousand_stacks_cost_no_more_each() -> None:
     def seconds_a_stack(number: int) -> float:
         sim = Simulator()
         cloudformation = sim.client("cloudformation")
-        started = time.perf_counter()
+        started = time.process_time()
         for index in range(number):
             cloudformation.create_stack(StackName=f"s{index}", TemplateBody=PLAIN)
         for index in range(number):
             cloudformation.describe_stacks(StackName=f"s{index}")
         sim.clock.sleep(200)
-        return (time.perf_counter() - started) / number
+        return (time.process_time() - started) / number
 
     seconds_a_stack(20)  # to load models first
     assert seconds_a_stack(1000) < 5 * seconds_a_stack(100)

@@ -9,6 +9,7 @@ import pytest
 
 from deployer_aws.simulator.conformance import CheckedSimulator, Nonconforming, check_answer, check_shape
 from deployer_aws.simulator.service import camel, services
+from deployer_aws.simulator.statuses import STACK_STATUSES, STOP_CODES
 
 GOOD: dict[str, Any] = {
     "StackName": "x",
@@ -22,7 +23,7 @@ GOOD: dict[str, Any] = {
     [
         ({"Colour": "red"}, "Colour: no such member"),
         ({"StackStatus": "CREATED"}, "is not one of"),
-        ({"CreationTime": datetime(2026, 1, 1)}, "a time with a zone"),
+        ({"CreationTime": datetime(2026, 1, 1)}, "a time with a zone"),  # noqa: DTZ001 - the fault
         ({"DisableRollback": 1}, "boolean is due"),
         ({"TimeoutInMinutes": True}, "integer is due"),
         ({"Outputs": {}}, "a list is due"),
@@ -64,6 +65,15 @@ def test_every_operation_is_one_of_the_real_service() -> None:
     for name, cls in services().items():
         model = botocore.session.get_session().get_service_model(name)
         assert {camel(operation) for operation in cls.operations()} <= set(model.operation_names)
+
+
+def test_the_words_are_those_of_the_services() -> None:
+    """The statuses and stop codes that scripts may use are exactly those of botocore's models."""
+    import botocore.session
+
+    session: Any = botocore.session.get_session()
+    assert list(STACK_STATUSES) == session.get_service_model("cloudformation").shape_for("StackStatus").enum
+    assert list(STOP_CODES) == session.get_service_model("ecs").shape_for("TaskStopCode").enum
 
 
 def test_checked_clients_keep_the_other_faces_of_a_client() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from test_simulator_stacks import TEMPLATE, Bed
 
 from deployer_aws.simulator import ClientError, ConnectionClosedError, ScriptError
 from deployer_aws.simulator.conformance import CheckedSimulator
+from tests.aws.test_simulator_stacks import TEMPLATE, Bed
 
 FAULTS = [
     ("throttle", "Throttling", "ThrottlingException", 400),

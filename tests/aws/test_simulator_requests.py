@@ -23,6 +23,35 @@ Parameters:
 Resources:
   Role: {Type: 'AWS::IAM::Role', Properties: {AssumeRolePolicyDocument: {Statement: [{Condition: {Bool: {x: y}}}]}}}
 """
+FUNCTIONS = """
+Parameters: {Zones: {Type: CommaDelimitedList, Default: 'p,q'}, Env: {Type: String, Default: prod}}
+Mappings: {Sizes: {prod: {cpu: '9'}}}
+Conditions:
+  Prod: !Equals [!Ref Env, prod]
+  Not: !Not [!Condition Prod]
+  Any: !Or [!Condition Not, !And [!Condition Prod, !Condition Prod]]
+Resources:
+  Q: {Type: AWS::SQS::Queue, Properties: {X: !If [Not, 1, !Ref AWS::NoValue], Y: [!Ref AWS::NoValue]}}
+  D: {Type: AWS::RDS::DBInstance}
+  F: {Type: AWS::Lambda::Function, Properties: {FunctionName: fun}}
+  V: {Type: AWS::EC2::VPC}
+Outputs:
+  Join: {Value: !Join ['-', !Ref Zones]}
+  Select: {Value: !Select [1, !Split [',', 'x,y']]}
+  Beyond: {Value: !Select [5, [a]]}
+  Map: {Value: !FindInMap [Sizes, !Ref Env, cpu]}
+  If: {Value: !If [Any, yes, no]}
+  Import: {Value: !ImportValue shared}
+  Unknown: {Value: !ImportValue nowhere}
+  Sub: {Value: !Sub ['${own}-${Env}-${AWS::Region}-${!kept}', {own: o}]}
+  Base: {Value: {'Fn::Base64': hi}}
+  Zone: {Value: !Select [0, !GetAZs '']}
+  Host: {Value: !GetAtt D.Endpoint.Address}
+  Arn: {Value: !GetAtt F.Arn}
+  Name: {Value: {'Fn::GetAtt': F.Name}}
+  Odd: {Value: {'Fn::Transform': x}}
+  Date: {Value: 2026-01-01}
+"""
 PREVIOUS = "Invalid input for parameter key Name. Cannot specify "
 
 
@@ -293,8 +322,8 @@ def test_requests_are_validated_as_by_a_real_client(sim: CheckedSimulator, cloud
     assert sim.calls == []
     with pytest.raises(AttributeError):
         _ = cloudformation.detect_stack_drift
-    with pytest.raises(ValueError, match="there are: cloudformation, ecs, logs"):
-        sim.client("s3")
+    with pytest.raises(ValueError, match="there are: cloudformation, ecs, elbv2, logs, s3"):
+        sim.client("sqs")
 
 
 def test_long_answers_come_in_pages(sim: CheckedSimulator, cloudformation: Any) -> None:
@@ -326,36 +355,7 @@ def test_functions_of_templates_are_carried_out(sim: CheckedSimulator, cloudform
         TemplateBody="{Resources: {T: {Type: 'AWS::SNS::Topic'}}, Outputs: {O: {Value: v1, Export: {Name: shared}}}}",
     )
     sim.clock.sleep(100)
-    template = """
-    Parameters: {Zones: {Type: CommaDelimitedList, Default: 'p,q'}, Env: {Type: String, Default: prod}}
-    Mappings: {Sizes: {prod: {cpu: '9'}}}
-    Conditions:
-      Prod: !Equals [!Ref Env, prod]
-      Not: !Not [!Condition Prod]
-      Any: !Or [!Condition Not, !And [!Condition Prod, !Condition Prod]]
-    Resources:
-      Q: {Type: AWS::SQS::Queue, Properties: {X: !If [Not, 1, !Ref AWS::NoValue], Y: [!Ref AWS::NoValue]}}
-      D: {Type: AWS::RDS::DBInstance}
-      F: {Type: AWS::Lambda::Function, Properties: {FunctionName: fun}}
-      V: {Type: AWS::EC2::VPC}
-    Outputs:
-      Join: {Value: !Join ['-', !Ref Zones]}
-      Select: {Value: !Select [1, !Split [',', 'x,y']]}
-      Beyond: {Value: !Select [5, [a]]}
-      Map: {Value: !FindInMap [Sizes, !Ref Env, cpu]}
-      If: {Value: !If [Any, yes, no]}
-      Import: {Value: !ImportValue shared}
-      Unknown: {Value: !ImportValue nowhere}
-      Sub: {Value: !Sub ['${own}-${Env}-${AWS::Region}-${!kept}', {own: o}]}
-      Base: {Value: {'Fn::Base64': hi}}
-      Zone: {Value: !Select [0, !GetAZs '']}
-      Host: {Value: !GetAtt D.Endpoint.Address}
-      Arn: {Value: !GetAtt F.Arn}
-      Name: {Value: {'Fn::GetAtt': F.Name}}
-      Odd: {Value: {'Fn::Transform': x}}
-      Date: {Value: 2026-01-01}
-    """
-    cloudformation.create_stack(StackName="b", TemplateBody=template)
+    cloudformation.create_stack(StackName="b", TemplateBody=FUNCTIONS)
     sim.clock.sleep(100)
     outputs = {
         o["OutputKey"]: o["OutputValue"]

@@ -40,6 +40,14 @@ WRONG: list[tuple[Any, str]] = [
     ("rules: {on: run_task}", "^rules: expected a list"),
     ("rules: [run_task]", r"^rules\[0\]: expected a mapping"),
     ("stacks: [{name: true}]", r"^stacks\[0\]\.name: expected text"),
+    (
+        "stacks: [{name: x, status: CREATED}]",
+        r"^stacks\[0\]\.status: 'CREATED' is not one of CREATE_IN_PROGRESS",
+    ),
+    (
+        "rules: [{on: update_stack, meanwhile: [{after: 1, update: {template: t}}]}]",
+        r"^rules\[0\]\.meanwhile\[0\]\.update\.template: no template is served as 't'; known: none",
+    ),
     ("events: [{at: 1, stack: x, update: {colour: 1}}]", r"^events\[0\]\.update\.colour: unknown key"),
     ("events: [{at: 1, stack: x, update: 7}]", r"^events\[0\]\.update: expected a mapping"),
     ("start: tomorrow", "^start: expected a time such as"),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from test_simulator_stacks import Bed
 
 from deployer_aws.simulator import ClientError
+from tests.aws.test_simulator_stacks import Bed
 
 
 def service(bed: Bed) -> dict[str, Any]:

@@ -244,6 +244,13 @@ def test_a_create_times_out() -> None:
     assert "exceeded the specified timeout" in stack["StackStatusReason"]
 
 
+def test_a_create_in_time_does_not_time_out_later() -> None:
+    """Once a stack is complete its TimeoutInMinutes has no effect any more."""
+    bed = Bed()
+    bed.create(TimeoutInMinutes=2)
+    assert bed.settle(500) == "CREATE_COMPLETE"
+
+
 def test_a_cancel_rolls_the_update_back() -> None:
     """A cancel is taken in UPDATE_IN_PROGRESS only; the events after it bear its own token."""
     bed = Bed()

@@ -119,7 +119,7 @@ def main(arguments: list[str]) -> None:
         FOLDER.mkdir(exist_ok=True)
         (FOLDER / f"{machine}.jsonl").write_bytes(b"".join(line + b"\n" for line in mine))
     for tag in sorted(missing):
-        print(f"added  {tag}")  # noqa: T201
+        print(f"added  {tag}")
 
 
 def _machine(tag: str) -> str:

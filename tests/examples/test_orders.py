@@ -28,7 +28,7 @@ def plain(loader: yaml.SafeLoader, _suffix: str, node: yaml.Node) -> Any:
 
 
 # The stubs leave the constructor untyped.
-TemplateLoader.add_multi_constructor("!", plain)  # pyright: ignore[reportUnknownMemberType]
+TemplateLoader.add_multi_constructor("!", plain)
 
 
 def template() -> dict[str, Any]:

@@ -147,7 +147,7 @@ class Ecs:
             return
         yield work.reply(Status(task["lastStatus"]))
         if task.get("desiredStatus") != "STOPPED":
-            yield work.attempt(1)
+            yield work.attempt(work.pending.sent.attempt if work.pending.sent else 1)
             self._client.stop_task(cluster=cluster, task=arn, reason="its deployment no longer waits for it")
 
     # Looking

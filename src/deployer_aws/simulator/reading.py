@@ -31,7 +31,7 @@ def keys(read: Reader) -> Any:
             raise ScriptError(f"{path}: expected a list, not {value!r}")
         return [read(item, f"{path}[{index}]") for index, item in enumerate(value)]
 
-    return attrs.field(metadata={"read": read_all}, factory=list)
+    return attrs.field(metadata={"read": read_all}, factory=list[Any])
 
 
 def needed(read: Reader) -> Any:
@@ -82,7 +82,7 @@ def text(value: Any, path: str) -> str:
 
 
 def flag(value: Any, path: str) -> bool:
-    """true or false."""
+    """True or false."""
     if not isinstance(value, bool):
         raise ScriptError(f"{path}: expected true or false, not {value!r}")
     return value

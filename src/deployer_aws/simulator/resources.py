@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from . import service_life
-from .rows import Definition, Json, Pointer, Stack, is_list
+from .rows import Definition, Json, Pointer, Stack, is_list, is_map
 from .templates import Scope, parse
 from .world import ACCOUNT, REGION, World
 
@@ -190,6 +190,10 @@ def _point_to_newest(world: World, family: str) -> None:
         world.store.drop(Pointer, f"family:{family}")
 
 
+def _log_options(configuration: Any) -> Json:
+    return configuration.get("Options", {}) if is_map(configuration) else {}
+
+
 def _register(work: Work) -> str:
     family = str(work.properties.get("Family") or f"{work.stack.name}{work.logical}{work.world.unique(8)}")
     declared: list[Json] = work.properties.get("ContainerDefinitions") or [{}]
@@ -198,7 +202,7 @@ def _register(work: Work) -> str:
             "name": str(container.get("Name", "app")),
             "image": str(container.get("Image", "")),
             "essential": str(container.get("Essential", True)).lower() == "true",
-            "log": (container.get("LogConfiguration") or {}).get("Options", {}),
+            "log": _log_options(container.get("LogConfiguration")),
         }
         for container in declared
     ]

@@ -54,17 +54,8 @@ from .reading import (
     text,
 )
 from .rows import is_map
+from .statuses import STACK_STATUSES, STOP_CODES
 from .templates import PlainLoader
-
-STOP_CODES = (
-    "TaskFailedToStart",
-    "EssentialContainerExited",
-    "UserInitiated",
-    "ServiceSchedulerInitiated",
-    "SpotInterruption",
-    "TerminationNotice",
-    "InfrastructureHealth",
-)
 
 
 @attrs.frozen
@@ -221,7 +212,7 @@ class InitialStack:
     template: str | None = key(text)
     parameters: dict[str, str] = key(mapping(text), attrs.Factory(dict))
     tags: dict[str, str] = key(mapping(text), attrs.Factory(dict))
-    status: str = key(text, "CREATE_COMPLETE")
+    status: str = key(choice(*STACK_STATUSES), "CREATE_COMPLETE")
     protected: bool = key(flag, False)
 
 

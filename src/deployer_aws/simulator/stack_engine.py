@@ -151,7 +151,8 @@ def _start(world: World, stack: Stack, step: Json) -> None:
     properties = scope.value(body.get("Properties") or {})
     if action == "CREATE":
         stack.resources[logical] = {
-            "type": body["Type"], "physical": "", "status": "", "reason": None, "at": world.now, "properties": properties,
+            "type": body["Type"], "physical": "", "status": "", "reason": None, "at": world.now,
+            "properties": properties,
         }  # fmt: skip
         resource_status(world, stack, logical, "CREATE_IN_PROGRESS")
         work = _work(world, stack, logical, step["within"], properties)
@@ -292,6 +293,7 @@ def _rolled_back(world: World, stack: Stack, _: Json) -> None:
 
 
 def _finish(world: World, stack: Stack, _: Json) -> None:
+    stack.epoch += 1  # a timeout that was still to come is void
     if stack.operation == "create":
         publish_outputs(world, stack)
         set_status(world, stack, "CREATE_COMPLETE")

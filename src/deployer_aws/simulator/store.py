@@ -10,6 +10,7 @@ import heapq
 import json
 import sqlite3
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
@@ -22,6 +23,7 @@ from .rows import Json, Row
 
 R = TypeVar("R", bound=Row)
 
+_PATIENCE = 60.0  # seconds of real time that a process waits for the others
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS rows (kind TEXT, key TEXT, body TEXT NOT NULL, PRIMARY KEY (kind, key));
 CREATE TABLE IF NOT EXISTS links (seq INTEGER PRIMARY KEY, owner TEXT, member TEXT, UNIQUE (owner, member));
@@ -165,12 +167,13 @@ class SqliteStore(Store):
 
     def __init__(self, path: str | Path) -> None:
         self._lock = threading.RLock()
-        self._db = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
+        self._db = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute(
             "PRAGMA synchronous = NORMAL"
         )  # enough for a killed process; a lost machine loses the bed
         self._db.executescript(_SCHEMA)
+        self._db.execute("PRAGMA busy_timeout = 0")  # from here on `_begin` waits
         self._held: dict[tuple[str, str], tuple[Row, str]] = {}
         self._depth = 0
 
@@ -180,7 +183,7 @@ class SqliteStore(Store):
             if self._depth:  # an outer transaction commits for this one too
                 yield
                 return
-            self._db.execute("BEGIN IMMEDIATE")
+            self._begin()
             self._depth += 1
             try:
                 yield
@@ -193,6 +196,18 @@ class SqliteStore(Store):
             finally:
                 self._held.clear()
                 self._depth -= 1
+
+    def _begin(self) -> None:
+        """Wait for the world's turn; SQLite's own waiting backs off so far that a busy neighbour starves us."""
+        patience = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > patience:
+                    raise
+                time.sleep(0.0005)
 
     def _write_back(self) -> None:
         for (kind, key), (row, was) in self._held.items():

@@ -177,6 +177,36 @@ def test_task_that_stops_late(bed: Bed) -> None:
     bed.runner.repair(bed.key, "ann")
 
 
+def test_task_that_is_told_to_stop_two_days_late(bed: Bed) -> None:
+    """A runner that was down past a StopTask's deadline tells the task to stop all the same, and waits for it."""
+    bed.needs("virtual time")
+    bed.task_definition("orders-migrate")
+    bed.rule(on="run_task", takes=1_000_000)
+    bed.request("d1", databases=(bed.database(timeout=600),))
+    bed.until(lambda _: bool((p := bed.pending(RunTask)) and p.seen == "RUNNING"))
+    bed.runner.terminate(bed.key, "d1", "ann")
+    bed.clock.sleep(48 * HOUR)
+    bed.runner.run([bed.key])
+    assert bed.pending(StopTask) is None
+    assert bed.task_statuses() == ["STOPPED"]
+
+
+def test_task_of_which_there_is_no_trace(bed: Bed) -> None:
+    """A task that was asked for and never found is given up as unresolved in time, however often it is looked for."""
+    bed.needs("virtual time")
+    bed.task_definition("orders-migrate")
+    bed.rule(on="run_task", lost_request=True)
+    bed.request("d1", databases=(bed.database(),))
+    bed.until(lambda _: bool((p := bed.pending(RunTask)) and p.sent))
+    bed.runner.terminate(bed.key, "d1", "ann")
+    bed.runner.run([bed.key])
+    unresolved = bed.pending(StopTask)
+    assert unresolved is not None
+    assert unresolved.unresolved
+    assert "ECS shows no trace" in unresolved.seen
+    bed.runner.repair(bed.key, "ann", force=("d1/orders/migrate",))
+
+
 def test_same_id_with_another_spec(bed: Bed) -> None:
     """An id stands for one spec for ever: another one under it is refused, and nothing has changed."""
     bed.deploy("d1", quick=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..errors import Refused, invalid
-from ..outside import meanwhile
-from ..reading import ScriptError
-from ..rows import Json, Pointer, Stack, fresh
-from ..script import Rule
-from ..service import Service, operation, page
-from ..stack_engine import begin_create, begin_delete, begin_update, cancel
-from ..stack_inputs import (
+from deployer_aws.simulator.errors import Refused, invalid
+from deployer_aws.simulator.outside import meanwhile
+from deployer_aws.simulator.reading import ScriptError
+from deployer_aws.simulator.rows import Json, Pointer, Stack, fresh
+from deployer_aws.simulator.script import Rule
+from deployer_aws.simulator.service import Service, operation, page
+from deployer_aws.simulator.stack_engine import begin_create, begin_delete, begin_update, cancel
+from deployer_aws.simulator.stack_inputs import (
     check_capabilities,
     check_name,
     describe_parameters,
@@ -24,8 +24,8 @@ from ..stack_inputs import (
     tags,
     template_body,
 )
-from ..templates import Template, parse
-from ..world import moment
+from deployer_aws.simulator.templates import Template, parse
+from deployer_aws.simulator.world import moment
 
 STACKS_A_PAGE, EVENTS_A_PAGE, RESOURCES_A_PAGE = 100, 100, 100
 _UPDATABLE = (
@@ -205,7 +205,11 @@ class CloudFormation(Service):
             )
         if rule.stale:
             until = self.world.now + rule.stale
-            stack.stale = {"until": until, "at": self.world.now, "row": fresh(stack.to_json())}
+            stack.stale = {
+                "until": until,
+                "at": self.world.now,
+                "row": fresh({**stack.to_json(), "stale": None}),
+            }
         return rule
 
     def _changeable(self, named: str) -> Stack:

@@ -8,14 +8,14 @@ from typing import Any
 
 import attrs
 
-from .. import service_life, task_life
-from ..errors import Refused
-from ..outside import meanwhile
-from ..resources import world_pointer
-from ..rows import Definition, Json, Pointer, Task, Token
-from ..rows import Service as ServiceRow
-from ..service import Service, operation, page
-from ..world import ACCOUNT, fingerprint, moment
+from deployer_aws.simulator import service_life, task_life
+from deployer_aws.simulator.errors import Refused
+from deployer_aws.simulator.outside import meanwhile
+from deployer_aws.simulator.resources import world_pointer
+from deployer_aws.simulator.rows import Definition, Json, Pointer, Task, Token
+from deployer_aws.simulator.rows import Service as ServiceRow
+from deployer_aws.simulator.service import Service, operation, page
+from deployer_aws.simulator.world import ACCOUNT, fingerprint, moment
 
 _TOKEN = re.compile(r"[!-~]{1,64}")
 _TOKEN_LIVES = 24 * 3600.0

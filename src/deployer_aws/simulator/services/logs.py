@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..errors import Refused
-from ..rows import Definition, Json, Task
-from ..service import Service, operation
+from deployer_aws.simulator.errors import Refused
+from deployer_aws.simulator.rows import Definition, Json, Task
+from deployer_aws.simulator.service import Service, operation
 
 
 class Logs(Service):

@@ -1,0 +1,146 @@
+"""What the kernel costs: the Deployment machine on its long path beside the same written by hand as an if-chain.
+
+    python benchmarks/machine_reduce.py
+
+The chain makes the same states and the same commands, by the same helpers where there is something to compute, and asks
+for the likeliest states first. So the ratio is the price of a table that can be drawn. The aim is 1.2 at the most.
+"""
+
+from typing import Any
+
+from benchmarks.harness import interleaved, ratio, table
+from deployer_core import deployment as d
+from deployer_core.machine import Absent, IllegalEvent
+from deployer_core.spec import (
+    AdminSecret,
+    AsBefore,
+    DatabaseSpec,
+    DeploymentSpec,
+    Migration,
+    Output,
+    StackSpec,
+    TaskSpec,
+    TemplateUrl,
+    Text,
+)
+
+LAPS = 40
+AIM = 1.2
+
+TASK = TaskSpec[Text](cluster="main", task_definition="migrate:1")
+SPEC = DeploymentSpec(
+    "prod",
+    "shop",
+    "2",
+    StackSpec("shop", TemplateUrl("https://example.com/stack.yaml"), scaling=(AsBefore("Count", 1),)),
+    databases=(DatabaseSpec[Text]("shop", AdminSecret(Output("Secret")), migrate=Migration(TASK)),),
+)
+MOVES = d.Progress()
+LONG_PATH: tuple[Any, ...] = (
+    d.Requested(d.Facts("d-1", SPEC)),
+    d.Started((("Count", 2),)),
+    MOVES,
+    d.Stable(counts=(("Count", 2),)),
+    *(MOVES,) * 3,
+    d.Stable(),
+    *(MOVES,) * 5,
+    d.Stable(outputs=(("Secret", "rds/shop"),)),
+    d.DatabaseReported(d.DatabaseProgress("shop", d.Phase.BLOCKED)),
+    d.DatabaseReported(d.DatabaseProgress("shop", d.Phase.DONE)),
+    *(MOVES,) * 3,
+    d.Stable(),
+)
+
+
+def by_hand(state: Any, event: Any) -> tuple[Any, tuple[Any, ...]]:
+    """The long path and its failures as somebody in a hurry for speed would write them."""
+    if isinstance(state, d.ScalingDown):
+        if isinstance(event, d.Progress):
+            return state, ()
+        if isinstance(event, d.Stable):
+            facts = state.facts
+            update = d.UpdateStack(facts.id, facts.spec.stack, d._zero(state.counts))
+            return d.InfraMigrate(facts, state.counts), (update,)
+        if isinstance(event, d.Failure):
+            return d._failed(state.facts, event.reason)
+    elif isinstance(state, d.InfraMigrate):
+        if isinstance(event, d.Progress):
+            return state, ()
+        if isinstance(event, d.Stable):
+            return settled(
+                *d.migrate_data(d.InfraMigrated(state.facts, state.counts, event.outputs), d.MigrateData())
+            )
+        if isinstance(event, d.Failure):
+            return d._failed(state.facts, event.reason)
+    elif isinstance(state, d.ScalingUp):
+        if isinstance(event, d.Progress):
+            return state, ()
+        if isinstance(event, d.Stable):
+            return d.Done(state.facts), (d.ReleaseStack(state.facts.id),)
+        if isinstance(event, d.Failure):
+            return d._failed(state.facts, event.reason)
+    elif isinstance(state, d.DbMigrating):
+        if isinstance(event, d.DatabaseReported):
+            return settled(*d.report(state, event))
+    elif isinstance(state, d.Waiting):
+        if isinstance(event, d.Progress):
+            return state, ()
+        if isinstance(event, d.Stable):
+            facts = state.facts
+            counts = d._counts(facts.spec.stack.scaling, state.baseline, event.counts)
+            if event.exists and not facts.spec.quick:
+                scale = d.ScaleStack(facts.id, facts.spec.stack, d._zero(counts))
+                return d.ScalingDown(facts, counts), (scale,)
+        if isinstance(event, d.Failure):
+            return d._failed(state.facts, event.reason)
+    elif isinstance(state, d.Queued):
+        if isinstance(event, d.Started):
+            spec = state.facts.spec
+            stabilise = d.StabiliseStack(state.facts.id, spec.stack, spec.cancel_updates)
+            return d.Waiting(state.facts, event.baseline), (stabilise,)
+    elif isinstance(state, Absent) and isinstance(event, d.Requested):
+        return d.Queued(event.facts), (d.QueueOnStack(event.facts.id),)
+    raise IllegalEvent("Deployment", type(state).__name__, event, ())
+
+
+def settled(state: Any, commands: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
+    """What follows once every database has settled."""
+    settles = d.settle(state)
+    if settles is None:
+        return state, commands
+    if isinstance(settles, d.MigrationFailure):
+        return d._failed(state.facts, settles.reason)
+    facts = state.facts
+    return d.ScalingUp(facts), (*commands, d.ScaleStack(facts.id, facts.spec.stack, state.counts))
+
+
+def fold(reduce: Any) -> tuple[Any, tuple[Any, ...]]:
+    """The long path, by either; the last state, and all commands."""
+    state, commands = d.MACHINE.initial, ()
+    for event in LONG_PATH:
+        state, more = reduce(state, event)
+        commands += more
+    return state, commands
+
+
+def laps(reduce: Any) -> None:
+    """A turn."""
+    for _ in range(LAPS):
+        state = d.MACHINE.initial
+        for event in LONG_PATH:
+            state, _ = reduce(state, event)
+
+
+def main() -> None:
+    """Check that both do the same, let them take turns, print the table."""
+    assert fold(d.MACHINE.reduce) == fold(by_hand)
+    times = interleaved({"if-chain": lambda: laps(by_hand), "machine": lambda: laps(d.MACHINE.reduce)})
+    print(table(times, "if-chain", LAPS * len(LONG_PATH)))
+    found = ratio(times, "machine", "if-chain")
+    print(
+        f"\nmachine / if-chain: {found:.2f}, the aim is {AIM} at the most: {'met' if found <= AIM else 'missed'}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Spec files: YAML to a `DeploymentSpec`, with its templates read and pinned.
+
+    loaded = specfile.load("staging.yaml")
+    loaded.spec, loaded.templates, loaded.warnings
+
+Whatever a file holds, `SpecFileError` is all that comes of it where it can't be used: it says what is wrong, where, and
+what to do. The format is written down in `docs/spec-file.md`, from the same tables that read it (`schema`).
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from attrs import frozen
+
+from deployer_aws.specfile import template
+from deployer_aws.specfile.describe import tables
+from deployer_aws.specfile.document import LARGEST, decode, parse, read_text
+from deployer_aws.specfile.findings import Finding, SpecFileError, Wrong
+from deployer_aws.specfile.kinds import Place
+from deployer_aws.specfile.schema import DEPLOYMENT
+from deployer_core.preview import cautions
+from deployer_core.spec import DeploymentSpec, TemplateBody
+
+__all__ = ["Finding", "LoadedSpec", "SpecFileError", "load", "loads", "tables"]
+
+
+@frozen
+class LoadedSpec:
+    """A spec, the texts of its templates by their SHA-256, and what a person should know of it."""
+
+    spec: DeploymentSpec
+    templates: Mapping[str, str]
+    warnings: tuple[Finding, ...] = ()
+
+
+def load(path: "str | os.PathLike[str]") -> LoadedSpec:
+    """Read a spec file; the template is looked for relative to it. Raises SpecFileError."""
+    file = Path(path)
+    try:
+        text = read_text(file, LARGEST, "spec file")
+    except Wrong as wrong:
+        raise SpecFileError(os.fspath(path), wrong.findings) from None
+    return loads(text, file.parent, os.fspath(path))
+
+
+def loads(text: str | bytes, base_dir: "str | os.PathLike[str]", name: str = "spec file") -> LoadedSpec:
+    """The same for a text; the template is looked for in `base_dir`, and `name` is what errors call the text.
+
+    Raises SpecFileError.
+    """
+    files = _Files(Path(base_dir))
+    try:
+        tree = parse(decode(_checked(text)))
+        root = Place((), tree, files, tree.line)
+        spec = DEPLOYMENT.read(root)
+        return LoadedSpec(spec, files.templates, _judge(spec, files, root))
+    except Wrong as wrong:
+        raise SpecFileError(name, wrong.findings) from None
+
+
+def _checked(text: str | bytes) -> bytes:
+    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    if len(data) > LARGEST:
+        raise Wrong(Finding("", 0, f"the spec file is larger than {LARGEST:,} bytes"))
+    return data
+
+
+class _Files:
+    """The templates that a spec names, read where it names them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.templates: dict[str, str] = {}
+
+    def template(self, path: str) -> str:
+        """Read and keep a template; gives its SHA-256. Raises Wrong."""
+        text = read_text(self.folder / path, template.LARGEST, "template", regular=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        self.templates[digest] = text
+        return digest
+
+
+def _judge(spec: DeploymentSpec, files: _Files, root: Place) -> tuple[Finding, ...]:
+    """What does not fit the template, refused where it is certain; and what a person should know."""
+    warnings = [root.at(*caution.field.split(".")).finding(caution.text) for caution in cautions(spec)]
+    if isinstance(spec.stack.template, TemplateBody):
+        try:
+            facts = template.read(files.templates[spec.stack.template.sha256])
+        except Wrong as wrong:
+            raise root.at("stack", "template").wrong(wrong.findings[0].text) from None
+        found = tuple(template.check(spec, facts, root))
+        if found and not facts.macros:
+            raise Wrong(*found)
+        warnings += found
+    return tuple(sorted(warnings, key=lambda warning: warning.line))

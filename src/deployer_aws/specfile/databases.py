@@ -1,0 +1,203 @@
+"""The databases of a spec file, key by key, and the tasks that evaluate and migrate them."""
+
+from typing import Any
+
+from deployer_aws.specfile.kinds import (
+    DURATION,
+    FLAG,
+    NUMBER,
+    TEXT,
+    VALUE,
+    Key,
+    Kind,
+    Place,
+    Record,
+    build,
+    either,
+    listing,
+    mapping,
+    variants,
+    word,
+)
+from deployer_core.spec import (
+    AdminIam,
+    AdminSecret,
+    AdminUrl,
+    DatabaseSpec,
+    Evaluation,
+    Migration,
+    Output,
+    TaskSpec,
+    Text,
+)
+
+# Outputs of the stack that is being deployed
+
+OUTPUT = Record[Output](
+    "output of the stack",
+    (Key("output", TEXT, "the name of one of the template's outputs"),),
+    lambda given, place: build(place, Output, {"name": given["output"]}, {"name": "output"}),
+    "Known once the infrastructure is there. For a list it may hold several values, separated by commas.",
+)
+TEXT_OR_OUTPUT = either(TEXT, OUTPUT.kind)
+
+
+def _one_output(place: Place) -> tuple[Text, ...]:
+    return (OUTPUT.read(place),)
+
+
+LIST_OR_OUTPUT = either(
+    listing(TEXT_OR_OUTPUT, "texts and outputs"), Kind(OUTPUT.kind.called, _one_output, (OUTPUT,))
+)
+
+# Tasks
+
+_TASK = (
+    Key("cluster", TEXT_OR_OUTPUT, "the ECS cluster"),
+    Key("task_definition", TEXT_OR_OUTPUT, "what to run: a family, with a revision or without, or an ARN"),
+    Key("container", TEXT, "the container whose exit code counts", "the only essential one"),
+    Key("command", listing(TEXT, "texts"), "the command of that container", "[]"),
+    Key("environment", mapping(VALUE, "a variable"), "more environment variables of that container", "{}"),
+    Key("subnets", LIST_OR_OUTPUT, "where it runs; needed for Fargate", "[]"),
+    Key("security_groups", LIST_OR_OUTPUT, "its security groups, 5 at most", "[]"),
+    Key("public_ip", FLAG, "whether it gets a public address", "false"),
+    Key("launch_type", word("EC2", "FARGATE", "EXTERNAL"), "`EC2`, `FARGATE` or `EXTERNAL`", "the cluster's"),
+    Key("capacity_provider", TEXT, "a capacity provider, instead of a launch type", "the cluster's"),
+    Key("platform_version", TEXT, "Fargate's platform version", "`LATEST`"),
+    Key("timeout", DURATION, "how long it may take", "30m"),
+)
+_TASK_KEYS = tuple(key.name for key in _TASK)
+_CODES = listing(NUMBER, "whole numbers")
+
+
+def _task(given: dict[str, Any], place: Place) -> TaskSpec[Text]:
+    """A task in a network has to be told its subnets (ECS API reference, AwsVpcConfiguration)."""
+    task: TaskSpec[Text] = build(place, TaskSpec, {k: v for k, v in given.items() if k in _TASK_KEYS})
+    needs = [
+        name
+        for name, asked in (
+            ("launch_type FARGATE", task.launch_type == "FARGATE"),
+            ("security_groups", bool(task.security_groups)),
+            ("public_ip", task.public_ip),
+        )
+        if asked
+    ]
+    if needs and not task.subnets:
+        raise place.wrong(f"subnets is missing: {needs[0]} needs it")
+    return task
+
+
+def _migrate(given: dict[str, Any], place: Place) -> Migration[Text]:
+    codes = {k: v for k, v in given.items() if k == "success"}
+    return build(place, Migration, {"task": _task(given, place), **codes})
+
+
+def _evaluate(migrate: TaskSpec[Text], given: dict[str, Any], place: Place) -> Evaluation[Text]:
+    """What it lacks it takes from the migration; what belongs to another task definition it does not."""
+    taken = {name: getattr(migrate, name) for name in _TASK_KEYS}
+    if "task_definition" in given:
+        taken.update(container=None, command=(), environment=())
+    if {"launch_type", "capacity_provider"} & set(given):
+        taken.update(launch_type="", capacity_provider="")
+    task = _task({**taken, **given}, place)
+    if all(
+        getattr(task, name) == getattr(migrate, name)
+        for name in ("task_definition", "command", "environment")
+    ):
+        raise place.wrong(
+            "would run the migration itself: give it a command, an environment or a task_definition of its own"
+        )
+    codes = {k: v for k, v in given.items() if k in ("no_changes", "changes")}
+    return build(place, Evaluation, {"task": task, **codes})
+
+
+MIGRATE = Record(
+    "migration",
+    (*_TASK, Key("success", _CODES, "the exit codes that mean that it went well", "[0]")),
+    _migrate,
+    "One run of an ECS task.",
+)
+EVALUATE = Record(
+    "evaluation",
+    (
+        *(Key(key.name, key.kind, key.meaning, "as `migrate`") for key in _TASK),
+        Key("no_changes", _CODES, "the exit codes that mean that there is nothing to migrate", "[0]"),
+        Key("changes", _CODES, "the exit codes that mean that there is something to migrate", "[2]"),
+    ),
+    lambda given, _: given,
+    "A task that looks and changes nothing. What it lacks it takes from `migrate`, with two exceptions: with a"
+    " `task_definition` of its own it takes no `container`, `command` and `environment`, and with a `launch_type` or"
+    " a `capacity_provider` of its own it takes neither. A list or a map replaces the one of `migrate`.",
+)
+
+# Databases
+
+ADMIN_SECRET = Record(
+    "administrator by secret",
+    (
+        Key(
+            "secret",
+            TEXT_OR_OUTPUT,
+            "the name or ARN of a secret in Secrets Manager, in the shape that RDS writes",
+        ),
+    ),
+    lambda given, place: build(place, AdminSecret, given),
+)
+ADMIN_IAM = Record(
+    "administrator by IAM",
+    (
+        Key("host", TEXT_OR_OUTPUT, "the database server's name"),
+        Key("user", TEXT, "the user that logs in with an RDS IAM token"),
+        Key("port", NUMBER, "the server's port", "5432"),
+        Key("database", TEXT, "the database that the administrator connects to", "postgres"),
+        Key("region", TEXT, "the server's AWS region", "the deployer's"),
+    ),
+    lambda given, place: build(place, AdminIam, given),
+)
+ADMIN_URL = Record(
+    "administrator by URL",
+    (
+        Key("url", TEXT, "a postgresql:// URL without a password"),
+        Key(
+            "password_variable",
+            TEXT,
+            "the environment variable of the deployer that holds the password",
+            "none",
+        ),
+    ),
+    lambda given, place: build(place, AdminUrl, given),
+)
+ADMIN = variants(
+    "an administrator by secret, an administrator by IAM or an administrator by URL",
+    {"secret": ADMIN_SECRET, "host": ADMIN_IAM, "url": ADMIN_URL},
+)
+
+
+def _database(given: dict[str, Any], place: Place) -> DatabaseSpec[Text]:
+    evaluate, migrate = given.pop("evaluate", None), given.get("migrate")
+    if evaluate is not None:
+        if migrate is None:
+            raise place.into("evaluate").wrong("there is no migration whose changes it could evaluate")
+        given["evaluate"] = _evaluate(migrate.task, evaluate, place.into("evaluate"))
+    return build(place, DatabaseSpec, {"name": str(place.path[-1]), **given}, {"name": ""})
+
+
+DATABASE = Record(
+    "database",
+    (
+        Key(
+            "admin", ADMIN, "how the deployer gets in, to make sure of the database, its roles and extensions"
+        ),
+        Key("extensions", listing(TEXT, "texts"), "PostgreSQL extensions that it shall have", "[]"),
+        Key(
+            "app_secret",
+            TEXT_OR_OUTPUT,
+            "the secret where the application's own credentials are kept",
+            "none",
+        ),
+        Key("migrate", MIGRATE.kind, "the task that migrates it", "none"),
+        Key("evaluate", EVALUATE.kind, "the task that says whether there is anything to migrate", "none"),
+        Key("timeout", DURATION, "how long making sure of it, and cleaning up, may take each", "10m"),
+    ),
+    _database,
+)

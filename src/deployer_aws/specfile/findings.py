@@ -1,0 +1,77 @@
+"""What is wrong with a file, or worth knowing of it: where it stands, and what to do about it."""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import TypeAlias, TypeVar
+
+from attrs import frozen
+
+T = TypeVar("T")
+Path: TypeAlias = tuple[str | int, ...]
+"""The keys, and the positions in lists, that lead to a place in a file."""
+
+MOST = 10
+"""How many problems one error lists."""
+
+
+@frozen
+class Finding:
+    """One thing to say of a file: the path of its key, the line (0 where there is none), and the text."""
+
+    path: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        where = [f"line {self.line}"] * bool(self.line) + [self.path] * bool(self.path)
+        return f"{', '.join(where)}: {self.text}" if where else self.text
+
+
+class Wrong(Exception):
+    """Raised inside while a file is read; `SpecFileError` is what comes out."""
+
+    def __init__(self, *findings: Finding) -> None:
+        self.findings = findings
+
+
+class SpecFileError(ValueError):
+    """A spec file, or its template, that cannot be used.
+
+    `problems` are all that were found, in the order of their lines; the text lists the first ten.
+    """
+
+    def __init__(self, file: str, problems: Iterable[Finding]) -> None:
+        self.file = file
+        self.problems = tuple(sorted(dict.fromkeys(problems), key=lambda problem: problem.line))
+        if len(self.problems) == 1:
+            super().__init__(f"{file}: {self.problems[0]}")
+            return
+        more = len(self.problems) - MOST
+        lines = [f"{file}: {len(self.problems)} problems", *(f"  {p}" for p in self.problems[:MOST])]
+        super().__init__("\n".join([*lines, *([f"  and {more} more"] if more > 0 else [])]))
+
+
+def shown(path: Path) -> str:
+    """`databases.orders.extensions[1]`; keys that are no plain words are quoted."""
+    text = ""
+    for key in path:
+        if isinstance(key, int):
+            text += f"[{key}]"
+        else:
+            word = key if re.fullmatch(r"[\w:/-]{1,64}", key) else f"{key!r:.64}"
+            text += f".{word}" if text else word
+    return text
+
+
+def gather(reads: Iterable[Callable[[], T]]) -> list[T]:
+    """All that is read; where something is wrong, all that is wrong with it at once."""
+    found: list[T] = []
+    problems: list[Finding] = []
+    for read in reads:
+        try:
+            found.append(read())
+        except Wrong as wrong:
+            problems += wrong.findings
+    if problems:
+        raise Wrong(*problems)
+    return found

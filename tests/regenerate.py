@@ -1,0 +1,39 @@
+"""Write what is derived from the code anew: `make golden`, then review the difference as text.
+
+The diagrams go to `diagrams/`, the golden matrices to `tests/core/golden/`, the previews of the example's versions to
+`tests/core/golden/preview/`, and the tables of the spec file's keys to the end of `docs/spec-file.md`. A test fails
+while a file differs from what would be written.
+"""
+
+from pathlib import Path
+
+from deployer_core.diagram import machines, mermaid
+from tests.core.matrix import matrix
+from tests.support import derived as examples
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def derived() -> dict[Path, str]:
+    """Each derived file, and what belongs in it."""
+    diagrams = {ROOT / "diagrams" / f"{key}.mmd": mermaid(machine) for key, machine in machines().items()}
+    matrices = {ROOT / "tests" / "core" / "golden" / f"{key}.txt": matrix(key) for key in machines()}
+    return {**diagrams, **matrices, **examples.derived()}
+
+
+def main() -> None:
+    """Write the files that differ, and take away those that no machine stands for any more."""
+    wanted = derived()
+    for folder in {path.parent for path in wanted}:
+        for stale in {*folder.glob("*.mmd"), *folder.glob("*.txt")} - {*wanted}:
+            stale.unlink()
+            print(f"gone     {stale.relative_to(ROOT)}")
+    for path, text in sorted(wanted.items()):
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            print(f"written  {path.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
