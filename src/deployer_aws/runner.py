@@ -75,6 +75,10 @@ class Pace:
         """Until the next look at a command of this age."""
         return min(self.slow, self.quick + age / 30)
 
+    def wait(self, pending: Pending, now: float) -> float:
+        """Until the next look at this command."""
+        return self.look(now - pending.issued)
+
     def retry(self, tries: int) -> float:
         """The longest wait before the n-th try."""
         return min(self.slow, self.quick * 2.0 ** min(tries, 10))
@@ -177,6 +181,11 @@ class Runner:
         self._deliver()
         return max(BREATH, min(waits)) if waits else None
 
+    def hurry(self, key: str, command: int) -> None:
+        """Look at a pending command with the next step; after an error of AWS it still waits for its turn."""
+        if (key, command) not in self._tries:
+            self._due.pop((key, command), None)
+
     def waiting_for(self, key: str) -> str:
         """Who holds the lease of a stream that this runner waits for, or nothing."""
         return self._leases.holder(key)
@@ -230,8 +239,8 @@ class Runner:
                 return
         else:
             self._tries.pop(this, None)
-            wait = self._pace.look(now - pending.issued) * (0.5 + self._jitter() / 2)
-            self._due[this] = self._clock.monotonic() + wait
+            wait = self._pace.wait(self._still(key, pending) or pending, now)
+            self._due[this] = self._clock.monotonic() + wait * (0.5 + self._jitter() / 2)
         still = self._still(key, pending)
         if still is not None and now >= _latest(still) and not still.unresolved:
             self.commit(key, work.reply(DeadlinePassed()))
