@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from deployer_aws.ports import CloudFormationClient, EcsClient
+from deployer_aws.ports import CloudFormationClient, EcsClient, Elbv2Client, LogsClient, S3Client
 
 CONNECT, READ = 5, 10
 """Seconds that a call may take to connect and to answer; together the runner's `client_timeout`."""
@@ -22,6 +22,9 @@ class Clients:
 
     cloudformation: CloudFormationClient
     ecs: EcsClient
+    s3: S3Client
+    elbv2: Elbv2Client
+    logs: LogsClient
     calls: Counter[str] = field(factory=Counter[str])
 
 
@@ -53,7 +56,7 @@ def from_environment() -> Clients:
         # boto3 itself reads AWS_DEFAULT_REGION alone; AWS's other tools read AWS_REGION first.
         session: Any = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
         made: list[Any] = []
-        for service in ("cloudformation", "ecs"):
+        for service in ("cloudformation", "ecs", "s3", "elbv2", "logs"):
             client: Any = session.client(service, config=config)
             client.meta.events.register("before-call.*", count)
             made.append(client)
@@ -63,4 +66,4 @@ def from_environment() -> Clients:
         ) from None
     except BotoCoreError as error:
         raise ClientsError(f"AWS cannot be reached from here: {error}") from None
-    return Clients(made[0], made[1], calls)
+    return Clients(made[0], made[1], made[2], made[3], made[4], calls)
