@@ -55,10 +55,10 @@ LIST_OR_OUTPUT = either(
 _TASK = (
     Key("cluster", TEXT_OR_OUTPUT, "the ECS cluster"),
     Key("task_definition", TEXT_OR_OUTPUT, "what to run: a family, with a revision or without, or an ARN"),
-    Key("container", TEXT, "whose exit code counts; needed with `command` or `environment`", "the only essential one"),
+    Key(
         "container",
         TEXT,
-        "the container whose exit code counts; needed with `command` or `environment`",
+        "whose exit code counts; needed with `command` or `environment`",
         "the only essential one",
     ),
     Key("command", listing(TEXT, "texts"), "the command of that container", "[]"),
