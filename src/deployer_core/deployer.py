@@ -27,6 +27,7 @@ from deployer_core.world import (
     Event,
     Notice,
     Pending,
+    Progress,
     Repaired,
     Replied,
     Requested,
@@ -47,6 +48,7 @@ __all__ = [
     "Event",
     "Notice",
     "Pending",
+    "Progress",
     "Reduction",
     "Repaired",
     "Replied",
@@ -154,6 +156,11 @@ def _reply(state: DeployerState, event: Replied) -> Reduction:
         )
     if isinstance(pending.command, StopTask):
         return _reply_to_stop(state, pending, event.answer)
+    if isinstance(event.answer, Progress):
+        seen = evolve(pending, seen=event.answer.text)
+        return (
+            (state, ()) if seen == pending else (evolve(state, pending=swap(state.pending, pending, seen)), ())
+        )
     answer = _meaning(pending, event.answer)
     draft = Draft(state, event.at)
     if isinstance(answer, _FINAL):
@@ -211,6 +218,8 @@ def _progress(answer: Any) -> str:
     """What a person may like to read of an answer that is not the last one."""
     if isinstance(answer, StackStatus):
         return f"{answer.status}: {answer.reason}" if answer.reason else answer.status
+    if isinstance(answer, Progress):
+        return answer.text
     return answer.last_status if isinstance(answer, ecs_task.Status) else type(answer).__name__
 
 

@@ -75,7 +75,7 @@ from tests.aws.specs import (
             5,
             "one of the keys secret, host",
         ),
-        (database("{admin: s}"), "databases.shop.admin", 5, "a map with one of the keys secret, host, url"),
+        (database("{admin: s}"), "databases.shop.admin", 5, "a map with one of the keys secret, user, url"),
         (
             database("{admin: {url: 'postgresql://u:p@h/d'}}"),
             "databases.shop.admin.url",
