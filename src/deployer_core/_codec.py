@@ -101,7 +101,7 @@ def enumeration(kind: type[Enum]) -> Codec:
 
     def encode(value: Any) -> Any:
         if type(value) is not kind:
-            raise needed(f"a {kind.__name__}", value)
+            raise needed(kind.__name__, value)
         return value.value
 
     def decode(plain: Any) -> Any:
@@ -213,7 +213,7 @@ def structure(cls: Any, tag: str, steps: Sequence[tuple[str, Codec]]) -> Codec:
 
     def encode(value: Any) -> Any:
         if type(value) is not cls:
-            raise needed(f"a {cls.__name__}", value)
+            raise needed(cls.__name__, value)
         made: dict[str, Any] = {}
         name = ""
         try:

@@ -380,7 +380,8 @@ def _named(value: Any) -> Iterator[str]:
 def resolve(database: DatabaseSpec[Text], outputs: Mapping[str, str]) -> DatabaseSpec[str]:
     """The same with every `Output` replaced; a list's output may hold several values, separated by commas.
 
-    Raises MissingOutputs with all that are missing.
+    What several outputs have in common stands in a list once. Raises MissingOutputs with all that are missing, and
+    SpecError where a value breaks a rule of its field.
     """
     if missing := tuple(name for name in outputs_named(database) if name not in outputs):
         raise MissingOutputs(missing, tuple(sorted(outputs)))
@@ -391,12 +392,17 @@ def _resolved(value: Any, outputs: Mapping[str, str]) -> Any:
     if isinstance(value, Output):
         return outputs[value.name]
     if isinstance(value, tuple):
-        flat: list[Any] = []
-        for item in cast(Any, value):
-            resolved = _resolved(item, outputs)
-            flat += [p.strip() for p in resolved.split(",")] if isinstance(item, Output) else [resolved]
-        return tuple(flat)
+        items = [_parts(item, outputs) for item in cast(Any, value)]
+        return (
+            tuple(dict.fromkeys(part for parts in items for part in parts)) if outputs_named(value) else value
+        )
     if has(value.__class__) and outputs_named(value):
         attributes = [a.name for a in fields(value.__class__)]
         return evolve(value, **{a: _resolved(getattr(value, a), outputs) for a in attributes})
     return value
+
+
+def _parts(item: Any, outputs: Mapping[str, str]) -> list[Any]:
+    if isinstance(item, Output):
+        return [part.strip() for part in outputs[item.name].split(",")]
+    return [_resolved(item, outputs)]

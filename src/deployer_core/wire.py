@@ -264,8 +264,11 @@ class Wire:
         encoders = {class_of(hint): (tags[class_of(hint)], self._class(hint).encode) for hint in hints}
         find = {tags[class_of(hint)]: self._class(hint) for hint in hints}.get
 
-        def encode(value: Any) -> Any:
-            tag, convert = encoders[type(value)]
+        def encode(value: object) -> Any:
+            found = encoders.get(type(value))
+            if found is None:
+                raise needed(" or ".join(cls.__name__ for cls in encoders), value)
+            tag, convert = found
             try:
                 return tag, convert(value)
             except WireError as error:
@@ -311,24 +314,28 @@ def _loaded(data: bytes) -> Any:
 def _dumped(plain: Any) -> bytes:
     try:
         return _json.encode(plain)
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise WireError(f"JSON has no form for it: {error}", _culprit(plain)) from error
 
 
 def _culprit(plain: Any) -> str:
-    """The path to what JSON cannot hold: a lone surrogate, a number of thousands of digits."""
+    """The path to what JSON cannot hold: a lone surrogate, or a number of thousands of digits."""
     if isinstance(plain, dict):
         steps = [(f".{name}", value) for name, value in cast(Payload, plain).items()]
     elif isinstance(plain, list | tuple):
         steps = [(f"[{at}]", value) for at, value in enumerate(cast(list[Any], plain))]
     else:
         return ""
-    for step, value in steps:
-        try:
-            _json.encode(value)
-        except (ValueError, OverflowError):
-            return step + _culprit(value)
-    return ""
+    step, value = next((step, value) for step, value in steps if not _has_form(value))
+    return step + _culprit(value)
+
+
+def _has_form(plain: Any) -> bool:
+    try:
+        _json.encode(plain)
+    except ValueError:
+        return False
+    return True
 
 
 _WIRE = Wire(TAGS, discover)

@@ -4,10 +4,9 @@ Each migration is one step of the schema; PRAGMA user_version counts the steps t
 application_id tells a journal from any other database. Steps are added at the end and never changed.
 """
 
+import os
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from deployer_aws.ports import JournalError
@@ -17,7 +16,8 @@ APPLICATION = int.from_bytes(b"Depl")
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
-        # A stream's newest state: one row a stream, replaced by each append.
+        # A stream's newest state: one row a stream, replaced by each append. No index on what each append changes: it
+        # would be one more page to write.
         """
         CREATE TABLE heads (
             id INTEGER PRIMARY KEY,
@@ -29,7 +29,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             state TEXT NOT NULL
         )
         """,
-        "CREATE INDEX heads_pending ON heads (key) WHERE pending",
         # The truth: events, and beside them checkpoints, whose payload is the state that stood at that version.
         """
         CREATE TABLE events (
@@ -63,7 +62,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 def open_database(path: str | Path, where: str, *, create: bool, busy_seconds: float) -> sqlite3.Connection:
     """A connection to a file that holds the newest schema; `where` is what messages call it."""
     address = _address(path, where, create=create)
-    with faults(where):
+    with Faults(where):
         db = sqlite3.connect(
             address,
             uri=True,
@@ -83,21 +82,26 @@ def _address(path: str | Path, where: str, *, create: bool) -> str:
     if str(path) == MEMORY:
         return f"file:{MEMORY}"
     file = Path(path)
-    if file.is_dir():
-        raise JournalError(f"{where} is a folder. Give the path of a file in it")
-    if not file.parent.is_dir():
-        raise JournalError(f"{where}: there is no folder {file.parent}. Make it, or give another path")
-    if not create and not file.exists():
+    try:
+        if file.is_dir():
+            raise JournalError(f"{where} is a folder. Give the path of a file in it")
+        if not file.parent.is_dir():
+            raise JournalError(f"{where}: there is no folder {file.parent}. Make it, or give another path")
+        if not create and not file.exists():
+            raise JournalError(
+                f"{where}: there is no such journal. The first deployment makes it; is the path right?"
+            )
+    except OSError as error:
         raise JournalError(
-            f"{where}: there is no such journal. Check the path; the first deployment makes one"
-        )
+            f"{where} cannot be opened: {error}. Give another path, or the right to use it"
+        ) from error
     return f"{file.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
 
 
 def identity(path: str | Path) -> tuple[int, int] | None:
     """Which file stands at a path now, as the file system knows it; None where there is none."""
     try:
-        status = Path(path).stat()
+        status = os.stat(path)  # noqa: PTH116 - asked before each append, and much faster than Path
     except OSError:
         return None
     return status.st_dev, status.st_ino
@@ -113,7 +117,7 @@ def _set_up(db: sqlite3.Connection, where: str, busy_seconds: float) -> None:
     db.execute("PRAGMA foreign_keys = ON")
     if steps == len(MIGRATIONS):
         return
-    with transaction(db):
+    with Transaction(db):
         for step in MIGRATIONS[schema_of(db, where) :]:
             for statement in step:
                 db.execute(statement)
@@ -149,26 +153,49 @@ def schema_of(db: sqlite3.Connection, where: str) -> int:
     return int(version)
 
 
-@contextmanager
-def transaction(db: sqlite3.Connection) -> Iterator[None]:
+def check_schema(db: sqlite3.Connection, where: str) -> None:
+    """Raise JournalError where a newer process has changed the schema since the file was opened."""
+    if db.execute("PRAGMA user_version").fetchone()[0] != len(MIGRATIONS):
+        schema_of(db, where)
+
+
+class Transaction:
     """All or nothing, with nobody else writing meanwhile; an error or an interrupt takes everything back."""
-    try:
-        db.execute("BEGIN IMMEDIATE")
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self._db.execute("COMMIT")
+        finally:
+            self._roll_back()
+
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
 
 
-@contextmanager
-def faults(where: str) -> Iterator[None]:
-    """SQLite's errors as JournalErrors."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise explained(error, where) from error
+class Faults:
+    """SQLite's errors as JournalErrors; `where` is what the file is called in them."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+
+    def __enter__(self) -> None:
+        """Nothing to do."""
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, *__: object) -> None:
+        if isinstance(error, sqlite3.Error):
+            raise explained(error, self._where) from error
 
 
 def explained(error: sqlite3.Error, where: str) -> JournalError:

@@ -62,13 +62,14 @@ def _folded(rows: Iterable[Recorded], key: str) -> Head:
             )
         if row.checkpoint is not None:
             state, version = row.checkpoint, row.version
-        elif row.event is not None:
-            if row.version != version + 1:
-                raise JournalError(f"version {version + 1} of {key} is missing. Restore a backup")
-            state, version = (
-                _reduced(state, row.event, f"the event of {key} at version {row.version}"),
-                row.version,
-            )
+            continue
+        if row.version != version + 1:
+            raise JournalError(f"version {version + 1} of {key} is missing. Restore a backup")
+        assert row.event is not None
+        state, version = (
+            _reduced(state, row.event, f"the event of {key} at version {row.version}"),
+            row.version,
+        )
     return Head(state, version)
 
 

@@ -10,14 +10,14 @@ import hashlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from attrs import frozen
 
-from deployer_aws.journals._database import MEMORY, faults, identity, open_database, schema_of, transaction
+from deployer_aws.journals._database import MEMORY, Faults, Transaction, check_schema, identity, open_database
 from deployer_aws.ports import Conflict, Entry, Head, JournalError, LeaseRow, Recorded
 from deployer_core import deployer, wire
 from deployer_core.deployer import DeployerState, Event, Notice
@@ -51,10 +51,11 @@ class SqliteJournal:
         self._where = "the journal in memory" if str(path) == MEMORY else f"the journal {path}"
         self._db = open_database(path, self._where, create=create, busy_seconds=busy_seconds)
         self._path, self._file = path, identity(path)
+        self._faults = Faults(self._where)
         self._lock = threading.RLock()
         self._process = os.getpid()
         self._closed = False
-        self._heads: dict[str, tuple[bytes, Head]] = {}
+        self._heads: dict[str, tuple[Pair, Head]] = {}
 
     def close(self) -> None:
         """Close the file. The last to close it leaves all in the one file, and no `-wal` beside it."""
@@ -63,24 +64,24 @@ class SqliteJournal:
             self._db.close()
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def _reading(self) -> Generator[sqlite3.Connection]:
         if os.getpid() != self._process:
             raise JournalError(f"{self._where} was opened before a fork. Open it in the new process instead")
-        with self._lock, faults(self._where):
+        with self._lock, self._faults:
             if self._closed:
                 raise JournalError(f"{self._where} is closed. Open it again")
             yield self._db
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def _writing(self) -> Generator[sqlite3.Connection]:
         """One transaction. Each looks whether the file is still there, and whether its schema is still ours."""
-        with self._reading() as db, transaction(db):
+        with self._reading() as db, Transaction(db):
             if identity(self._path) != self._file:
                 raise JournalError(
                     f"{self._where} was deleted or replaced while it was open, so nothing is written to it any more. "
                     "Start again, with the file that is to be used in its place"
                 )
-            schema_of(db, self._where)
+            check_schema(db, self._where)
             yield db
 
     # Streams
@@ -94,10 +95,10 @@ class SqliteJournal:
             return Head()
         version, logic, tag, state = row
         self._refuse_newer(key, logic)
-        kept, head = self._heads.get(key, (b"", Head()))
-        if kept != state or head.version != version:
+        kept, head = self._heads.get(key, (None, Head()))
+        if kept != (tag, state) or head.version != version:
             head = Head(self._decoded(f"the head of {key}", tag, state, DeployerState), version)
-            self._keep(key, state, head)
+            self._keep(key, (tag, state), head)
         return head
 
     def append(self, entries: Sequence[Entry]) -> None:
@@ -111,7 +112,7 @@ class SqliteJournal:
             for row in rows:
                 self._insert(db, row)
         for row in rows:
-            self._keep(row.entry.key, row.state[1], Head(row.entry.after, row.entry.before.version + 1))
+            self._keep(row.entry.key, row.state, Head(row.entry.after, row.entry.before.version + 1))
 
     def _insert(self, db: sqlite3.Connection, row: _Row) -> None:
         stream, version = self._replace_head(db, row), row.entry.before.version + 1
@@ -119,11 +120,13 @@ class SqliteJournal:
             "INSERT INTO events VALUES (?, ?, 0, ?, ?, CAST(? AS TEXT))",
             (stream, version, deployer.LOGIC, *row.event),
         )
-        db.executemany("INSERT OR IGNORE INTO blobs VALUES (?, ?)", row.blobs)
-        db.executemany(
-            "INSERT INTO notices (stream, version, tag, payload) VALUES (?, ?, ?, CAST(? AS TEXT))",
-            [(stream, version, *notice) for notice in row.notices],
-        )
+        for blob in row.blobs:
+            db.execute("INSERT OR IGNORE INTO blobs VALUES (?, ?)", blob)
+        for notice in row.notices:
+            db.execute(
+                "INSERT INTO notices (stream, version, tag, payload) VALUES (?, ?, ?, CAST(? AS TEXT))",
+                (stream, version, *notice),
+            )
 
     def _replace_head(self, db: sqlite3.Connection, row: _Row) -> int:
         """Put the new head in place of the one that it was reduced from, and no other; gives the stream's number."""
@@ -184,7 +187,7 @@ class SqliteJournal:
             query = f"SELECT key FROM heads {'WHERE pending' if pending_only else ''} ORDER BY key"
             return [key for (key,) in db.execute(query)]
 
-    def _keep(self, key: str, state: bytes, head: Head) -> None:
+    def _keep(self, key: str, state: Pair, head: Head) -> None:
         with self._lock:
             self._heads.pop(key, None)
             if len(self._heads) >= HEADS_KEPT:
@@ -212,7 +215,7 @@ class SqliteJournal:
     def blob(self, sha256: str) -> str:
         """A text by its SHA-256, which it is held against again."""
         with self._reading() as db:
-            row = db.execute("SELECT text FROM blobs WHERE sha256 = ?", (sha256,)).fetchone()
+            row = db.execute("SELECT CAST(text AS BLOB) FROM blobs WHERE sha256 = ?", (sha256,)).fetchone()
         if row is None:
             raise JournalError(f"{self._where} has no text {sha256}. Was it written to another journal?")
         if _digest(row[0]) != sha256:
