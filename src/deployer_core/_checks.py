@@ -210,7 +210,9 @@ def database_role(instance: object, attribute: "Attribute[Any]", value: object) 
     """A PostgreSQL name that a role may have."""
     identifier(instance, attribute, value)
     if not is_database_role(cast(str, value)):
-        raise _broken(attribute, "a role's name, which is not public or none and does not begin with pg_", value)
+        raise _broken(
+            attribute, "a role's name, which is not public or none and does not begin with pg_", value
+        )
 
 
 name = text(r"[A-Za-z0-9][A-Za-z0-9-]*", "letters, digits and hyphens, a letter or digit first", 63)

@@ -159,7 +159,9 @@ def _reply(state: DeployerState, event: Replied) -> Reduction:
     if isinstance(event.answer, Progress):
         seen = evolve(pending, seen=event.answer.text)
         return (
-            (state, ()) if seen == pending else (evolve(state, pending=swap(state.pending, pending, seen)), ())
+            (state, ())
+            if seen == pending
+            else (evolve(state, pending=swap(state.pending, pending, seen)), ())
         )
     answer = _meaning(pending, event.answer)
     draft = Draft(state, event.at)

@@ -299,11 +299,15 @@ class DatabaseSpec(Generic[R]):
         if self.evaluate is not None and self.migrate is None:
             raise SpecError("evaluate", "there is no migration whose changes it could evaluate")
         if self.name in ("postgres", "template0", "template1", "rdsadmin"):
-            raise SpecError("name", f"{self.name} belongs to the server; name a database of the application's own")
+            raise SpecError(
+                "name", f"{self.name} belongs to the server; name a database of the application's own"
+            )
         if self.iam_login and self.app_secret is not None:
             raise SpecError("iam_login", "not together with app_secret: such a login has no password to keep")
         if self.rotate_credentials and self.app_secret is None:
-            raise SpecError("rotate_credentials", "there is no app_secret that new credentials could be kept in")
+            raise SpecError(
+                "rotate_credentials", "there is no app_secret that new credentials could be kept in"
+            )
         if not check.is_database_role(self.owner_role):
             raise SpecError("owner", f"needed: PostgreSQL keeps the role name {self.name!r:.80} to itself")
         if self.iam_login and len(self.login_role.encode()) > 63:

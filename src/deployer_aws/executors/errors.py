@@ -128,6 +128,7 @@ RULES = (
     Rule("ClientException", _T, r"Too many concurrent attempts|currently being (created|updated)"),
     Rule("ClientException", _P, r"TaskDefinition|task definition", "correct the task's task_definition"),
     Rule("ClientException", _P),
+    Rule("ResourceNotFoundException", _P, "", "name a secret that there is"),
     Rule("InvalidParameterException", _P, "", "correct the task in the spec"),
     Rule("InvalidParameterValue", _P, "", "correct the spec"),
     Rule("InvalidParameterCombination", _P, "", "correct the spec"),
@@ -138,7 +139,7 @@ RULES = (
     Rule("BlockedException", _P, "", "the AWS account is blocked; speak to AWS support"),
 )
 
-# Errors that botocore raises by itself, by the names of their classes, which need no import.
+# Errors that botocore, and the executor of PostgreSQL, raise by themselves: by their classes' names, without an import.
 LOCAL = (
     Rule("NoCredentialsError", _C, "", _LOGIN),
     Rule("PartialCredentialsError", _C, "", _LOGIN),
@@ -151,6 +152,7 @@ LOCAL = (
     Rule("ConnectionError", _T),
     Rule("IncompleteReadError", _T),
     Rule("ResponseStreamingError", _T),
+    Rule("DatabaseUnavailable", _T),
 )
 
 

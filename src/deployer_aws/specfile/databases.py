@@ -209,7 +209,10 @@ DATABASE = Record(
             "false",
         ),
         Key(
-            "owner", TEXT, "the role that owns the database and all that is in it; it cannot log in", "its name"
+            "owner",
+            TEXT,
+            "the role that owns the database and all that is in it; it cannot log in",
+            "its name",
         ),
         Key(
             "login",
