@@ -115,6 +115,7 @@ def credentials(job: Job, keeper: Keeper) -> Steps:
             new = Credentials(_login_name(job), secrets.token_urlsafe(32))
             yield "keep new credentials in the secret"
             keeper.keep(job.token, _text(job, new))
+            job.notes.append(f"made the login {new.username}, with its credentials in the secret")
             mine = keeper.version(job.token)
     held = mine.credentials() if mine is not None else None
     if mine is None or held is None:
@@ -123,7 +124,6 @@ def credentials(job: Job, keeper: Keeper) -> Steps:
     if CURRENT not in mine.stages:
         yield "make the new credentials current"
         keeper.promote(mine, keeper.current())
-        job.notes.append(f"made the login {held.username}, and put its credentials in the secret")
     if PENDING in mine.stages:
         yield "end the rotation of the secret"
         keeper.settle(mine)
