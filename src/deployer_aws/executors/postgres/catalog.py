@@ -8,8 +8,8 @@ APPLICATION: LiteralString = """
     family AS (
         SELECT oid FROM pg_roles WHERE rolname IN ({owner}, session_user)
         UNION SELECT m.member FROM pg_auth_members m JOIN heir ON m.roleid = heir.oid),
-    -- what belongs to an extension, or is a part of something else
-    part AS (SELECT classid, objid FROM pg_depend WHERE deptype IN ('e', 'i')),
+    -- what belongs to an extension, or is a part of something else (columns of partition keys depend so on their table)
+    part AS (SELECT classid, objid FROM pg_depend WHERE deptype IN ('e', 'i') AND objsubid = 0),
     app AS (
         SELECT n.oid, n.nspname, n.nspowner FROM pg_namespace n
         WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
@@ -52,6 +52,12 @@ OBJECTS: LiteralString = """
         FROM pg_type o JOIN app n ON n.oid = o.typnamespace LEFT JOIN pg_class c ON c.oid = o.typrelid
         WHERE o.typtype IN ('b', 'c', 'd', 'e', 'r') AND (o.typtype <> 'c' OR c.relkind = 'c')
         AND NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = o.oid)
+      UNION ALL
+        -- up to 16 a multirange does not follow its range; from 17 on it does, and cannot be altered by itself
+        SELECT 'type', n.nspname, o.typname, o.typowner, NULL, NULL, NULL, NULL, o.oid
+        FROM pg_type o JOIN app n ON n.oid = o.typnamespace JOIN pg_range r ON r.rngmultitypid = o.oid
+        WHERE current_setting('server_version_num')::int < 170000
+        AND NOT EXISTS (SELECT FROM part WHERE classid = 'pg_type'::regclass AND objid = r.rngtypid)
       UNION ALL
         SELECT 'collation', n.nspname, o.collname, o.collowner, NULL, NULL, NULL, 'pg_collation'::regclass, o.oid
         FROM pg_collation o JOIN app n ON n.oid = o.collnamespace

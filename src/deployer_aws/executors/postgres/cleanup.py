@@ -1,9 +1,9 @@
 """Ownership and default privileges in a database: what was made under another role is given to the owner.
 
 In every schema of the application: `public`, and those that belong to the owner, to the administrator or to a member of
-the owner. What belongs to an extension is left to it; a sequence that is linked to a table, a table's row type and a
-range's multirange follow what they belong to ('ALTER TABLE', 'ALTER TYPE'). Operators, large objects and what stands in
-no schema are given to the owner only with an old login that is dropped.
+the owner. What belongs to an extension is left to it; a linked sequence and a table's row type follow their table, a
+multirange its range ('ALTER TABLE', 'ALTER TYPE'). Operators, large objects and what stands in no schema are given to
+the owner only with an old login that is dropped.
 """
 
 from collections import Counter

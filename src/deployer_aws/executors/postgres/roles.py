@@ -48,11 +48,12 @@ def act_for(job: Job, role: str) -> Steps:
 
     From PostgreSQL 16 on CREATEROLE alone gives neither SET nor INHERIT ('CREATE ROLE', 'Role Membership').
     """
-    if job.administrator.superuser or is_member(job, role):
+    administrator = job.administrator
+    if administrator.superuser or administrator.name == role or is_member(job, role):
         return
     yield f"let the administrator act for {role}"
     options: sql.Composable = sql.SQL("")
-    if job.administrator.needs_options:
+    if administrator.needs_options:
         options = sql.SQL(" WITH INHERIT TRUE, SET TRUE")
     job.session.run(compose("GRANT {} TO CURRENT_USER{}", role, options))
 
