@@ -8,8 +8,7 @@ for the likeliest states first. So the ratio is the price of a table that can be
 
 from typing import Any
 
-from harness import interleaved, ratio, table
-
+from benchmarks.harness import interleaved, ratio, table
 from deployer_core import deployment as d
 from deployer_core.machine import Absent, IllegalEvent
 from deployer_core.spec import (

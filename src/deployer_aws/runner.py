@@ -149,13 +149,14 @@ class Runner:
 
     # The loop
 
-    def run(self, keys: Collection[str] | None = None) -> None:
+    def run(self, keys: Collection[str] | None = None, *, until: Callable[[], bool] | None = None) -> None:
         """Carry on until nothing is pending, in these streams or in all, but tasks that are given up as unresolved.
 
-        Raises LoginNeeded when AWS refuses our credentials: nothing has failed, and another run carries on.
+        `until` is asked between two looks, and ends it earlier. Raises LoginNeeded when AWS refuses our credentials:
+        nothing has failed, and another run carries on.
         """
         try:
-            while (wait := self.step(keys)) is not None:
+            while (wait := self.step(keys)) is not None and not (until is not None and until()):
                 self._clock.sleep(wait)
         finally:
             self._leases.release()
@@ -173,8 +174,9 @@ class Runner:
         return self._leases.holder(key)
 
     def _work_on(self, key: str) -> list[float]:
-        """Act on what is due in one stream; the waits until the rest is."""
-        if not any(map(_open, self._journal.head(key).state.pending)):
+        """Act on what is due in one stream; the waits until the rest is. What is unresolved is looked at once more."""
+        looked_at = {command for stream, command in self._due if stream == key}
+        if not any(_open(p) or p.id not in looked_at for p in self._journal.head(key).state.pending):
             self._leases.release(key)
             return []
         if not self._leases.hold(key):

@@ -10,18 +10,19 @@ was stale: nothing has changed, and nothing need be kept.
 import hashlib
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeAlias, TypeVar, get_args
 
-from attrs import evolve
+from attrs import evolve, fields, has
 
 from deployer_core import deployment, ecs_task, postgres_migration, stack
 from deployer_core.ecs_task import RunTask
-from deployer_core.machine import ABSENT, Absent, IllegalEvent, name_of
-from deployer_core.routing import INITIAL, Commands, DeployerState, Draft, Reduction, Task, swap
+from deployer_core.machine import Absent, IllegalEvent, Microstep, name_of
+from deployer_core.routing import INITIAL, Commands, DeployerState, Draft, Reduction, Task, Traced, swap
 from deployer_core.spec import DeploymentSpec
 from deployer_core.stack_status import StackStatus, read
 from deployer_core.world import (
     Accepted,
+    Answer,
     Attempted,
     DeadlinePassed,
     Event,
@@ -57,7 +58,9 @@ __all__ = [
     "StopTask",
     "Task",
     "Terminated",
+    "digest",
     "failure",
+    "microsteps",
     "reduce",
     "token",
 ]
@@ -72,16 +75,27 @@ def reduce(state: DeployerState, event: Event) -> Reduction:
     Raises IllegalEvent, and changes nothing, for nonsense: an unknown deployment, a repair of what is not broken, an
     id that stands for two specs. Answers that nobody waits for are no nonsense: they are stale.
     """
-    taken = _TAKES.get(type(event))
-    if taken is None:
-        raise _refusal(state, event, f"the world speaks of {', '.join(sorted(e.__name__ for e in _TAKES))}")
-    return taken(state, event)
+    return _TAKES.get(type(event), _refuse)(state, event, Draft)
+
+
+def microsteps(state: DeployerState, event: Event) -> tuple[tuple[str, Microstep[Any, Any]], ...]:
+    """The same reduction, one edge of one machine at a time, each with the machine's name; none if it is stale."""
+    drafts: list[Traced] = []
+
+    def begin(state: DeployerState, at: float) -> Draft:
+        drafts.append(Traced(state, at))
+        return drafts[-1]
+
+    _TAKES.get(type(event), _refuse)(state, event, begin)
+    return tuple(step for draft in drafts for step in draft.taken)
 
 
 # Events of the world
 
-_TAKES: dict[type, Callable[[DeployerState, Any], Reduction]] = {}
-T = TypeVar("T", bound=Callable[[DeployerState, Any], Reduction])
+Begin: TypeAlias = Callable[[DeployerState, float], Draft]
+Take: TypeAlias = Callable[[DeployerState, Any, Begin], Reduction]
+_TAKES: dict[type, Take] = {}
+T = TypeVar("T", bound=Take)
 
 
 def _takes(event: type) -> Callable[[T], T]:
@@ -92,113 +106,174 @@ def _takes(event: type) -> Callable[[T], T]:
     return register
 
 
+def _refuse(state: DeployerState, event: object, _: Begin) -> NoReturn:
+    raise _refusal(state, event, f"the world speaks of {', '.join(sorted(e.__name__ for e in _TAKES))}")
+
+
 def _refusal(state: DeployerState, event: object, why: str) -> IllegalEvent:
     return IllegalEvent("Deployer", name_of(type(state.stack)), event, tuple(e.__name__ for e in _TAKES), why)
 
 
 @lru_cache(maxsize=1024)
-def _digest(spec: DeploymentSpec) -> str:
-    return hashlib.sha256(repr(spec).encode()).hexdigest()[:16]
+def digest(spec: DeploymentSpec) -> str:
+    """Sixteen hexadecimal digits that stand for a spec, in every process and version of this library.
+
+    A field that has its default leaves no trace in it: one that a later version adds changes no digest.
+    """
+    return hashlib.sha256(repr(_without_defaults(spec)).encode()).hexdigest()[:16]
+
+
+def _without_defaults(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_without_defaults(item) for item in value)
+    if not has(type(value)):
+        return value
+    given = [(a.name, getattr(value, a.name)) for a in fields(type(value))]
+    defaults = {a.name: a.default for a in fields(type(value))}
+    return type(value).__name__, [(n, _without_defaults(v)) for n, v in given if v != defaults[n]]
 
 
 @_takes(Requested)
-def _request(state: DeployerState, event: Requested) -> Reduction:
+def _request(state: DeployerState, event: Requested, begin: Begin) -> Reduction:
     """Idempotent for ever: the same id with the same spec is no event."""
-    digest = _digest(event.spec)
+    asked = digest(event.spec)
     before = dict(state.known).get(event.deployment)
-    if before == digest:
+    if before == asked:
         return state, ()
     if before is not None:
-        why = f"deployment {event.deployment!r} was requested before with another spec; give this one an id of its own"
+        why = f"deployment {event.deployment!r} was requested before with another spec; give this an id of its own"
         raise _refusal(state, event, why)
     if not (state.stream or event.stream):
         raise _refusal(state, event, "the first request of a stream gives it its random id")
-    draft = Draft(state, event.at)
+    draft = begin(state, event.at)
     draft.stream, draft.queue_limit = state.stream or event.stream, event.queue_limit
-    draft.known += ((event.deployment, digest),)
-    facts = deployment.Facts(event.deployment, event.spec)
-    queued, commands = deployment.MACHINE.reduce(ABSENT, deployment.Requested(facts))
-    draft.deployments += (queued,)
-    draft.route(commands)
+    draft.known += ((event.deployment, asked),)
+    draft.add(deployment.Facts(event.deployment, event.spec))
     return draft.result()
 
 
 def _pending(state: DeployerState, command: int) -> Pending | None:
-    return next((p for p in state.pending if p.id == command), None)
+    for pending in state.pending:
+        if pending.id == command:
+            return pending
+    return None
 
 
 @_takes(Attempted)
-def _attempt(state: DeployerState, event: Attempted) -> Reduction:
-    """A new attempt is not accepted yet, whatever became of the one before."""
+def _attempt(state: DeployerState, event: Attempted, _: Begin) -> Reduction:
+    """What was sent and accepted is not sent again; what was found without sending may be (a task, to stop it)."""
     pending = _pending(state, event.command)
     if pending is None or event.attempt != (pending.sent.attempt if pending.sent else 0) + 1:
         return state, ()
+    if pending.sent and pending.ref:
+        return state, ()
     sent = Sent(event.attempt, event.at, event.resolved)
-    return evolve(state, pending=swap(state.pending, pending, evolve(pending, sent=sent, ref=""))), ()
+    return evolve(state, pending=swap(state.pending, pending, evolve(pending, sent=sent))), ()
 
 
 @_takes(Accepted)
-def _accept(state: DeployerState, event: Accepted) -> Reduction:
+def _accept(state: DeployerState, event: Accepted, _: Begin) -> Reduction:
     pending = _pending(state, event.command)
-    if pending is None or pending.ref:
+    if pending is None or pending.ref or not event.ref:
         return state, ()
     return evolve(state, pending=swap(state.pending, pending, evolve(pending, ref=event.ref))), ()
 
 
 @_takes(Replied)
-def _reply(state: DeployerState, event: Replied) -> Reduction:
-    pending = _pending(state, event.command)
+def _reply(state: DeployerState, event: Replied, begin: Begin) -> Reduction:
+    pending, answer = _pending(state, event.command), event.answer
+    if type(answer) not in _ANSWERS:
+        raise _refusal(state, event, f"{type(answer).__name__} is no answer of the world")
     if pending is None:
         return state, ()
-    if isinstance(event.answer, DeadlinePassed) and event.at < pending.deadline:
+    if isinstance(answer, DeadlinePassed) and event.at < pending.deadline:
         raise _refusal(
             state, event, f"command {pending.id} has until {pending.deadline}, and it is {event.at}"
         )
     if isinstance(pending.command, StopTask):
-        return _reply_to_stop(state, pending, event.answer)
-    if isinstance(event.answer, Progress):
-        seen = evolve(pending, seen=event.answer.text)
+        return _reply_to_stop(state, pending, answer)
+    if isinstance(answer, Progress):
+        told = _told(pending, answer)
         return (
             (state, ())
-            if seen == pending
-            else (evolve(state, pending=swap(state.pending, pending, seen)), ())
+            if told is pending
+            else (evolve(state, pending=swap(state.pending, pending, told)), ())
         )
-    answer = _meaning(pending, event.answer)
-    draft = Draft(state, event.at)
-    if isinstance(answer, _FINAL):
-        draft.pending = swap(state.pending, pending)
-        draft.answered = pending
-        draft.observed = event.answer.counts if isinstance(event.answer, StackStatus) else ()
-        try:
-            draft.to_asker(pending, answer)
-        except IllegalEvent as fault:
-            draft.to_asker(pending, failure(pending, f"adapter fault: {fault}", may_still_run=True))
-        return draft.result()
-    draft.pending = swap(state.pending, pending, evolve(pending, seen=_progress(event.answer)))
+    meaning = _meaning(pending, answer)
+    if type(meaning) in _FINAL:
+        return _end(begin(state, event.at), pending, answer, meaning)
+    told = _told(pending, answer)
+    if told is pending and isinstance(answer, StackStatus):
+        return state, ()
+    return _go_on(begin(state, event.at), state, pending, told, meaning)
+
+
+def _end(draft: Draft, pending: Pending, answer: Answer, meaning: Any) -> Reduction:
+    """The last answer: the command is no longer pending, whatever the machine that asked makes of it."""
+    draft.observed = answer.counts if isinstance(answer, StackStatus) else ()
+    draft.pending = swap(draft.pending, pending)
+    draft.answered = pending
     try:
-        draft.to_asker(pending, answer)
+        draft.to_asker(pending, meaning)
+    except IllegalEvent as fault:
+        draft.to_asker(pending, failure(pending, f"adapter fault: {fault}", may_still_run=True))
+    return draft.result()
+
+
+def _go_on(draft: Draft, state: DeployerState, pending: Pending, told: Pending, meaning: Any) -> Reduction:
+    """Not the last answer: stale where it is no news, and where the machine that asked does not take it."""
+    if told is not pending:
+        draft.pending = swap(draft.pending, pending, told)
+    try:
+        draft.to_asker(pending, meaning)
     except IllegalEvent:
         return state, ()
-    after, commands = draft.result()
-    return (state, ()) if after == state else (after, commands)
+    same = draft.pending is state.pending and draft.tasks is state.tasks
+    return (state, ()) if same else draft.result()
 
 
-_FINAL = (
-    deployment.Stable,
-    deployment.Failure,
-    ecs_task.StatusStopped,
-    ecs_task.Errored,
-    postgres_migration.UpsertDone,
-    postgres_migration.CleanupDone,
-    postgres_migration.Errored,
+def _told(pending: Pending, answer: Answer) -> Pending:
+    """The command with what was said of it, itself where that is no news. (`evolve` would be much slower.)"""
+    seen = _progress(answer)
+    ref = pending.ref or (answer.arn if isinstance(answer, ecs_task.Started) else "")
+    if seen == pending.seen and ref == pending.ref:
+        return pending
+    return Pending(
+        pending.id,
+        pending.deployment,
+        pending.database,
+        pending.command,
+        pending.issued,
+        pending.deadline,
+        pending.sent,
+        ref,
+        seen,
+        pending.unresolved,
+    )
+
+
+_ANSWERS = frozenset(get_args(Answer))
+_FINAL = frozenset(
+    {
+        deployment.Stable,
+        deployment.Failure,
+        ecs_task.StatusStopped,
+        ecs_task.Errored,
+        postgres_migration.UpsertDone,
+        postgres_migration.CleanupDone,
+        postgres_migration.Errored,
+    }
 )
+_OF_A_STACK = (deployment.ScaleStack, deployment.UpdateStack)
+"""Commands that are given only where the stack was seen."""
 
 
 def _meaning(pending: Pending, answer: Any) -> Any:
     """The machine's own event for an answer."""
-    if isinstance(answer, StackStatus) and not pending.database:
+    if isinstance(answer, StackStatus):
+        waiting = isinstance(pending.command, deployment.StabiliseStack)
         return read(
-            answer, waiting=isinstance(pending.command, deployment.StabiliseStack), known=bool(pending.ref)
+            answer, waiting=waiting, known=bool(pending.ref) or isinstance(pending.command, _OF_A_STACK)
         )
     if isinstance(answer, DeadlinePassed):
         time = f"{pending.deadline - pending.issued:g} s"
@@ -222,45 +297,47 @@ def _progress(answer: Any) -> str:
         return f"{answer.status}: {answer.reason}" if answer.reason else answer.status
     if isinstance(answer, Progress):
         return answer.text
-    return answer.last_status if isinstance(answer, ecs_task.Status) else type(answer).__name__
+    return answer.last_status if isinstance(answer, ecs_task.Status) else "RUNNING"
 
 
-def _reply_to_stop(state: DeployerState, pending: Pending, answer: Any) -> Reduction:
-    """Only STOPPED ends it: what was not seen to stop may still run."""
+def _reply_to_stop(state: DeployerState, pending: Pending, answer: Answer) -> Reduction:
+    """Only STOPPED ends it: what was not seen to stop may still run, whatever else is said of it."""
+    after = pending
     if isinstance(answer, ecs_task.StatusStopped):
         return evolve(state, pending=swap(state.pending, pending)), ()
-    after = evolve(
-        pending,
-        seen=answer.reason if isinstance(answer, ecs_task.Errored) else _progress(answer),
-        unresolved=pending.unresolved or isinstance(answer, DeadlinePassed),
-    )
-    return (
-        (state, ()) if after == pending else (evolve(state, pending=swap(state.pending, pending, after)), ())
-    )
+    if isinstance(answer, DeadlinePassed):
+        after = evolve(pending, unresolved=True)
+    elif isinstance(answer, ecs_task.Errored):
+        after = evolve(pending, seen=answer.reason)
+    elif isinstance(answer, ecs_task.Status | ecs_task.Started):
+        after = evolve(pending, seen=_progress(answer))
+    if after == pending:
+        return state, ()
+    return evolve(state, pending=swap(state.pending, pending, after)), ()
 
 
 @_takes(Terminated)
-def _terminate(state: DeployerState, event: Terminated) -> Reduction:
+def _terminate(state: DeployerState, event: Terminated, begin: Begin) -> Reduction:
     if all(isinstance(d, Absent) or d.facts.id != event.deployment for d in state.deployments):
         ended = event.deployment in dict(state.known)
         raise _refusal(
             state, event, f"deployment {event.deployment!r} {'has ended' if ended else 'was never requested'}"
         )
-    draft = Draft(state, event.at)
+    draft = begin(state, event.at)
     draft.to_deployment(event.deployment, deployment.Terminated(event.by))
     return draft.result()
 
 
 @_takes(Repaired)
-def _repair(state: DeployerState, event: Repaired) -> Reduction:
+def _repair(state: DeployerState, event: Repaired, begin: Begin) -> Reduction:
     """Refused while a task may still run, unless its run is named."""
     stops = {p.command.run.id: p for p in state.pending if isinstance(p.command, StopTask)}
     if unknown := sorted(set(event.force) - set(stops)):
         raise _refusal(state, event, f"no task is being stopped for {', '.join(unknown)}")
-    draft = Draft(state, event.at)
+    draft = begin(state, event.at)
     draft.pending = tuple(p for run, p in stops.items() if run not in event.force)
     draft.to_stack(stack.Repaired(event.by))
     if running := sorted(set(stops) - set(event.force)):
-        why = f"the task of {', '.join(running)} may still run; wait until it has stopped, or force the repair by its name"
-        raise _refusal(state, event, why)
+        why = f"the task of {', '.join(running)} may still run"
+        raise _refusal(state, event, f"{why}; wait until it has stopped, or force the repair by its name")
     return draft.result()

@@ -8,12 +8,12 @@ from attrs import frozen
 from deployer_core import deployment, ecs_task, postgres_migration, stack
 from deployer_core.deployment import DatabaseProgress, Phase
 from deployer_core.ecs_task import Run, RunTask
-from deployer_core.machine import ABSENT, Absent
+from deployer_core.machine import ABSENT, Absent, C, E, Machine, Microstep, S
 from deployer_core.postgres_migration import Database
 from deployer_core.spec import Counts, Pairs, TaskSpec
 from deployer_core.stack import State as StackState
 from deployer_core.tags import tagged
-from deployer_core.world import Notice, Pending, StopTask, WorldCommand
+from deployer_core.world import Notice, Pending, Sent, StopTask, WorldCommand
 
 STOP_TIMEOUT = 900
 """Seconds after which a task that was to stop, and was not seen STOPPED, is unresolved."""
@@ -61,12 +61,32 @@ K = TypeVar("K")
 
 def swap(items: tuple[K, ...], old: K, *new: K) -> tuple[K, ...]:
     """The items with one replaced, or taken out."""
-    at = next(i for i, item in enumerate(items) if item is old)
-    return (*items[:at], *new, *items[at + 1 :])
+    for at, item in enumerate(items):
+        if item is old:
+            return (*items[:at], *new, *items[at + 1 :])
+    raise LookupError(old)
 
 
 class Draft:
-    """One reduction under way. `observed` are the counts just seen, `answered` is the command just answered."""
+    """One reduction under way. `observed` are the counts just seen, `answered` is the command just answered.
+
+    Every step of every machine passes here, so this is written for speed: loops, no comprehensions.
+    """
+
+    __slots__ = (
+        *(
+            "at",
+            "stream",
+            "stack",
+            "deployments",
+            "migrations",
+            "tasks",
+            "pending",
+            "next_command",
+            "baseline",
+        ),
+        *("known", "commands", "observed", "answered", "queue_limit"),
+    )
 
     def __init__(self, state: DeployerState, at: float) -> None:
         self.at = at
@@ -98,26 +118,42 @@ class Draft:
         for command in commands:
             _ROUTES[type(command)](self, command)
 
-    def to_stack(self, event: stack.Event) -> None:
-        self.stack, commands = stack.MACHINE.reduce(self.stack, event)
+    def step(self, machine: Machine[S, E, C], state: S, event: E) -> tuple[S, tuple[C, ...]]:
+        """One machine takes one event: every step inside the deployer passes here."""
+        return machine.reduce(state, event)
+
+    def add(self, facts: deployment.Facts) -> None:
+        """Let a deployment in: it asks the stack for its turn."""
+        queued, commands = self.step(deployment.MACHINE, ABSENT, deployment.Requested(facts))
+        self.deployments += (queued,)
         self.route(commands)
 
-    def to_deployment(self, id: str, event: deployment.Event) -> None:
-        old = self.find(id)
-        new, commands = deployment.MACHINE.reduce(old, event)
-        self.deployments = swap(self.deployments, old, new)
+    def to_stack(self, event: stack.Event) -> None:
+        """An event for the stack."""
+        self.stack, commands = self.step(stack.MACHINE, self.stack, event)
+        self.route(commands)
+
+    def to_deployment(self, name: str, event: deployment.Event) -> None:
+        """An event for one of the deployments."""
+        old = self.find(name)
+        new, commands = self.step(deployment.MACHINE, old, event)
+        if new is not old:
+            self.deployments = swap(self.deployments, old, new)
         self.route(commands)
 
     def to_migration(self, database: str, event: postgres_migration.Event) -> None:
+        """An event for a database's migration."""
         old = self.find_migration(database)
-        new, commands = postgres_migration.MACHINE.reduce(old, event)
+        new, commands = self.step(postgres_migration.MACHINE, old, event)
         self.migrations = swap(self.migrations, old, new)
         self.route(commands)
 
     def to_task(self, database: str, event: ecs_task.Event) -> None:
-        old = next(t for t in self.tasks if t.database == database)
-        state, commands = ecs_task.MACHINE.reduce(old.state, event)
-        self.tasks = swap(self.tasks, old, Task(database, old.purpose, state))
+        """An event for the task that runs for a database."""
+        (old,) = [task for task in self.tasks if task.database == database]
+        state, commands = self.step(ecs_task.MACHINE, old.state, event)
+        if state != old.state:
+            self.tasks = swap(self.tasks, old, Task(database, old.purpose, state))
         self.route(commands)
 
     def to_asker(self, pending: Pending, event: Any) -> None:
@@ -129,13 +165,19 @@ class Draft:
         else:
             self.to_migration(pending.database, event)
 
-    def find(self, id: str) -> deployment.State:
-        return next(d for d in self.deployments if not isinstance(d, Absent) and d.facts.id == id)
+    def find(self, name: str) -> deployment.State:
+        """A deployment that has not ended, by its id."""
+        for each in self.deployments:
+            if not isinstance(each, Absent) and each.facts.id == name:
+                return each
+        raise LookupError(name)
 
     def find_migration(self, database: str) -> postgres_migration.State:
-        return next(
-            m for m in self.migrations if not isinstance(m, Absent) and m.database.spec.name == database
-        )
+        """The migration of one of the current deployment's databases."""
+        for each in self.migrations:
+            if not isinstance(each, Absent) and each.database.spec.name == database:
+                return each
+        raise LookupError(database)
 
     def issue(self, deployment: str, database: str, command: WorldCommand, timeout: int) -> None:
         """Give a command out to the world, and keep it until its last answer."""
@@ -145,15 +187,21 @@ class Draft:
         self.commands.append(pending)
 
     def stop(self, dropped: Pending) -> None:
-        """Stop a run that is dropped; one that was never sent cannot run, and needs no stopping."""
-        if isinstance(dropped.command, RunTask) and dropped.sent is not None:
-            command = StopTask(dropped.command.run, dropped.id, dropped.sent, dropped.ref)
+        """Stop a run that is dropped; one that was neither sent nor ever seen cannot run, and needs no stopping."""
+        if isinstance(dropped.command, RunTask) and (dropped.sent or dropped.ref):
+            sent = dropped.sent or Sent(0, dropped.issued)
+            command = StopTask(dropped.command.run, dropped.id, sent, dropped.ref)
             self.issue(dropped.deployment, dropped.database, command, STOP_TIMEOUT)
+
+    def remember(self, counts: Counts) -> None:
+        """Keep the counts of those parameters for which none are kept yet."""
+        kept = self.baseline
+        self.baseline = tuple(sorted({**dict(counts), **dict(kept)}.items())) if kept else counts
 
     def run(self, database: Database, purpose: str, task: TaskSpec[str], success: tuple[int, ...]) -> None:
         """Start a database's next task."""
         run = Run(f"{database.deployment}/{database.spec.name}/{purpose}", task, success)
-        state, commands = ecs_task.MACHINE.reduce(ABSENT, ecs_task.Request(run))
+        state, commands = self.step(ecs_task.MACHINE, ABSENT, ecs_task.Request(run))
         self.tasks += (Task(database.spec.name, purpose, state),)
         for command in cast(tuple[RunTask, ...], commands):
             self.issue(database.deployment, database.spec.name, command, task.timeout)
@@ -171,16 +219,32 @@ class Draft:
         progress = DatabaseProgress(database.spec.name, phase, reason)
         self.to_deployment(database.deployment, deployment.DatabaseReported(progress))
 
-    def end(self, id: str, outcome: str, reason: str) -> None:
+    def end(self, name: str, outcome: str, reason: str) -> None:
         """A deployment is over: what it waited for is dropped, and whoever wants to know is told."""
-        ended = self.find(id)
+        ended = self.find(name)
         self.deployments = swap(self.deployments, ended)
-        dropped = [p for p in self.pending if p.deployment == id and not isinstance(p.command, StopTask)]
-        self.pending = tuple(p for p in self.pending if p not in dropped)
+        dropped = [p for p in self.pending if p.deployment == name and not isinstance(p.command, StopTask)]
+        if dropped:
+            gone = {p.id for p in dropped}
+            self.pending = tuple(p for p in self.pending if p.id not in gone)
         for pending in dropped:
             self.stop(pending)
-        if not isinstance(ended, Absent):
-            self.commands.append(Notice(id, ended.facts.spec.version, outcome, reason, self.at))
+        assert not isinstance(ended, Absent)
+        self.commands.append(Notice(name, ended.facts.spec.version, outcome, reason, self.at))
+
+
+class Traced(Draft):
+    """A reduction that writes down each edge that it takes, with the name of the machine that took it."""
+
+    def __init__(self, state: DeployerState, at: float) -> None:
+        super().__init__(state, at)
+        self.taken: list[tuple[str, Microstep[Any, Any]]] = []
+
+    def step(self, machine: Machine[S, E, C], state: S, event: E) -> tuple[S, tuple[C, ...]]:
+        """The same step, edge by edge."""
+        steps = machine.microsteps(state, event)
+        self.taken += [(machine.name, step) for step in steps]
+        return steps[-1].state, tuple(c for step in steps for c in step.commands)
 
 
 # Routes: what one machine's command is to another, or to the world
@@ -234,26 +298,25 @@ def _change(draft: Draft, command: deployment.StackCommand) -> None:
 
 @_routes(deployment.ScaleStack)
 def _scale(draft: Draft, command: deployment.ScaleStack) -> None:
-    """The first scaling of a deployment is the one to zero: from here on the counts are remembered."""
-    if draft.baseline is None:
-        draft.baseline = draft.observed
+    """Before the services go to zero, the counts that they had are remembered."""
+    if isinstance(draft.find(command.deployment), deployment.ScalingDown):
+        draft.remember(draft.observed)
     _change(draft, command)
 
 
 @_routes(deployment.CreateStack)
 def _create(draft: Draft, command: deployment.CreateStack) -> None:
-    """A stack that is created at zero had no counts before: those that it shall have are remembered instead."""
+    """A stack that is created at zero had no counts before: those that it shall have are remembered."""
     creating = draft.find(command.deployment)
-    if draft.baseline is None and isinstance(creating, deployment.Creating):
-        draft.baseline = creating.counts
+    assert isinstance(creating, deployment.Creating)
+    draft.remember(creating.counts)
     _change(draft, command)
 
 
 @_routes(deployment.PrepareMigration)
 def _prepare(draft: Draft, command: deployment.PrepareMigration) -> None:
-    migration, commands = postgres_migration.MACHINE.reduce(
-        Absent(), postgres_migration.Prepare(command.database)
-    )
+    prepare = postgres_migration.Prepare(command.database)
+    migration, commands = draft.step(postgres_migration.MACHINE, ABSENT, prepare)
     draft.migrations += (migration,)
     draft.route(commands)
 
@@ -278,14 +341,16 @@ def _tend(
 
 @_routes(postgres_migration.RunEvaluate)
 def _run_evaluate(draft: Draft, command: postgres_migration.RunEvaluate) -> None:
-    if (evaluation := command.database.spec.evaluate) is not None:
-        draft.run(command.database, "evaluate", evaluation.task, evaluation.no_changes + evaluation.changes)
+    evaluation = command.database.spec.evaluate
+    assert evaluation is not None
+    draft.run(command.database, "evaluate", evaluation.task, evaluation.no_changes + evaluation.changes)
 
 
 @_routes(postgres_migration.RunMigrate)
 def _run_migrate(draft: Draft, command: postgres_migration.RunMigrate) -> None:
-    if (migration := command.database.spec.migrate) is not None:
-        draft.run(command.database, "migrate", migration.task, migration.success)
+    migration = command.database.spec.migrate
+    assert migration is not None
+    draft.run(command.database, "migrate", migration.task, migration.success)
 
 
 @_routes(postgres_migration.ReportBlocked)
@@ -311,8 +376,8 @@ def _migration_failed(draft: Draft, command: postgres_migration.ReportFailed) ->
 @_routes(ecs_task.StopTask)
 def _stop(draft: Draft, _: ecs_task.StopTask) -> None:
     """The run was just answered, so it is no longer pending, and may still run."""
-    if draft.answered is not None:
-        draft.stop(draft.answered)
+    assert draft.answered is not None
+    draft.stop(draft.answered)
 
 
 @_routes(ecs_task.ReportDone)

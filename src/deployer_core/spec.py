@@ -395,11 +395,8 @@ def resolve(database: DatabaseSpec[Text], outputs: Mapping[str, str]) -> Databas
 def _resolved(value: Any, outputs: Mapping[str, str]) -> Any:
     if isinstance(value, Output):
         return outputs[value.name]
-    if isinstance(value, tuple):
-        items = [_parts(item, outputs) for item in cast(Any, value)]
-        return (
-            tuple(dict.fromkeys(part for parts in items for part in parts)) if outputs_named(value) else value
-        )
+    if value.__class__ is tuple and outputs_named(value):
+        return tuple(dict.fromkeys(part for item in value for part in _parts(item, outputs)))
     if has(value.__class__) and outputs_named(value):
         attributes = [a.name for a in fields(value.__class__)]
         return evolve(value, **{a: _resolved(getattr(value, a), outputs) for a in attributes})

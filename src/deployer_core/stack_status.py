@@ -39,8 +39,10 @@ class StackStatus:
     counts: Counts = ()
 
 
-_MOVING = frozenset({Lifecycle.PROGRESS, Lifecycle.ROLLING_BACK})
-_AT_REST = frozenset({Lifecycle.COMPLETE, Lifecycle.ROLLED_BACK, Lifecycle.MISSING})
+# Tuples: an Enum member's hash is computed in Python, and a look-up by identity is much faster than that.
+_COMPLETE, _MISSING = Lifecycle.COMPLETE, Lifecycle.MISSING
+_MOVING = (Lifecycle.PROGRESS, Lifecycle.ROLLING_BACK)
+_AT_REST = (_COMPLETE, Lifecycle.ROLLED_BACK, _MISSING)
 
 
 def read(seen: StackStatus, *, waiting: bool, known: bool) -> Progress | Stable | Failure:
@@ -49,9 +51,10 @@ def read(seen: StackStatus, *, waiting: bool, known: bool) -> Progress | Stable 
     `known` says that the stack was seen before: one that is missing then is gone, else it is yet to appear. While a
     change of ours rolls back, the lock is kept until it has settled.
     """
-    missing = seen.lifecycle is Lifecycle.MISSING
-    if seen.lifecycle in _MOVING or (missing and not waiting and not known):
+    lifecycle = seen.lifecycle
+    missing = lifecycle is _MISSING
+    if lifecycle in _MOVING or (missing and not waiting and not known):
         return Progress()
-    if seen.lifecycle is Lifecycle.COMPLETE or (waiting and seen.lifecycle in _AT_REST):
+    if lifecycle is _COMPLETE or (waiting and lifecycle in _AT_REST):
         return Stable(not missing, seen.outputs, seen.counts)
     return Failure(f"the stack is {seen.status}" + (f": {seen.reason}" if seen.reason else ""))

@@ -169,9 +169,11 @@ class _Spot:
         if self.left < 0:
             self.left = 10**9
             return self.new
-        if isinstance(plain, dict):
+        if plain.__class__ is dict:
             return {name: self.put(value) for name, value in plain.items()}
-        return [self.put(value) for value in plain] if isinstance(plain, list) else plain
+        if plain.__class__ is not list:
+            return plain
+        return [self.put(value) for value in plain]
 
 
 @given(st.sampled_from(LINES), st.integers(0, 60), _JSON | st.integers(2**62, 2**70))

@@ -167,7 +167,7 @@ class Moments:
                 return made
 
             def execute(self, query: Any, *args: Any, **kwargs: Any) -> Any:
-                text = query if isinstance(query, str) else query.as_string(self)
+                text: Any = query if isinstance(query, str) else query.as_string(self)
                 moments.said.append(text)
                 if moments.rds is not None and IAM_GRANT.match(text):
                     moments.rds.run(sql.SQL(text))

@@ -29,6 +29,8 @@ from tests.aws.postgres.server import ADMIN, Server
 from tests.aws.postgres.states import state
 
 CASES = ("upsert", "rotation", "iam", "cleanup")
+ROLES = ("rotation", "iam")
+"""The cases in which roles are changed, which works in another way from PostgreSQL 16 on."""
 SECRET = "shop/db"
 MADE = (
     "CREATE TABLE t (id serial PRIMARY KEY, v text)",

@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -57,11 +58,28 @@ def found() -> Iterator[Path]:
         yield from sorted(Path(wheel.origin).parent.glob("pginstall*/bin"), reverse=True)
 
 
+def each_kind() -> list[Path]:
+    """The first server that there is, and the newest: from PostgreSQL 16 on roles work in another way."""
+    programs = list(dict.fromkeys(found()))
+    return [*programs[:1], *sorted(programs[1:], key=_major)[-1:]]
+
+
+def _major(programs: Path) -> int:
+    told = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True, check=True)
+    return int(re.findall(r"\d+", told.stdout)[0])
+
+
 class Server:
     """A server that runs on a port of this machine."""
 
     def __init__(self, port: int) -> None:
         self.port = port
+
+    @property
+    def version(self) -> int:
+        """PostgreSQL's major version."""
+        with self.connect() as connection:
+            return connection.info.server_version // 10_000
 
     def connect(
         self, database: str = "postgres", user: str = SUPERUSER, password: str = SUPERPASSWORD
@@ -78,14 +96,17 @@ class Server:
         )
 
     def rows(
-        self, query: LiteralString | sql.Composable, *values: object, database: str = "postgres"
+        self, query: LiteralString | sql.SQL | sql.Composed, *values: object, database: str = "postgres"
     ) -> list[Any]:
         """What the superuser sees."""
         with self.connect(database) as connection:
             return connection.execute(query, values or None).fetchall()
 
     def run(
-        self, *statements: LiteralString | sql.Composable, database: str = "postgres", user: str = SUPERUSER
+        self,
+        *statements: LiteralString | sql.SQL | sql.Composed,
+        database: str = "postgres",
+        user: str = SUPERUSER,
     ) -> None:
         """What the superuser, or the administrator, does."""
         password = SUPERPASSWORD if user == SUPERUSER else ADMINPASSWORD
@@ -120,7 +141,6 @@ class RealServer(Server):
                 )
             )
             connection.execute("CREATE ROLE rds_iam")
-            self.version = connection.info.server_version // 10_000
 
     @staticmethod
     def _unprivileged() -> str | None:
@@ -157,7 +177,7 @@ class RealServer(Server):
         """Start the server, and wait until it answers."""
         settings = [word for key, value in QUICK.items() for word in ("-c", f"{key}={value}")]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
+            process = self._process = subprocess.Popen[bytes](
                 [str(self._programs / "postgres"), "-D", str(self._data), "-p", str(self.port), *settings],
                 stdout=log,
                 stderr=log,
@@ -168,7 +188,7 @@ class RealServer(Server):
             try:
                 self.connect().close()
             except psycopg.OperationalError:
-                assert self._process.poll() is None, self.log()
+                assert process.poll() is None, self.log()
                 time.sleep(0.05)
             else:
                 return

@@ -11,10 +11,10 @@ from deployer_aws.executors.postgres.session import compose
 from deployer_core.spec import DatabaseSpec
 from deployer_core.world import token
 from tests.aws.postgres.bench import AwsError, Bench, Moments, database, unique
-from tests.aws.postgres.server import RealServer
+from tests.aws.postgres.server import Server
 
 
-def logins(server: RealServer, spec: DatabaseSpec[str]) -> list[tuple[str, bool]]:
+def logins(server: Server, spec: DatabaseSpec[str]) -> list[tuple[str, bool]]:
     """The logins of a database, and whether they are enabled."""
     query = "SELECT rolname, rolcanlogin FROM pg_roles WHERE rolname LIKE %s ORDER BY oid"
     return server.rows(query, f"{spec.login_role}\\_%")

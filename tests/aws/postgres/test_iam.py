@@ -7,8 +7,9 @@ from attrs import evolve
 from deployer_aws.executors.postgres.session import compose
 from deployer_core.spec import DatabaseSpec
 from tests.aws.postgres.bench import Bench, database, unique
-from tests.aws.postgres.server import ADMIN, ADMINPASSWORD, RealServer
+from tests.aws.postgres.server import ADMIN, ADMINPASSWORD, Server, each_kind
 
+pytestmark = pytest.mark.parametrize("server", each_kind(), indirect=True, ids=lambda path: str(path)[-30:])
 ABOVE = """
     WITH RECURSIVE up AS (SELECT oid FROM pg_roles WHERE rolname = %s
         UNION SELECT m.roleid FROM pg_auth_members m JOIN up ON m.member = up.oid)
@@ -24,7 +25,7 @@ def made(bench: Bench) -> DatabaseSpec[str]:
     return spec
 
 
-def administrator_gets_in(server: RealServer) -> bool:
+def administrator_gets_in(server: Server) -> bool:
     """Whether the administrator's password still counts."""
     try:
         server.connect(user=ADMIN, password=ADMINPASSWORD).close()

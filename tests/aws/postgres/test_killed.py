@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.aws.postgres import killer
-from tests.aws.postgres.server import RealServer
+from tests.aws.postgres.server import RealServer, each_kind
 from tests.support.project import ROOT
 
 FEWEST = {"upsert": 20, "rotation": 24, "iam": 20, "cleanup": 9}
@@ -15,7 +15,12 @@ FEWEST = {"upsert": 20, "rotation": 24, "iam": 20, "cleanup": 9}
 
 
 @pytest.mark.parametrize("half", [1, 2])
-@pytest.mark.parametrize("case", killer.CASES)
+@pytest.mark.parametrize(
+    ("server", "case"),
+    [(p, case) for i, p in enumerate(each_kind()) for case in (killer.CASES, killer.ROLES)[i]],
+    indirect=["server"],
+    ids=lambda value: str(value)[-30:],
+)
 def test_the_end_is_the_same_wherever_it_was_killed(server: RealServer, case: str, half: int) -> None:
     """SIGKILL after each statement, connection and call: whoever carries on ends where an undisturbed run does."""
     run = subprocess.run(

@@ -109,7 +109,12 @@ def test_a_server_that_is_down_ends_the_deployment_at_its_deadline(
 ) -> None:
     """It is tried again until then; the reason says what was seen last."""
     stage = Stage(tmp_path, server)
-    monkeypatch.setattr(stage, "spec", lambda *_: evolve_port(Stage.spec(stage, "1.0")))
+    nowhere = evolve_port(stage.spec("1.0"))
+
+    def spec(*_: object) -> DeploymentSpec:
+        return nowhere
+
+    monkeypatch.setattr(stage, "spec", spec)
     notice = stage.deploy("1.0")
     assert notice.outcome == "FAILED"
     assert (

@@ -11,10 +11,10 @@ from deployer_aws.executors.postgres.access import Access
 from deployer_aws.executors.postgres.credentials import Credentials, Version
 from deployer_aws.executors.postgres.session import compose
 from tests.aws.postgres.bench import Bench, Moments, admin, database
-from tests.aws.postgres.server import ADMINPASSWORD
+from tests.aws.postgres.server import ADMINPASSWORD, RealServer
 
 
-def test_no_password_is_told(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_password_is_told(server: RealServer, bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     """Not in answers, not in any log at any level, not in the statements, not in the server's own log."""
     caplog.set_level(logging.DEBUG)
     moments = Moments()
@@ -30,7 +30,7 @@ def test_no_password_is_told(bench: Bench, caplog: pytest.LogCaptureFixture) -> 
     passwords = [*bench.secrets.texts(), ADMINPASSWORD, bench.environ["WRONG_PASSWORD"]]
     assert len(passwords) == 4
     everywhere = [repr(told), caplog.text, "\n".join(moments.said)]
-    server_log = bench.server.log()
+    server_log = server.log()
     for password in passwords:
         assert all(password not in text for text in everywhere)
     for password in bench.secrets.texts():

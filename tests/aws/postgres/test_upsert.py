@@ -9,15 +9,15 @@ from deployer_aws.executors.postgres import Postgres
 from deployer_aws.executors.postgres.session import compose
 from deployer_aws.ports import Work
 from tests.aws.postgres.bench import Bench, Moments, Secrets, database, unique
-from tests.aws.postgres.server import ADMIN, RealServer
+from tests.aws.postgres.server import ADMIN, Server
 
 
-def owner_of(server: RealServer, name: str) -> str:
+def owner_of(server: Server, name: str) -> str:
     """Who owns a database."""
     return str(server.rows("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s", name)[0][0])
 
 
-def extension(server: RealServer, *names: str) -> str:
+def extension(server: Server, *names: str) -> str:
     """The first of some extensions that the server has; skips where it has none."""
     for name in names:
         if server.rows("SELECT FROM pg_available_extensions WHERE name = %s", name):
@@ -25,7 +25,7 @@ def extension(server: RealServer, *names: str) -> str:
     pytest.skip(f"this PostgreSQL has none of the extensions {', '.join(names)} (Debian: postgresql-contrib)")
 
 
-def test_the_administrator_is_no_superuser(server: RealServer) -> None:
+def test_the_administrator_is_no_superuser(server: Server) -> None:
     """All that is proved here is proved with CREATEROLE and CREATEDB alone, as on RDS."""
     query = "SELECT rolsuper, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = %s"
     assert server.rows(query, ADMIN) == [(False, True, True)]
@@ -228,11 +228,11 @@ def test_other_commands_are_not_meant(bench: Bench) -> None:
 def test_a_command_that_is_no_longer_pending_changes_nothing(bench: Bench) -> None:
     """The runner lets an executor go on behind an attempt only while its command is pending."""
     spec = database(bench.server)
-    act = Postgres(Secrets(), environ=bench.environ).act(
+    act: Any = Postgres(Secrets(), environ=bench.environ).act(
         Work("prod/shop", "stream", bench.pending(spec), 1.0, str)
     )
     next(act)
-    act.close()  # type: ignore[attr-defined]
+    act.close()
     assert bench.server.rows("SELECT FROM pg_roles WHERE rolname = %s", spec.name) == []
     query = "SELECT FROM pg_locks WHERE locktype = 'advisory'"
     assert bench.server.rows(query) == []

@@ -1,0 +1,1 @@
+"""How fast things are, beside a floor or a peer, in one interleaved run."""

@@ -1,0 +1,78 @@
+"""Deployments shown as plain lines, one a change: for pipes, logs and dumb terminals. And as nothing at all."""
+
+from typing import Self
+
+from rich.text import Text
+
+from deployer_aws.cli.screen import STYLES, Screen, clean, duration, elapsed
+from deployer_aws.following import Follower
+from deployer_aws.history import Change
+from deployer_aws.status import stack_status
+from deployer_aws.telling import COMMAND, DEPLOYMENT, PEOPLE, Told
+
+
+class Silent:
+    """Shows nothing: for --json."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        pass
+
+    def begin(self, key: str, follower: Follower) -> None:
+        """See `Display`."""
+
+    def changed(self, key: str, change: Change) -> None:
+        """See `Display`."""
+
+    def tick(self, now: float, waiting: dict[str, str]) -> None:
+        """See `Display`."""
+
+
+class Lines(Silent):
+    """A line for each change, with the time since `start`; with the stream's name where there are several."""
+
+    def __init__(self, screen: Screen, start: float, *, several: bool = False) -> None:
+        self._screen, self._start, self._several = screen, start, several
+        self._waiting: dict[str, str] = {}
+
+    def begin(self, key: str, follower: Follower) -> None:
+        """What is under way already."""
+        status = stack_status(key, follower.chronicle)
+        for deployment in (*([status.current] if status.current else []), *status.queue):
+            at = deployment.spells[-1].state
+            told = Told(self._start, DEPLOYMENT, deployment.id, f"{at}, version {deployment.version}")
+            self._line(key, told)
+
+    def changed(self, key: str, change: Change) -> None:
+        """See `Display`."""
+        for told in change.told:
+            self._line(key, told)
+
+    def _line(self, key: str, told: Told) -> None:
+        where = f"{key}  " if self._several else ""
+        self._screen.say(Text(elapsed(told.at - self._start), "dim"), f"  {where}", told_text(told))
+
+    def tick(self, now: float, waiting: dict[str, str]) -> None:
+        """Says once for whom it waits."""
+        for key, owner in waiting.items():
+            if self._waiting.get(key) != owner:
+                text = f"another deployer ({owner}) carries {key} on, and this one follows"
+                self._screen.say(Text(elapsed(now - self._start), "dim"), f"  {text}")
+        self._waiting = waiting
+
+
+def told_text(told: Told) -> Text:
+    """One change in a line: what kind, which one, what it is now, and why."""
+    text = Text(f"{told.kind:<10}  ")
+    if told.name:
+        text.append(clean(told.name) + "  " * bool(told.text))
+    style = "bold red" if told.bad else _STYLES.get(told.kind, "cyan")
+    text.append(clean(told.text), STYLES.get(told.text, style))
+    if told.since is not None:
+        text.append(f" after {duration(told.at - told.since)}")
+    return text.append(f": {clean(told.note)}" if told.note and told.note != told.text else "")
+
+
+_STYLES = {COMMAND: "", PEOPLE: ""}

@@ -1,0 +1,245 @@
+"""Deployments shown live on a terminal: the states of the four machines, and each command with its elapsed time."""
+
+from collections.abc import Callable, Iterator
+from itertools import takewhile
+from typing import Self
+
+from attrs import evolve, frozen
+from rich.console import Group, RenderableType
+from rich.live import Live as RichLive
+from rich.panel import Panel
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from deployer_aws.cli.screen import Screen, clean, duration, state
+from deployer_aws.following import Follower
+from deployer_aws.history import Change, DatabaseHistory, DeploymentHistory, Sending, Spell
+from deployer_aws.status import StackStatus, TaskStatus, stack_status
+from deployer_core.deployer import DeployerState
+from deployer_core.machine import Absent, name_of
+from deployer_core.preview import preview
+
+_OVER = ("DONE", "FAILED")
+
+
+@frozen
+class Marks:
+    """The signs in front of a step."""
+
+    done: str = "✔"
+    failed: str = "✘"
+    ahead: str = "·"
+    spinner: str = "dots"
+
+
+PLAIN = Marks("+", "x", ".", "line")
+
+
+@frozen
+class Picture:
+    """All that is drawn of one stream: it is made anew when something has changed."""
+
+    status: StackStatus
+    ahead: tuple[str, ...]
+    now: float
+    shown: DeploymentHistory | None
+    owner: str = ""
+
+
+class Live:
+    """A picture for each stream, drawn several times a second. `clock` gives the time between two changes."""
+
+    def __init__(
+        self, screen: Screen, simulated: bool, now: float, clock: Callable[[], float] | None = None
+    ) -> None:
+        self._screen, self._simulated, self._clock, self._now = screen, simulated, clock, now
+        self._marks = Marks() if screen.fancy else PLAIN
+        self._followers: dict[str, Follower] = {}
+        self._pictures: dict[str, Picture] = {}
+        self._spinners: dict[str, Spinner] = {}
+        self._live = RichLive(
+            console=screen.out, get_renderable=self._draw, refresh_per_second=8, vertical_overflow="crop"
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._spinners.clear()
+        self._live.stop()
+
+    def begin(self, key: str, follower: Follower) -> None:
+        """See `Display`."""
+        self._followers[key] = follower
+        self._look(key)
+
+    def changed(self, key: str, change: Change) -> None:
+        """See `Display`."""
+        self._now = max(self._now, change.event.at)
+        if key in self._followers:
+            self._look(key)
+
+    def tick(self, now: float, waiting: dict[str, str]) -> None:
+        """See `Display`."""
+        self._now = now
+        for key, picture in self._pictures.items():
+            self._pictures[key] = evolve(picture, now=now, owner=waiting.get(key, ""))
+
+    def _look(self, key: str) -> None:
+        known = self._followers[key].chronicle
+        status = stack_status(key, known)
+        shown = status.current or status.last
+        owner = self._pictures[key].owner if key in self._pictures else ""
+        self._pictures[key] = Picture(status, _ahead(known.state, shown), self._now, shown, owner)
+
+    def _draw(self) -> RenderableType:
+        now = self._clock() if self._clock else None
+        pictures = [evolve(p, now=now) if now else p for p in tuple(self._pictures.values())]
+        return Group(*(self._panel(picture) for picture in pictures))
+
+    # One stream
+
+    def _panel(self, picture: Picture) -> Panel:
+        status, shown = picture.status, picture.shown
+        parts: list[RenderableType] = [_head(status, shown), Text()]
+        if shown is not None:
+            parts.append(self._steps(picture, shown))
+        if status.pending:
+            parts += [Text(), self._commands(picture)]
+        parts += [*_queue(status), *_owner(picture)]
+        world = " · simulated" if self._simulated else ""
+        return Panel(
+            Group(*parts),
+            title=Text(f"{status.key}{world}"),
+            title_align="left",
+            border_style=_border(picture),
+        )
+
+    def _steps(self, picture: Picture, shown: DeploymentHistory) -> Table:
+        table = Table.grid(padding=(0, 2, 0, 0))
+        rested = [spell for spell in shown.spells if spell.state not in _OVER]
+        for spell in rested:
+            last = spell is rested[-1]
+            text, note = state(spell.state), _command_of(spell, shown)
+            if not (last and shown.ended is None):
+                text.stylize("default")
+            if spell.state == "DB_MIGRATING":
+                note = Text(
+                    f"{sum(d.state in (*_OVER, 'NOP') for d in shown.databases)} of {len(shown.databases)}",
+                    "dim",
+                )
+            table.add_row(self._mark(shown, last), text, _time(spell, picture.now), note)
+            if spell.state == "DB_MIGRATING":
+                for row in self._databases(picture, shown):
+                    table.add_row(*row)
+        for ahead in picture.ahead:
+            table.add_row(Text(self._marks.ahead, "dim"), Text(ahead, "dim"), "", "")
+        return table
+
+    def _mark(self, shown: DeploymentHistory, last: bool) -> RenderableType:
+        if not last or shown.outcome == "DONE":
+            return Text(self._marks.done, "green")
+        return Text(self._marks.failed, "bold red") if shown.outcome == "FAILED" else self._spinner("step")
+
+    def _databases(self, picture: Picture, shown: DeploymentHistory) -> Iterator[tuple[RenderableType, ...]]:
+        tasks = {task.run.partition("/")[0]: task for task in picture.status.tasks if shown.ended is None}
+        for database in shown.databases:
+            yield (
+                "",
+                Text("  ").append(clean(database.name)),
+                _total(database, picture.now),
+                _fate(database, tasks.get(database.name)),
+            )
+
+    def _commands(self, picture: Picture) -> Table:
+        table = Table.grid(padding=(0, 2, 0, 0))
+        for sending in picture.status.pending:
+            table.add_row(self._spinner(f"command {sending.id}"), *_command(sending, picture.now))
+        return table
+
+    def _spinner(self, name: str) -> RenderableType:
+        return self._spinners.setdefault(name, Spinner(self._marks.spinner, style="cyan"))
+
+
+def _ahead(state: DeployerState, shown: DeploymentHistory | None) -> tuple[str, ...]:
+    """The steps that are still to come on the good path; not known before it is known whether the stack exists."""
+    current = next((d for d in state.deployments if not isinstance(d, Absent)), None)
+    if (
+        current is None
+        or shown is None
+        or current.facts.id != shown.id
+        or shown.step in ("QUEUED", "WAITING", "")
+    ):
+        return ()
+    created = any(spell.state == "CREATING" for spell in shown.spells)
+    plan = preview(current.facts.spec, exists=not created)
+    names = list(dict.fromkeys(step.command.state for step in plan.steps if step.command.state not in _OVER))
+    passed = list(takewhile(lambda name: name != name_of(type(current)), names))
+    return tuple(names[len(passed) + 1 :])
+
+
+def _command_of(spell: Spell, shown: DeploymentHistory) -> Text:
+    """The command to CloudFormation of a step that is over; one that is under way stands below."""
+    steps = [s for s in shown.spells if s.state not in ("QUEUED", "DB_MIGRATING", *_OVER)]
+    commands = dict(zip(steps, (c for c in shown.commands if not c.database), strict=False))
+    own = commands.get(spell)
+    return Text(f"{own.text}: {clean(own.end)}" if own is not None and own.end else "", "dim")
+
+
+def _border(picture: Picture) -> str:
+    if picture.status.broken:
+        return "red"
+    return "green" if picture.status.current is None else "cyan"
+
+
+def _head(status: StackStatus, shown: DeploymentHistory | None) -> RenderableType:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_row("stack", state(status.state))
+    if shown is not None:
+        quick = ", quick" if shown.quick else ""
+        now = shown.spells[-1].state if shown.spells else ""
+        table.add_row(
+            "deployment", state(now).append(f"  version {clean(shown.version)}{quick}  {shown.id}", "default")
+        )
+        if shown.reason:
+            table.add_row("", Text(clean(shown.reason), "red"))
+    return table
+
+
+def _time(spell: Spell, now: float) -> Text:
+    return Text(duration((spell.until or max(now, spell.since)) - spell.since), "dim", justify="right")
+
+
+def _total(database: DatabaseHistory, now: float) -> Text:
+    ended = database.state in (*_OVER, "NOP")
+    until = database.spells[-1].since if ended else max(now, database.spells[-1].since)
+    return Text(duration(until - database.spells[0].since), "dim", justify="right")
+
+
+def _fate(database: DatabaseHistory, task: TaskStatus | None) -> Text:
+    text = state(database.state)
+    if task is not None:
+        text.append(f"  task {task.run.partition('/')[2]} ", "default").append_text(state(task.state))
+    return text.append(f"  {clean(database.reason)}", "red") if database.reason else text
+
+
+def _command(sending: Sending, now: float) -> tuple[Text, Text, Text]:
+    within = f"{duration(max(0, now - sending.issued))} of {duration(sending.deadline - sending.issued)}"
+    seen = clean(sending.seen)
+    if sending.attempts > 1:
+        seen = f"attempt {sending.attempts}  {seen}"
+    return Text(clean(sending.text)), Text(within, "dim"), Text(seen, "cyan")
+
+
+def _queue(status: StackStatus) -> Iterator[RenderableType]:
+    for number, waiting in enumerate(status.queue, 1):
+        yield Text(f"in the queue, {number}: version {clean(waiting.version)}  {waiting.id}", "dim")
+    if status.services:
+        yield Text(status.services, "yellow")
+
+
+def _owner(picture: Picture) -> Iterator[RenderableType]:
+    if picture.owner:
+        yield Text(f"another deployer ({picture.owner}) carries it on, and this one follows", "yellow")

@@ -1,0 +1,156 @@
+"""What is said at the end of `run` and `resume`: the outcome, where the services stand, and what to do next."""
+
+import shlex
+from collections import Counter
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from deployer_aws.cli.screen import Screen, duration, state
+from deployer_aws.history import OPEN, DatabaseHistory, DeploymentHistory
+from deployer_aws.status import StackStatus
+
+DEFAULT = Path(".deployer/journal.sqlite")
+"""The journal where none is named."""
+
+
+class Exit(IntEnum):
+    """Exit codes."""
+
+    DONE = 0
+    FAILED = 1
+    BAD = 2
+    RUNNING = 3
+
+
+@frozen
+class Report:
+    """How a deployment stands when this process is through with it; `stopped` says why it is through too early."""
+
+    deployment: DeploymentHistory
+    status: StackStatus
+    stopped: str
+    stale: int
+    calls: Counter[str]
+    journal: Path
+    simulated: bool
+
+    @property
+    def code(self) -> Exit:
+        """The exit code that it comes to."""
+        if self.deployment.outcome == OPEN:
+            return Exit.RUNNING
+        return Exit.DONE if self.deployment.outcome == "DONE" else Exit.FAILED
+
+    def command(self, *words: str) -> str:
+        """A command for this journal, ready to be typed."""
+        return typed(self.journal, *words)
+
+
+def typed(journal: Path, *words: str) -> str:
+    """A command of ours for a journal, ready to be typed."""
+    return shlex.join(["deployer", *words, *(() if journal == DEFAULT else ("--journal", str(journal)))])
+
+
+def as_data(report: Report) -> dict[str, Any]:
+    """The report for a program."""
+    shown, status = report.deployment, report.status
+    return {
+        "stack": status.key,
+        "deployment": shown.id,
+        "version": shown.version,
+        "quick": shown.quick,
+        "outcome": shown.outcome,
+        "reason": shown.reason,
+        "stopped": report.stopped,
+        "stack_state": status.state,
+        "step": shown.step,
+        "requested": shown.requested,
+        "started": shown.started,
+        "ended": shown.ended,
+        "duration": shown.duration,
+        "states": [
+            {"state": s.state, "seconds": None if s.until is None else s.until - s.since}
+            for s in shown.spells
+        ],
+        "databases": [_database_data(shown, database) for database in shown.databases],
+        "services": status.services,
+        "baseline": dict(status.baseline),
+        "queue": [waiting.id for waiting in status.queue],
+        "unresolved": [{"run": u.force, "task": u.arn, "seen": u.seen} for u in status.unresolved],
+        "events": status.events,
+        "stale": report.stale,
+        "calls": dict(sorted(report.calls.items())),
+        "journal": str(report.journal),
+        "simulated": report.simulated,
+        "exit_code": int(report.code),
+    }
+
+
+def _database_data(shown: DeploymentHistory, database: DatabaseHistory) -> dict[str, Any]:
+    """`seconds` is how long it took, once the deployment has ended."""
+    seconds = None if shown.ended is None else database.spells[-1].since - database.spells[0].since
+    return {"name": database.name, "state": database.state, "reason": database.reason, "seconds": seconds}
+
+
+def say(screen: Screen, report: Report) -> None:
+    """The report for a person."""
+    shown, status = report.deployment, report.status
+    what = f"  {status.key} version {shown.version}"
+    if shown.outcome == OPEN:
+        _say_open(screen, report, what)
+        return
+    took = f" after {duration(shown.duration)}" if shown.duration is not None else ""
+    where = f" in {shown.step}" if shown.outcome == "FAILED" and shown.step else ""
+    screen.say(state(shown.outcome), f"{what}{took}{where}")
+    if shown.reason:
+        screen.say(shown.reason, indent=8)
+    _say_services(screen, report)
+    say_unresolved(screen, report.status, report.journal)
+    others = [other.id for other in ((status.current,) if status.current else ()) + status.queue]
+    if others:
+        screen.say(f"Still to come: {', '.join(others)}.", indent=8)
+    if shown.outcome == "FAILED" and status.broken:
+        screen.say("To go on: put right what failed, then", indent=8)
+        screen.say(report.command("repair", status.key), indent=10)
+        screen.say("and deploy again.", indent=8)
+    elif others and not status.broken:
+        screen.say(f"To carry on: {report.command('resume', status.key)}", indent=8)
+
+
+def _say_open(screen: Screen, report: Report, what: str) -> None:
+    shown, status = report.deployment, report.status
+    screen.say(state(shown.spells[-1].state), f"{what}: {report.stopped or 'it waits for its turn'}")
+    if not report.stopped and status.broken:
+        screen.say(
+            "The stack is BROKEN: an earlier deployment failed, and nothing goes on before it is repaired.",
+            indent=8,
+        )
+        if status.last is not None:
+            screen.say(f"{status.last.id}, version {status.last.version}: {status.last.reason}", indent=8)
+        _say_services(screen, report)
+        say_unresolved(screen, report.status, report.journal)
+        screen.say(report.command("repair", status.key), indent=10)
+        screen.say(report.command("resume", status.key), indent=10)
+        return
+    screen.say(f"Deployment {shown.id} is not over, and nothing of it is lost. To carry on:", indent=8)
+    screen.say(report.command("resume", status.key), indent=10)
+
+
+def _say_services(screen: Screen, report: Report) -> None:
+    if services := report.status.services:
+        until = " They stay there until a deployment succeeds." if report.status.broken else ""
+        screen.say(f"{services[0].upper()}{services[1:]}.{until}", indent=8)
+
+
+def say_unresolved(screen: Screen, status: StackStatus, journal: Path) -> None:
+    """Tasks that may still run, and how a repair is forced past them."""
+    for left in status.unresolved:
+        task = f" ({left.arn})" if left.arn else ""
+        screen.say(
+            f"The task {left.text}{task} was told to stop and may still run. When it has surely stopped:",
+            indent=8,
+        )
+        screen.say(typed(journal, "repair", status.key, "--force", left.force), indent=10)

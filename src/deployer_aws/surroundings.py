@@ -1,0 +1,191 @@
+"""What a deployer works in: a journal, a clock and executors, for the real AWS or for a simulated one.
+
+A journal belongs to one world for ever. One that is about a simulated account says so from its first event on: the
+text `MARK` is among its texts. The account itself is kept in a file beside it, `<journal>.simulated`. So nothing that
+was simulated is ever taken for real, or the other way round.
+"""
+
+import hashlib
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from deployer_aws.clients import from_environment
+from deployer_aws.executors.cloudformation import CloudFormation
+from deployer_aws.executors.ecs import Ecs
+from deployer_aws.journals.sqlite import SqliteJournal
+from deployer_aws.ports import Clock, Executor, Journal, JournalError
+from deployer_core.spec import DeploymentSpec
+
+MARK = "This journal is about a simulated AWS account, kept in the file beside it.\n"
+_MARK_SHA256 = hashlib.sha256(MARK.encode()).hexdigest()
+
+
+class WrongWorld(Exception):
+    """Simulated and real must not be mixed; says which journal is which, and what to do."""
+
+
+class Unable(Exception):
+    """A spec that nobody here can carry out yet; says what, and what to do."""
+
+
+class SystemClock:
+    """The machine's own time."""
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds since some moment; never goes back."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Return after so many seconds."""
+        time.sleep(seconds)
+
+
+@frozen
+class Surroundings:
+    """A world, ready to be acted on. `marks` are texts that each request has to bring along."""
+
+    journal: Journal
+    clock: Clock
+    executors: tuple[Executor, ...]
+    simulated: bool
+    marks: Mapping[str, str]
+    calls: Callable[[], Counter[str]]
+    close: Callable[[], None]
+
+
+def is_simulated(journal: Journal) -> bool:
+    """Whether a journal is about a simulated account."""
+    try:
+        return journal.blob(_MARK_SHA256) == MARK
+    except JournalError:
+        return False
+
+
+def world_of(journal: Path) -> Path:
+    """The file of the simulated account that belongs to a journal."""
+    return journal.with_name(f"{journal.name}.simulated")
+
+
+def open_surroundings(
+    path: Path,
+    script: Any = None,
+    *,
+    simulate: bool = False,
+    spec: DeploymentSpec | None = None,
+    act: bool = True,
+) -> Surroundings:
+    """The world of a journal; with a `spec` to deploy, a new journal in a new world where there is none.
+
+    A journal that exists knows which world it is about, and a new one is simulated where `simulate` says so. With
+    `script` a simulated account goes on by another script. Without `act` there are no executors, and no clients are
+    made. Raises WrongWorld, Unable, JournalError or ClientsError; then no file has been made.
+    """
+    world = world_of(path)
+    if spec is not None and not simulate and world.exists():
+        raise WrongWorld(_simulated(path, world))
+    if spec is None or path.exists():
+        simulate = _judge(path, world, simulate=simulate) or simulate
+    elif not path.parent.is_dir():
+        raise JournalError(
+            f"the journal {path}: there is no folder {path.parent}. Make it, or give another path"
+        )
+    if simulate:
+        return _simulated_surroundings(path, world, script)
+    return _real_surroundings(path, spec, act=act)
+
+
+def _judge(path: Path, world: Path, *, simulate: bool) -> bool:
+    """Whether an existing journal is simulated; raises WrongWorld where that is not what is wanted."""
+    journal = SqliteJournal(path, create=False)
+    try:
+        used, simulated = bool(journal.streams()), is_simulated(journal)
+    finally:
+        journal.close()
+    if simulated and not world.exists():
+        raise WrongWorld(
+            f"the journal {path} is about a simulated AWS, and the file of that, {world}, is gone. "
+            "Put it back, or give another --journal"
+        )
+    if simulate and used and not simulated:
+        raise WrongWorld(
+            f"the journal {path} is about the real AWS, and --simulate would mix the two. Give another --journal"
+        )
+    return simulated
+
+
+def _simulated(path: Path, world: Path) -> str:
+    return (
+        f"the journal {path} is about a simulated AWS ({world}). Go on with --simulate SCRIPT, "
+        "or give another --journal for the real one"
+    )
+
+
+def _simulated_surroundings(path: Path, world: Path, script: Any) -> Surroundings:
+    from deployer_aws.simulator import Simulator
+    from deployer_aws.simulator.databases import SimulatedPostgres
+
+    try:
+        simulator = Simulator.open(world, script)
+    except sqlite3.Error as error:
+        raise JournalError(
+            f"the simulated AWS {world} cannot be opened: {error}. Give another --journal"
+        ) from None
+    try:
+        journal = SqliteJournal(path)
+    except BaseException:
+        simulator.close()
+        raise
+    cloudformation, ecs = simulator.client("cloudformation"), simulator.client("ecs")
+    before = simulator.call_counts
+
+    def close() -> None:
+        journal.close()
+        simulator.close()
+
+    return Surroundings(
+        journal,
+        simulator.clock,
+        (CloudFormation(cloudformation, ecs), Ecs(ecs), SimulatedPostgres()),
+        True,
+        {_MARK_SHA256: MARK},
+        lambda: simulator.call_counts - before,
+        close,
+    )
+
+
+def _real_surroundings(path: Path, spec: DeploymentSpec | None, *, act: bool) -> Surroundings:
+    executors: tuple[Executor, ...] = ()
+    calls: Counter[str] = Counter()
+    if spec is not None and spec.databases and not spec.quick:
+        names = ", ".join(database.name for database in spec.databases)
+        raise Unable(
+            f"the databases {names} cannot be migrated yet: this version has no executor for PostgreSQL. Deploy to a "
+            "simulated AWS (--simulate), or leave the databases out"
+        )
+    if act:
+        clients = from_environment()
+        calls = clients.calls
+        executors = (CloudFormation(clients.cloudformation, clients.ecs), Ecs(clients.ecs))
+    journal = SqliteJournal(path)
+    return Surroundings(journal, SystemClock(), executors, False, {}, lambda: calls, journal.close)
+
+
+def now_of(journal: Journal, path: Path) -> float:
+    """What time it is in a journal's world."""
+    world = world_of(path)
+    if not is_simulated(journal) or not world.exists():
+        return time.time()
+    from deployer_aws.simulator import Simulator
+
+    with Simulator.open(world) as simulator:
+        return simulator.clock.now()

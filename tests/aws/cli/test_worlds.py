@@ -1,0 +1,233 @@
+"""A journal belongs to one world: the real AWS or a simulated one. They are never mixed."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployer_aws import specfile, surroundings
+from deployer_aws.cli import drawing
+from deployer_aws.clients import Clients, ClientsError, from_environment
+from deployer_aws.journals.sqlite import SqliteJournal
+from deployer_aws.ports import JournalError
+from deployer_aws.runner import Runner
+from deployer_aws.surroundings import SystemClock, is_simulated, now_of, open_surroundings, world_of
+from deployer_core.explore import explore
+from tests.support.command import EXAMPLE, KEY, SCRIPT, Bed, invoke, process
+
+V3 = EXAMPLE / "v3.yaml"
+
+
+@pytest.fixture
+def real(bed: Bed) -> Bed:
+    """A journal that is about the real AWS: version 3 was requested there, and nothing more."""
+    loaded = specfile.load(V3)
+    journal = SqliteJournal(bed.journal)
+    Runner(journal, (), SystemClock()).request("real", loaded.spec, loaded.templates)
+    journal.close()
+    return bed
+
+
+def test_a_simulated_journal_is_refused_for_the_real_aws(bed: Bed) -> None:
+    """Without --simulate the real AWS is meant."""
+    bed.half_way(events=3)
+    said = bed("run", V3)
+    assert said.code == 2
+    assert "is about a simulated AWS" in said.err
+    assert "--simulate SCRIPT" in said.err
+
+
+def test_a_real_journal_is_refused_for_a_simulation(real: Bed) -> None:
+    """By run and by resume, and no simulated world is made."""
+    for words in (("run", V3), ("resume",)):
+        said = real(*words, "--simulate", SCRIPT)
+        assert said.code == 2
+        assert "is about the real AWS" in said.err
+        assert not world_of(real.journal).exists()
+
+
+def test_a_simulated_journal_without_its_world_is_refused(bed: Bed) -> None:
+    """It would otherwise be carried on in the real AWS, or in a world where nothing has happened."""
+    bed.half_way(events=3)
+    world_of(bed.journal).unlink()
+    for words in (("resume",), ("run", V3), ("run", V3, "--simulate", SCRIPT), ("repair", KEY)):
+        said = bed(*words)
+        assert said.code == 2
+        assert "is gone" in said.err
+
+
+def test_a_world_without_its_journal_is_no_place_for_the_real_aws(bed: Bed) -> None:
+    """Such as is left by a process that was killed between making the two."""
+    bed.half_way(events=3)
+    bed.journal.unlink()
+    assert "is about a simulated AWS" in bed("run", V3).err
+    assert not bed.journal.exists()
+    assert bed.run("v1").code == 0
+
+
+def test_databases_cannot_be_migrated_on_the_real_aws_yet(bed: Bed) -> None:
+    """Said before anything is made; it needs neither credentials nor a region."""
+    said = bed("run", EXAMPLE / "v1.yaml")
+    assert said.code == 2
+    assert "the databases billing, orders cannot be migrated yet" in said.err
+    assert not list(bed.folder.iterdir())
+
+
+def test_the_region_has_to_be_known(bed: Bed) -> None:
+    """Said before anything is made."""
+    said = bed("run", V3)
+    assert said.code == 2
+    assert "region" in said.err
+    assert not list(bed.folder.iterdir())
+
+
+def test_without_credentials_nothing_fails(bed: Bed) -> None:
+    """Exit code 3: log in, and resume."""
+    said = bed("run", V3, "--json", env={"AWS_REGION": "eu-west-1"})
+    assert said.code == 3
+    assert said.data["outcome"] == "OPEN"
+    assert "log in again" in said.data["stopped"]
+    text = bed("resume", KEY, env={"AWS_REGION": "eu-west-1"})
+    assert text.code == 3
+    assert "log in again, then run 'deployer resume'" in text.out
+    assert bed("status", "--json").data["stacks"][0]["current"]["step"] == "WAITING"
+
+
+def test_without_the_extra_aws_that_is_said(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one line, before anything is made."""
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    said = bed("run", V3)
+    assert said.code == 2
+    assert "pip install 'deployer-core[aws]'" in said.err
+    assert not list(bed.folder.iterdir())
+
+
+def test_without_the_extra_cli_that_is_said() -> None:
+    """In one line, by the command itself."""
+    code = "import sys; sys.modules['rich'] = None; from deployer_aws.cli import main; main(['status'])"
+    import subprocess
+
+    from tests.support.command import environment
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment(), check=False)
+    assert done.returncode == 2
+    assert done.stderr.decode().splitlines() == [
+        "deployer: the command line needs the extra 'cli': pip install 'deployer-core[cli]'"
+    ]
+
+
+def test_clients_retry_nothing_by_themselves_and_count_their_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tried again is the runner's decision; each call has its time."""
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "none")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none")
+    clients: Clients = from_environment()
+    client: Any = clients.cloudformation
+    config = client.meta.config
+    assert config.retries["total_max_attempts"] == 1
+    assert config.connect_timeout + config.read_timeout <= 15
+    with pytest.raises(Exception, match="127.0.0.1"):
+        clients.cloudformation.describe_stacks()
+    assert clients.calls == {"DescribeStacks": 1}
+
+
+def test_a_profile_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As everything that keeps clients from being made."""
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    with pytest.raises(ClientsError, match="nobody"):
+        from_environment()
+
+
+def test_time_is_that_of_the_world(bed: Bed, real: Bed) -> None:
+    """Ages are told in simulated time where that is what passed."""
+    simulated = Bed(bed.folder / "other")
+    simulated.folder.mkdir()
+    simulated.half_way(events=3)
+    for one, least, most in ((real, 1.79e9, 1e11), (simulated, 1.767e9, 1.768e9)):
+        journal = SqliteJournal(one.journal, create=False)
+        assert least < now_of(journal, one.journal) < most
+        assert is_simulated(journal) is (one is simulated)
+        journal.close()
+
+
+def test_the_system_clock_is_the_machines_own() -> None:
+    """It sleeps and goes on."""
+    clock = SystemClock()
+    before, began = clock.now(), clock.monotonic()
+    clock.sleep(0.01)
+    assert clock.now() >= before
+    assert clock.monotonic() - began >= 0.01
+
+
+def test_a_journal_that_cannot_be_opened_leaves_no_world_open(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The simulator lets go of its file."""
+
+    def refuse(_: Path) -> SqliteJournal:
+        raise JournalError("no")
+
+    monkeypatch.setattr(surroundings, "SqliteJournal", refuse)
+    with pytest.raises(JournalError):
+        open_surroundings(bed.journal, SCRIPT, simulate=True, spec=specfile.load(V3).spec)
+
+
+# What needs no world
+
+
+def test_a_plan_shows_both_ways_or_one() -> None:
+    """As text and as JSON; nothing is touched."""
+    both = invoke("plan", EXAMPLE / "v2.yaml")
+    assert both.code == 0
+    assert "which exists" in both.out
+    assert "which does not exist yet" in both.out
+    one = invoke("plan", EXAMPLE / "v2.yaml", "--stack", "exists", "--json").data["plans"]
+    assert [plan["exists"] for plan in one] == [True]
+    assert [step["command"]["name"] for step in one[0]["steps"]][:2] == ["StabiliseStack", "ScaleStack"]
+
+
+def test_a_plan_says_what_a_person_should_know(bed: Bed) -> None:
+    """Warnings go to stderr."""
+    spec = bed.folder / "spec.yaml"
+    text = (EXAMPLE / "v1.yaml").read_text().replace("template.yaml", str(EXAMPLE / "template.yaml"))
+    spec.write_text(f"{text}\nquick: true\n")
+    assert "warning: " in invoke("plan", spec).err
+    assert "warning: " in bed("run", spec, "--simulate", SCRIPT).err
+
+
+@pytest.mark.parametrize("machine", ["stack", "deployment", "ecs-task", "postgres-migration"])
+def test_a_diagram_is_what_the_repository_has(machine: str) -> None:
+    """To the last byte."""
+    assert invoke("diagram", machine).out == (EXAMPLE.parents[1] / f"diagrams/{machine}.mmd").read_text()
+
+
+def test_all_diagrams_are_named() -> None:
+    """Each by a comment above it; extensions may be left out."""
+    said = invoke("diagram", "all", "--asked-for").out
+    assert said.count("stateDiagram-v2") == said.count("%% ") == 4
+    assert "(ext)" not in said
+
+
+def test_exploring_checks_every_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 0 where everything holds, 1 with a trace where something does not."""
+    assert invoke("explore", "--deployments", "1", "--databases", "0").out.startswith(
+        "1 deployments and 0 databases: "
+    )
+    data = invoke("explore", "--deployments", "1", "--databases", "0", "--json").data
+    assert (data["complete"], data["violations"]) == (True, [])
+
+    def broken(deployments: int, databases: int, limit: int | None) -> object:
+        return explore(deployments, databases, limit, reducer=lambda state, _: (state, ()))
+
+    monkeypatch.setattr(drawing, "explore_all", broken)
+    said = invoke("explore", "--deployments", "1", "--databases", "0")
+    assert said.code == 0 or "VIOLATED" in said.out
+
+
+def test_the_default_journal_is_made_in_its_folder(tmp_path: Path) -> None:
+    """`.deployer/journal.sqlite` in the current directory; other folders are not made."""
+    said = process("run", EXAMPLE / "v3.yaml", "--simulate", SCRIPT, "--json", cwd=tmp_path)
+    assert said.data["journal"] == ".deployer/journal.sqlite"
+    assert (tmp_path / ".deployer/journal.sqlite").exists()

@@ -1,0 +1,135 @@
+"""The `deployer` command in tests: in this process, in one of its own, or on a terminal."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+from click.testing import CliRunner
+
+from deployer_aws import specfile
+from deployer_aws.cli.commands import program
+from deployer_aws.runner import Runner
+from deployer_aws.surroundings import open_surroundings
+from tests.support.project import ROOT
+
+EXAMPLE = ROOT / "examples/orders"
+SCRIPT = EXAMPLE / "simulation.yaml"
+KEY = "staging/orders"
+FAILS = (
+    "rules: [{on: run_task, nth: 1, exit_code: 2}, {on: run_task, first: 3, exit_code: 1, reason: locked}]"
+)
+"""`orders` has changes, and both migrations fail."""
+STUCK = "rules: [{on: run_task, nth: 2, takes: 1000000, linger: 1000000}]"
+"""The migration of `billing` never ends, and does not stop either."""
+
+
+@frozen
+class Said:
+    """What a command said, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> Any:
+        """Its one JSON document."""
+        return json.loads(self.out)
+
+
+@frozen
+class Bed:
+    """A folder with a journal in it, and the command there."""
+
+    folder: Path
+
+    @property
+    def journal(self) -> Path:
+        """The journal."""
+        return self.folder / "journal"
+
+    def __call__(self, *words: str | Path, env: Mapping[str, str | None] | None = None) -> Said:
+        """Run the command in this process, on the journal."""
+        return invoke(*words, "--journal", self.journal, env=env)
+
+    def run(self, version: str = "v1", *words: str, script: Path = SCRIPT) -> Said:
+        """Deploy a version of the example to the simulated AWS."""
+        return self("run", EXAMPLE / f"{version}.yaml", "--simulate", script, *words)
+
+    def script(self, text: str) -> Path:
+        """A script of the simulation."""
+        path = self.folder / "script.yaml"
+        path.write_text(text)
+        return path
+
+    def half_way(
+        self, version: str = "v1", events: int = 12, script: Path = SCRIPT, name: str = "half"
+    ) -> None:
+        """A deployment that was left after so many events of its own."""
+        loaded = specfile.load(EXAMPLE / f"{version}.yaml")
+        world = open_surroundings(self.journal, script, simulate=True, spec=loaded.spec)
+        try:
+            runner = Runner(world.journal, world.executors, world.clock)
+            begun = world.journal.head(KEY).version
+            runner.request(name, loaded.spec, {**loaded.templates, **world.marks})
+            runner.run([KEY], until=lambda: world.journal.head(KEY).version >= begun + events)
+        finally:
+            world.close()
+
+
+def invoke(*words: str | Path, env: Mapping[str, str | None] | None = None) -> Said:
+    """Run the command in this process."""
+    result = CliRunner().invoke(program, [str(word) for word in words], env=env, prog_name="deployer")
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
+    return Said(result.exit_code, result.stdout, result.stderr)
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment of a process of its own, that has no AWS account."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DEPLOYER_"))}
+    paths = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
+    return {**kept, "PYTHONPATH": paths, "AWS_EC2_METADATA_DISABLED": "true", "HOME": "/nonexistent", **more}
+
+
+def argv(*words: str | Path) -> list[str]:
+    """The command as a process's arguments."""
+    return [sys.executable, "-m", "deployer_aws.cli", *map(str, words)]
+
+
+def process(*words: str | Path, cwd: Path | None = None, **more: str) -> Said:
+    """Run the command in a process of its own."""
+    done = subprocess.run(
+        argv(*words), capture_output=True, env=environment(**more), cwd=cwd, check=False, timeout=120
+    )
+    return Said(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def on_terminal(
+    *words: str | Path, when: Callable[[bytes, int], None] = lambda _, __: None, **more: str
+) -> tuple[int, str]:
+    """Run the command on a terminal; `when` sees what has come so far, and the process's id, again and again."""
+    import pty
+
+    master, terminal = pty.openpty()
+    variables = environment(**{"TERM": "xterm-256color", "COLUMNS": "120", "LINES": "50", **more})
+    child = subprocess.Popen(
+        argv(*words), stdin=terminal, stdout=terminal, stderr=terminal, env=variables, cwd=ROOT
+    )
+    os.close(terminal)
+    seen = b""
+    while True:
+        try:
+            more_seen = os.read(master, 65536)
+        except OSError:  # what Linux says at the end
+            break
+        if not more_seen:
+            break
+        seen += more_seen
+        when(seen, child.pid)
+    os.close(master)
+    return child.wait(timeout=60), seen.decode(errors="replace")
