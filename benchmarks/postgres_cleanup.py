@@ -22,7 +22,7 @@ FILL = (
 
 
 def fill(server: RealServer, name: str, count: int) -> None:
-    """Tables of the administrator, each with an index; as a migration would make them that runs as the administrator."""
+    """Tables of the administrator, each with an index, as a migration makes them that runs as the administrator."""
     for start in range(0, count, 500):
         last = min(start + 500, count) - 1
         server.run(compose(FILL, sql.Literal(start), sql.Literal(last)), database=name, user=ADMIN)

@@ -7,7 +7,7 @@ import re
 import signal
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 from attrs import define, evolve, field, frozen
@@ -167,13 +167,13 @@ class Moments:
                 return made
 
             def execute(self, query: Any, *args: Any, **kwargs: Any) -> Any:
-                text: Any = query if isinstance(query, str) else query.as_string(self)
+                text = query if isinstance(query, str) else query.as_string(self)
                 moments.said.append(text)
                 if moments.rds is not None and IAM_GRANT.match(text):
-                    moments.rds.run(sql.SQL(text))
-                    cursor = super().execute("SELECT")
-                else:
-                    cursor = super().execute(query, *args, **kwargs)
+                    moments.rds.run(sql.SQL(cast(Any, text)))
+                    query = "SELECT"
+                execute: Any = super().execute
+                cursor = execute(query, *args, **kwargs)
                 moments.next()
                 return cursor
 

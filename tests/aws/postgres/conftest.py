@@ -36,5 +36,6 @@ def server(request: pytest.FixtureRequest, started: Callable[[Path], RealServer]
 
 
 @pytest.fixture
-def bench(server: RealServer) -> Bench:
-    return Bench(server)
+def bench(server: RealServer) -> Iterator[Bench]:
+    yield Bench(server)
+    server.drop_databases()

@@ -8,13 +8,13 @@ APPLICATION: LiteralString = """
     family AS (
         SELECT oid FROM pg_roles WHERE rolname IN ({owner}, session_user)
         UNION SELECT m.member FROM pg_auth_members m JOIN heir ON m.roleid = heir.oid),
-    -- what belongs to an extension, or is a part of something else (columns of partition keys depend so on their table)
-    part AS (SELECT classid, objid FROM pg_depend WHERE deptype IN ('e', 'i') AND objsubid = 0),
     app AS (
         SELECT n.oid, n.nspname, n.nspowner FROM pg_namespace n
         WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
         AND (n.nspname = 'public' OR n.nspowner IN (SELECT oid FROM family))
-        AND NOT EXISTS (SELECT FROM part WHERE classid = 'pg_namespace'::regclass AND objid = n.oid))
+        AND NOT EXISTS (
+            SELECT FROM pg_depend d
+            WHERE d.classid = 'pg_namespace'::regclass AND d.objid = n.oid AND d.deptype = 'e'))
 """
 """The beginning of a query: the owner, and the schemas of the application."""
 
@@ -51,13 +51,15 @@ OBJECTS: LiteralString = """
             n.nspname, o.typname, o.typowner, NULL, NULL, NULL, 'pg_type'::regclass, o.oid
         FROM pg_type o JOIN app n ON n.oid = o.typnamespace LEFT JOIN pg_class c ON c.oid = o.typrelid
         WHERE o.typtype IN ('b', 'c', 'd', 'e', 'r') AND (o.typtype <> 'c' OR c.relkind = 'c')
-        AND NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = o.oid)
+        AND coalesce((SELECT e.typarray FROM pg_type e WHERE e.oid = o.typelem), 0) <> o.oid
       UNION ALL
         -- up to 16 a multirange does not follow its range; from 17 on it does, and cannot be altered by itself
         SELECT 'type', n.nspname, o.typname, o.typowner, NULL, NULL, NULL, NULL, o.oid
         FROM pg_type o JOIN app n ON n.oid = o.typnamespace JOIN pg_range r ON r.rngmultitypid = o.oid
         WHERE current_setting('server_version_num')::int < 170000
-        AND NOT EXISTS (SELECT FROM part WHERE classid = 'pg_type'::regclass AND objid = r.rngtypid)
+        AND NOT EXISTS (
+            SELECT FROM pg_depend d
+            WHERE d.classid = 'pg_type'::regclass AND d.objid = r.rngtypid AND d.deptype = 'e')
       UNION ALL
         SELECT 'collation', n.nspname, o.collname, o.collowner, NULL, NULL, NULL, 'pg_collation'::regclass, o.oid
         FROM pg_collation o JOIN app n ON n.oid = o.collnamespace
@@ -91,10 +93,16 @@ OBJECTS: LiteralString = """
         FROM pg_opclass o JOIN app n ON n.oid = o.opcnamespace JOIN pg_am a ON a.oid = o.opcmethod
     ) AS o (kind, schema, name, owner, argument_schemas, argument_types, method, catalog, oid)
     WHERE owner <> (SELECT oid FROM heir)
-    AND NOT EXISTS (SELECT FROM part WHERE classid = o.catalog AND objid = o.oid)
+    -- what belongs to an extension, or is a part of something else, as a column of a partition key is of its table
+    AND NOT EXISTS (
+        SELECT FROM pg_depend d
+        WHERE d.classid = o.catalog AND d.objid = o.oid AND d.objsubid = 0 AND d.deptype IN ('e', 'i'))
     ORDER BY kind <> 'schema', kind, schema, name, argument_types
 """
-"""Objects in schemas of the application that do not belong to the owner, schemas first."""
+"""Objects in schemas of the application that do not belong to the owner, schemas first.
+
+Each catalog is read once, and others are asked by their indexes: right after a migration the planner knows nothing of
+what it has made, so that a plan that is good for many objects has to be good for few."""
 
 DEFAULT_PRIVILEGES: LiteralString = """
     {application},
