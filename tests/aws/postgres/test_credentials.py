@@ -11,7 +11,7 @@ from deployer_aws.executors.postgres.session import compose
 from deployer_core.spec import DatabaseSpec
 from deployer_core.world import token
 from tests.aws.postgres.bench import AwsError, Bench, Moments, database, unique
-from tests.aws.postgres.server import Server
+from tests.aws.postgres.server import ADMIN, Server
 
 
 def logins(server: Server, spec: DatabaseSpec[str]) -> list[tuple[str, bool]]:
@@ -171,8 +171,8 @@ def test_what_was_changed_by_hand_is_set_right(bench: Bench) -> None:
     bench.server.run(
         compose("ALTER ROLE {} NOLOGIN PASSWORD 'another'", user),
         compose("ALTER ROLE {} RESET role", user),
-        compose("REVOKE {} FROM {} CASCADE", spec.name, user),
     )
+    bench.server.run(compose("REVOKE {} FROM {}", spec.name, user), user=ADMIN)
     outcome = bench.upsert(spec)
     assert (outcome.good, outcome.attempts) == (True, 4)
     assert bench.secrets.current("shop/hand") == held
