@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any, TypeAlias, TypeVar, cast, get_args, get_origin, overload
 
 import msgspec
+from attrs import evolve
 
 from deployer_core._codec import (
     LEAVES,
@@ -56,8 +57,28 @@ Payload: TypeAlias = dict[str, Any]
 Upcaster: TypeAlias = Callable[[Payload], Payload]
 Find: TypeAlias = Callable[[str], Codec | None]
 
+REMEMBERED = 256
+"""How many specs' bytes are kept at the most, of each class."""
+
 _json = msgspec.json.Encoder()
 _parsed = msgspec.json.Decoder().decode
+
+
+def _remembered(encode: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The same, but what the very same object was made into is kept: the specs in a state outlive many events."""
+    kept: dict[int, tuple[Any, msgspec.Raw]] = {}
+
+    def once(value: Any) -> Any:
+        hit = kept.get(id(value))
+        if hit is not None and hit[0] is value:
+            return hit[1]
+        raw = msgspec.Raw(_dumped(encode(value)))
+        if len(kept) >= REMEMBERED:
+            kept.clear()
+        kept[id(value)] = value, raw
+        return raw
+
+    return once
 
 
 class Wire:
@@ -226,7 +247,10 @@ class Wire:
             if cls is None:
                 raise TypeError(f"{hint} is no attrs class, so it cannot be stored")
             steps = [(n, self._codec(h, f"{cls.__qualname__}.{n}")) for n, h in fields_of(hint).items()]
-            codec = self._classes[hint] = structure(cls, self._tag(cls), steps)
+            codec = structure(cls, self._tag(cls), steps)
+            if self._tag(cls).startswith("spec."):
+                codec = evolve(codec, encode=_remembered(codec.encode))
+            self._classes[hint] = codec
         return codec
 
     def _codec(self, hint: Any, where: str) -> Codec:
