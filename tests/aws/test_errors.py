@@ -120,6 +120,7 @@ def test_no_row_is_untested() -> None:
 
 
 TEXTS = [
+    ("ResourceNotFoundException", "Secrets Manager can't find the specified secret.", P),
     ("ValidationError", "No updates are to be performed.", P),
     (
         "ValidationError",
