@@ -17,11 +17,13 @@ from deployer_aws.cli.app import (
     speed_option,
     stack_argument,
 )
+from deployer_aws.cli.aws import Binding, aws_options, elsewhere, insist
 from deployer_aws.cli.carrying import Carrier, Display
 from deployer_aws.cli.lines import Lines, Silent
 from deployer_aws.cli.live import Live
 from deployer_aws.cli.report import DEFAULT, Exit, Report, as_data, say
 from deployer_aws.cli.screen import Screen
+from deployer_aws.clients import Options
 from deployer_aws.history import OPEN
 from deployer_aws.ids import deployment_id
 from deployer_aws.simulator import load_script
@@ -37,10 +39,17 @@ _RUN = "deployer run examples/orders/v1.yaml --simulate examples/orders/simulati
 @simulate_option
 @journal_option
 @click.option("--id", "name", metavar="ID", help="Name the deployment; the same name again changes nothing.")
+@aws_options
 @speed_option
 @json_option
 def run(
-    spec: Path, script: Path | None, journal: Path, name: str | None, speed: float | None, as_json: bool
+    spec: Path,
+    script: Path | None,
+    journal: Path,
+    name: str | None,
+    aws: Options,
+    speed: float | None,
+    as_json: bool,
 ) -> Exit:
     """Deploy what the spec file SPEC asks for, and show it until it is over.
 
@@ -55,9 +64,18 @@ def run(
         screen.warn(f"{spec}: {warning}")
     if journal == DEFAULT:
         journal.parent.mkdir(exist_ok=True)
-    world = open_surroundings(journal, simulation, simulate=script is not None, spec=loaded.spec)
+    key = loaded.spec.key
+    binding = Binding(key, lambda _: None)
+    world = open_surroundings(
+        journal,
+        simulation,
+        simulate=script is not None,
+        spec=loaded.spec,
+        options=aws,
+        prepare=binding,
+    )
     try:
-        key = loaded.spec.key
+        binding.insist(world)
         carrier = carrier_for(screen, world, [key], speed, as_json)
         deployment = name or deployment_id(world.clock.now())
         known = carrier.followers[key].chronicle
@@ -69,7 +87,7 @@ def run(
         with carrier:
             carrier.runner.request(deployment, loaded.spec, {**loaded.templates, **world.marks})
             carrier.carry_on(over)
-        report = report_of(carrier, journal, key, deployment)
+        report = report_of(carrier, journal, key, deployment, aws)
     finally:
         world.close()
     if as_json:
@@ -92,20 +110,29 @@ def _stops(carrier: Carrier, key: str, deployment: str) -> bool:
 @stack_argument(required=False)
 @simulate_option
 @journal_option
+@aws_options
 @speed_option
 @json_option
-def resume(stack: str | None, script: Path | None, journal: Path, speed: float | None, as_json: bool) -> Exit:
+def resume(
+    stack: str | None, script: Path | None, journal: Path, aws: Options, speed: float | None, as_json: bool
+) -> Exit:
     """Carry on with all that is under way, or with one STACK, until it is over.
 
-    A journal that is about a simulated AWS is carried on there; --simulate gives it another script.
+    A journal that is about a simulated AWS is carried on there; --simulate gives it another script. A stack on the real
+    AWS is carried on with the options that it was deployed with; those of other accounts and regions are left alone.
     """
     screen, simulation = Screen(), read_script(script)
-    world = open_surroundings(journal, simulation, simulate=script is not None)
+    world = open_surroundings(journal, simulation, simulate=script is not None, options=aws)
     try:
         keys = [known_stack(world, stack, journal)] if stack else world.journal.streams(pending_only=True)
         keys += [
             key for key in world.journal.streams() if not stack and key not in keys and _waits(world, key)
         ]
+        if stack:
+            insist(world, stack)
+        for key in elsewhere(world, keys):
+            keys.remove(key)
+            screen.warn(f"{key} belongs to another AWS account or region, and is left alone")
         carrier = carrier_for(screen, world, keys, speed, as_json)
         open_before = [
             (key, d.id)
@@ -115,7 +142,7 @@ def resume(stack: str | None, script: Path | None, journal: Path, speed: float |
         ]
         with carrier:
             carrier.carry_on(lambda: False)
-        reports = [report_of(carrier, journal, key, name) for key, name in open_before]
+        reports = [report_of(carrier, journal, key, name, aws) for key, name in open_before]
     finally:
         world.close()
     show(screen, reports, as_json)
@@ -164,7 +191,7 @@ def carrier_for(
     return Carrier(world, shown, keys, (speed or 0) if screen.alive else 0)
 
 
-def report_of(carrier: Carrier, journal: Path, key: str, deployment: str) -> Report:
+def report_of(carrier: Carrier, journal: Path, key: str, deployment: str, aws: Options) -> Report:
     """How a deployment stands now."""
     known, world = carrier.followers[key].chronicle, carrier.world
     found = known.find(deployment)
@@ -172,7 +199,7 @@ def report_of(carrier: Carrier, journal: Path, key: str, deployment: str) -> Rep
         raise Bad(f"there is no deployment {deployment} of {key}")
     status = stack_status(key, known)
     return Report(
-        found, status, carrier.stopped, carrier.runner.stale, world.calls(), journal, world.simulated
+        found, status, carrier.stopped, carrier.runner.stale, world.calls(), journal, world.simulated, aws
     )
 
 
