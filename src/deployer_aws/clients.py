@@ -1,8 +1,8 @@
 """boto3's clients for the account and region that are meant, two of each: one to observe with, one to act with.
 
 What changes things is sent once: whether it is sent again is the runner's decision, which knows what was journaled.
-What only looks may be retried by the SDK, by its standard rules. Both are behind one object, `Pair`, so an executor sees one
-client and cannot take the wrong one.
+What only looks may be retried by the SDK, by its standard rules. Both are behind one object, `Pair`, so an executor
+sees one client and cannot take the wrong one.
 """
 
 import os
@@ -85,7 +85,7 @@ class Clients:
 
 
 class Pair:
-    """Two clients of one service, as one: methods that only look are the observing client's, others the acting one's."""
+    """Two clients of one service, as one: what only looks is the observing client's, the rest the acting one's."""
 
     def __init__(self, observing: Any, acting: Any) -> None:
         self._observing, self._acting = observing, acting
@@ -123,8 +123,14 @@ def _connect(options: Options) -> Clients:
     if options.role_arn:
         session = _assuming(session, options, region)
         session.get_component("event_emitter").register_first("before-send.*", count)
-    made: list[Any] = [_pair(session, options, region, service) for service in SERVICES]
-    return Clients(*made, region, options.endpoint_url, partial(_temporary, session), calls)
+    made: dict[str, Any] = {service: _pair(session, options, region, service) for service in SERVICES}
+    return Clients(
+        **made,
+        region=region,
+        endpoint_url=options.endpoint_url,
+        temporary=partial(_temporary, session),
+        calls=calls,
+    )
 
 
 @contextmanager

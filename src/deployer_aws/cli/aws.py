@@ -78,13 +78,14 @@ RESUME, AGAIN = "then run 'deployer resume'", "then run the same again"
 class Binding:
     """Binds a stack to the account and region where it is first deployed; for `open_surroundings`, as `prepare`."""
 
-    def __init__(self, key: str, before: Callable[[Clients], None]) -> None:
+    def __init__(self, key: str, before: Callable[[Clients], None] | None = None) -> None:
         self._key, self._before = key, before
         self._target: targets.Target | None = None
 
     def __call__(self, clients: Clients) -> Mapping[str, str]:
         """Do what comes before, and give the texts that the request brings along."""
-        self._before(clients)
+        if self._before is not None:
+            self._before(clients)
         try:
             self._target = targets.find(clients)
         except LoginNeeded as login:

@@ -1,6 +1,7 @@
 """`deployer run` and `deployer resume`."""
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from deployer_aws.cli.app import (
 )
 from deployer_aws.cli.aws import Binding, aws_options, elsewhere, insist
 from deployer_aws.cli.carrying import Carrier, Display
+from deployer_aws.cli.doctor import check_first
 from deployer_aws.cli.lines import Lines, Silent
 from deployer_aws.cli.live import Live
 from deployer_aws.cli.report import DEFAULT, Exit, Report, as_data, say
@@ -40,6 +42,7 @@ _RUN = "deployer run examples/orders/v1.yaml --simulate examples/orders/simulati
 @journal_option
 @click.option("--id", "name", metavar="ID", help="Name the deployment; the same name again changes nothing.")
 @aws_options
+@click.option("--no-checks", "unchecked", is_flag=True, help="Leave out what 'deployer doctor' checks.")
 @speed_option
 @json_option
 def run(
@@ -48,10 +51,13 @@ def run(
     journal: Path,
     name: str | None,
     aws: Options,
+    unchecked: bool,
     speed: float | None,
     as_json: bool,
 ) -> Exit:
     """Deploy what the spec file SPEC asks for, and show it until it is over.
+
+    On the real AWS the checks of 'deployer doctor' are made first, and a fault keeps anything from being requested.
 
     Ctrl-C leaves the deployment as it is, and 'deployer resume' carries on. Where another deployment of the stack is
     under way, this one waits for its turn.
@@ -65,7 +71,8 @@ def run(
     if journal == DEFAULT:
         journal.parent.mkdir(exist_ok=True)
     key = loaded.spec.key
-    binding = Binding(key, lambda _: None)
+    checks = partial(check_first, screen, loaded, bucket=aws.template_bucket)
+    binding = Binding(key, None if unchecked else checks)
     world = open_surroundings(
         journal,
         simulation,

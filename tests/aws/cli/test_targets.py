@@ -57,7 +57,7 @@ def test_resume_in_another_account_changes_nothing(bound: Bed, monkeypatch: pyte
 def test_run_in_another_account_is_refused(bound: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before anything is requested."""
     monkeypatch.setattr(targets, "find", lambda _: THERE)
-    said = bound("run", EXAMPLE / "v3.yaml", "--region", "eu-west-1")
+    said = bound("run", EXAMPLE / "v3.yaml", "--region", "eu-west-1", "--no-checks")
     assert said.code == 2
     assert "belongs to another account" in said.err
     journal = SqliteJournal(bound.journal)
@@ -77,7 +77,7 @@ def test_the_commands_that_act_on_aws_have_the_same_options() -> None:
     """So that what is said to be typed next can be typed."""
     wanted = {"profile", "region", "role_arn", "endpoint_url", "template_bucket"}
     have = {name for name, c in program.commands.items() if wanted <= {p.name for p in c.params}}
-    assert have == {"run", "resume", "repair"}
+    assert have == {"run", "resume", "repair", "doctor"}
 
 
 def test_a_stack_that_is_bound_is_not_resumed_before_it_is_known_who_asks(bound: Bed) -> None:
