@@ -5,8 +5,10 @@ from typing import Any, cast
 
 from deployer_aws.doctor.case import Case, Found, fault, ok, unverified, warning
 from deployer_aws.executors.errors import Kind, understand
+from deployer_aws.executors.stacks import lifecycle
 from deployer_core.preview import cautions
 from deployer_core.spec import TemplateUrl, outputs_named
+from deployer_core.stack_status import Lifecycle
 
 INLINE = 51_200
 """Bytes of a template that fit into a request (CloudFormation quotas)."""
@@ -20,9 +22,9 @@ def stack(case: Case) -> Iterator[Found]:
         return
     status = str(found["StackStatus"])
     text = f"{case.spec.stack.name} is {status}"
-    if status in ("UPDATE_ROLLBACK_FAILED", "ROLLBACK_FAILED", "DELETE_FAILED", "CREATE_FAILED"):
+    if lifecycle(status) is Lifecycle.TERMINAL:
         yield fault(text, "put it right in CloudFormation first: continue the rollback, or delete the stack")
-    elif status.endswith("_IN_PROGRESS"):
+    elif lifecycle(status) in (Lifecycle.PROGRESS, Lifecycle.ROLLING_BACK):
         yield warning(f"{text}: somebody changes it", "the deployment waits until that is over")
     else:
         yield ok(text)
@@ -76,6 +78,9 @@ def _capabilities(case: Case, answer: Mapping[str, Any]) -> Iterator[Found]:
 
 
 def _parameters(case: Case, answer: Mapping[str, Any]) -> Iterator[Found]:
+    """Where the template is here, its parameters were read when the spec was; emulators list none."""
+    if case.facts is not None or case.clients.endpoint_url:
+        return
     declared = {p["ParameterKey"]: p.get("DefaultValue") for p in answer.get("Parameters", [])}
     given = {name for name, _ in case.spec.stack.parameters} | {s.parameter for s in case.spec.stack.scaling}
     if unknown := sorted(given - set(declared)):
@@ -145,10 +150,11 @@ def _map(value: Any) -> dict[str, Any]:
 
 
 def spec(case: Case) -> Iterator[Found]:
-    """Nothing in the spec is likely to be a mistake."""
-    found = cautions(case.spec, case.stack is not None)
+    """Nothing in the spec is likely to be a mistake, or is one for the stack as it is."""
+    anyway, found = cautions(case.spec), cautions(case.spec, case.stack is not None)
     for caution in found:
-        yield warning(caution.text, f"look at {caution.field} in the spec")
+        advice = f"look at {caution.field} in the spec"
+        yield warning(caution.text, advice) if caution in anyway else fault(caution.text, advice)
     if not found:
         yield ok(f"{case.spec.key} version {case.spec.version}")
 
