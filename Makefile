@@ -40,7 +40,7 @@ lint: $(READY)  ## check style and formatting
 
 types: $(READY)  ## check types with mypy and pyright
 	$(BIN)/mypy
-	$(BIN)/pyright --pythonpath $(BIN)/python --warnings
+	$(BIN)/pyright --project pyproject.toml --pythonpath $(BIN)/python --warnings
 
 imports: $(READY)  ## check that the core is pure and knows nothing of the adapter
 	$(BIN)/lint-imports --no-logo

@@ -31,6 +31,9 @@ class Scope:
     parameter: tuple[str, ...] = ()
     database_user: tuple[str, ...] = ()
     key: tuple[str, ...] = ()
+    queue: tuple[str, ...] = ()
+    bus: tuple[str, ...] = ()
+    topic: tuple[str, ...] = ()
 
 
 @frozen
@@ -181,6 +184,27 @@ GRANTS = (
         "key",
     ),
     Grant(
+        "TakeInEvents",
+        ("sqs:DeleteMessage", "sqs:ReceiveMessage"),
+        ("arn:{partition}:sqs:{region}:{account}:{queue}",),
+        "Where the intake is on.",
+        "queue",
+    ),
+    Grant(
+        "SendNoticesToEventBridge",
+        ("events:PutEvents",),
+        ("arn:{partition}:events:{region}:{account}:event-bus/{bus}",),
+        "Where notices are events.",
+        "bus",
+    ),
+    Grant(
+        "SendNoticesToSns",
+        ("sns:Publish",),
+        ("arn:{partition}:sns:{region}:{account}:{topic}",),
+        "Where notices are messages.",
+        "topic",
+    ),
+    Grant(
         "CheckTemplates",
         ("cloudformation:ValidateTemplate",),
         ("*",),
@@ -227,6 +251,9 @@ EXAMPLE = Scope(
     parameter=("orders/*",),
     database_user=("db-ABCDEFGHIJKL01234/deployer",),
     key=("1234abcd-12ab-34cd-56ef-1234567890ab",),
+    queue=("deployer-events",),
+    bus=("default",),
+    topic=("deployments",),
 )
 """The scope of the policy in the docs."""
 

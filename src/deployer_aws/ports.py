@@ -255,3 +255,22 @@ class IamClient(Protocol):
 
     def get_role(self, **parameters: Any) -> Any: ...
     def simulate_principal_policy(self, **parameters: Any) -> Any: ...
+
+
+class SqsClient(Protocol):
+    """Of boto3's `sqs` client."""
+
+    def receive_message(self, **parameters: Any) -> Any: ...
+    def delete_message_batch(self, **parameters: Any) -> Any: ...
+
+
+class EventBridgeClient(Protocol):
+    """Of boto3's `events` client."""
+
+    def put_events(self, **parameters: Any) -> Any: ...
+
+
+class SnsClient(Protocol):
+    """Of boto3's `sns` client."""
+
+    def publish(self, **parameters: Any) -> Any: ...

@@ -67,6 +67,10 @@ class Pace:
         """Until the next look at a command of this age."""
         return min(self.slow, self.quick + age / 30)
 
+    def wait(self, pending: Pending, now: float) -> float:
+        """Until the next look at this command."""
+        return self.look(now - pending.issued)
+
     def retry(self, tries: int) -> float:
         """The longest wait before the n-th try."""
         return min(self.slow, self.quick * 2.0 ** min(tries, 10))
@@ -169,6 +173,11 @@ class Runner:
         self._deliver()
         return max(0.0, min(waits)) if waits else None
 
+    def hurry(self, key: str, command: int) -> None:
+        """Look at a pending command with the next step; after an error of AWS it still waits for its turn."""
+        if (key, command) not in self._tries:
+            self._due.pop((key, command), None)
+
     def waiting_for(self, key: str) -> str:
         """Who holds the lease of a stream that this runner waits for, or nothing."""
         return self._leases.holder(key)
@@ -220,9 +229,8 @@ class Runner:
         self._tries.pop(this, None)
         if now >= _latest(pending) and self._still(key, pending) and not pending.unresolved:
             self.commit(key, work.reply(DeadlinePassed()))
-        self._due[this] = self._clock.now() + self._pace.look(now - pending.issued) * (
-            0.5 + self._jitter() / 2
-        )
+        wait = self._pace.wait(self._still(key, pending) or pending, now)
+        self._due[this] = self._clock.now() + wait * (0.5 + self._jitter() / 2)
 
     def _record(self, key: str, pending: Pending, event: Attempted | Accepted | Replied) -> bool:
         """Write down what an executor says; False where it must not go on."""

@@ -1,6 +1,10 @@
-"""For tests, yours too: Hypothesis strategies for all that a deployer stores.
+"""For tests, yours too: given / when / then for a machine, and Hypothesis strategies for all that a deployer stores.
 
     from deployer_core import testing, stack
+
+    def test_a_scene():
+        scene = testing.given(stack.MACHINE, stack.Triggered("a")).when(stack.Triggered("b"))
+        assert scene.then(stack.Creating).queue == ("b",)
 
     @given(testing.values(stack.State), testing.values(stack.Event))
     def test_a_fact(state, event): ...
@@ -15,9 +19,11 @@ from functools import cache
 from operator import attrgetter, itemgetter
 from typing import Any, TypeVar, get_args, get_origin, overload
 
+from attrs import frozen
 from hypothesis import strategies as st
 
 from deployer_core._codec import class_of, fields_of, members_of
+from deployer_core.machine import IllegalEvent, Machine, name_of
 from deployer_core.spec import (
     AdminIam,
     AdminSecret,
@@ -41,10 +47,46 @@ from deployer_core.spec import (
 )
 from deployer_core.tags import discover
 
-__all__ = ["from_tag", "values"]
+__all__ = ["Scene", "from_tag", "given", "values"]
 
 T = TypeVar("T")
+S = TypeVar("S")
 Strategy = st.SearchStrategy[Any]
+
+
+@frozen
+class Scene:
+    """A machine in a state, and the commands of the last reduction."""
+
+    machine: Machine[Any, Any, Any]
+    state: Any
+    commands: tuple[Any, ...] = ()
+
+    def when(self, *events: Any) -> "Scene":
+        """The events come, one after the other."""
+        scene = self
+        for event in events:
+            scene = Scene(self.machine, *self.machine.reduce(scene.state, event))
+        return scene
+
+    def then(self, state: type[S], *commands: Any) -> S:
+        """It is in this state, and the last event gave out exactly these commands."""
+        assert type(self.state) is state, f"it is in {name_of(type(self.state))}"
+        assert self.commands == commands
+        return self.state
+
+    def refuses(self, event: Any) -> str:
+        """It refuses the event; the guard's reason."""
+        try:
+            self.machine.reduce(self.state, event)
+        except IllegalEvent as refusal:
+            return refusal.why
+        raise AssertionError(f"{name_of(type(self.state))} took {event}")
+
+
+def given(machine: Machine[Any, Any, Any], *events: Any) -> Scene:
+    """A machine after these events."""
+    return Scene(machine, machine.initial).when(*events)
 
 
 @overload

@@ -127,7 +127,8 @@ def test_a_file_that_is_being_made_is_waited_for(path: Path) -> None:
         assert "held by another process" in refused(path)
 
 
-def test_many_make_a_file_at_once(path: Path) -> None:
+@pytest.mark.parametrize("_", range(10))
+def test_many_make_a_file_at_once(path: Path, _: int) -> None:
     """Whoever comes first makes the schema; nobody fails."""
     opened: list[SqliteJournal] = []
     start = threading.Barrier(8)

@@ -9,8 +9,8 @@ from deployer_core import deployment as d
 from deployer_core.deployment import DatabaseProgress, DatabaseReported, Facts, Phase
 from deployer_core.postgres_migration import Database
 from deployer_core.spec import AsBefore, Counts, DeploymentSpec, StackSpec, Wanted, resolve
+from deployer_core.testing import Scene, given
 from tests.core.plausible import BARE, FULL, QUICK, TEMPLATE
-from tests.core.scenes import Scene, given
 
 OUTPUTS = (("Secret", "rds/shop"),)
 A, B = (Database("d-1", resolve(spec, dict(OUTPUTS))) for spec in FULL.databases)

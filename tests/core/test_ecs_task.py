@@ -5,8 +5,8 @@ import pytest
 from deployer_core import ecs_task as t
 from deployer_core.ecs_task import EXITED, Exit
 from deployer_core.spec import Evaluation
+from deployer_core.testing import given
 from tests.core.plausible import TASK
-from tests.core.scenes import given
 
 RUN = t.Run("r-1", TASK, (0,))
 APP = Exit("app", 1, judged=True)

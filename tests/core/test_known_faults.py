@@ -6,8 +6,8 @@ from deployer_core import deployment as d
 from deployer_core import ecs_task as t
 from deployer_core import stack as s
 from deployer_core.deployment import DatabaseProgress, DatabaseReported, Facts, Phase
+from deployer_core.testing import Scene, given
 from tests.core.plausible import FULL, TASK
-from tests.core.scenes import Scene, given
 
 
 @pytest.mark.parametrize("event", [s.DeploymentCompleted, s.DeploymentFailed])

@@ -5,8 +5,8 @@ import pytest
 from deployer_core import postgres_migration as m
 from deployer_core.postgres_migration import Database
 from deployer_core.spec import DatabaseSpec
+from deployer_core.testing import Scene, given
 from tests.core.plausible import EVALUATED, MIGRATED, PLAIN
-from tests.core.scenes import Scene, given
 
 
 def prepared(spec: DatabaseSpec[str], *, blocked: bool = True) -> tuple[Scene, Database]:

@@ -1,7 +1,7 @@
 """Stack: the lock and the queue."""
 
 from deployer_core import stack as s
-from tests.core.scenes import given
+from deployer_core.testing import given
 
 
 def test_the_queue_is_first_in_first_out() -> None:

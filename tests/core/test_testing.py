@@ -83,3 +83,14 @@ def test_strategies_are_made_once() -> None:
     """The same type gives the same strategy."""
     strategy: st.SearchStrategy[Any] = testing.values(stack.State)
     assert testing.values(stack.State) is strategy
+
+
+def test_a_scene_reads_given_when_then() -> None:
+    """What is not as told fails with what is."""
+    scene = testing.given(stack.MACHINE, stack.Triggered("a"))
+    assert scene.then(stack.Creating, stack.TriggerDeployment("a")).current == "a"
+    assert "not 'b'" in scene.refuses(stack.DeploymentCompleted("b"))
+    with pytest.raises(AssertionError, match="it is in CREATING"):
+        scene.then(stack.Available)
+    with pytest.raises(AssertionError, match="CREATING took"):
+        scene.refuses(stack.Triggered("b"))

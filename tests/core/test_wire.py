@@ -154,16 +154,16 @@ def test_a_resolved_spec_refuses_outputs() -> None:
     ("wrong", "where"),
     [
         (stack.Creating("\ud800"), "$[1].current: JSON has no form for it"),
-        (stack.Repaired(10**5000), "$[1].by: a string is needed, not a huge number"),  # type: ignore[arg-type]
+        (stack.Repaired(10**5000), "$[1].by: a string is needed, not a huge number"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         (stack.Triggered("d", 10**5000), "$[1].queue_limit: JSON has no form for it"),
         (stack.Triggered("d", True), "$[1].queue_limit: a whole number is needed, not True"),
-        (stack.Creating("d", ["e"]), "$[1].queue: a tuple is needed, not a list of 1"),  # type: ignore[arg-type]
-        (stack.Creating("d", ("e", {})), "$[1].queue[1]: a string is needed, not an object of 0"),  # type: ignore[arg-type]
-        (deployment.Queued("f"), "$[1].facts: Facts is needed, not 'f'"),  # type: ignore[arg-type]
-        (deployment.DatabaseProgress("d", "DONE"), "$[1].phase: Phase is needed, not 'DONE'"),  # type: ignore[arg-type]
-        (deployment.Started((("a", 1.0),)), "$[1].baseline[0][1]: a whole number is needed, not 1.0"),  # type: ignore[arg-type]
-        (deployment.Started((("a",),)), "$[1].baseline[0]: a tuple of 2 is needed, not a list of 1"),  # type: ignore[arg-type]
-        (ecs_task.Exit("c", "0"), "$[1].code: NoneType or int is needed, not '0'"),  # type: ignore[arg-type]
+        (stack.Creating("d", ["e"]), "$[1].queue: a tuple is needed, not a list of 1"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        (stack.Creating("d", ("e", {})), "$[1].queue[1]: a string is needed, not an object of 0"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        (deployment.Queued("f"), "$[1].facts: Facts is needed, not 'f'"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        (deployment.DatabaseProgress("d", "DONE"), "$[1].phase: Phase is needed, not 'DONE'"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        (deployment.Started((("a", 1.0),)), "$[1].baseline[0][1]: a whole number is needed, not 1.0"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        (deployment.Started((("a",),)), "$[1].baseline[0]: a tuple of 2 is needed, not a list of 1"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        (ecs_task.Exit("c", "0"), "$[1].code: NoneType or int is needed, not '0'"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ],
 )
 def test_a_wrong_value_is_refused_where_it_stands(wrong: object, where: str) -> None:
@@ -183,7 +183,7 @@ def test_a_number_that_is_not_finite_is_refused(number: float) -> None:
 def test_a_wrong_value_in_a_union_has_the_path_of_its_payload() -> None:
     """The path leads through [tag, payload]."""
     with pytest.raises(WireError, match=r"^\$\[1\]\.either\[1\]\.x: a number is needed, not '1'$"):
-        LOCAL.encode(Outer(None, None, ("a", Inner(1)), (), Inner("1"), ()))  # type: ignore[arg-type]
+        LOCAL.encode(Outer(None, None, ("a", Inner(1)), (), Inner("1"), ()))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def test_a_class_without_a_tag_cannot_be_written() -> None:

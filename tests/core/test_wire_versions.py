@@ -115,9 +115,9 @@ def test_an_old_tag_out_of_place() -> None:
 def test_wrong_values_of_later_versions_have_their_paths() -> None:
     """A tagged field of one class is refused where it is wrong."""
     with pytest.raises(WireError, match=r"^\$\[1\]\.lamp: Lamp is needed, not 1$"):
-        _wire().encode(Room(1, Torch(True)))  # type: ignore[arg-type]
+        _wire().encode(Room(1, Torch(True)))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     with pytest.raises(WireError, match=r"^\$\[1\]\.lamp\[1\]\.level: a whole number is needed, not '1'$"):
-        _wire().encode(Room(Lamp("1", "%"), Torch(True)))  # type: ignore[arg-type]
+        _wire().encode(Room(Lamp("1", "%"), Torch(True)))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(("old", "new"), [("Lamp/2", "Lamp/2"), ("Lamp/2", "Lamp/1"), ("Torch/1", "Lamp/1")])

@@ -4,7 +4,9 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,14 @@ def effects(trial: dict[str, Any]) -> list[str]:
     return [re.sub(r"[0-9a-f]{8}:\d+$", "", change) for change in trial["changes"]]
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """In memory where there is such a folder: a killed process loses nothing that it has written, to whatever disk."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as made:
+        yield Path(made)
+
+
 @pytest.fixture(params=[("good", "1.0"), ("good", "1.1"), ("stuck", "1.0")], ids=" ".join)
 def deployment(request: pytest.FixtureRequest) -> tuple[str, str]:
     """A first deployment, a later one on the full path, and one whose task has to be stopped."""
@@ -58,10 +68,10 @@ def deployment(request: pytest.FixtureRequest) -> tuple[str, str]:
 
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_carried_on_at_once_it_ends_where_it_would_have_ended(
-    tmp_path: Path, deployment: tuple[str, str], shard: int
+    folder: Path, deployment: tuple[str, str], shard: int
 ) -> None:
     """After a kill at any moment the next run ends the same, and AWS has done the same things, each once."""
-    undisturbed, *killed = trials(tmp_path, *deployment, AT_ONCE, shard)
+    undisturbed, *killed = trials(folder, *deployment, AT_ONCE, shard)
     assert len(killed) > 40
     for trial in killed:
         assert effects(trial) == effects(undisturbed), trial
@@ -73,10 +83,10 @@ def test_carried_on_at_once_it_ends_where_it_would_have_ended(
 
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_carried_on_two_days_later_it_ends_the_same_or_says_why_it_cannot_know(
-    tmp_path: Path, deployment: tuple[str, str], shard: int
+    folder: Path, deployment: tuple[str, str], shard: int
 ) -> None:
     """Two days after a kill nothing is done twice, and what is not as it would have been is said honestly."""
-    undisturbed, *killed = trials(tmp_path, *deployment, TWO_DAYS, shard)
+    undisturbed, *killed = trials(folder, *deployment, TWO_DAYS, shard)
     assert len(killed) > 40
     for trial in killed:
         done, would_have = Counter(effects(trial)), Counter(effects(undisturbed))

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 import pytest
 import yaml
 
+from deployer_aws.simulator import load_script
 from tests.support.project import ROOT
 
 ORDERS = ROOT / "examples" / "orders"
@@ -113,6 +114,8 @@ def test_the_versions_take_both_paths() -> None:
     assert len({spec(name)["stack"]["parameters"]["ImageTag"] for name in SPECS}) == 3
 
 
-def test_the_simulation_is_the_good_world() -> None:
-    """Nothing unusual happens in the example."""
-    assert yaml.safe_load((ORDERS / "simulation.yaml").read_text(encoding="utf-8")) == {"rules": []}
+def test_the_simulation_is_a_good_world_with_something_to_migrate() -> None:
+    """The one thing that is scripted is that version 2's evaluation finds changes."""
+    (rule,) = load_script(ORDERS / "simulation.yaml").rules
+    evaluate = spec("v2.yaml")["databases"]["orders"]["evaluate"]
+    assert (rule.on, rule.exit_code) == ("run_task", evaluate["changes"][0])

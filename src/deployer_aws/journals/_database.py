@@ -140,9 +140,11 @@ def _write_ahead(db: sqlite3.Connection, busy_seconds: float) -> None:
 
 def schema_of(db: sqlite3.Connection, where: str) -> int:
     """How many migrations a file has had, 0 for an empty one; raises JournalError where it is not ours, or newer."""
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    (application,) = db.execute("PRAGMA application_id").fetchone()
-    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    # One statement, so that a process that makes the schema meanwhile is seen before it or after it.
+    version, application, tables = db.execute(
+        "SELECT user_version, application_id, (SELECT count(*) FROM sqlite_master) "
+        "FROM pragma_user_version, pragma_application_id"
+    ).fetchone()
     if application != APPLICATION and (application or version or tables):
         raise JournalError(f"{where} is a database of another program, not a journal. Give another path")
     if version > len(MIGRATIONS):

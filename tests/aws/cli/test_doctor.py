@@ -4,25 +4,26 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from moto import mock_aws
+from moto.server import ThreadedMotoServer
 
 from tests.support.command import EXAMPLE, Bed, Said, invoke, on_terminal
 
 V1, V3 = EXAMPLE / "v1.yaml", EXAMPLE / "v3.yaml"
-AWS = ("--region", "eu-west-1", "--endpoint-url", "https://cloudformation.eu-west-1.amazonaws.com")
-"""As if moto, which listens in this process to AWS's own addresses, were an emulator."""
 
 
-@pytest.fixture
-def moto() -> Iterator[None]:
-    with mock_aws():
-        yield
+@pytest.fixture(scope="module")
+def aws() -> Iterator[tuple[str, ...]]:
+    """Options for moto, over HTTP."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield ("--region", "eu-west-1", "--endpoint-url", f"http://{host}:{port}")
+    server.stop()
 
 
-@pytest.mark.usefixtures("moto")
-def test_a_pipe_gets_one_line_for_each_finding() -> None:
+def test_a_pipe_gets_one_line_for_each_finding(aws: tuple[str, ...]) -> None:
     """Result, check, what was found and what to do; exit code 0 where there is no fault."""
-    said = doctor(V1)
+    said = doctor(V1, *aws)
     assert said.code == 0, said.out + said.err
     lines = said.out.splitlines()
     assert any(line.startswith("ok ") and "does not exist yet, and is created" in line for line in lines)
@@ -30,11 +31,10 @@ def test_a_pipe_gets_one_line_for_each_finding() -> None:
     assert "\x1b" not in said.out
 
 
-@pytest.mark.usefixtures("moto")
-def test_a_fault_is_exit_code_1() -> None:
+def test_a_fault_is_exit_code_1(aws: tuple[str, ...]) -> None:
     """Here a first deployment that counts on previous values; --json has the same."""
-    assert doctor(V3).code == 1
-    said = doctor(V3, "--json")
+    assert doctor(V3, *aws).code == 1
+    said = doctor(V3, *aws, "--json")
     assert said.code == 1
     assert said.data["sound"] is False
     (fault,) = [f for f in said.data["findings"] if f["result"] == "fault"]
@@ -43,10 +43,9 @@ def test_a_fault_is_exit_code_1() -> None:
     assert fault["advice"]
 
 
-@pytest.mark.usefixtures("moto")
-def test_run_makes_the_same_checks_first(bed: Bed) -> None:
+def test_run_makes_the_same_checks_first(bed: Bed, aws: tuple[str, ...]) -> None:
     """A fault keeps it from requesting anything; no journal is made."""
-    said = bed("run", V3, *AWS, env=ENV)
+    said = bed("run", V3, *aws, env=ENV)
     assert said.code == 2
     assert "nothing was requested" in said.err
     assert "spec: the stack does not exist" in said.err
@@ -67,4 +66,4 @@ ENV = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
 def doctor(*words: object) -> Said:
     """The command, on moto."""
     assert "AWS_PROFILE" not in os.environ
-    return invoke("doctor", *map(str, words), *AWS, env=ENV)
+    return invoke("doctor", *map(str, words), env=ENV)

@@ -1,0 +1,33 @@
+"""`deployer explain-event`: how an event of EventBridge is understood. Nothing is touched."""
+
+from typing import BinaryIO
+
+import click
+
+from deployer_aws.cli.app import Bad, example, program
+from deployer_aws.cli.report import Exit
+from deployer_aws.cli.screen import Screen
+from deployer_aws.intake import explain
+
+
+@program.command(
+    "explain-event",
+    short_help="Show how an event is understood.",
+    epilog=example(
+        "deployer explain-event event.json",
+        "aws sqs receive-message --queue-url URL | deployer explain-event -",
+    ),
+)
+@click.argument("file", type=click.File("rb"), metavar="FILE|-")
+def explain_event(file: BinaryIO) -> Exit:
+    """Print as JSON how the EventBridge event in FILE is understood, without acting on it; - reads standard input.
+
+    The event may be as EventBridge emits it, or in an SQS message, an SNS notification or a Lambda batch of one. What
+    is ignored says why.
+    """
+    try:
+        explained = explain(file.read())
+    except ValueError as error:
+        raise Bad(f"{file.name}: {error}") from None
+    Screen().data(explained)
+    return Exit.DONE

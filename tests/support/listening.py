@@ -1,0 +1,102 @@
+"""The example on the simulated AWS with an intake: its events go through a queue to the runner."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from deployer_aws.executors.cloudformation import CloudFormation
+from deployer_aws.executors.ecs import Ecs
+from deployer_aws.intake import Intake, SafetyNet
+from deployer_aws.journals.replay import verify
+from deployer_aws.journals.sqlite import SqliteJournal
+from deployer_aws.ports import Clock, Journal
+from deployer_aws.runner import Pace, Runner
+from deployer_aws.simulator import Simulator
+from deployer_aws.simulator.databases import SimulatedPostgres
+from deployer_core.deployer import DeployerState, Notice
+from deployer_core.machine import name_of
+from tests.support.orders import KEY, TEMPLATES, orders
+from tests.support.sqs import URL, Sqs
+
+Delivery = Callable[[list[Any]], list[Any]]
+
+
+def _half() -> float:
+    return 0.5
+
+
+class World:
+    """A simulated account, a journal, and a runner: one that polls, or one that listens as well."""
+
+    def __init__(
+        self, script: str = "", *, listens: bool = True, delivery: Delivery = list, pace: Pace | None = None
+    ) -> None:
+        self.sim = Simulator(script)
+        self.journal: Journal = SqliteJournal(":memory:")
+        self.notices: list[Notice] = []
+        self._read, self._delivery = 0, delivery
+        self.sqs = Sqs(self.sim.clock, self._arriving)
+        self.intake = Intake(self.sqs, URL, self.journal, self.sim.clock)
+        clock: Clock = self.intake if listens else self.sim.clock
+        cloudformation, ecs = self.sim.client("cloudformation"), self.sim.client("ecs")
+        self.runner = Runner(
+            self.journal,
+            [CloudFormation(cloudformation, ecs), Ecs(ecs), SimulatedPostgres()],
+            clock,
+            pace=pace or (SafetyNet() if listens else Pace()),
+            notify=lambda _, notice: self.notices.append(notice),
+            jitter=_half,
+        )
+        self.intake.serve(self.runner)
+
+    def _arriving(self) -> list[Any]:
+        events = self.sim.emitted_since(self._read)
+        self._read += len(events)
+        return self._delivery(events)
+
+    def request(self, version: str = "1.0") -> None:
+        """Ask for a version of the example."""
+        self.runner.request(version, orders(version), TEMPLATES)
+
+    def deploy(self, *versions: str) -> None:
+        """Carry versions out, one after the other."""
+        for version in versions or ("1.0",):
+            self.request(version)
+            self.runner.run([KEY])
+
+    def until(self, reached: Callable[[DeployerState], bool]) -> None:
+        """Carry on until the state is as wanted, and not a look further."""
+        for _ in range(1_000):
+            if reached(self.state):
+                return
+            wait = self.runner.step([KEY])
+            assert wait is not None
+            if not reached(self.state):
+                self.intake.sleep(wait)
+        raise AssertionError(f"never came: {self.state}")
+
+    @property
+    def state(self) -> DeployerState:
+        """As journaled."""
+        return self.journal.head(KEY).state
+
+    @property
+    def calls(self) -> Counter[str]:
+        """Calls to CloudFormation and ECS."""
+        return self.sim.call_counts
+
+    def ending(self) -> dict[str, Any]:
+        """How it ended, and what AWS truly did, without times and names that are different each time."""
+        verify(self.journal, KEY)
+        return {
+            "stack": name_of(type(self.state.stack)),
+            "pending": self.state.pending,
+            "deployments": self.state.deployments,
+            "baseline": self.state.baseline,
+            "notices": [(n.deployment, n.outcome, _plain(n.reason)) for n in self.notices],
+            "changes": [(c.action, _plain(c.target)) for c in self.sim.changes],
+        }
+
+
+def _plain(text: str) -> str:
+    return " ".join(word.rpartition("/")[0] if word.startswith("arn:") else word for word in text.split())
