@@ -18,6 +18,8 @@ from deployer_aws.leases import Leases
 from deployer_aws.ports import Clock, Conflict, Entry, Executor, Head, Journal, Work
 from deployer_core import deployer
 from deployer_core.deployer import DeployerState, Event, Notice, Pending
+from deployer_core.ecs_task import RunTask
+from deployer_core.postgres_migration import CleanupDatabase, UpsertDatabase
 from deployer_core.spec import DeploymentSpec
 from deployer_core.stack import QUEUE_LIMIT
 from deployer_core.world import (
@@ -32,6 +34,12 @@ from deployer_core.world import (
 )
 
 log = logging.getLogger("deployer")
+
+
+BREATH = 0.001
+"""The shortest sleep in seconds: what is nearly due is due then, however finely the clock is divided."""
+LAST_TRIES = 10
+"""How often in a row a look may fail after a command's deadline, before the command is given up without one."""
 
 
 class LoginNeeded(Exception):
@@ -171,7 +179,7 @@ class Runner:
         for key in sorted(self._journal.streams(pending_only=True) if keys is None else keys):
             waits += self._work_on(key)
         self._deliver()
-        return max(0.0, min(waits)) if waits else None
+        return max(BREATH, min(waits)) if waits else None
 
     def hurry(self, key: str, command: int) -> None:
         """Look at a pending command with the next step; after an error of AWS it still waits for its turn."""
@@ -183,13 +191,13 @@ class Runner:
         return self._leases.holder(key)
 
     def _work_on(self, key: str) -> list[float]:
-        """Act on what is due in one stream; the waits until the rest is. What is unresolved is looked at once more."""
-        looked_at = {command for stream, command in self._due if stream == key}
-        if not any(_open(p) or p.id not in looked_at for p in self._journal.head(key).state.pending):
+        """Act on what is due in one stream; the waits until the rest is. What is unresolved is not waited for."""
+        pending = self._journal.head(key).state.pending
+        if not pending:
             self._leases.release(key)
             return []
         if not self._leases.hold(key):
-            return [self._pace.quick]
+            return [self._pace.quick] if any(map(_open, pending)) else []
         done: set[int] = set()
         while due := [
             p for p in self._journal.head(key).state.pending if self._is_due(key, p) and p.id not in done
@@ -197,13 +205,15 @@ class Runner:
             done.add(due[0].id)
             self._act(key, due[0])
         pending = self._journal.head(key).state.pending
-        now = self._clock.now()
+        now = self._clock.monotonic()
         waits = [self._due.get((key, p.id), now) - now for p in pending if any(map(_open, pending))]
         self._forget(key, {p.id for p in pending})
+        if not waits:
+            self._leases.release(key)
         return [min(wait, self._pace.slow) for wait in waits]
 
     def _is_due(self, key: str, pending: Pending) -> bool:
-        return self._due.get((key, pending.id), 0.0) <= self._clock.now()
+        return self._due.get((key, pending.id), -math.inf) <= self._clock.monotonic()
 
     def _forget(self, key: str, still: set[int]) -> None:
         for gone in [known for known in self._due if known[0] == key and known[1] not in still]:
@@ -224,13 +234,16 @@ class Runner:
             problem = understand(error)
             if problem is None:
                 raise
-            self._due[this] = self._clock.now() + self._trouble(work, problem)
-            return
-        self._tries.pop(this, None)
-        if now >= _latest(pending) and self._still(key, pending) and not pending.unresolved:
+            self._due[this] = self._clock.monotonic() + self._trouble(work, problem)
+            if self._tries.get(this, 0) < LAST_TRIES:
+                return
+        else:
+            self._tries.pop(this, None)
+            wait = self._pace.wait(self._still(key, pending) or pending, now)
+            self._due[this] = self._clock.monotonic() + wait * (0.5 + self._jitter() / 2)
+        still = self._still(key, pending)
+        if still is not None and now >= _latest(still) and not still.unresolved:
             self.commit(key, work.reply(DeadlinePassed()))
-        wait = self._pace.wait(self._still(key, pending) or pending, now)
-        self._due[this] = self._clock.now() + wait * (0.5 + self._jitter() / 2)
 
     def _record(self, key: str, pending: Pending, event: Attempted | Accepted | Replied) -> bool:
         """Write down what an executor says; False where it must not go on."""
@@ -240,8 +253,12 @@ class Runner:
         return self._still(key, pending) is not None
 
     def _may_send(self, key: str, pending: Pending, event: Attempted) -> bool:
-        """Past its deadline a command is only looked at; else it must still be pending, and the lease be ours."""
-        if event.at >= _latest(pending) or not self._leases.hold(key, self._margin):
+        """Past its deadline a command is only looked at; else it must still be pending, and the lease be ours.
+
+        A task that has to stop is told so however late.
+        """
+        first_stop = isinstance(pending.command, StopTask) and pending.sent is None
+        if (event.at >= _latest(pending) and not first_stop) or not self._leases.hold(key, self._margin):
             return False
         if pending.sent is None or pending.sent.attempt != event.attempt:
             return self.commit(key, event) is not None
@@ -254,7 +271,7 @@ class Runner:
     def _trouble(self, work: Work, problem: Problem) -> float:
         """What an error of AWS means for the command that met it; the seconds until it is tried again."""
         this = (work.key, work.pending.id)
-        what = f"{type(work.pending.command).__name__} of {work.key}"
+        what = _what(work)
         if problem.kind is Kind.CREDENTIALS:
             raise LoginNeeded(work.key, problem)
         if problem.kind is Kind.PERMANENT:
@@ -268,13 +285,18 @@ class Runner:
         return self._pace.retry(self._tries[this]) * self._jitter()
 
     def _deliver(self) -> None:
+        """Every notice that is due; one that cannot be delivered holds no other up, and is tried again."""
         for number, key, notice in self._journal.notices():
+            this = ("notice", number)
+            if self._due.get(this, -math.inf) > self._clock.monotonic():
+                continue
             try:
                 self._notify(key, notice)
             except Exception:
                 log.exception("a notice of %s could not be delivered; it will be tried again", key)
-                return
-            self._journal.delivered(number)
+                self._due[this] = self._clock.monotonic() + self._pace.slow
+            else:
+                self._journal.delivered(number)
 
 
 def _open(pending: Pending) -> bool:
@@ -282,11 +304,22 @@ def _open(pending: Pending) -> bool:
     return not (isinstance(pending.command, StopTask) and pending.unresolved)
 
 
+def _what(work: Work) -> str:
+    """A command and what it is about, for people."""
+    command = work.pending.command
+    name = type(command).__name__
+    if isinstance(command, RunTask | StopTask):
+        return f"{name} {command.run.id} of {work.key}"
+    if isinstance(command, UpsertDatabase | CleanupDatabase):
+        return f"{name} {work.pending.database} of {work.key}"
+    return f"{name} of stack {command.stack.name}"
+
+
 def _latest(pending: Pending) -> float:
-    """Until when a command may be sent. A task that has to stop is stopped however late, and then given its time."""
-    if not isinstance(pending.command, StopTask):
-        return pending.deadline
-    return pending.sent.at + pending.deadline - pending.issued if pending.sent else math.inf
+    """Until when a command is waited for. A task that has to stop is given its time from when it was told to."""
+    if isinstance(pending.command, StopTask) and pending.sent is not None:
+        return pending.sent.at + pending.deadline - pending.issued
+    return pending.deadline
 
 
 def _log_notice(key: str, notice: Notice) -> None:

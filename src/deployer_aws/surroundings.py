@@ -156,7 +156,13 @@ def _simulated_surroundings(path: Path, world: Path, script: Any) -> Surrounding
     except BaseException:
         simulator.close()
         raise
-    cloudformation, ecs = simulator.client("cloudformation"), simulator.client("ecs")
+    stacks = CloudFormation(
+        simulator.client("cloudformation"),
+        simulator.client("ecs"),
+        s3=simulator.client("s3"),
+        elbv2=simulator.client("elbv2"),
+    )
+    tasks = Ecs(simulator.client("ecs"), logs=simulator.client("logs"))
     before = simulator.call_counts
 
     def close() -> None:
@@ -166,7 +172,7 @@ def _simulated_surroundings(path: Path, world: Path, script: Any) -> Surrounding
     return Surroundings(
         journal,
         simulator.clock,
-        (CloudFormation(cloudformation, ecs), Ecs(ecs), SimulatedPostgres()),
+        (stacks, tasks, SimulatedPostgres()),
         True,
         {_MARK_SHA256: MARK},
         lambda: simulator.call_counts - before,
@@ -192,8 +198,10 @@ def _real_surroundings(
         calls = clients.calls
         settings = Settings(bucket=options.template_bucket if options else "")
         executors = (
-            CloudFormation(clients.cloudformation, clients.ecs, s3=clients.s3, settings=settings),
-            Ecs(clients.ecs),
+            CloudFormation(
+                clients.cloudformation, clients.ecs, s3=clients.s3, elbv2=clients.elbv2, settings=settings
+            ),
+            Ecs(clients.ecs, logs=clients.logs),
         )
     journal = SqliteJournal(path)
     return Surroundings(

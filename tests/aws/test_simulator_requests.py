@@ -322,8 +322,8 @@ def test_requests_are_validated_as_by_a_real_client(sim: CheckedSimulator, cloud
     assert sim.calls == []
     with pytest.raises(AttributeError):
         _ = cloudformation.detect_stack_drift
-    with pytest.raises(ValueError, match="there are: cloudformation, ecs, logs"):
-        sim.client("s3")
+    with pytest.raises(ValueError, match="there are: cloudformation, ecs, elbv2, logs, s3"):
+        sim.client("sqs")
 
 
 def test_long_answers_come_in_pages(sim: CheckedSimulator, cloudformation: Any) -> None:

@@ -4,30 +4,22 @@ Look before you leap, for a change: with a StackId only its outcome is observed;
 its token in the stack's events; only else is it sent, with the same token again.
 """
 
-from typing import Any
-
 from attrs import evolve, frozen
 
 from deployer_aws.executors.errors import Kind, Problem, understand
-from deployer_aws.executors.parameters import (
-    Unresolved,
-    as_given,
-    for_scaling,
-    resolve,
-    template,
-    with_counts,
-)
-from deployer_aws.executors.stacks import NotAtZero, Stack, StackReader, counts
-from deployer_aws.ports import Act, CloudFormationClient, EcsClient, S3Client, Work
+from deployer_aws.executors.parameters import Unresolved, resolve
+from deployer_aws.executors.requests import Change, Requests
+from deployer_aws.executors.services import NotAtZero, ServiceReader
+from deployer_aws.executors.stacks import Stack, StackReader, counts
+from deployer_aws.ports import Act, CloudFormationClient, EcsClient, Elbv2Client, S3Client, Work
 from deployer_core.deployment import CreateStack, ScaleStack, StabiliseStack, UpdateStack, UpsertStack
-from deployer_core.spec import Pairs, StackSpec
+from deployer_core.spec import StackSpec
 from deployer_core.stack_status import Lifecycle, StackStatus
-from deployer_core.world import Sent
 
 UNSEEN = 300.0
 """Seconds after AWS accepted during which 'does not exist' is no news: its reads are eventually consistent."""
-
-Change = CreateStack | UpdateStack | UpsertStack | ScaleStack
+NO_UPDATES = "NO_UPDATES"
+"""How the journal remembers that a change had nothing to change, so that it is not sent again."""
 
 
 @frozen
@@ -39,7 +31,10 @@ class Settings:
 
 
 class CloudFormation:
-    """Carries out the stack's commands through boto3's clients, or the simulator's."""
+    """Carries out the stack's commands through boto3's clients, or the simulator's.
+
+    `elbv2` is needed where parameters are listener priorities, `s3` where templates are too long for a request.
+    """
 
     commands: tuple[type, ...] = (StabiliseStack, CreateStack, UpdateStack, UpsertStack, ScaleStack)
 
@@ -49,10 +44,13 @@ class CloudFormation:
         ecs: EcsClient,
         *,
         s3: S3Client | None = None,
+        elbv2: Elbv2Client | None = None,
         settings: Settings | None = None,
     ) -> None:
-        self._client, self._s3, self._settings = client, s3, settings or Settings()
-        self._reader = StackReader(client, ecs)
+        self._client, self._elbv2, self._settings = client, elbv2, settings or Settings()
+        self._reader = StackReader(client)
+        self._services = ServiceReader(self._reader, ecs)
+        self._requests = Requests(client, s3, self._settings.bucket)
 
     def act(self, work: Work) -> Act:
         """See `ports.Executor.act`."""
@@ -65,18 +63,16 @@ class CloudFormation:
     # Waiting for a stack to be at rest
 
     def _stabilise(self, work: Work, command: StabiliseStack) -> Act:
-        spec, pending = command.stack, work.pending
+        spec = command.stack
         stack = self._reader.describe(spec.name)
         if stack is None:
             yield work.reply(StackStatus(Lifecycle.MISSING, "MISSING"))
         elif self._reader.is_empty(stack):
             yield from self._discard(work, spec, stack)
         else:
-            first = not pending.seen and pending.sent is None
-            ours = pending.sent is not None and not pending.ref
-            yield work.reply(self._reader.status(stack, spec))
-            if command.cancel_updates and stack.status == "UPDATE_IN_PROGRESS" and (first or ours):
+            if command.cancel_updates and stack.status == "UPDATE_IN_PROGRESS":
                 yield from self._cancel(work, stack)
+            yield work.reply(self._reader.status(stack, spec))
 
     def _discard(self, work: Work, spec: StackSpec, shell: Stack) -> Act:
         """Delete a stack that holds nothing by its StackId: a name might stand for another stack by then."""
@@ -91,13 +87,21 @@ class CloudFormation:
             self._client.delete_stack(StackName=shell.id, ClientRequestToken=work.token(number))
 
     def _cancel(self, work: Work, stack: Stack) -> Act:
-        """Cancel the update that was first seen in progress, once; one that has just ended needs no cancelling."""
-        yield work.attempt(1)
+        """Cancel the update that the first look saw in progress, once; a later one is waited for.
+
+        One that has just ended needs no cancelling, and one that was cancelled is not cancelled again.
+        """
+        pending, this = work.pending, (("update", repr(stack.updated)),)
+        if pending.ref or (pending.seen and pending.sent is None):
+            return
+        if pending.sent is not None and pending.sent.resolved != this:
+            return
+        yield work.attempt(1, this)
         try:
             self._client.cancel_update_stack(StackName=stack.id, ClientRequestToken=work.token(1))
         except Exception as error:
             problem = understand(error)
-            if problem is None or problem.code != "ValidationError":
+            if problem is None or problem.code not in ("ValidationError", "TokenAlreadyExistsException"):
                 raise
         yield work.accept(stack.id)
 
@@ -105,36 +109,39 @@ class CloudFormation:
 
     def _change(self, work: Work, command: Change) -> Act:
         pending = work.pending
+        if isinstance(command, ScaleStack) and not command.counts:
+            yield work.reply(StackStatus(Lifecycle.COMPLETE, "NOT_SCALED"))
+            return
         if pending.ref:
             yield from self._observe(work, command, pending.ref)
-            return
-        if isinstance(command, ScaleStack) and not command.counts:
-            yield from self._done(work, command, self._reader.describe(command.stack.name))
             return
         if pending.sent is not None:
             token = work.token(pending.sent.attempt)
             if found := self._reader.find(command.stack.name, token, pending.sent.at):
                 yield work.accept(found)
                 return
-        yield from self._send(work, command, pending.sent)
+        yield from self._send(work, command)
 
-    def _send(self, work: Work, command: Change, sent: Sent | None) -> Act:
-        spec = command.stack
+    def _send(self, work: Work, command: Change) -> Act:
+        spec, sent = command.stack, work.pending.sent
         stack = self._reader.describe(spec.name)
-        creates = isinstance(command, CreateStack) or (
-            isinstance(command, UpsertStack) and (stack is None or stack.lifecycle is Lifecycle.MISSING)
-        )
+        missing = stack is None or stack.lifecycle is Lifecycle.MISSING
+        creates = isinstance(command, CreateStack) or (isinstance(command, UpsertStack) and missing)
+        if missing and not creates:
+            yield from self._unseen(work, work.pending.issued)
+            return
         try:
-            resolved = sent.resolved if sent else resolve(spec, self._outputs_of)
-            request = self._request(work, command, stack, creates, resolved)
-        except Unresolved as missing:
-            yield work.fail(str(missing))
+            resolved = sent.resolved if sent else resolve(spec, stack, self._reader, self._elbv2)
+            request = self._requests.build(work, command, stack, creates, resolved)
+        except Unresolved as missing_value:
+            yield work.fail(f"{type(command).__name__} of stack {spec.name}: {missing_value}")
             return
         number = sent.attempt if sent else 1
         yield work.attempt(number, resolved)
         try:
+            self._requests.upload(request)
             call = self._client.create_stack if creates else self._client.update_stack
-            answer = call(StackName=spec.name, ClientRequestToken=work.token(number), **request)
+            answer = call(StackName=spec.name, ClientRequestToken=work.token(number), **request.members)
         except Exception as error:
             problem = understand(error)
             if problem is None:
@@ -147,41 +154,16 @@ class CloudFormation:
         self, work: Work, command: Change, stack: Stack | None, problem: Problem, error: Exception
     ) -> Act:
         """What AWS said no to may be done already, or may have to wait."""
-        if "No updates are to be performed" in problem.message:
-            yield from self._done(work, command, stack)
-        elif problem.code == "AlreadyExistsException":
-            yield work.fail(
-                f"{problem}: somebody else has created the stack meanwhile; repair, and deploy again"
-            )
+        sent = work.pending.sent
+        if stack is not None and "No updates are to be performed" in problem.message:
+            yield from self._done(work, command, stack, NO_UPDATES)
+        elif problem.code == "AlreadyExistsException" and (sent is None or work.now - sent.at > UNSEEN):
+            why = "somebody else has created the stack meanwhile; repair, and deploy again"
+            yield work.fail(f"{type(command).__name__} of stack {command.stack.name}: {problem}; {why}")
         elif problem.kind is Kind.ACCEPTED_BEFORE:
             yield work.reply(StackStatus(Lifecycle.PROGRESS, "WAITING", problem.message))
         else:
             raise error
-
-    def _request(
-        self, work: Work, command: Change, stack: Stack | None, creates: bool, resolved: Pairs
-    ) -> dict[str, Any]:
-        spec = command.stack
-        request: dict[str, Any] = {}
-        if isinstance(command, ScaleStack):
-            request["UsePreviousTemplate"] = True
-            request["Parameters"] = for_scaling(stack, command.counts)
-        else:
-            request |= template(spec, work.read_blob, self._s3, self._settings.bucket)
-            request["Parameters"] = [*as_given(spec, resolved, creates=creates), *with_counts(command.counts)]
-            if spec.tags:
-                request["Tags"] = [{"Key": key, "Value": value} for key, value in spec.tags]
-            if spec.notifications:
-                request["NotificationARNs"] = list(spec.notifications)
-        if spec.capabilities:
-            request["Capabilities"] = list(spec.capabilities)
-        if spec.role:
-            request["RoleARN"] = spec.role
-        return request
-
-    def _outputs_of(self, name: str) -> Pairs | None:
-        stack = self._reader.describe(name)
-        return stack.outputs if stack else None
 
     # Observing a change of ours
 
@@ -190,8 +172,10 @@ class CloudFormation:
         since = sent.at if sent else work.pending.issued
         stack = self._reader.describe(ref)
         if stack is None:
-            if work.now - since > UNSEEN:
-                yield work.reply(StackStatus(Lifecycle.MISSING, "MISSING", "the stack has gone"))
+            yield from self._unseen(work, since)
+            return
+        if work.pending.seen.startswith(NO_UPDATES):
+            yield from self._done(work, command, stack, NO_UPDATES)
             return
         outcome = self._reader.outcome(stack, work.token(sent.attempt if sent else 1), since)
         if outcome is None:
@@ -199,24 +183,29 @@ class CloudFormation:
         settled = evolve(stack, status=outcome.status)
         if settled.lifecycle is not Lifecycle.COMPLETE:
             yield work.reply(self._reader.status(settled, command.stack, reason=outcome.reason))
+        elif outcome.taken_over:
+            yield work.fail(f"the stack is {stack.status}: {outcome.reason}")
         elif stack.status == outcome.status or outcome.followed:
-            yield from self._done(work, command, settled)
+            yield from self._done(work, command, stack, outcome.status)
 
-    def _done(self, work: Work, command: Change, stack: Stack | None) -> Act:
-        """The stack has what it was to have; one that was to be at zero must have nothing running either."""
-        if stack is None:
+    def _unseen(self, work: Work, since: float) -> Act:
+        """A stack that is not there, or not visible yet."""
+        if work.now - since > UNSEEN:
             yield work.reply(StackStatus(Lifecycle.MISSING, "MISSING", "the stack has gone"))
-            return
+
+    def _done(self, work: Work, command: Change, stack: Stack, status: str) -> Act:
+        """The stack has what it was to have; one that was to be at zero must have nothing running either."""
         try:
-            left = self._reader.running(stack) if _to_zero(command) else ""
+            left = self._services.running(stack.id) if _to_zero(command) else ""
         except NotAtZero as problem:
-            yield work.fail(str(problem))
+            yield work.fail(f"{type(command).__name__} of stack {stack.name}: {problem}")
             return
-        if left:
-            yield work.reply(StackStatus(Lifecycle.PROGRESS, stack.status, left))
-        else:
+        if not left:
             at = counts(stack, command.stack)
             yield work.reply(StackStatus(Lifecycle.COMPLETE, stack.status, "", stack.outputs, at))
+            return
+        yield work.reply(StackStatus(Lifecycle.PROGRESS, status, left))
+        yield work.accept(stack.id)
 
 
 def _to_zero(command: Change) -> bool:

@@ -9,10 +9,13 @@ sent again is answered 'unknown whether it ran', and never run again.
 from collections.abc import Mapping
 from typing import Any
 
-from deployer_aws.executors.errors import Kind, understand
-from deployer_aws.ports import Act, EcsClient, Work
-from deployer_core.ecs_task import Exit, Run, RunTask, Started, Status, StatusStopped
-from deployer_core.spec import TaskSpec
+from deployer_aws.executors.definitions import Definitions
+from deployer_aws.executors.errors import understand
+from deployer_aws.executors.last_words import LastWords
+from deployer_aws.executors.services import ENDED
+from deployer_aws.ports import Act, EcsClient, LogsClient, Work
+from deployer_core.ecs_task import EXITED, Exit, Run, RunTask, Started, Status, StatusStopped
+from deployer_core.spec import Pairs
 from deployer_core.world import StopTask
 
 RESEND = 50 * 60.0
@@ -20,18 +23,30 @@ RESEND = 50 * 60.0
 UNSEEN = 300.0
 """Seconds after ECS accepted during which MISSING is no news: its reads are eventually consistent."""
 BEYOND_RUNNING = frozenset({"DEACTIVATING", "STOPPING", "DEPROVISIONING"})
-CAPACITY = ("RESOURCE", "AGENT", "Capacity is unavailable", "capacity")
-"""What a failure's reason begins with or has in it where a later attempt may succeed (ECS, 'API failure reasons')."""
+CAPACITY = (
+    "RESOURCE:",
+    "AGENT",
+    "Capacity is unavailable",
+    "capacity",
+    "reached the limit on the number of tasks",
+)
+"""What stands in a failure's reason where a later attempt may succeed (ECS Developer Guide, 'API failure reasons')."""
+DEFINITION = "taskDefinition"
+"""What is resolved for a run: the revision that is run, so that a resend asks for the same, and is judged by it."""
 
 
 class Ecs:
-    """Carries out the tasks' commands through boto3's client, or the simulator's."""
+    """Carries out the tasks' commands through boto3's client, or the simulator's.
+
+    With a `logs` client, the last lines that a failed container wrote to CloudWatch Logs are put into the reason.
+    """
 
     commands: tuple[type, ...] = (RunTask, StopTask)
 
-    def __init__(self, client: EcsClient) -> None:
+    def __init__(self, client: EcsClient, *, logs: LogsClient | None = None) -> None:
         self._client = client
-        self._essential: dict[str, str | None] = {}
+        self._definitions = Definitions(client)
+        self._last_words = LastWords(logs)
 
     def act(self, work: Work) -> Act:
         """See `ports.Executor.act`."""
@@ -45,38 +60,36 @@ class Ecs:
 
     def _run(self, work: Work, run: Run) -> Act:
         pending = work.pending
+        sent = pending.sent
         if pending.ref:
             yield from self._observe(work, run, pending.ref)
-            return
-        sent = pending.sent
-        if sent is not None and pending.seen.startswith(_refused(sent.attempt)):
+        elif sent is None:
+            definition = self._definitions.read(run.task.task_definition)
+            if problem := definition.unjudgeable(run.task.container):
+                yield work.fail(problem)
+            else:
+                yield from self._start(work, run, 1, definition.arn)
+        elif pending.seen.startswith(_refused(sent.attempt)):
             # The old token would replay the refusal: the next attempt has a number, and so a token, of its own.
             if work.now < pending.deadline:
-                yield from self._start(work, run, sent.attempt + 1)
+                yield from self._start(work, run, sent.attempt + 1, _revision(run, sent.resolved))
             else:
                 yield work.fail(f"the task never ran: {pending.seen}")
-            return
-        if sent is not None:
-            if found := self._find(run.task.cluster, work.token(sent.attempt)):
-                yield work.accept(found)
-                return
-            if work.now - sent.at > RESEND:
-                minutes = round((work.now - sent.at) / 60)
-                yield work.fail(
-                    f"unknown whether it ran: {minutes} minutes ago the task was about to be started, and ECS, which "
-                    "forgets stopped tasks, shows no trace of it; look at the database, then repair"
-                )
-                return
-        problem = self._unjudgeable(run)
-        if problem:
-            yield work.fail(problem)
-            return
-        yield from self._start(work, run, sent.attempt if sent else 1)
+        elif found := self._find(run.task.cluster, work.token(sent.attempt)):
+            yield work.accept(found)
+        elif work.now - sent.at > RESEND:
+            minutes = round((work.now - sent.at) / 60)
+            yield work.fail(
+                f"unknown whether it ran: {minutes} minutes ago the task was about to be started, and ECS, which "
+                "forgets stopped tasks, shows no trace of it; look at the database, then repair"
+            )
+        else:
+            yield from self._start(work, run, sent.attempt, _revision(run, sent.resolved))
 
-    def _start(self, work: Work, run: Run, number: int) -> Act:
-        yield work.attempt(number)
+    def _start(self, work: Work, run: Run, number: int, definition: str) -> Act:
+        yield work.attempt(number, ((DEFINITION, definition),))
         try:
-            answer = self._client.run_task(**_request(run, work.token(number)))
+            answer = self._client.run_task(**_request(run, definition, work.token(number)))
         except Exception as error:
             adopted = _conflicting(error)
             if adopted is None:
@@ -86,13 +99,11 @@ class Ecs:
         if answer.get("tasks"):
             yield work.accept(answer["tasks"][0]["taskArn"])
             return
-        reasons = (
-            "; ".join(_failure(failure) for failure in answer.get("failures", [])) or "ECS gave no reason"
-        )
-        if any(reason in reasons for reason in CAPACITY):
-            yield work.reply(Status(f"{_refused(number)} for want of capacity: {reasons}"))
+        said = "; ".join(_failure(failure) for failure in answer.get("failures", [])) or "ECS gave no reason"
+        if any(reason in said for reason in CAPACITY):
+            yield work.reply(Status(f"{_refused(number)} for want of capacity: {said}"))
         else:
-            yield work.fail(f"ECS refused to run the task: {reasons}")
+            yield work.fail(f"ECS refused to run the task {run.task.task_definition}: {said}")
 
     def _observe(self, work: Work, run: Run, arn: str) -> Act:
         task = self._describe(run.task.cluster, arn)
@@ -105,7 +116,7 @@ class Ecs:
                 )
             return
         status = task["lastStatus"]
-        if status in ("STOPPED", "DELETED"):
+        if status in ENDED:
             yield work.reply(self._end(run, task))
         elif status == "RUNNING" or status in BEYOND_RUNNING:
             yield work.reply(Started(arn))
@@ -130,15 +141,14 @@ class Ecs:
             if work.now - command.sent.at > UNSEEN:
                 # ECS forgets only tasks that have stopped.
                 yield work.reply(StatusStopped((), "", "ECS no longer knows the task, so it has stopped"))
-        elif task["lastStatus"] in ("STOPPED", "DELETED"):
-            yield work.reply(self._end(command.run, task))
-        else:
-            yield work.reply(Status(task["lastStatus"]))
-            if task.get("desiredStatus") != "STOPPED":
-                yield work.attempt(work.pending.sent.attempt if work.pending.sent else 1)
-                self._client.stop_task(
-                    cluster=cluster, task=arn, reason="its deployment no longer waits for it"
-                )
+            return
+        if task["lastStatus"] in ENDED:
+            yield work.reply(StatusStopped((), task.get("stopCode", ""), task.get("stoppedReason", "")))
+            return
+        yield work.reply(Status(task["lastStatus"]))
+        if task.get("desiredStatus") != "STOPPED":
+            yield work.attempt(work.pending.sent.attempt if work.pending.sent else 1)
+            self._client.stop_task(cluster=cluster, task=arn, reason="its deployment no longer waits for it")
 
     # Looking
 
@@ -156,30 +166,21 @@ class Ecs:
         return None
 
     def _end(self, run: Run, task: Mapping[str, Any]) -> StatusStopped:
-        judged = run.task.container or self._only_essential(run.task)
-        exits = tuple(
-            Exit(c["name"], c.get("exitCode"), c["name"] == judged, c.get("reason", ""))
-            for c in task.get("containers", [])
-        )
-        return StatusStopped(exits, task.get("stopCode", ""), task.get("stoppedReason", ""))
+        """How the task ended; where it failed, with what its judged container had to say."""
+        definition = self._definitions.of_task(task["taskDefinitionArn"])
+        judged = definition.judged(run.task.container)
+        exits: list[Exit] = []
+        for container in task.get("containers", []):
+            name, code, why = container["name"], container.get("exitCode"), container.get("reason", "")
+            failed = code not in run.success or task.get("stopCode", EXITED) != EXITED
+            if name == judged and failed:
+                why = "; ".join(filter(None, (why, self._last_words.of(definition, name, task["taskArn"]))))
+            exits.append(Exit(name, code, name == judged, why))
+        return StatusStopped(tuple(exits), task.get("stopCode", ""), task.get("stoppedReason", ""))
 
-    def _unjudgeable(self, run: Run) -> str:
-        if run.task.container is None and self._only_essential(run.task) is None:
-            return (
-                f"the task definition {run.task.task_definition} has several essential containers, and the spec "
-                "names none of them; name the one whose exit code counts as the task's container"
-            )
-        return ""
 
-    def _only_essential(self, task: TaskSpec[str]) -> str | None:
-        """The one essential container of the task's definition, or None where there are several."""
-        name = task.task_definition
-        if name not in self._essential:
-            answer = self._client.describe_task_definition(taskDefinition=name)
-            containers = answer["taskDefinition"]["containerDefinitions"]
-            essential = [c["name"] for c in containers if c.get("essential", True)]
-            self._essential[name] = essential[0] if len(essential) == 1 else None
-        return self._essential[name]
+def _revision(run: Run, resolved: Pairs) -> str:
+    return dict(resolved).get(DEFINITION, run.task.task_definition)
 
 
 def _refused(attempt: int) -> str:
@@ -187,11 +188,11 @@ def _refused(attempt: int) -> str:
     return f"attempt {attempt} was refused"
 
 
-def _request(run: Run, token: str) -> dict[str, Any]:
+def _request(run: Run, definition: str, token: str) -> dict[str, Any]:
     task = run.task
     request: dict[str, Any] = {
         "cluster": task.cluster,
-        "taskDefinition": task.task_definition,
+        "taskDefinition": definition,
         "clientToken": token,
         "startedBy": token,
         "count": 1,
@@ -229,8 +230,7 @@ def _failure(failure: Mapping[str, Any]) -> str:
 def _conflicting(error: Exception) -> str | None:
     """The task that a conflict names: it was started by this very token (ECS API reference, ConflictException)."""
     problem = understand(error)
-    if problem is None or problem.kind is not Kind.ACCEPTED_BEFORE:
+    if problem is None or problem.code != "ConflictException":
         return None
-    response: Any = getattr(error, "response", {})
-    ids: Any = response.get("resourceIds") or response.get("Error", {}).get("resourceIds") or []
+    ids: Any = getattr(error, "response", {}).get("resourceIds") or []
     return str(ids[0]) if ids else None

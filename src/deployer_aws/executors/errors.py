@@ -1,6 +1,7 @@
 """The one table of error classes: what an AWS error means for the command that met it."""
 
 import re
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
@@ -43,114 +44,243 @@ class Problem:
         said = f"{self.message} ({self.code})" if self.code not in self.message else self.message
         return f"{said}; {self.advice}" if self.advice else said
 
+    @property
+    def is_missing_stack(self) -> bool:
+        """Whether it is CloudFormation's word for a stack that is not there."""
+        return self.code == "ValidationError" and "does not exist" in self.message
+
 
 _P, _T, _A, _C = Kind.PERMANENT, Kind.TRANSIENT, Kind.ACCEPTED_BEFORE, Kind.CREDENTIALS
 _LOGIN = "log in again, then run 'deployer resume'"
-_ALLOW = "allow the call in the policy of the deployer's role"
+_ALLOW = "allow the call in the policy of the deployer's role, repair the stack and deploy again"
+_MEND = "put right what AWS names, repair the stack and deploy again"
+_SPEC = "correct the spec, repair the stack and deploy again"
+_TASK = "correct the task in the spec, repair the stack and deploy again"
+_CLOCK = "if it stays so, set the machine's clock right"
+
+
+def _rows(kind: Kind, advice: str, *codes: str) -> tuple[Rule, ...]:
+    return tuple(Rule(code, kind, "", advice) for code in codes)
+
 
 # The first row that fits counts, so a text stands before its code alone. Codes: botocore's models, and 'Common error
 # types' of the CloudFormation and ECS API references; texts of ValidationError: as CloudFormation answers.
 RULES = (
-    Rule("ValidationError", _P, r"No updates are to be performed"),
+    Rule("ValidationError", _P, r"No updates are to be performed", "nothing need be done"),
     Rule("ValidationError", _A, r"_IN_PROGRESS state and can ?not be (updated|deleted)"),
+    Rule("ValidationError", _A, r"cannot be deleted while in status \w+_IN_PROGRESS"),
     Rule(
         "ValidationError",
         _P,
-        r"ROLLBACK_COMPLETE state and can not be updated",
-        "delete it: it is empty",
+        r"ROLLBACK_COMPLETE state and can ?not be updated",
+        "it is empty: delete it, repair the stack and deploy again",
     ),
     Rule(
         "ValidationError",
         _P,
-        r"ROLLBACK_FAILED state and can not be updated",
-        "continue the rollback in AWS first",
+        r"_FAILED state and can ?not be updated",
+        "bring the stack back to a sound state in AWS (continue its rollback), repair it and deploy again",
     ),
-    Rule("ValidationError", _P, r"CancelUpdateStack cannot be called from current stack status"),
-    Rule("ValidationError", _P, r"does not exist"),
+    Rule("ValidationError", _P, r"CancelUpdateStack cannot be called", "there is nothing to cancel: wait"),
+    Rule("ValidationError", _P, r"does not exist", "name a stack that there is, or create it first"),
     Rule(
-        "ValidationError", _P, r"TerminationProtection is enabled", "switch termination protection off first"
+        "ValidationError",
+        _P,
+        r"TerminationProtection is enabled",
+        "switch termination protection off, delete the stack, repair and deploy again",
     ),
     Rule("ValidationError", _T, r"Rate exceeded"),
-    Rule("ValidationError", _P, "", "correct the spec or the template"),
-    Rule("AlreadyExistsException", _A),
-    Rule("NameAlreadyExistsException", _A),
-    Rule("TokenAlreadyExistsException", _A),
-    Rule("OperationIdAlreadyExistsException", _A),
-    Rule("OperationInProgressException", _A),
-    Rule("ConflictException", _A),
-    Rule("UpdateInProgressException", _A),
-    Rule("ResourceScanInProgress", _A),
-    Rule("Throttling", _T),
-    Rule("ThrottlingException", _T),
-    Rule("ThrottledException", _T),
-    Rule("TooManyRequestsException", _T),
-    Rule("RequestLimitExceeded", _T),
-    Rule("RequestThrottled", _T),
-    Rule("RequestThrottledException", _T),
-    Rule("SlowDown", _T),
-    Rule("BandwidthLimitExceeded", _T),
-    Rule("PriorRequestNotComplete", _T),
-    Rule("EC2ThrottledException", _T),
-    Rule("ProvisionedThroughputExceededException", _T),
-    Rule("TransactionInProgressException", _T),
-    Rule("InternalFailure", _T),
-    Rule("InternalError", _T),
-    Rule("InternalServerError", _T),
-    Rule("InternalServerException", _T),
-    Rule("ServiceUnavailable", _T),
-    Rule("ServiceUnavailableException", _T),
-    Rule("Unavailable", _T),
-    Rule("ServerException", _T),
-    Rule("RequestTimeout", _T),
-    Rule("RequestTimeoutException", _T),
-    Rule("RequestExpired", _T, "", "if it stays so, set the machine's clock right"),
-    Rule("RequestTimeTooSkewed", _T, "", "if it stays so, set the machine's clock right"),
-    Rule("ConcurrentResourcesLimitExceeded", _T),
-    Rule("StaleRequestException", _T),
-    Rule("ExpiredToken", _C, "", _LOGIN),
-    Rule("ExpiredTokenException", _C, "", _LOGIN),
-    Rule("TokenRefreshRequired", _C, "", _LOGIN),
-    Rule("InvalidClientTokenId", _C, "", _LOGIN),
-    Rule("UnrecognizedClientException", _C, "", _LOGIN),
-    Rule("InvalidAccessKeyId", _C, "", _LOGIN),
-    Rule("SignatureDoesNotMatch", _C, "", _LOGIN),
-    Rule("IncompleteSignature", _C, "", _LOGIN),
-    Rule("MissingAuthenticationToken", _C, "", _LOGIN),
-    Rule("AuthFailure", _C, "", _LOGIN),
-    Rule("AccessDenied", _P, "", _ALLOW),
-    Rule("AccessDeniedException", _P, "", _ALLOW),
-    Rule("UnauthorizedOperation", _P, "", _ALLOW),
-    Rule("NotAuthorized", _P, "", _ALLOW),
-    Rule("OptInRequired", _P, "", "subscribe the account to the service"),
-    Rule("InsufficientCapabilitiesException", _P, "", "name the capability under stack.capabilities"),
-    Rule("LimitExceededException", _P, "", "ask AWS for a higher quota, or remove what is not needed"),
-    Rule("ClusterNotFoundException", _P, "", "correct the task's cluster"),
-    Rule("ClientException", _T, r"Too many concurrent attempts|currently being (created|updated)"),
+    Rule(
+        "ValidationError", _P, r"S3 error|TemplateURL", "give a template's URL that CloudFormation may read"
+    ),
+    Rule("ValidationError", _P, r"Template (format|error)|Template validation", "correct the template"),
+    Rule("ValidationError", _P, r"[Rr]ole .* is invalid or cannot be assumed", "correct the spec's role"),
+    Rule("ValidationError", _P, "", "correct the spec or the template, repair the stack and deploy again"),
+    *_rows(
+        _A,
+        "",
+        "AlreadyExistsException",
+        "NameAlreadyExistsException",
+        "TokenAlreadyExistsException",
+        "OperationIdAlreadyExistsException",
+        "OperationInProgressException",
+        "ConflictException",
+        "UpdateInProgressException",
+        "ResourceScanInProgress",
+    ),
+    *_rows(
+        _T,
+        "",
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "TooManyRequestsException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "BandwidthLimitExceeded",
+        "PriorRequestNotComplete",
+        "EC2ThrottledException",
+        "ProvisionedThroughputExceededException",
+        "TransactionInProgressException",
+        "InternalFailure",
+        "InternalError",
+        "InternalServerError",
+        "InternalServerException",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "Unavailable",
+        "ServerException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ConcurrentResourcesLimitExceeded",
+        "StaleRequestException",
+        "ConditionalCheckFailed",
+    ),
+    *_rows(_T, _CLOCK, "RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"),
+    Rule("SignatureDoesNotMatch", _T, r"Signature (expired|not yet current)", _CLOCK),
+    Rule("InvalidSignatureException", _T, r"Signature (expired|not yet current)", _CLOCK),
+    *_rows(
+        _C,
+        _LOGIN,
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "TokenRefreshRequired",
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+        "InvalidAccessKeyId",
+        "InvalidToken",
+        "SignatureDoesNotMatch",
+        "InvalidSignatureException",
+        "IncompleteSignature",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "AuthFailure",
+    ),
+    *_rows(
+        _P,
+        _ALLOW,
+        "AccessDenied",
+        "AccessDeniedException",
+        "UnauthorizedOperation",
+        "UnauthorizedException",
+        "NotAuthorized",
+    ),
+    Rule("OptInRequired", _P, "", "subscribe the account to the service, repair the stack and deploy again"),
+    Rule(
+        "InsufficientCapabilitiesException",
+        _P,
+        "",
+        "name the capability under stack.capabilities, repair the stack and deploy again",
+    ),
+    *_rows(
+        _P,
+        "ask AWS for a higher quota or remove what is not needed, repair the stack and deploy again",
+        "LimitExceededException",
+        "AttributeLimitExceededException",
+        "ResourceScanLimitExceeded",
+    ),
+    Rule("ClientException", _T, r"Too many concurrent|currently being (created|updated)"),
+    Rule("ClientException", _T, r"reached the limit on the number of tasks|Capacity is unavailable"),
     Rule("ClientException", _P, r"TaskDefinition|task definition", "correct the task's task_definition"),
-    Rule("ClientException", _P),
-    Rule("InvalidParameterException", _P, "", "correct the task in the spec"),
-    Rule("InvalidParameterValue", _P, "", "correct the spec"),
-    Rule("InvalidParameterCombination", _P, "", "correct the spec"),
-    Rule("MissingParameter", _P),
-    Rule("PlatformUnknownException", _P, "", "correct the task's platform_version"),
-    Rule("PlatformTaskDefinitionIncompatibilityException", _P, "", "correct the task's platform_version"),
-    Rule("UnsupportedFeatureException", _P),
-    Rule("BlockedException", _P, "", "the AWS account is blocked; speak to AWS support"),
+    *_rows(
+        _P,
+        _TASK,
+        "ClientException",
+        "InvalidParameterException",
+        "ClusterNotFoundException",
+        "PlatformUnknownException",
+        "PlatformTaskDefinitionIncompatibilityException",
+        "UnsupportedFeatureException",
+    ),
+    *_rows(
+        _P,
+        _SPEC,
+        "InvalidParameterValue",
+        "InvalidParameterValueException",
+        "InvalidParameterCombination",
+        "InvalidAction",
+        "InvalidQueryParameter",
+        "MalformedQueryString",
+        "MissingAction",
+        "MissingParameter",
+        "ListenerNotFound",
+        "RuleNotFound",
+        "NoSuchBucket",
+        "NoSuchKey",
+        "PermanentRedirect",
+    ),
+    Rule("BlockedException", _P, "", "the AWS account is blocked: speak to AWS support"),
+    # Of calls that this adapter does not make, or makes of what cannot be missing: AWS's words have to do.
+    *_rows(
+        _P,
+        _MEND,
+        "CFNRegistryException",
+        "ChangeSetNotFound",
+        "CreatedButModifiedException",
+        "GeneratedTemplateNotFound",
+        "HookResultNotFound",
+        "InvalidChangeSetStatus",
+        "InvalidOperationException",
+        "InvalidStateTransition",
+        "OperationNotFoundException",
+        "ResourceScanNotFound",
+        "StackInstanceNotFoundException",
+        "StackNotFoundException",
+        "StackRefactorNotFoundException",
+        "StackSetNotEmptyException",
+        "StackSetNotFoundException",
+        "TypeConfigurationNotFoundException",
+        "TypeNotFoundException",
+        "ClusterContainsCapacityProviderException",
+        "ClusterContainsContainerInstancesException",
+        "ClusterContainsServicesException",
+        "ClusterContainsTasksException",
+        "DaemonNotActiveException",
+        "DaemonNotFoundException",
+        "GatewayNotFoundException",
+        "MissingVersionException",
+        "NamespaceNotFoundException",
+        "NoUpdateAvailableException",
+        "ResourceInUseException",
+        "ResourceNotFoundException",
+        "ServiceDeploymentNotFoundException",
+        "ServiceNotActiveException",
+        "ServiceNotFoundException",
+        "TargetNotConnectedException",
+        "TargetNotFoundException",
+        "TaskSetNotFoundException",
+    ),
 )
 
 # Errors that botocore raises by itself, by the names of their classes, which need no import.
 LOCAL = (
-    Rule("NoCredentialsError", _C, "", _LOGIN),
-    Rule("PartialCredentialsError", _C, "", _LOGIN),
-    Rule("CredentialRetrievalError", _C, "", _LOGIN),
-    Rule("TokenRetrievalError", _C, "", _LOGIN),
-    Rule("SSOError", _C, "", _LOGIN),
-    Rule("ProfileNotFound", _C, "", "name a profile that there is"),
-    Rule("ParamValidationError", _P, "", "correct the spec"),
-    Rule("HTTPClientError", _T),
-    Rule("ConnectionError", _T),
-    Rule("IncompleteReadError", _T),
-    Rule("ResponseStreamingError", _T),
+    *_rows(
+        _C,
+        _LOGIN,
+        "NoCredentialsError",
+        "PartialCredentialsError",
+        "CredentialRetrievalError",
+        "NoAuthTokenError",
+        "TokenRetrievalError",
+        "MetadataRetrievalError",
+        "RefreshWithMFAUnsupportedError",
+        "SSOError",
+        "LoginError",
+    ),
+    Rule("ProfileNotFound", _C, "", "name a profile that there is, then run 'deployer resume'"),
+    Rule("NoRegionError", _C, "", "name a region, then run 'deployer resume'"),
+    *_rows(
+        _T,
+        "",
+        "HTTPClientError",
+        "ConnectionError",
+        "IncompleteReadError",
+        "ChecksumError",
+        "CapacityNotAvailableError",
+    ),
+    Rule("BotoCoreError", _P, "", _SPEC),
 )
 
 
@@ -159,17 +289,20 @@ def understand(error: BaseException) -> Problem | None:
 
     An unknown code of AWS is permanent where AWS says that the request was at fault, else transient.
     """
-    response: Any = getattr(error, "response", None)
-    if isinstance(response, dict) and "Error" in response:
-        detail: dict[str, Any] = response["Error"]
-        code, message = str(detail.get("Code", "")), str(detail.get("Message", "")) or str(error)
+    response: Mapping[str, Any] = getattr(error, "response", None) or {}
+    if "Error" in response:
+        detail = response["Error"]
+        # Query APIs give a bare code; JSON ones may put a namespace before it, or a document's address behind it.
+        code = str(detail.get("Code", "")).rsplit("#", 1)[-1].split(":", 1)[0]
+        message = str(detail.get("Message", "")) or str(error)
         for rule in RULES:
             if rule.code == code and re.search(rule.text, message):
                 return Problem(rule.kind, code, message, rule.advice)
-        status: Any = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
-        return Problem(_T if int(status) >= 500 else _P, code, message)
+        status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400))
+        unsure = status >= 500 or status == 429
+        return Problem(_T, code, message) if unsure else Problem(_P, code, message, _MEND)
     names = {cls.__name__ for cls in type(error).__mro__}
     for rule in LOCAL:
         if rule.code in names:
-            return Problem(rule.kind, rule.code, str(error), rule.advice)
+            return Problem(rule.kind, type(error).__name__, str(error), rule.advice)
     return None

@@ -9,7 +9,7 @@ from typing import Any
 from attrs import frozen
 
 from deployer_aws.executors.errors import understand
-from deployer_aws.ports import CloudFormationClient, EcsClient
+from deployer_aws.ports import CloudFormationClient
 from deployer_core.spec import Counts, Pairs, StackSpec
 from deployer_core.stack_status import Lifecycle, StackStatus
 
@@ -68,6 +68,7 @@ class Stack:
     reason: str
     outputs: Pairs
     parameters: Pairs
+    capabilities: tuple[str, ...]
     protected: bool
     updated: float
 
@@ -79,23 +80,23 @@ class Stack:
 
 @frozen
 class Outcome:
-    """What a change of ours has come to. `followed` says that somebody else's change of the stack came after it."""
+    """What a change of ours has come to.
+
+    `followed` says that somebody else's change of the stack came after it, `taken_over` that it came before ours had
+    ended: then the status is what the stack has come to since.
+    """
 
     status: str
     reason: str
     followed: bool = False
-
-
-class NotAtZero(Exception):
-    """A service that should have nothing running is wanted to run something."""
+    taken_over: bool = False
 
 
 class StackReader:
     """Looks at stacks, changes nothing."""
 
-    def __init__(self, cloudformation: CloudFormationClient, ecs: EcsClient) -> None:
+    def __init__(self, cloudformation: CloudFormationClient) -> None:
         self._cloudformation = cloudformation
-        self._ecs = ecs
 
     def describe(self, name_or_id: str) -> Stack | None:
         """The stack, or None where it does not exist (or is not visible yet)."""
@@ -103,11 +104,7 @@ class StackReader:
             answer = self._cloudformation.describe_stacks(StackName=name_or_id)
         except Exception as error:
             problem = understand(error)
-            if (
-                problem is not None
-                and problem.code == "ValidationError"
-                and "does not exist" in problem.message
-            ):
+            if problem is not None and problem.is_missing_stack:
                 return None
             raise
         found = answer["Stacks"][0]
@@ -120,6 +117,7 @@ class StackReader:
             parameters=tuple(
                 sorted((p["ParameterKey"], p.get("ParameterValue", "")) for p in found.get("Parameters", []))
             ),
+            capabilities=tuple(sorted(found.get("Capabilities", []))),
             protected=bool(found.get("EnableTerminationProtection", False)),
             updated=_seconds(found.get("LastUpdatedTime", found["CreationTime"])),
         )
@@ -127,7 +125,7 @@ class StackReader:
     def is_empty(self, stack: Stack) -> bool:
         """A shell that holds nothing: a create that was rolled back, or a change set that was never executed."""
         if stack.status == "REVIEW_IN_PROGRESS":
-            return not any(self._resources(stack.id))
+            return not any(self.resources(stack.id))
         return stack.status == "ROLLBACK_COMPLETE"
 
     def status(self, stack: Stack, spec: StackSpec, *, reason: str | None = None) -> StackStatus:
@@ -154,69 +152,35 @@ class StackReader:
 
         The stack's own events are those whose PhysicalResourceId is the StackId: nested stacks have COMPLETE events
         in their parent too. The last one that bears the token counts; where that is not final and an event with
-        another token follows, it is the status in which the stack then settles.
+        another token follows, or with none, it is the status in which the stack then settles.
         """
         events = list(self._events(stack.id, since))
-        own = [e for e in events if e.get("PhysicalResourceId") == e["StackId"]]
+        own = [e for e in events if _is_own(e)]
         ours = [e for e in own if e.get("ClientRequestToken") == token]
         if not ours:
-            if not own or any(e.get("ClientRequestToken") for e in own) or stack.updated < since - BARE_SKEW:
-                return None
-            log.warning(
-                "the events of %s bear no tokens: its status and the time of its update are trusted", stack.id
-            )
-            return Outcome(stack.status, self._why(events, None) or stack.reason)
+            blind = own and not any(e.get("ClientRequestToken") for e in own)
+            return self._bare(stack, events, since) if blind else None
         last = str(ours[0]["ResourceStatus"])
-        followed = own[0].get("ClientRequestToken") not in (token, None)
-        reason = self._why(events, token) or _worth_saying(ours[0].get("ResourceStatusReason"))
+        followed = own[0] is not ours[0]
+        reason = self._why([e for e in events if e.get("ClientRequestToken") == token])
+        reason = reason or _worth_saying(ours[0].get("ResourceStatusReason"))
         if followed and lifecycle(last) in MOVING:
-            return Outcome(
-                stack.status, f"taken over by another change of the stack; {reason}".rstrip("; "), True
-            )
+            words = f"taken over by another change of the stack; {reason}".rstrip("; ")
+            return Outcome(stack.status, words, followed=True, taken_over=True)
         return Outcome(last, reason, followed)
 
-    def running(self, stack: Stack) -> str:
-        """What of the stack's services still runs, in words; empty when no task of theirs is short of STOPPED.
+    def _bare(self, stack: Stack, events: list[Mapping[str, Any]], since: float) -> Outcome | None:
+        """The same where events bear no tokens, as with some emulators: by status and time alone."""
+        recent = [e for e in events if _seconds(e["Timestamp"]) >= since - BARE_SKEW]
+        if not any(map(_is_own, recent)):
+            return None
+        log.warning(
+            "the events of %s bear no tokens: its status and the time of its events are trusted", stack.id
+        )
+        return Outcome(stack.status, self._why(recent) or stack.reason)
 
-        Raises NotAtZero for a service whose desired count is not zero, and where the stack has no service at all.
-        """
-        services = [
-            r["PhysicalResourceId"]
-            for r in self._resources(stack.id)
-            if r["ResourceType"] == "AWS::ECS::Service"
-        ]
-        if not services:
-            raise NotAtZero("the stack has no ECS service to scale; say 'scaling: none' if that is meant")
-        left = [words for service in services if (words := self._left(service))]
-        return "; ".join(left)
-
-    def _left(self, service: str) -> str:
-        cluster, name = _cluster_and_name(service)
-        found = self._ecs.describe_services(cluster=cluster, services=[service])["services"]
-        if not found or found[0]["status"] == "INACTIVE":
-            return ""
-        if desired := found[0]["desiredCount"]:
-            why = "something outside of the stack has lifted it, such as auto scaling or a change by hand"
-            raise NotAtZero(
-                f"service {name} has desired count {desired} instead of 0: {why}; set it right and repair"
-            )
-        arns = [arn for wanted in ("RUNNING", "STOPPED") for arn in self._tasks(cluster, name, wanted)]
-        alive = 0
-        for start in range(0, len(arns), 100):
-            tasks = self._ecs.describe_tasks(cluster=cluster, tasks=arns[start : start + 100])["tasks"]
-            alive += sum(task["lastStatus"] not in ("STOPPED", "DELETED") for task in tasks)
-        return f"{alive} task{'s' if alive > 1 else ''} of service {name} not yet stopped" if alive else ""
-
-    def _tasks(self, cluster: str, service: str, desired: str) -> Iterator[str]:
-        more: dict[str, Any] = {}
-        while True:
-            page = self._ecs.list_tasks(cluster=cluster, serviceName=service, desiredStatus=desired, **more)
-            yield from page["taskArns"]
-            if not page.get("nextToken"):
-                return
-            more = {"nextToken": page["nextToken"]}
-
-    def _resources(self, stack: str) -> Iterator[Mapping[str, Any]]:
+    def resources(self, stack: str) -> Iterator[Mapping[str, Any]]:
+        """A stack's resources as ListStackResources gives them."""
         more: dict[str, Any] = {}
         while True:
             page = self._cloudformation.list_stack_resources(StackName=stack, **more)
@@ -233,11 +197,7 @@ class StackReader:
                 page = self._cloudformation.describe_stack_events(StackName=stack, **more)
             except Exception as error:
                 problem = understand(error)
-                if (
-                    problem is not None
-                    and problem.code == "ValidationError"
-                    and "does not exist" in problem.message
-                ):
+                if problem is not None and problem.is_missing_stack:
                     return
                 raise
             for event in page["StackEvents"]:
@@ -248,29 +208,39 @@ class StackReader:
                 return
             more = {"NextToken": page["NextToken"]}
 
-    def _why(self, events: list[Mapping[str, Any]], token: str | None) -> str:
-        """The first failing resources, in AWS's own words; in a nested stack, those of the nested one."""
+    def _why(self, events: list[Mapping[str, Any]]) -> str:
+        """The first failing resources, in AWS's own words; of a nested stack, those inside it."""
         found: list[str] = []
         for event in reversed(events):
-            own = event.get("PhysicalResourceId") == event["StackId"]
-            ours = token is None or event.get("ClientRequestToken") in (token, None)
             said = str(event.get("ResourceStatusReason", ""))
-            if own or not ours or not event["ResourceStatus"].endswith("_FAILED") or _CANCELLED.search(said):
+            if _is_own(event) or not event["ResourceStatus"].endswith("_FAILED") or _CANCELLED.search(said):
                 continue
-            nested = event["ResourceType"] == "AWS::CloudFormation::Stack" and event.get("PhysicalResourceId")
-            inner = (
-                self._why(list(self._events(nested, _seconds(event["Timestamp"]) - 6 * 3600)), None)
-                if nested
-                else ""
-            )
+            is_nested = event["ResourceType"] == "AWS::CloudFormation::Stack"
+            nested = event.get("PhysicalResourceId") if is_nested else None
+            inner = self._why(self._last_operation(nested, _seconds(event["Timestamp"]))) if nested else ""
             found.append(inner or f"{event['LogicalResourceId']} ({event['ResourceType']}): {said}")
         return "; ".join(list(dict.fromkeys(found))[:3])
+
+    def _last_operation(self, nested: str, at: float) -> list[Mapping[str, Any]]:
+        """A nested stack's events since its parent last began to change it, whose token they may lack."""
+        events: list[Mapping[str, Any]] = []
+        for event in self._events(nested, at - NESTED):
+            events.append(event)
+            if _is_own(event) and event["ResourceStatus"] in _BEGINNINGS:
+                break
+        return events
 
 
 def _worth_saying(reason: Any) -> str:
     return "" if reason in (None, "User Initiated") else str(reason)
 
 
+def _is_own(event: Mapping[str, Any]) -> bool:
+    """Whether it is about the stack itself rather than about a resource of it."""
+    return bool(event.get("PhysicalResourceId") == event["StackId"])
+
+
+_BEGINNINGS = frozenset({"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "IMPORT_IN_PROGRESS"})
 _CANCELLED = re.compile(r"Resource (creation|update|deletion) cancelled", re.IGNORECASE)
 
 
@@ -286,9 +256,3 @@ def _seconds(time: Any) -> float:
     if isinstance(time, datetime):
         return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
     return float(time)
-
-
-def _cluster_and_name(service: str) -> tuple[str, str]:
-    """`arn:aws:ecs:region:account:service/cluster/name`; old ARNs lack the cluster, which then is `default`."""
-    parts = service.split("/")
-    return (parts[-2], parts[-1]) if len(parts) > 2 else ("default", parts[-1])

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
@@ -28,6 +29,15 @@ _PLAIN: dict[str, type | tuple[type, ...]] = {
 }
 # boto3 parses a template that is JSON before it hands it over: botocore.handlers.json_decode_template_body
 _PARSED_BY_BOTO3 = ("GetTemplate.TemplateBody",)
+# A stack's own events have statuses of stacks, of which the enumeration of resources' statuses lacks some.
+_ALSO = {
+    "DescribeStackEvents.StackEvents.ResourceStatus": (
+        "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+        "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
+        "REVIEW_IN_PROGRESS",
+    )
+}
+_INDEX = re.compile(r"\[\d+\]")
 _models: dict[str, Any] = {}
 
 
@@ -109,7 +119,7 @@ def _scalar(shape: Any, value: Any, path: str) -> Iterator[str]:
     wanted = _PLAIN[shape.type_name]
     if not isinstance(value, wanted) or (isinstance(value, bool) and shape.type_name != "boolean"):
         yield f"{path}: {shape.type_name} is due, not {value!r}"
-    elif getattr(shape, "enum", None) and value not in shape.enum:
+    elif getattr(shape, "enum", None) and value not in (*shape.enum, *_ALSO.get(_INDEX.sub("", path), ())):
         yield f"{path}: {value!r} is not one of {', '.join(shape.enum)}"
 
 

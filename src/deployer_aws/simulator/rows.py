@@ -20,7 +20,9 @@ def is_list(value: object) -> TypeGuard[list[Any]]:
 
 
 def fresh(value: Any) -> Any:
-    """The same data in new lists and dicts, so that no caller shares them with the world."""
+    """The same data in new lists and dicts, so that no caller shares them with the world; bytes become text."""
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
     if is_map(value):
         return {name: fresh(inner) for name, inner in value.items()}
     return [fresh(item) for item in value] if is_list(value) else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from .errors import Refused, invalid
-from .rows import Json, Stack, Token
+from .rows import Json, Stack, Text, Token
 from .templates import Template, as_text, parse
 from .world import World, fingerprint
 
@@ -63,6 +63,13 @@ def note(world: World, operation: str, name: str, request: Json, answer: Json) -
     return answer
 
 
+def object_key(url: str) -> str:
+    """Under what an object of S3 is kept: its bucket may stand in the URL's host or in its path."""
+    host, _, path = url.partition("://")[2].partition("/")
+    bucket = host.split(".s3", 1)[0]
+    return f"s3:{path}" if bucket == host else f"s3:{bucket}/{path}"
+
+
 def template_body(world: World, request: Json, previous: str | None) -> str:
     """The template's text: in the request, behind its URL, or the one in force."""
     given = [name for name in ("TemplateBody", "TemplateURL") if request.get(name)]
@@ -74,6 +81,9 @@ def template_body(world: World, request: Json, previous: str | None) -> str:
         raise invalid("Either Template URL or Template Body must be specified.")
     if given == ["TemplateURL"]:
         url = request["TemplateURL"]
+        stored = world.store.get(Text, object_key(url))
+        if stored is not None:
+            return stored.body
         if url not in world.script.templates:
             raise invalid(
                 "S3 error: The specified key does not exist.\nFor more information check the S3 documentation."
