@@ -124,7 +124,7 @@ def test_the_environments_region_and_endpoint_count_unless_others_are_given(
 
 
 def test_only_methods_that_change_nothing_are_the_observing_clients() -> None:
-    """Judged by botocore's own list of methods: a prefix that hid a change would be seen here."""
+    """What changes a stack is sent once; what only looks may be sent again."""
     clients = connect(Options(region="eu-west-1"))
     for name, observed in (
         ("describe_stacks", True),

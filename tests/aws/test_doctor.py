@@ -112,9 +112,18 @@ class Patient:
         """As the checks get it."""
         (self.folder / "template.yaml").write_text(self.template)
         self.client: Any = Answers(self.answers)
-        services = dict.fromkeys(("cloudformation", "ecs", "s3", "elbv2", "logs", "sts", "iam"), self.client)
+        one = self.client
         clients = Clients(
-            **services, region="eu-west-1", endpoint_url=self.endpoint_url, temporary=lambda: self.temporary
+            one,
+            one,
+            one,
+            one,
+            one,
+            one,
+            one,
+            region="eu-west-1",
+            endpoint_url=self.endpoint_url,
+            temporary=lambda: self.temporary,
         )
         return Case(specfile.loads(self.spec, self.folder), clients, self.bucket, self.connect)
 

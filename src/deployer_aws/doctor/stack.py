@@ -5,13 +5,11 @@ from typing import Any, cast
 
 from deployer_aws.doctor.case import Case, Found, fault, ok, unverified, warning
 from deployer_aws.executors.errors import Kind, understand
+from deployer_aws.executors.requests import INLINE, https
 from deployer_aws.executors.stacks import lifecycle
 from deployer_core.preview import cautions
 from deployer_core.spec import TemplateUrl, outputs_named
 from deployer_core.stack_status import Lifecycle
-
-INLINE = 51_200
-"""Bytes of a template that fit into a request (CloudFormation quotas)."""
 
 
 def stack(case: Case) -> Iterator[Found]:
@@ -51,10 +49,7 @@ def template(case: Case) -> Iterator[Found]:
 def _request(case: Case) -> dict[str, str] | Found:
     source = case.spec.stack.template
     if isinstance(source, TemplateUrl):
-        if not source.url.startswith("s3://"):
-            return {"TemplateURL": source.url}
-        bucket, _, key = source.url.removeprefix("s3://").partition("/")
-        return {"TemplateURL": f"https://{bucket}.s3.amazonaws.com/{key}"}
+        return {"TemplateURL": https(source.url)}
     text = case.template or ""
     size = len(text.encode())
     if size <= INLINE:

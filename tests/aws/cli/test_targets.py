@@ -4,6 +4,7 @@ import pytest
 
 from deployer_aws import specfile, targets
 from deployer_aws.cli.commands import program
+from deployer_aws.clients import Clients
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.runner import Runner
 from deployer_aws.surroundings import SystemClock
@@ -11,6 +12,11 @@ from deployer_aws.targets import Target, WrongTarget, is_bound
 from tests.support.command import EXAMPLE, KEY, Bed
 
 HERE, THERE = Target("111111111111", "eu-west-1"), Target("222222222222", "eu-west-1")
+
+
+def there(clients: Clients) -> Target:
+    """Whoever asks is somewhere else."""
+    return THERE
 
 
 @pytest.fixture
@@ -44,7 +50,7 @@ def test_a_stack_is_held_to_its_target(bound: Bed) -> None:
 
 def test_resume_in_another_account_changes_nothing(bound: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stack that is named is refused; one that is not is left alone, with a warning."""
-    monkeypatch.setattr(targets, "find", lambda _: THERE)
+    monkeypatch.setattr(targets, "find", there)
     refused = bound("resume", KEY, "--region", "eu-west-1")
     assert refused.code == 2
     assert "Give the --profile, --region" in refused.err
@@ -56,7 +62,7 @@ def test_resume_in_another_account_changes_nothing(bound: Bed, monkeypatch: pyte
 
 def test_run_in_another_account_is_refused(bound: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before anything is requested."""
-    monkeypatch.setattr(targets, "find", lambda _: THERE)
+    monkeypatch.setattr(targets, "find", there)
     said = bound("run", EXAMPLE / "v3.yaml", "--region", "eu-west-1", "--no-checks")
     assert said.code == 2
     assert "belongs to another account" in said.err
