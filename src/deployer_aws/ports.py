@@ -244,6 +244,7 @@ class LogsClient(Protocol):
     def get_log_events(self, **parameters: Any) -> Any: ...
 
 
+<<<<<<< HEAD
 class StsClient(Protocol):
     """Of boto3's `sts` client."""
 
@@ -255,6 +256,22 @@ class IamClient(Protocol):
 
     def get_role(self, **parameters: Any) -> Any: ...
     def simulate_principal_policy(self, **parameters: Any) -> Any: ...
+=======
+class SecretsClient(Protocol):
+    """Of boto3's `secretsmanager` client."""
+
+    def get_secret_value(self, **parameters: Any) -> Any: ...
+    def put_secret_value(self, **parameters: Any) -> Any: ...
+    def create_secret(self, **parameters: Any) -> Any: ...
+    def describe_secret(self, **parameters: Any) -> Any: ...
+    def update_secret_version_stage(self, **parameters: Any) -> Any: ...
+
+
+class RdsClient(Protocol):
+    """Of boto3's `rds` client."""
+
+    def generate_db_auth_token(self, **parameters: Any) -> Any: ...
+>>>>>>> main
 
 
 class SqsClient(Protocol):

@@ -131,7 +131,8 @@ def _judge(path: Path, world: Path, *, simulate: bool) -> bool:
         raise WrongWorld(
             f"the journal {path} is about the real AWS, and --simulate would mix the two. Give another --journal"
         )
-    return simulated
+    # A run that was killed before its first request has made the account, and a journal without a mark yet.
+    return simulated or (not used and world.exists())
 
 
 def _simulated(path: Path, world: Path) -> str:
@@ -141,6 +142,10 @@ def _simulated(path: Path, world: Path) -> str:
     )
 
 
+def _unreadable(world: Path, error: sqlite3.Error) -> JournalError:
+    return JournalError(f"the simulated AWS {world} cannot be opened: {error}. Give another --journal")
+
+
 def _simulated_surroundings(path: Path, world: Path, script: Any) -> Surroundings:
     from deployer_aws.simulator import Simulator
     from deployer_aws.simulator.databases import SimulatedPostgres
@@ -148,9 +153,7 @@ def _simulated_surroundings(path: Path, world: Path, script: Any) -> Surrounding
     try:
         simulator = Simulator.open(world, script)
     except sqlite3.Error as error:
-        raise JournalError(
-            f"the simulated AWS {world} cannot be opened: {error}. Give another --journal"
-        ) from None
+        raise _unreadable(world, error) from None
     try:
         journal = SqliteJournal(path)
     except BaseException:
@@ -216,5 +219,8 @@ def now_of(journal: Journal, path: Path) -> float:
         return time.time()
     from deployer_aws.simulator import Simulator
 
-    with Simulator.open(world) as simulator:
-        return simulator.clock.now()
+    try:
+        with Simulator.open(world) as simulator:
+            return simulator.clock.now()
+    except sqlite3.Error as error:
+        raise _unreadable(world, error) from None

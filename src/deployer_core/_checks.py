@@ -201,6 +201,20 @@ def identifier(_: object, attribute: "Attribute[Any]", value: object) -> None:
         raise _broken(attribute, "a PostgreSQL name: 1 to 63 bytes", value)
 
 
+def is_database_role(value: str) -> bool:
+    """Whether PostgreSQL lets a role have this name ('CREATE ROLE'; 'pg_', 'public' and 'none' are reserved)."""
+    return not value.startswith("pg_") and value not in ("public", "none")
+
+
+def database_role(instance: object, attribute: "Attribute[Any]", value: object) -> None:
+    """A PostgreSQL name that a role may have."""
+    identifier(instance, attribute, value)
+    if not is_database_role(cast(str, value)):
+        raise _broken(
+            attribute, "a role's name, which is not public or none and does not begin with pg_", value
+        )
+
+
 name = text(r"[A-Za-z0-9][A-Za-z0-9-]*", "letters, digits and hyphens, a letter or digit first", 63)
 line = text(r"[^\x00-\x1f\x7f]+", "one line of text", 2048)
 stack_name = text(r"[A-Za-z][A-Za-z0-9-]*", "letters, digits and hyphens, a letter first", 128)
@@ -223,6 +237,11 @@ launch_type = text(r"EC2|FARGATE|EXTERNAL|", "EC2, FARGATE or EXTERNAL", 8)
 capacity_provider = text(r"[\w-]*", "a capacity provider's name", 255)
 platform_version = text(r"[\w.]*", "a platform version", 64)
 region = text(r"[a-z0-9-]*", "an AWS region", 32)
+sslmode = text(
+    r"disable|allow|prefer|require|verify-ca|verify-full|",
+    "disable, allow, prefer, require, verify-ca or verify-full",
+    16,
+)
 database_url = secretive(r"postgres(ql)?://[!-~]+", "a postgresql:// URL", 2048)
 timeout = whole(1, WEEK)
 exit_codes = each(whole(0, 255), least=1)

@@ -28,6 +28,7 @@ from deployer_core.world import (
     Event,
     Notice,
     Pending,
+    Progress,
     Repaired,
     Replied,
     Requested,
@@ -48,6 +49,7 @@ __all__ = [
     "Event",
     "Notice",
     "Pending",
+    "Progress",
     "Reduction",
     "Repaired",
     "Replied",
@@ -190,6 +192,13 @@ def _reply(state: DeployerState, event: Replied, begin: Begin) -> Reduction:
         )
     if isinstance(pending.command, StopTask):
         return _reply_to_stop(state, pending, answer)
+    if isinstance(answer, Progress):
+        told = _told(pending, answer)
+        return (
+            (state, ())
+            if told is pending
+            else (evolve(state, pending=swap(state.pending, pending, told)), ())
+        )
     meaning = _meaning(pending, answer)
     if type(meaning) in _FINAL:
         return _end(begin(state, event.at), pending, answer, meaning)
@@ -286,6 +295,8 @@ def _progress(answer: Any) -> str:
     """What a person may like to read of an answer that is not the last one."""
     if isinstance(answer, StackStatus):
         return f"{answer.status}: {answer.reason}" if answer.reason else answer.status
+    if isinstance(answer, Progress):
+        return answer.text
     return answer.last_status if isinstance(answer, ecs_task.Status) else "RUNNING"
 
 

@@ -223,9 +223,15 @@ class Evaluation(Generic[R]):
 @tagged("spec.AdminSecret/1")
 @frozen
 class AdminSecret(Generic[R]):
-    """Administrator's access by a secret in Secrets Manager, in the shape that RDS writes."""
+    """Administrator's access by a secret in Secrets Manager, in the shape that RDS writes.
+
+    A secret that RDS manages by itself holds no host: then `host` says where the server is. The host and the port that
+    a secret holds are the ones that count.
+    """
 
     secret: R = field(validator=_secret_or_output)
+    host: R | None = field(default=None, validator=check.maybe(_line_or_output))
+    port: int = field(default=5432, validator=check.whole(1, 65_535))
 
 
 @tagged("spec.AdminIam/1")
@@ -264,7 +270,13 @@ Admin: TypeAlias = AdminSecret[R] | AdminIam[R] | AdminUrl
 @tagged("spec.Database/1")
 @frozen
 class DatabaseSpec(Generic[R]):
-    """One PostgreSQL database: how it is reached and made, and the tasks that evaluate and migrate it."""
+    """One PostgreSQL database: how it is reached and made, and the tasks that evaluate and migrate it.
+
+    `owner` (by default the database's name) owns it and cannot log in; `login` names the application's login, or what
+    the names of its successive logins begin with. An `iam_login` has no password, and so no secret. An empty `sslmode`
+    is `require`, but for access by URL, which says by itself. `statement_timeout` and `lock_timeout` hold for each
+    statement that prepares or cleans up the database.
+    """
 
     name: str = field(validator=check.identifier)
     admin: Admin[R] = field(validator=check.kind(AdminSecret, AdminIam, AdminUrl))
@@ -275,10 +287,43 @@ class DatabaseSpec(Generic[R]):
     migrate: Migration[R] | None = field(default=None, validator=check.maybe(check.kind(Migration)))
     evaluate: Evaluation[R] | None = field(default=None, validator=check.maybe(check.kind(Evaluation)))
     timeout: int = field(default=600, validator=check.timeout)
+    owner: str | None = field(default=None, validator=check.maybe(check.database_role))
+    login: str | None = field(default=None, validator=check.maybe(check.database_role))
+    iam_login: bool = field(default=False, validator=check.flag)
+    rotate_credentials: bool = field(default=False, validator=check.flag)
+    sslmode: str = field(default="", validator=check.sslmode)
+    statement_timeout: int = field(default=30, validator=check.whole(1, 30))
+    lock_timeout: int = field(default=5, validator=check.whole(1, 30))
 
     def __attrs_post_init__(self) -> None:
         if self.evaluate is not None and self.migrate is None:
             raise SpecError("evaluate", "there is no migration whose changes it could evaluate")
+        if self.name in ("postgres", "template0", "template1", "rdsadmin"):
+            raise SpecError(
+                "name", f"{self.name} belongs to the server; name a database of the application's own"
+            )
+        if self.iam_login and self.app_secret is not None:
+            raise SpecError("iam_login", "not together with app_secret: such a login has no password to keep")
+        if self.rotate_credentials and self.app_secret is None:
+            raise SpecError(
+                "rotate_credentials", "there is no app_secret that new credentials could be kept in"
+            )
+        if not check.is_database_role(self.owner_role):
+            raise SpecError("owner", f"needed: PostgreSQL keeps the role name {self.name!r:.80} to itself")
+        if self.iam_login and len(self.login_role.encode()) > 63:
+            raise SpecError("login", "needed: a name made from the database's would be longer than 63 bytes")
+        if self.login_role == self.owner_role:
+            raise SpecError("login", "not the owner, which cannot log in")
+
+    @property
+    def owner_role(self) -> str:
+        """The role that owns the database and all that is in it."""
+        return self.owner or self.name
+
+    @property
+    def login_role(self) -> str:
+        """The name of an IAM login, and what the name of a login with a password begins with."""
+        return self.login or f"{self.name}_{'iam' if self.iam_login else 'app'}"
 
 
 def _name_of(database: DatabaseSpec[Any]) -> str:

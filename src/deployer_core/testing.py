@@ -154,6 +154,8 @@ _LINE = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_siz
 _WORD = st.text(string.ascii_letters + string.digits, min_size=1, max_size=8)
 _DASHED = st.lists(_WORD, min_size=1, max_size=3).map("-".join)
 _IDENTIFIER = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=15)
+_DATABASE = _IDENTIFIER.filter(lambda name: not name.startswith(("pg_", "public", "none", "o", "l")))
+"""Names that are none of the roles' below, and that a role may have."""
 _NO_NUL = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
 _VARIABLE = st.text(st.characters(codec="utf-8", exclude_characters="\0="), min_size=1, max_size=12)
 _ARN = "arn:aws:{}:123456789012:{}".format
@@ -186,15 +188,19 @@ _TEXTS: dict[tuple[type, str], Strategy] = {
     (TaskSpec, "capacity_provider"): st.just("") | _DASHED,
     (TaskSpec, "platform_version"): st.just("") | _WORD,
     (AdminSecret, "secret"): _DASHED,
+    (AdminSecret, "host"): _LINE,
     (AdminIam, "host"): _LINE,
     (AdminIam, "user"): _IDENTIFIER,
     (AdminIam, "database"): _IDENTIFIER,
     (AdminIam, "region"): st.sampled_from(["", "eu-west-1", "us-east-1"]),
     (AdminUrl, "url"): _WORD.map("postgresql://admin@{}/postgres".format),
     (AdminUrl, "password_variable"): st.just("") | _WORD,
-    (DatabaseSpec, "name"): _IDENTIFIER,
+    (DatabaseSpec, "name"): _DATABASE,
     (DatabaseSpec, "extensions"): _IDENTIFIER,
     (DatabaseSpec, "app_secret"): _DASHED,
+    (DatabaseSpec, "owner"): _IDENTIFIER.map("o{:.15}".format),
+    (DatabaseSpec, "login"): _IDENTIFIER.map("l{:.15}".format),
+    (DatabaseSpec, "sslmode"): st.sampled_from(["", "require", "verify-full"]),
     (DeploymentSpec, "environment"): _DASHED,
     (DeploymentSpec, "application"): _DASHED,
     (DeploymentSpec, "version"): _LINE,
@@ -230,7 +236,10 @@ _FIELDS: dict[tuple[type, str], Strategy] = {
     (Migration, "success"): _EXIT_CODES,
     (Evaluation, "no_changes"): _EXIT_CODES,
     (Evaluation, "changes"): _EXIT_CODES,
+    (AdminSecret, "port"): st.integers(1, 65_535),
     (AdminIam, "port"): st.integers(1, 65_535),
+    (DatabaseSpec, "statement_timeout"): st.integers(1, 30),
+    (DatabaseSpec, "lock_timeout"): st.integers(1, 30),
     (DatabaseSpec, "timeout"): _TIMEOUT,
     (DeploymentSpec, "databases"): _each(st.deferred(lambda: values(DatabaseSpec[Text])), attrgetter("name")),
 }
@@ -260,7 +269,10 @@ def _evaluation(drawn: dict[str, Any]) -> dict[str, Any]:
 
 
 def _database(drawn: dict[str, Any]) -> dict[str, Any]:
-    return drawn | ({"evaluate": None} if drawn["migrate"] is None else {})
+    """The roles' names differ by their first letters; the default ones need a name that a role may have."""
+    drawn = drawn | ({"evaluate": None} if drawn["migrate"] is None else {})
+    drawn = drawn | ({"rotate_credentials": False} if drawn["app_secret"] is None else {"iam_login": False})
+    return drawn | ({"login": "l"} if drawn["iam_login"] and drawn["login"] is None else {})
 
 
 _FITS: dict[type, Callable[[dict[str, Any]], dict[str, Any]]] = {

@@ -137,6 +137,14 @@ class DeadlinePassed:
     """The command's deadline is over, and a look at the world that was made after it saw no end."""
 
 
+@tagged("Deployer.Progress/1")
+@frozen
+class Progress:
+    """How far a command has come, for a person to read: no machine takes it, and the same twice is no news."""
+
+    text: str
+
+
 Answer: TypeAlias = (
     StackStatus
     | deployment.Failure
@@ -148,6 +156,7 @@ Answer: TypeAlias = (
     | postgres_migration.CleanupDone
     | postgres_migration.Errored
     | DeadlinePassed
+    | Progress
 )
 
 

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError, NoCredentialsError
 from moto import mock_aws
 
 from deployer_aws import specfile
-from deployer_aws.clients import Clients, Options, connect
+from deployer_aws.clients import SERVICES, Clients, Options, connect
 from deployer_aws.doctor import CHECKS, Case, Finding, Result, examine, is_sound, name_of
 from deployer_aws.permissions import GRANTS
 from tests.support.project import ROOT
@@ -112,19 +112,9 @@ class Patient:
         """As the checks get it."""
         (self.folder / "template.yaml").write_text(self.template)
         self.client: Any = Answers(self.answers)
-        one = self.client
-        clients = Clients(
-            one,
-            one,
-            one,
-            one,
-            one,
-            one,
-            one,
-            region="eu-west-1",
-            endpoint_url=self.endpoint_url,
-            temporary=lambda: self.temporary,
-        )
+        same: Any = dict.fromkeys(SERVICES, self.client)
+        more: Any = {"endpoint_url": self.endpoint_url, "temporary": lambda: self.temporary}
+        clients = Clients(**same, **more, region="eu-west-1")
         return Case(specfile.loads(self.spec, self.folder), clients, self.bucket, self.connect)
 
     def findings(self, check: str) -> list[Finding]:

@@ -70,12 +70,12 @@ from tests.aws.specs import (
         ("[" + "a," * 20_000 + "]", "", 1, "more values than it may have"),
         (HEAD + "stack: [a]", "stack", 4, "a map with the keys template, name,"),
         (
-            MINIMAL + "databases: {a: {admin: {user: u}}}",
+            MINIMAL + "databases: {a: {admin: {host: h}}}",
             "databases.a.admin",
             5,
-            "one of the keys secret, host",
+            "one of the keys secret, user",
         ),
-        (database("{admin: s}"), "databases.shop.admin", 5, "a map with one of the keys secret, host, url"),
+        (database("{admin: s}"), "databases.shop.admin", 5, "a map with one of the keys secret, user, url"),
         (
             database("{admin: {url: 'postgresql://u:p@h/d'}}"),
             "databases.shop.admin.url",

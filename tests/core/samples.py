@@ -56,7 +56,10 @@ _BY_FIELD: dict[str, Any] = {
     "Evaluation.changes": (2,),
     "AdminUrl.url": "postgresql://admin@db.example.com/postgres",
     "AdminIam.region": "eu-west-1",
+    "DatabaseSpec.sslmode": "verify-full",
 }
+_APART: dict[Any, dict[str, Any]] = {TaskSpec: {"capacity_provider": ""}, DatabaseSpec: {"iam_login": False}}
+"""What may not hold something because another field of the same class does."""
 
 
 def value(tag: str) -> Any:
@@ -67,7 +70,7 @@ def value(tag: str) -> Any:
 def _made(hint: Any) -> Any:
     cls = class_of(hint)
     held = {n: _BY_FIELD.get(f"{cls.__name__}.{n}") or _part(n, of) for n, of in fields_of(hint).items()}
-    return cls(**held | ({"capacity_provider": ""} if cls is TaskSpec else {}))
+    return cls(**held | _APART.get(cls, {}))
 
 
 def _part(name: str, hint: Any) -> Any:

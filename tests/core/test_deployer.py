@@ -11,6 +11,7 @@ from deployer_core.deployer import (
     Accepted,
     Attempted,
     DeadlinePassed,
+    Progress,
     Replied,
     Requested,
     Sent,
@@ -232,6 +233,19 @@ def test_progress_is_told_with_its_reason() -> None:
     moving = evolve(seen(Lifecycle.ROLLING_BACK), reason="no capacity")
     story = Story().request("d1").reply(StabiliseStack, moving)
     assert story.pending(StabiliseStack).seen == "ROLLING_BACK: no capacity"
+
+
+def test_progress_in_words_is_kept_once() -> None:
+    """Any command may be told to have come so far: no machine takes it, and the same words again are no news."""
+    story = Story().request("d1")
+    machines = (story.state.stack, story.state.deployments)
+    story.reply(StabiliseStack, Progress("halfway"))
+    before = story.state
+    assert story.pending(StabiliseStack).seen == "halfway"
+    assert (story.state.stack, story.state.deployments) == machines
+    assert story.given == ()
+    assert story.reply(StabiliseStack, Progress("halfway")).state is before
+    assert story.reply(StabiliseStack, Progress("nearly there")).state is not before
 
 
 def test_a_wrong_answer_that_is_not_final_is_stale() -> None:

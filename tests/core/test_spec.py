@@ -155,6 +155,8 @@ RULES: Rules = [
     (Evaluation, "changes", CODES, ((2.0,),)),
     (Evaluation, "changes", "1 at least", ((),)),
     (AdminSecret, "secret", "a secret's name or ARN", ("", "a b", None)),
+    (AdminSecret, "host", LINE, ("", 1)),
+    (AdminSecret, "port", "a whole number from 1 to 65535", (0, 65_536, "5432")),
     (AdminIam, "host", LINE, ("", None)),
     (AdminIam, "user", IDENTIFIER, ("", "a" * 64, "é" * 32, "a\0", "\ud800", 1)),
     (AdminIam, "port", "a whole number from 1 to 65535", (0, 65_536, "5432")),
@@ -171,6 +173,15 @@ RULES: Rules = [
     (DatabaseSpec, "migrate", "Migration, not", (TASK, False)),
     (DatabaseSpec, "evaluate", "Evaluation, not", (TASK,)),
     (DatabaseSpec, "timeout", TIMEOUT, (0, 604_801)),
+    (DatabaseSpec, "owner", IDENTIFIER, ("", "a" * 64, 1)),
+    (DatabaseSpec, "owner", "a role's name", ("pg_owner", "public", "none")),
+    (DatabaseSpec, "login", IDENTIFIER, ("", "é" * 32, 1)),
+    (DatabaseSpec, "login", "a role's name", ("pg_login", "public", "none")),
+    (DatabaseSpec, "iam_login", "true or false, not", (1, None)),
+    (DatabaseSpec, "rotate_credentials", "true or false, not", (1, None)),
+    (DatabaseSpec, "sslmode", "require, verify-ca or verify-full", ("on", None)),
+    (DatabaseSpec, "statement_timeout", "a whole number from 1 to 30", (0, 31)),
+    (DatabaseSpec, "lock_timeout", "a whole number from 1 to 30", (0, 31)),
     (DeploymentSpec, "environment", NAMES, ("", "-a", "a/b", "a" * 64, None)),
     (DeploymentSpec, "application", NAMES, ("", "a_b")),
     (DeploymentSpec, "version", LINE, ("", "a\nb", 1)),
@@ -251,6 +262,13 @@ def test_nothing_but_a_spec_error_comes_of_junk(cls: type, data: st.DataObject) 
         ),
         (lambda: Evaluation(TASK, no_changes=(0, 2)), "changes: 2 already means 'no changes'"),
         (lambda: evolve(DATABASE, evaluate=Evaluation(TASK)), "evaluate: there is no migration"),
+        (lambda: evolve(DATABASE, name="template1"), "name: template1 belongs to the server"),
+        (lambda: evolve(DATABASE, name="pg_data"), "owner: needed: PostgreSQL keeps the role name 'pg_data'"),
+        (lambda: evolve(DATABASE, name="none"), "owner: needed: PostgreSQL keeps the role name 'none'"),
+        (lambda: evolve(DATABASE, iam_login=True, app_secret="s"), "iam_login: not together with app_secret"),
+        (lambda: evolve(DATABASE, rotate_credentials=True), "rotate_credentials: there is no app_secret"),
+        (lambda: evolve(DATABASE, name="n" * 60, iam_login=True), "login: needed: a name made from"),
+        (lambda: evolve(DATABASE, login="orders"), "login: not the owner, which cannot log in"),
     ],
 )
 def test_rules_between_fields(make: Any, error: str) -> None:
@@ -315,3 +333,11 @@ def test_order_is_kept_where_it_has_a_meaning() -> None:
 def test_a_deployment_belongs_to_a_stream() -> None:
     """The stream is named after environment and application."""
     assert VALID[DeploymentSpec].key == "prod/shop"
+
+
+def test_the_roles_are_named_after_the_database() -> None:
+    """Unless they have names of their own."""
+    assert (DATABASE.owner_role, DATABASE.login_role) == ("orders", "orders_app")
+    assert evolve(DATABASE, iam_login=True).login_role == "orders_iam"
+    named = evolve(DATABASE, owner="o", login="l")
+    assert (named.owner_role, named.login_role) == ("o", "l")

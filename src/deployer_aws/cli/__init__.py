@@ -18,6 +18,9 @@ def main(args: Sequence[str] | None = None) -> None:
                 "deployer: the command line needs the extra 'cli': pip install 'deployer-core[cli]'\n"
             )
             sys.exit(2)
-    from deployer_aws.cli.commands import program
-
+    try:
+        from deployer_aws.cli.commands import program
+    except KeyboardInterrupt:
+        sys.stderr.write("deployer: interrupted before anything was done\n")
+        sys.exit(3)
     program(args, prog_name="deployer")

@@ -80,13 +80,16 @@ def _complain(error: Exception) -> Exit:
     if isinstance(error, _BAD):
         screen.complain(_words(error))
         return Exit.BAD
+    if isinstance(error, OSError):
+        screen.complain(f"{error}. What was journaled stays: 'deployer resume' carries on")
+        return Exit.BAD
     if os.environ.get("DEPLOYER_TRACEBACK"):
         screen.complain(traceback.format_exc())
     screen.complain(
         f"this is a mistake of the deployer's own, please report it: {type(error).__name__}: {error}. What was "
         "journaled stays: 'deployer resume' carries on. DEPLOYER_TRACEBACK=1 shows where it happened"
     )
-    return Exit.RUNNING
+    return Exit.MISTAKE
 
 
 def _words(error: Exception) -> str:
@@ -124,12 +127,20 @@ def program(context: click.Context) -> None:
 # Options that many commands share
 
 
+def _a_file(_: click.Context, __: click.Parameter, path: Path) -> Path:
+    """An empty path is the folder that one is in."""
+    if not path.name:
+        raise click.BadParameter("a file's path is needed, not an empty one")
+    return path
+
+
 def journal_option(command: F) -> F:
     """--journal PATH, or DEPLOYER_JOURNAL, or `.deployer/journal.sqlite` here."""
     return click.option(
         "--journal",
         "journal",
         type=click.Path(path_type=Path, dir_okay=False),
+        callback=_a_file,
         envvar="DEPLOYER_JOURNAL",
         default=DEFAULT,
         show_default=True,

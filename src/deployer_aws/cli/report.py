@@ -24,6 +24,8 @@ class Exit(IntEnum):
     FAILED = 1
     BAD = 2
     RUNNING = 3
+    MISTAKE = 70
+    """The deployer's own: EX_SOFTWARE of sysexits.h, so that nobody tries again for ever."""
 
 
 @frozen

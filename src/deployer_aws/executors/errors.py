@@ -96,6 +96,7 @@ RULES = (
     Rule("ValidationError", _P, r"Template (format|error)|Template validation", "correct the template"),
     Rule("ValidationError", _P, r"[Rr]ole .* is invalid or cannot be assumed", "correct the spec's role"),
     Rule("ValidationError", _P, "", "correct the spec or the template, repair the stack and deploy again"),
+    Rule("ResourceNotFoundException", _P, r"[Ss]ecret", "name a secret that there is"),
     *_rows(
         _A,
         "",
@@ -254,7 +255,7 @@ RULES = (
     ),
 )
 
-# Errors that botocore raises by itself, by the names of their classes, which need no import.
+# Errors that botocore, and the executor of PostgreSQL, raise by themselves: by their classes' names, without an import.
 LOCAL = (
     *_rows(
         _C,
@@ -279,6 +280,7 @@ LOCAL = (
         "IncompleteReadError",
         "ChecksumError",
         "CapacityNotAvailableError",
+        "DatabaseUnavailable",
     ),
     Rule("BotoCoreError", _P, "", _SPEC),
 )

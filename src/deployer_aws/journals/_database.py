@@ -85,12 +85,12 @@ def _address(path: str | Path, where: str, *, create: bool) -> str:
     try:
         if file.is_dir():
             raise JournalError(f"{where} is a folder. Give the path of a file in it")
-        if not file.parent.is_dir():
-            raise JournalError(f"{where}: there is no folder {file.parent}. Make it, or give another path")
         if not create and not file.exists():
             raise JournalError(
                 f"{where}: there is no such journal. The first deployment makes it; is the path right?"
             )
+        if not file.parent.is_dir():
+            raise JournalError(f"{where}: there is no folder {file.parent}. Make it, or give another path")
     except OSError as error:
         raise JournalError(
             f"{where} cannot be opened: {error}. Give another path, or the right to use it"

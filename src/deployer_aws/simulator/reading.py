@@ -88,10 +88,14 @@ def flag(value: Any, path: str) -> bool:
     return value
 
 
+LONGEST = 1e9
+"""Seconds: thirty years, within which every time has a date."""
+
+
 def number(value: Any, path: str) -> float:
     """A number that is not negative: seconds, or a share."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-        raise ScriptError(f"{path}: expected a number that is not negative, not {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LONGEST:
+        raise ScriptError(f"{path}: expected a number from 0 to {LONGEST:g}, not {value!r}")
     return float(value)
 
 
@@ -144,4 +148,6 @@ def instant(value: Any, path: str) -> float:
         moment = datetime.fromisoformat(str(value))
     except ValueError:
         raise ScriptError(f"{path}: expected a time such as 2026-01-01T00:00:00Z, not {value!r}") from None
+    if not 1970 < moment.year < 2500:
+        raise ScriptError(f"{path}: expected a time from 1971 to 2499, not {value!r}")
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -245,7 +245,7 @@ def _template(value: Any, path: str) -> str:
         try:
             return Path(value["file"]).read_text()
         except OSError as error:
-            raise ScriptError(f"{path}.file: {error}") from None
+            raise ScriptError(f"{path}.file: {value['file']} cannot be read: {error.strerror}") from None
     return json.dumps(value) if is_map(value) else text(value, path)
 
 
@@ -314,9 +314,11 @@ def _plain(script: str | Path | dict[str, Any] | None) -> tuple[dict[str, Any], 
     if isinstance(script, Path) or (script and re.fullmatch(r"[^\n{}]+\.(ya?ml|json)", script)):
         folder = Path(script).parent
         try:
-            script = Path(script).read_text()
+            script = Path(script).read_text(encoding="utf-8")
         except OSError as error:
-            raise ScriptError(f"{script}: {error.strerror}") from None
+            raise ScriptError(f"the script cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise ScriptError("the script is not UTF-8: save it as UTF-8") from None
     try:
         data = yaml.load(script or "", _ScriptLoader)  # a safe loader
     except yaml.YAMLError as error:

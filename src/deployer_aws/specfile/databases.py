@@ -55,7 +55,12 @@ LIST_OR_OUTPUT = either(
 _TASK = (
     Key("cluster", TEXT_OR_OUTPUT, "the ECS cluster"),
     Key("task_definition", TEXT_OR_OUTPUT, "what to run: a family, with a revision or without, or an ARN"),
-    Key("container", TEXT, "the container whose exit code counts", "the only essential one"),
+    Key(
+        "container",
+        TEXT,
+        "whose exit code counts; needed with `command` or `environment`",
+        "the only essential one",
+    ),
     Key("command", listing(TEXT, "texts"), "the command of that container", "[]"),
     Key("environment", mapping(VALUE, "a variable"), "more environment variables of that container", "{}"),
     Key("subnets", LIST_OR_OUTPUT, "where it runs; needed for Fargate", "[]"),
@@ -140,6 +145,13 @@ ADMIN_SECRET = Record(
             TEXT_OR_OUTPUT,
             "the name or ARN of a secret in Secrets Manager, in the shape that RDS writes",
         ),
+        Key(
+            "host",
+            TEXT_OR_OUTPUT,
+            "the database server's name, where the secret does not hold it: RDS's own secrets do not",
+            "the secret's",
+        ),
+        Key("port", NUMBER, "the server's port, where the secret does not hold it", "5432"),
     ),
     lambda given, place: build(place, AdminSecret, given),
 )
@@ -169,7 +181,7 @@ ADMIN_URL = Record(
 )
 ADMIN = variants(
     "an administrator by secret, an administrator by IAM or an administrator by URL",
-    {"secret": ADMIN_SECRET, "host": ADMIN_IAM, "url": ADMIN_URL},
+    {"secret": ADMIN_SECRET, "user": ADMIN_IAM, "url": ADMIN_URL},
 )
 
 
@@ -195,6 +207,38 @@ DATABASE = Record(
             "the secret where the application's own credentials are kept",
             "none",
         ),
+        Key(
+            "rotate_credentials",
+            FLAG,
+            "whether each deployment makes a new login with a new password, and puts it in `app_secret`",
+            "false",
+        ),
+        Key(
+            "owner",
+            TEXT,
+            "the role that owns the database and all that is in it; it cannot log in",
+            "its name",
+        ),
+        Key(
+            "login",
+            TEXT,
+            "the login's name, or with a password what the names of its successive logins begin with",
+            "its name with `_app`, or `_iam`",
+        ),
+        Key(
+            "iam_login",
+            FLAG,
+            "whether the application logs in by RDS IAM authentication, instead of an `app_secret`",
+            "false",
+        ),
+        Key(
+            "sslmode",
+            word("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+            "how TLS is used, as libpq has it: `require`, `verify-full` or another",
+            "`require`; with an administrator by URL, what the URL says",
+        ),
+        Key("statement_timeout", DURATION, "how long one statement may take, 30s at most", "30s"),
+        Key("lock_timeout", DURATION, "how long one statement may wait for a lock, 30s at most", "5s"),
         Key("migrate", MIGRATE.kind, "the task that migrates it", "none"),
         Key("evaluate", EVALUATE.kind, "the task that says whether there is anything to migrate", "none"),
         Key("timeout", DURATION, "how long making sure of it, and cleaning up, may take each", "10m"),

@@ -175,14 +175,14 @@ def test_a_task_that_has_stopped_meanwhile_is_seen_by_repair(bed: Bed) -> None:
 
 
 def test_a_mistake_of_our_own_is_no_traceback(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One message, and exit code 3: what was journaled is still to be carried on. A variable shows the traceback."""
+    """One message, and a code of its own, so that nobody tries for ever. A variable shows the traceback."""
 
     def fail(*_: object) -> None:
         raise RuntimeError("a mistake")
 
     monkeypatch.setattr(running, "stack_status", fail)
     said = bed.run()
-    assert said.code == 3
+    assert said.code == 70
     assert "RuntimeError: a mistake" in said.err
     assert "Traceback" not in said.err
     assert (

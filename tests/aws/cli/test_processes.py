@@ -186,6 +186,9 @@ def _prepare(here: Bed, name: str, line: str) -> None:
     deployment = "20261123-140501-x7f3"
     if name in ("plan", "diagram", "explore", "run"):
         return
+    if name == "explain-event":
+        (here.folder / "event.json").write_text('{"source": "aws.ecs"}', encoding="utf-8")
+        return
     if name in ("resume", "terminate"):
         here.half_way(events=6, name=deployment)
     elif "--force" in line:

@@ -1,0 +1,108 @@
+"""How the administrator gets in: by a secret, by an RDS IAM token, or by a URL."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from deployer_aws.executors.postgres.problems import Trouble
+from deployer_aws.executors.postgres.session import Server
+from deployer_aws.ports import RdsClient, SecretsClient
+from deployer_core.spec import AdminIam, AdminSecret, AdminUrl, DatabaseSpec
+
+_MAINTENANCE = "postgres"
+
+
+class Access:
+    """The clients and the environment from which an administrator's password comes."""
+
+    def __init__(
+        self, secrets: SecretsClient | None, rds: RdsClient | None, environ: Mapping[str, str]
+    ) -> None:
+        self._secrets, self._rds, self._environ = secrets, rds, environ
+
+    def server(self, spec: DatabaseSpec[str]) -> Server:
+        """Where the database's server is, with a password as fresh as it can be. Raises Trouble."""
+        admin = spec.admin
+        if isinstance(admin, AdminSecret):
+            return self._by_secret(spec, admin)
+        if isinstance(admin, AdminIam):
+            return self._by_token(spec, admin)
+        return self._by_url(spec, admin)
+
+    def secrets(self) -> SecretsClient:
+        """The client of Secrets Manager. Raises Trouble."""
+        if self._secrets is None:
+            raise Trouble(
+                "a secret is needed, and the deployer was started without access to Secrets Manager"
+            )
+        return self._secrets
+
+    def _by_secret(self, spec: DatabaseSpec[str], admin: AdminSecret[str]) -> Server:
+        """In the shape that RDS writes ('JSON structure of Secrets Manager secrets', Amazon RDS)."""
+        held = read_json(self.secrets().get_secret_value(SecretId=admin.secret))
+        lacking = [key for key in ("username", "password") if not held.get(key)]
+        host = held.get("host") or admin.host
+        if lacking:
+            raise Trouble(f"the secret {admin.secret} holds no {' and no '.join(lacking)}")
+        if not host:
+            raise Trouble(f"the secret {admin.secret} holds no host; name it as the administrator's host")
+        port = str(held.get("port") or admin.port)
+        if not port.isdecimal():
+            raise Trouble(f"the port that the secret {admin.secret} holds is no number")
+        user, password = str(held["username"]), str(held["password"])
+        return Server(str(host), int(port), user, password, _MAINTENANCE, spec.sslmode or "require")
+
+    def _by_token(self, spec: DatabaseSpec[str], admin: AdminIam[str]) -> Server:
+        """RDS takes a token over TLS alone (Amazon RDS, 'IAM database authentication')."""
+        if self._rds is None:
+            raise Trouble("an RDS IAM token is needed, and the deployer was started without access to RDS")
+        token = self._rds.generate_db_auth_token(
+            DBHostname=admin.host, Port=admin.port, DBUsername=admin.user, Region=admin.region or None
+        )
+        mode = spec.sslmode or "require"
+        return Server(admin.host, admin.port, admin.user, str(token), _maintenance(admin.database), mode)
+
+    def _by_url(self, spec: DatabaseSpec[str], admin: AdminUrl) -> Server:
+        password = ""
+        if admin.password_variable:
+            password = self._environ.get(admin.password_variable, "")
+            if not password:
+                raise Trouble(f"the environment variable {admin.password_variable} is not set")
+        try:
+            said = {key: str(value) for key, value in conninfo_to_dict(admin.url).items()}
+        except psycopg.Error:
+            raise Trouble("the administrator's url cannot be understood") from None
+        host, user, port = said.pop("host", "localhost"), said.pop("user", ""), said.pop("port", "5432")
+        if not user or "," in host or not port.isdecimal():
+            raise Trouble("the administrator's url has to name a user and one host")
+        database, mode = said.pop("dbname", _MAINTENANCE), said.pop("sslmode", "")
+        for ours in ("password", "options", "application_name"):
+            said.pop(ours, None)
+        return Server(
+            host,
+            int(port),
+            user,
+            password,
+            _maintenance(database),
+            spec.sslmode or mode,
+            tuple(sorted(said.items())),
+        )
+
+
+def read_json(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """What a secret holds, where it is a JSON object; else nothing."""
+    try:
+        held: Any = json.loads(answer.get("SecretString") or "{}")
+    except ValueError:
+        return {}
+    return held if isinstance(held, dict) else {}
+
+
+def _maintenance(database: str) -> str:
+    """Sessions in a template are in the way of CREATE DATABASE (PostgreSQL, 'Template Databases')."""
+    if database in ("template0", "template1"):
+        raise Trouble(f"the administrator connects to {database}, which is a template; name postgres, say")
+    return database

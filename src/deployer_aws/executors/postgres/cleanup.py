@@ -1,0 +1,158 @@
+"""Ownership and default privileges in a database: what was made under another role is given to the owner.
+
+In every schema of the application: `public`, and those that belong to the owner, to the administrator or to a member of
+the owner. What belongs to an extension is left to it; a linked sequence and a table's row type follow their table, a
+multirange its range ('ALTER TABLE', 'ALTER TYPE'). Operators, large objects and what stands in no schema are given to
+the owner only with an old login that is dropped.
+"""
+
+from collections import Counter
+from collections.abc import Generator
+from typing import LiteralString
+
+from attrs import frozen
+from psycopg import sql
+
+from deployer_aws.executors.postgres import catalog, roles
+from deployer_aws.executors.postgres.job import Job, Steps
+from deployer_aws.executors.postgres.session import Session, compose
+
+BATCH = 100
+"""Objects in one transaction: each takes locks, on its indexes too, and the lock table is shared by all sessions
+('max_locks_per_transaction')."""
+
+_KEYWORDS: dict[str, sql.SQL] = {
+    "schema": sql.SQL("SCHEMA"),
+    "table": sql.SQL("TABLE"),
+    "foreign table": sql.SQL("FOREIGN TABLE"),
+    "view": sql.SQL("VIEW"),
+    "materialized view": sql.SQL("MATERIALIZED VIEW"),
+    "sequence": sql.SQL("SEQUENCE"),
+    "function": sql.SQL("ROUTINE"),
+    "domain": sql.SQL("DOMAIN"),
+    "type": sql.SQL("TYPE"),
+    "collation": sql.SQL("COLLATION"),
+    "conversion": sql.SQL("CONVERSION"),
+    "statistics object": sql.SQL("STATISTICS"),
+    "text search dictionary": sql.SQL("TEXT SEARCH DICTIONARY"),
+    "text search configuration": sql.SQL("TEXT SEARCH CONFIGURATION"),
+    "operator family": sql.SQL("OPERATOR FAMILY"),
+    "operator class": sql.SQL("OPERATOR CLASS"),
+}
+"""Each kind, as ALTER names it; a ROUTINE is a function, a procedure or an aggregate ('ALTER ROUTINE')."""
+
+
+@frozen
+class Thing:
+    """One object that does not belong to the owner."""
+
+    kind: str
+    schema: str
+    name: str | None
+    owner: str
+    argument_schemas: list[str] | None
+    argument_types: list[str] | None
+    method: str | None
+
+    def given_to(self, owner: str) -> sql.Composed:
+        """The statement that changes its owner."""
+        called: sql.Composable = sql.Identifier(*filter(None, (self.schema, self.name)))
+        if self.argument_types is not None:
+            types = zip(self.argument_schemas or [], self.argument_types, strict=True)
+            called = compose("{}({})", called, sql.SQL(", ").join([sql.Identifier(*pair) for pair in types]))
+        if self.method is not None:
+            called = compose("{} USING {}", called, self.method)
+        return compose("ALTER {} {} OWNER TO {}", _KEYWORDS[self.kind], called, owner)
+
+
+def cleanup(job: Job, inside: Session) -> Steps:
+    """Give what stands in the application's schemas to the owner, in batches; schemas first, then what is in them."""
+    things = [Thing(*row) for row in inside.rows(_query(job, catalog.OBJECTS))]
+    able = yield from _able(job, {thing.owner for thing in things})
+    left = Counter(thing.owner for thing in things if thing.owner not in able)
+    for role, count in sorted(left.items()):
+        job.notes.append(f"left {count} that belong to {role}, for whom the administrator may not act")
+    ours = [thing for thing in things if thing.owner in able]
+    for start in range(0, len(ours), BATCH):
+        batch = ours[start : start + BATCH]
+        yield f"set the owner of {len(batch)} objects right, {len(ours) - start} to go"
+        inside.run(sql.SQL("; ").join([thing.given_to(job.spec.owner_role) for thing in batch]))
+        job.changed.update(f"{thing.kind} of {thing.owner}" for thing in batch)
+    yield from _defaults(job, inside)
+
+
+def _query(job: Job, query: LiteralString) -> sql.Composed:
+    application = sql.SQL(catalog.APPLICATION).format(owner=sql.Literal(job.spec.owner_role))
+    return sql.SQL(query).format(application=application)
+
+
+def _able(job: Job, owners: set[str]) -> Generator[str, None, set[str]]:
+    """Those for whom the administrator may act; what that takes is granted to it.
+
+    A role that RDS lets in by IAM is never granted to the administrator, who would lose its password login by that.
+    """
+    query = compose(
+        catalog.ABLE,
+        iam=sql.Literal(roles.IAM),
+        manageable=roles.manageable(job),
+        names=sql.Literal(sorted(owners)),
+    )
+    able: set[str] = set()
+    for role, has, grantable in job.session.rows(query) if owners else []:
+        if not has and grantable:
+            yield from roles.act_for(job, role)
+        if has or grantable:
+            able.add(role)
+    return able
+
+
+# Default privileges
+
+_PRIVILEGES: dict[str, sql.SQL] = {
+    "SELECT": sql.SQL("SELECT"),
+    "INSERT": sql.SQL("INSERT"),
+    "UPDATE": sql.SQL("UPDATE"),
+    "DELETE": sql.SQL("DELETE"),
+    "TRUNCATE": sql.SQL("TRUNCATE"),
+    "REFERENCES": sql.SQL("REFERENCES"),
+    "TRIGGER": sql.SQL("TRIGGER"),
+    "MAINTAIN": sql.SQL("MAINTAIN"),
+    "USAGE": sql.SQL("USAGE"),
+    "EXECUTE": sql.SQL("EXECUTE"),
+    "CREATE": sql.SQL("CREATE"),
+}
+_TARGETS: dict[str, sql.SQL] = {
+    "r": sql.SQL("TABLES"),
+    "S": sql.SQL("SEQUENCES"),
+    "f": sql.SQL("FUNCTIONS"),
+    "T": sql.SQL("TYPES"),
+    "n": sql.SQL("SCHEMAS"),
+}
+
+
+def _defaults(job: Job, inside: Session) -> Steps:
+    """Let what the owner makes have the privileges that others set for what they make themselves."""
+    owner = job.spec.owner_role
+    found = inside.rows(_query(job, catalog.DEFAULT_PRIVILEGES))
+    able = yield from _able(job, {role for _, role, *_ in found})
+    for given, role, schema, target, privilege, grantable, grantee, own in found:
+        if role not in able:
+            continue
+        parts = {
+            "schema": compose(" IN SCHEMA {}", schema) if schema else sql.SQL(""),
+            "what": compose("{} ON {}", _PRIVILEGES[privilege], _TARGETS[target]),
+            "grantee": sql.SQL("PUBLIC") if grantee is None else sql.Identifier(grantee),
+        }
+        grant = compose("GRANT {what} TO {grantee}", **parts)
+        if grantable:
+            grant = compose("{} WITH GRANT OPTION", grant)
+        revoke = compose("REVOKE {what} FROM {grantee}", **parts)
+        take, back = (grant, revoke) if given else (revoke, grant)
+        statements = [compose("ALTER DEFAULT PRIVILEGES FOR ROLE {}{schema} {}", role, back, **parts)]
+        if not own:
+            statements.append(
+                compose("ALTER DEFAULT PRIVILEGES FOR ROLE {}{schema} {}", owner, take, **parts)
+            )
+        yield f"move a default privilege of {role} to {owner}"
+        inside.run(sql.SQL("; ").join(statements))
+        job.changed[f"default privilege of {role}"] += 1

@@ -1,0 +1,198 @@
+"""The application's credentials: a login with a random password, and the secret that they are kept in.
+
+A new password is first kept as a version of the secret that is not current, under an id that follows from the command:
+whoever carries the command on reads it there. Then the login is made and tried, the version becomes current, and only
+then are older logins disabled: the steps of a rotation as AWS has them (Secrets Manager, 'Rotation function').
+"""
+
+import json
+import secrets
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from attrs import evolve, field, frozen
+
+from deployer_aws.executors.postgres import roles
+from deployer_aws.executors.postgres.access import read_json
+from deployer_aws.executors.postgres.job import Job, Steps
+from deployer_aws.executors.postgres.problems import Trouble
+from deployer_aws.executors.postgres.session import compose
+from deployer_aws.ports import SecretsClient
+
+CURRENT, PENDING = "AWSCURRENT", "AWSPENDING"
+
+
+@frozen
+class Credentials:
+    """What the application logs in with. The password is in no text that is made of it."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+@frozen
+class Version:
+    """One version of a secret, as it is kept."""
+
+    id: str
+    stages: tuple[str, ...]
+    held: Mapping[str, Any] = field(repr=False)
+
+    def credentials(self) -> Credentials | None:
+        """The credentials in it, where it has that shape."""
+        user, password = self.held.get("username"), self.held.get("password")
+        if isinstance(user, str) and isinstance(password, str) and user and password:
+            return Credentials(user, password)
+        return None
+
+
+class Keeper:
+    """One secret in Secrets Manager."""
+
+    def __init__(self, client: SecretsClient, secret: str) -> None:
+        self._client, self._secret = client, secret
+
+    def version(self, token: str) -> Version | None:
+        """The version of an id."""
+        return self._read(VersionId=token)
+
+    def current(self) -> Version | None:
+        """The version that an application is given."""
+        return self._read(VersionStage=CURRENT)
+
+    def keep(self, token: str, text: str) -> None:
+        """Keep a new version, current only where there is none yet. Raises Trouble."""
+        try:
+            self._client.describe_secret(SecretId=self._secret)
+        except Exception as error:
+            if not _is_missing(error):
+                raise
+            if self._secret.startswith("arn:"):
+                raise Trouble(f"there is no secret {self._secret}") from None
+            self._client.create_secret(Name=self._secret, ClientRequestToken=token, SecretString=text)
+            return
+        self._client.put_secret_value(
+            SecretId=self._secret, ClientRequestToken=token, SecretString=text, VersionStages=[PENDING]
+        )
+
+    def promote(self, version: Version, before: Version | None) -> None:
+        """Make a version the current one."""
+        move = {"RemoveFromVersionId": before.id} if before is not None else {}
+        self._client.update_secret_version_stage(
+            SecretId=self._secret, VersionStage=CURRENT, MoveToVersionId=version.id, **move
+        )
+
+    def settle(self, version: Version) -> None:
+        """Let a version be pending no more: Secrets Manager would take that for a rotation under way."""
+        self._client.update_secret_version_stage(
+            SecretId=self._secret, VersionStage=PENDING, RemoveFromVersionId=version.id
+        )
+
+    def _read(self, **which: str) -> Version | None:
+        try:
+            answer = self._client.get_secret_value(SecretId=self._secret, **which)
+        except Exception as error:
+            if _is_missing(error):
+                return None
+            raise
+        return Version(answer["VersionId"], tuple(answer.get("VersionStages", ())), read_json(answer))
+
+
+def _is_missing(error: Exception) -> bool:
+    response: Any = getattr(error, "response", {})
+    return bool(response.get("Error", {}).get("Code") == "ResourceNotFoundException")
+
+
+def credentials(job: Job, keeper: Keeper) -> Steps:
+    """Make sure of a login whose credentials the secret holds, and that it is the only one."""
+    mine = keeper.version(job.token)
+    if mine is None:
+        current = keeper.current()
+        if not job.spec.rotate_credentials and current is not None and _fits(job, current):
+            mine = current
+        else:
+            new = Credentials(_login_name(job), secrets.token_urlsafe(32))
+            yield "keep new credentials in the secret"
+            keeper.keep(job.token, _text(job, new))
+            job.notes.append(f"made the login {new.username}, with its credentials in the secret")
+            mine = keeper.version(job.token)
+    held = mine.credentials() if mine is not None else None
+    if mine is None or held is None:
+        raise Trouble("the secret does not give back the credentials that were kept in it")
+    yield from _login(job, held)
+    if CURRENT not in mine.stages:
+        yield "make the new credentials current"
+        keeper.promote(mine, keeper.current())
+    if PENDING in mine.stages:
+        yield "end the rotation of the secret"
+        keeper.settle(mine)
+    yield from roles.disable(job, held.username)
+
+
+def _fits(job: Job, version: Version) -> bool:
+    """Whether an application could log in with what the secret holds."""
+    held, found = version.held, version.credentials()
+    where = (job.server.host, str(job.server.port), job.spec.name)
+    if found is None or (held.get("host"), str(held.get("port")), held.get("dbname")) != where:
+        return False
+    return any(login.name == found.username and login.ours for login in roles.logins(job))
+
+
+def _login_name(job: Job) -> str:
+    """The spec's name for it and ten characters of the token; PostgreSQL would cut off what is beyond 63 bytes."""
+    suffix = f"_{job.token[-10:]}"
+    return job.spec.login_role.encode()[: 63 - len(suffix)].decode(errors="ignore") + suffix
+
+
+def _text(job: Job, login: Credentials) -> str:
+    server, name = job.server, job.spec.name
+    host = f"[{server.host}]" if ":" in server.host else quote(server.host, safe="")
+    url = (
+        f"postgresql://{quote(login.username, safe='')}:{quote(login.password, safe='')}"
+        f"@{host}:{server.port}/{quote(name, safe='')}"
+        + (f"?sslmode={server.sslmode}" if server.sslmode else "")
+    )
+    held = {
+        "host": server.host,
+        "port": server.port,
+        "dbname": name,
+        "username": login.username,
+        "password": login.password,
+        "url": url,
+    }
+    return json.dumps(held)
+
+
+def _login(job: Job, wanted: Credentials) -> Steps:
+    """Make sure of the login, and that it gets in."""
+    found = next(
+        (login for login in roles.logins(job, wanted.username) if login.name == wanted.username), None
+    )
+    if found is None:
+        yield f"make the login {wanted.username}"
+        roles.make(job, wanted.username, wanted.password)
+    else:
+        yield from roles.settle(job, found)
+    if _refused(job, wanted) is None:
+        return
+    yield f"set the password of {wanted.username} to the secret's"
+    verifier = roles.verifier(job, wanted.username, wanted.password)
+    job.session.run(compose("ALTER ROLE {} PASSWORD {}", wanted.username, verifier))
+    if (trouble := _refused(job, wanted)) is not None:
+        raise Trouble(f"the new login does not get in: {trouble}")
+
+
+def _refused(job: Job, wanted: Credentials) -> Trouble | None:
+    """Try to log in; the trouble, where the server refuses the password."""
+    as_login = evolve(job.server, user=wanted.username, password=wanted.password)
+    try:
+        with job.open(as_login) as session:
+            ((role,),) = session.rows("SELECT current_user")
+    except Trouble as trouble:
+        if trouble.password:
+            return trouble
+        raise
+    if role != job.spec.owner_role:
+        raise Trouble(f"{wanted.username} works as {role}, not as the owner {job.spec.owner_role}")
+    return None

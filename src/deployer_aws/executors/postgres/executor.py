@@ -1,0 +1,105 @@
+"""The executor: one look at a command after the other."""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+
+import psycopg
+
+from deployer_aws.executors.postgres.access import Access
+from deployer_aws.executors.postgres.cleanup import cleanup
+from deployer_aws.executors.postgres.credentials import Keeper, credentials
+from deployer_aws.executors.postgres.database import database, extensions, grants
+from deployer_aws.executors.postgres.job import Job, Steps, administrator
+from deployer_aws.executors.postgres.problems import DatabaseUnavailable, Trouble
+from deployer_aws.executors.postgres.roles import disable, drop, iam_login, owner
+from deployer_aws.executors.postgres.session import Connection, Timeouts, session
+from deployer_aws.ports import Act, RdsClient, SecretsClient, Work
+from deployer_core.postgres_migration import CleanupDatabase, CleanupDone, UpsertDatabase, UpsertDone
+from deployer_core.world import Progress
+
+SHARE = 5.0
+"""Seconds of one look after which no further change is begun: other commands wait meanwhile."""
+log = logging.getLogger("deployer")
+
+
+class Postgres:
+    """Carries out the databases' commands, with psycopg.
+
+    `secrets` and `rds` are boto3's clients `secretsmanager` and `rds`, needed where a spec speaks of a secret or of an
+    IAM token. `connect` is the class of the connections.
+    """
+
+    commands: tuple[type, ...] = (UpsertDatabase, CleanupDatabase)
+
+    def __init__(
+        self,
+        secrets: SecretsClient | None = None,
+        rds: RdsClient | None = None,
+        *,
+        environ: Mapping[str, str] = os.environ,
+        connect: type[Connection] = psycopg.Connection,
+        share: float = SHARE,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._access = Access(secrets, rds, environ)
+        self._connect, self._share, self._monotonic = connect, share, monotonic
+
+    def act(self, work: Work) -> Act:
+        """See `ports.Executor.act`. Passing trouble is journaled once, and left to the runner to try again."""
+        try:
+            yield from self._act(work)
+        except Trouble as trouble:
+            if not trouble.passing:
+                yield work.fail(str(trouble))
+                return
+            yield work.reply(Progress(f"{trouble}; trying again"))
+            if work.now < work.pending.deadline:
+                raise DatabaseUnavailable(str(trouble)) from None
+
+    def _act(self, work: Work) -> Act:
+        command = work.pending.command
+        if not isinstance(command, UpsertDatabase | CleanupDatabase):
+            return
+        spec = command.database.spec
+        server = self._access.server(spec)
+        timeouts = Timeouts(spec.statement_timeout, spec.lock_timeout)
+        number = work.pending.sent.attempt if work.pending.sent else 1
+        with session(self._connect, server, server.maintenance, timeouts) as maintenance:
+            if not maintenance.try_lock(spec.name):
+                yield work.reply(Progress(f"somebody else works on the database {spec.name}; waiting"))
+                return
+            token, who = work.token(number), administrator(maintenance)
+            job = Job(spec, server, maintenance, who, token, self._connect)
+            started = self._monotonic()
+            for change in self._upsert(job) if isinstance(command, UpsertDatabase) else _cleanup(job):
+                if self._monotonic() - started > self._share:
+                    yield work.reply(Progress(change))
+                    return
+                yield work.attempt(number)
+                log.info("%s: %s: %s", work.key, spec.name, change)
+        if report := job.report():
+            yield work.reply(Progress(report))
+        yield work.reply(UpsertDone() if isinstance(command, UpsertDatabase) else CleanupDone())
+
+    def _upsert(self, job: Job) -> Steps:
+        spec = job.spec
+        yield from owner(job)
+        yield from database(job)
+        with job.open() as inside:
+            yield from extensions(job, inside)
+            yield from grants(job, inside)
+            yield from cleanup(job, inside)
+        if spec.app_secret is not None:
+            yield from credentials(job, Keeper(self._access.secrets(), spec.app_secret))
+        elif spec.iam_login:
+            yield from iam_login(job)
+            yield from disable(job, spec.login_role)
+        yield from drop(job)
+
+
+def _cleanup(job: Job) -> Steps:
+    with job.open() as inside:
+        yield from cleanup(job, inside)
+    yield from drop(job)

@@ -1,0 +1,72 @@
+"""What the steps of one command share: the spec, the server, the administrator's session, and what was changed."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import TypeAlias
+
+from attrs import define, field, frozen
+
+from deployer_aws.executors.postgres.problems import Trouble
+from deployer_aws.executors.postgres.session import Connection, Server, Session, Timeouts, session
+from deployer_core.spec import DatabaseSpec
+
+Steps: TypeAlias = Iterator[str]
+"""What is about to be changed, in words, each time before it is: a step looks first, and says nothing where nothing
+differs. What stands behind a `yield` happens only if the command is still to be carried out."""
+
+OLDEST = 150_000
+
+
+@frozen
+class Administrator:
+    """Who the executor is on the server, and what it may do there. `version` is PostgreSQL's, 160002 say."""
+
+    name: str
+    version: int
+    superuser: bool
+    may_create_roles: bool
+    may_create_databases: bool
+
+    @property
+    def needs_options(self) -> bool:
+        """From 16 on a membership says by itself whether it inherits and lets SET ROLE ('Role Membership')."""
+        return self.version >= 160_000
+
+
+@define
+class Job:
+    """One command under way. `token` is what its login and its secret's version are named after."""
+
+    spec: DatabaseSpec[str]
+    server: Server
+    session: Session
+    administrator: Administrator
+    token: str
+    connection_class: type[Connection]
+    changed: Counter[str] = field(factory=Counter[str])
+    """What was set right, by kind, and how many of it."""
+    notes: list[str] = field(factory=list[str])
+    """What else a person should know: what was made, and what could not be set right."""
+
+    def open(self, server: Server | None = None) -> AbstractContextManager[Session]:
+        """A session in the database itself, as the administrator or as who else is named."""
+        timeouts = Timeouts(self.spec.statement_timeout, self.spec.lock_timeout)
+        return session(self.connection_class, server or self.server, self.spec.name, timeouts)
+
+    def report(self) -> str:
+        """What was done, in one line; nothing where nothing was."""
+        counts = [f"{count} {kind}" for kind, count in sorted(self.changed.items())]
+        right = [f"set right: {', '.join(counts)}"] if counts else []
+        return "; ".join([*dict.fromkeys(self.notes), *right])
+
+
+def administrator(session: Session) -> Administrator:
+    """Who the session's user is. Raises Trouble for a server that is too old."""
+    ((name, version, superuser, roles, databases),) = session.rows(
+        "SELECT rolname, current_setting('server_version_num')::int, rolsuper, rolcreaterole, rolcreatedb"
+        " FROM pg_roles WHERE rolname = session_user"
+    )
+    if version < OLDEST:
+        raise Trouble(f"the server is PostgreSQL {version // 10_000}; 15 or newer is needed")
+    return Administrator(name, version, superuser, superuser or roles, superuser or databases)

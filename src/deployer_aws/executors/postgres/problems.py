@@ -1,0 +1,113 @@
+"""What PostgreSQL's errors mean: an answer, or something to try again; and how they are told, without a secret.
+
+SQLSTATEs: PostgreSQL, appendix 'PostgreSQL Error Codes'. While a connection is made libpq hands on a text alone, so
+those are known by their texts; a text that nothing here knows is tried again until the command's deadline.
+"""
+
+import re
+
+import psycopg
+
+
+class Trouble(Exception):
+    """What stands between a command and its end, in words for a person.
+
+    `passing` trouble is tried again until the command's deadline; any other is the answer. `password` says that the
+    server refused the password.
+    """
+
+    def __init__(self, text: str, *, passing: bool = False, password: bool = False) -> None:
+        self.passing, self.password = passing, password
+        super().__init__(text)
+
+
+class DatabaseUnavailable(Exception):
+    """Passing trouble, for the runner, which tries again with backoff (`executors.errors`)."""
+
+
+_PASSING = {
+    "25006": "the server is read-only: it may be failing over",
+    "40001": "",
+    "40P01": "",
+    "42710": "somebody else has just made it",
+    "42P04": "somebody else has just made it",
+    "23505": "somebody else has just made it",
+    "53300": "",
+    "55006": "",
+    "55P03": "another session holds the lock that is needed",
+    "57014": "the statement took longer than statement_timeout",
+}
+"""SQLSTATEs of what may be different next time; with them class 08, and 57P (the server stops or starts)."""
+_ADVICE = {
+    "42501": "the administrator lacks a right; docs/postgresql.md says which ones it needs",
+    "2BP01": "",
+}
+_CONNECTING = (
+    (
+        r"password authentication failed",
+        "the server refused the password; correct the administrator's secret, variable or user",
+    ),
+    (
+        r"PAM authentication failed",
+        "so IAM authentication refuses: it takes rds-db:connect, and no member of rds_iam can use a password",
+    ),
+    (r"no pg_hba.conf entry|pg_hba.conf rejects", "the server does not let this user in from here"),
+    (r'role ".*" does not exist', "name another user"),
+    (r'role ".*" is not permitted to log in', "name another user"),
+    (r"permission denied for database", "the administrator needs CONNECT on it"),
+    (r"does not support SSL", "let sslmode be prefer, or switch TLS on at the server"),
+    (
+        r"certificate verify failed|root certificate|does not match host name",
+        "look at sslmode and PGSSLROOTCERT",
+    ),
+    (
+        r'database ".*" does not exist',
+        "the administrator connects to a maintenance database, usually postgres",
+    ),
+    (r"cannot connect to invalid database", "it was being dropped; drop it to the end, then deploy again"),
+    (r"not currently accepting connections", "allow connections to it again"),
+    (
+        r"invalid (connection option|integer value|sslmode|port)|missing \"=\"",
+        "correct the administrator's url",
+    ),
+)
+"""What libpq says when it is no use to try again."""
+_WRONG_PASSWORD = re.compile(r"password authentication failed")
+
+
+def understood(error: psycopg.Error, where: str) -> Trouble:
+    """The trouble that an error of PostgreSQL or libpq is. Only the server's message is told, never the statement."""
+    code = error.sqlstate or ""
+    if not code:
+        return _connecting(_one_line(str(error)), where)
+    said = f"{where}: {_told(error)} ({code})"
+    concurrent = code == "XX000" and is_concurrent(error)
+    if code in _PASSING or code[:2] == "08" or code[:3] == "57P" or concurrent:
+        advice = _PASSING.get(code, "")
+        return Trouble(f"{said}; {advice}" if advice else said, passing=True)
+    advice = _ADVICE.get(code, "")
+    return Trouble(f"{said}; {advice}" if advice else said)
+
+
+def is_concurrent(error: psycopg.Error) -> bool:
+    """Two sessions changed one row of a catalog: PostgreSQL refuses the later one, instead of waiting."""
+    return "tuple concurrently" in (error.diag.message_primary or "")
+
+
+def _told(error: psycopg.Error) -> str:
+    parts = (error.diag.message_primary, error.diag.message_detail, error.diag.message_hint)
+    return _one_line(" ".join(part if part.endswith(".") else f"{part}." for part in parts if part)).rstrip(
+        "."
+    )
+
+
+def _connecting(text: str, where: str) -> Trouble:
+    text = re.sub(r"^(connection failed: )?connection to server at .*? failed: ", "", text)
+    for known, advice in _CONNECTING:
+        if re.search(known, text):
+            return Trouble(f"{where}: {text}; {advice}", password=_WRONG_PASSWORD.search(text) is not None)
+    return Trouble(f"{where} cannot be reached: {text}", passing=True)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:500]
