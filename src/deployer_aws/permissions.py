@@ -31,6 +31,7 @@ class Scope:
     parameter: tuple[str, ...] = ()
     database_user: tuple[str, ...] = ()
     key: tuple[str, ...] = ()
+    secret: tuple[str, ...] = ()
     queue: tuple[str, ...] = ()
     bus: tuple[str, ...] = ()
     topic: tuple[str, ...] = ()
@@ -170,6 +171,19 @@ GRANTS = (
         "parameter",
     ),
     Grant(
+        "DatabaseSecrets",
+        (
+            "secretsmanager:CreateSecret",
+            "secretsmanager:DescribeSecret",
+            "secretsmanager:GetSecretValue",
+            "secretsmanager:PutSecretValue",
+            "secretsmanager:UpdateSecretVersionStage",
+        ),
+        ("arn:{partition}:secretsmanager:{region}:{account}:secret:{secret}",),
+        "The administrator's secret, which is read, and the application's, which is made and rotated.",
+        "secret",
+    ),
+    Grant(
         "ConnectToDatabases",
         ("rds-db:connect",),
         ("arn:{partition}:rds-db:{region}:{account}:dbuser:{database_user}",),
@@ -251,6 +265,7 @@ EXAMPLE = Scope(
     parameter=("orders/*",),
     database_user=("db-ABCDEFGHIJKL01234/deployer",),
     key=("1234abcd-12ab-34cd-56ef-1234567890ab",),
+    secret=("rds/orders/admin-??????", "staging/orders/database-??????"),
     queue=("deployer-events",),
     bus=("default",),
     topic=("deployments",),

@@ -244,7 +244,6 @@ class LogsClient(Protocol):
     def get_log_events(self, **parameters: Any) -> Any: ...
 
 
-<<<<<<< HEAD
 class StsClient(Protocol):
     """Of boto3's `sts` client."""
 
@@ -256,7 +255,8 @@ class IamClient(Protocol):
 
     def get_role(self, **parameters: Any) -> Any: ...
     def simulate_principal_policy(self, **parameters: Any) -> Any: ...
-=======
+
+
 class SecretsClient(Protocol):
     """Of boto3's `secretsmanager` client."""
 
@@ -271,7 +271,6 @@ class RdsClient(Protocol):
     """Of boto3's `rds` client."""
 
     def generate_db_auth_token(self, **parameters: Any) -> Any: ...
->>>>>>> main
 
 
 class SqsClient(Protocol):
