@@ -1,15 +1,37 @@
-"""boto3's clients, made from the environment: its usual variables, profiles and roles say which account is meant."""
+"""boto3's clients for the account and region that are meant, two of each: one to observe with, one to act with.
+
+What changes things is sent once: whether it is sent again is the runner's decision, which knows what was journaled.
+What only looks may be retried by the SDK, by its standard rules. Both are behind one object, `Pair`, so an executor
+sees one client and cannot take the wrong one.
+"""
 
 import os
 from collections import Counter
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
-from deployer_aws.ports import CloudFormationClient, EcsClient, Elbv2Client, LogsClient, S3Client
+from deployer_aws.executors.errors import Kind, understand
+from deployer_aws.ports import (
+    CloudFormationClient,
+    EcsClient,
+    Elbv2Client,
+    IamClient,
+    LogsClient,
+    S3Client,
+    StsClient,
+)
 
 CONNECT, READ = 5, 10
 """Seconds that a call may take to connect and to answer; together the runner's `client_timeout`."""
+TRIES = 3
+"""How often a call that only looks is sent at the most."""
+OBSERVES = ("describe_", "list_", "get_", "validate_", "simulate_")
+"""How the names of methods that change nothing begin."""
+SERVICES = ("cloudformation", "ecs", "s3", "elbv2", "logs", "sts", "iam")
 
 
 class ClientsError(Exception):
@@ -17,53 +39,204 @@ class ClientsError(Exception):
 
 
 @frozen
+class Options:
+    """Which AWS is meant. What is empty here is as boto3 has it: from AWS's variables and files.
+
+    `role_arn` is a role that the deployer assumes and refreshes, not the spec's role for CloudFormation. `endpoint_url`
+    takes the place of every service's address. `template_bucket` is where templates go that are too long to send.
+    """
+
+    profile: str = ""
+    region: str = ""
+    role_arn: str = ""
+    endpoint_url: str = ""
+    template_bucket: str = ""
+
+    def words(self) -> tuple[str, ...]:
+        """The same as a command line has it."""
+        named = {
+            "--profile": self.profile,
+            "--region": self.region,
+            "--role-arn": self.role_arn,
+            "--endpoint-url": self.endpoint_url,
+            "--template-bucket": self.template_bucket,
+        }
+        return tuple(word for option, value in named.items() if value for word in (option, value))
+
+
+@frozen
 class Clients:
-    """The clients that the executors need, and how often each operation was called, the SDK's own retries included."""
+    """The clients, each a `Pair`, and how often each operation was sent, the SDK's own retries included.
+
+    `temporary` says whether the credentials end some day; like a first call it may raise botocore's own errors.
+    """
 
     cloudformation: CloudFormationClient
     ecs: EcsClient
     s3: S3Client
     elbv2: Elbv2Client
     logs: LogsClient
+    sts: StsClient
+    iam: IamClient
+    region: str = ""
+    endpoint_url: str = ""
+    temporary: Callable[[], bool] = lambda: False
     calls: Counter[str] = field(factory=Counter[str])
 
 
-def from_environment() -> Clients:
-    """Clients for the account and region that the environment names.
+class Pair:
+    """Two clients of one service, as one: what only looks is the observing client's, the rest the acting one's."""
 
-    The SDK retries nothing by itself: what is tried again, and when, is the runner's decision. Raises ClientsError.
+    def __init__(self, observing: Any, acting: Any) -> None:
+        self._observing, self._acting = observing, acting
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._observing if name.startswith(OBSERVES) else self._acting, name)
+
+
+def connect(options: Options | None = None) -> Clients:
+    """Clients for the account and region that the options and the environment name. Raises ClientsError.
+
+    No call is made yet, so credentials are not looked at.
     """
+    options = options or Options()
+    options = evolve(options, endpoint_url=options.endpoint_url or os.environ.get("AWS_ENDPOINT_URL", ""))
+    with _explained():
+        return _connect(options)
+
+
+def _connect(options: Options) -> Clients:
+    from botocore.exceptions import NoRegionError
+    from botocore.session import Session
+
+    calls: Counter[str] = Counter()
+
+    def count(event_name: str, **_: Any) -> None:
+        calls[event_name.rpartition(".")[2]] += 1
+
+    session: Any = Session(profile=options.profile or None)
+    # botocore itself reads AWS_DEFAULT_REGION alone; AWS's other tools read AWS_REGION first.
+    region = options.region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
+    if not region:
+        raise NoRegionError
+    session.get_component("event_emitter").register_first("before-send.*", count)
+    if options.role_arn:
+        session = _assuming(session, options, region)
+        session.get_component("event_emitter").register_first("before-send.*", count)
+    made: dict[str, Any] = {service: _pair(session, options, region, service) for service in SERVICES}
+    return Clients(
+        **made,
+        region=region,
+        endpoint_url=options.endpoint_url,
+        temporary=partial(_temporary, session),
+        calls=calls,
+    )
+
+
+@contextmanager
+def _explained() -> Generator[None]:
+    """Errors of botocore's, in words that say what to do."""
     try:
-        import boto3
-        from botocore.config import Config
-        from botocore.exceptions import BotoCoreError, NoRegionError
+        from botocore.exceptions import BotoCoreError, InvalidRegionError, NoRegionError, ProfileNotFound
     except ImportError:
         raise ClientsError(
             "AWS needs the extra 'aws': pip install 'deployer-core[aws]' (or --simulate a script, which needs no AWS)"
         ) from None
-    calls: Counter[str] = Counter()
+    try:
+        yield
+    except NoRegionError:
+        raise ClientsError(
+            "which AWS region is not known: give --region, set AWS_REGION, or name a region in the profile"
+        ) from None
+    except InvalidRegionError as error:
+        raise ClientsError(f"{error} Give another --region") from None
+    except ProfileNotFound as error:
+        raise ClientsError(
+            f"{error}. Name one that 'aws configure list-profiles' shows, by --profile or AWS_PROFILE"
+        ) from None
+    except BotoCoreError as error:
+        raise ClientsError(f"AWS cannot be reached from here: {error}") from None
+    except ValueError as error:  # botocore's way with an endpoint that is no URL
+        raise ClientsError(f"{error}. Give an --endpoint-url such as http://127.0.0.1:4566") from None
+
+
+def _config(options: Options, tries: int) -> Any:
+    from botocore.config import Config
+
     config = Config(
-        retries={"total_max_attempts": 1, "mode": "standard"},
+        retries={"total_max_attempts": tries, "mode": "standard"},
         connect_timeout=CONNECT,
         read_timeout=READ,
         user_agent_extra="deployer-core",
     )
+    # Emulators have no address for each bucket.
+    return config.merge(Config(s3={"addressing_style": "path"})) if options.endpoint_url else config
 
-    def count(model: Any, **_: Any) -> None:
-        calls[model.name] += 1
 
+def _client(session: Any, options: Options, region: str, tries: int, service: str, **more: Any) -> Any:
+    return session.create_client(
+        service,
+        region_name=region,
+        endpoint_url=options.endpoint_url or None,
+        config=_config(options, tries),
+        **more,
+    )
+
+
+def _pair(session: Any, options: Options, region: str, service: str) -> Any:
+    observing, acting = (_client(session, options, region, tries, service) for tries in (TRIES, 1))
+    return Pair(observing, acting)
+
+
+def _temporary(session: Any) -> bool:
+    credentials = session.get_credentials()
+    return credentials is not None and bool(credentials.get_frozen_credentials().token)
+
+
+# The role that the deployer assumes
+
+
+def _assuming(session: Any, options: Options, region: str) -> Any:
+    """A session with the role's credentials, which botocore gets when they are first needed, and anew before they end.
+
+    AssumeRole is sent once: it may be needed in the midst of a call that acts, whose time is limited by the lease.
+    """
+    from botocore.credentials import CredentialProvider, CredentialResolver, DeferredRefreshableCredentials
+    from botocore.session import Session
+
+    class Assumed(CredentialProvider):
+        METHOD = "assume-role"
+
+        def load(self) -> Any:
+            return DeferredRefreshableCredentials(
+                refresh_using=partial(_assume, session, options, region), method=self.METHOD
+            )
+
+    assuming: Any = Session(profile=options.profile or None)
+    assuming.register_component("credential_provider", CredentialResolver([Assumed()]))
+    return assuming
+
+
+def _assume(session: Any, options: Options, region: str) -> Any:
+    """New credentials of the role. That it may not be assumed is a matter of credentials: nothing fails by it."""
+    from botocore.credentials import AssumeRoleCredentialFetcher
+    from botocore.exceptions import ClientError, CredentialRetrievalError, NoCredentialsError
+
+    source = session.get_credentials()
+    if source is None:
+        raise NoCredentialsError
+    fetcher: Any = AssumeRoleCredentialFetcher(
+        partial(_client, session, options, region, 1),
+        source,
+        options.role_arn,
+        extra_args={"RoleSessionName": "deployer"},
+    )
     try:
-        # boto3 itself reads AWS_DEFAULT_REGION alone; AWS's other tools read AWS_REGION first.
-        session: Any = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
-        made: list[Any] = []
-        for service in ("cloudformation", "ecs", "s3", "elbv2", "logs"):
-            client: Any = session.client(service, config=config)
-            client.meta.events.register("before-call.*", count)
-            made.append(client)
-    except NoRegionError:
-        raise ClientsError(
-            "which AWS region is not known: set AWS_REGION, or a region in the profile"
+        return fetcher.fetch_credentials()
+    except ClientError as error:
+        problem = understand(error)
+        if problem is None or problem.kind is not Kind.PERMANENT:
+            raise
+        raise CredentialRetrievalError(
+            provider=f"AssumeRole of {options.role_arn}", error_msg=error
         ) from None
-    except BotoCoreError as error:
-        raise ClientsError(f"AWS cannot be reached from here: {error}") from None
-    return Clients(made[0], made[1], made[2], made[3], made[4], calls)

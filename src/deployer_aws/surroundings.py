@@ -15,8 +15,8 @@ from typing import Any
 
 from attrs import frozen
 
-from deployer_aws.clients import from_environment
-from deployer_aws.executors.cloudformation import CloudFormation
+from deployer_aws.clients import Clients, Options, connect
+from deployer_aws.executors.cloudformation import CloudFormation, Settings
 from deployer_aws.executors.ecs import Ecs
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import Clock, Executor, Journal, JournalError
@@ -52,7 +52,10 @@ class SystemClock:
 
 @frozen
 class Surroundings:
-    """A world, ready to be acted on. `marks` are texts that each request has to bring along."""
+    """A world, ready to be acted on. `marks` are texts that each request has to bring along.
+
+    `clients` are those of the real AWS, where it is acted on.
+    """
 
     journal: Journal
     clock: Clock
@@ -61,6 +64,7 @@ class Surroundings:
     marks: Mapping[str, str]
     calls: Callable[[], Counter[str]]
     close: Callable[[], None]
+    clients: Clients | None = None
 
 
 def is_simulated(journal: Journal) -> bool:
@@ -83,12 +87,15 @@ def open_surroundings(
     simulate: bool = False,
     spec: DeploymentSpec | None = None,
     act: bool = True,
+    options: Options | None = None,
+    prepare: Callable[[Clients], Mapping[str, str]] | None = None,
 ) -> Surroundings:
     """The world of a journal; with a `spec` to deploy, a new journal in a new world where there is none.
 
     A journal that exists knows which world it is about, and a new one is simulated where `simulate` says so. With
     `script` a simulated account goes on by another script. Without `act` there are no executors, and no clients are
-    made. Raises WrongWorld, Unable, JournalError or ClientsError; then no file has been made.
+    made. On the real AWS, which `options` choose, `prepare` is called before anything is made; it gives the marks.
+    Raises WrongWorld, Unable, JournalError, ClientsError, or what `prepare` does; then no file has been made.
     """
     world = world_of(path)
     if spec is not None and not simulate and world.exists():
@@ -101,7 +108,11 @@ def open_surroundings(
         )
     if simulate:
         return _simulated_surroundings(path, world, script)
-    return _real_surroundings(path, spec, act=act)
+    _refuse_databases(spec)
+    if not act:
+        return _real_surroundings(path, None, options)
+    clients = connect(options)
+    return _real_surroundings(path, clients, options, prepare(clients) if prepare else {})
 
 
 def _judge(path: Path, world: Path, *, simulate: bool) -> bool:
@@ -172,24 +183,33 @@ def _simulated_surroundings(path: Path, world: Path, script: Any) -> Surrounding
     )
 
 
-def _real_surroundings(path: Path, spec: DeploymentSpec | None, *, act: bool) -> Surroundings:
-    executors: tuple[Executor, ...] = ()
-    calls: Counter[str] = Counter()
+def _refuse_databases(spec: DeploymentSpec | None) -> None:
     if spec is not None and spec.databases and not spec.quick:
         names = ", ".join(database.name for database in spec.databases)
         raise Unable(
             f"the databases {names} cannot be migrated yet: this version has no executor for PostgreSQL. Deploy to a "
             "simulated AWS (--simulate), or leave the databases out"
         )
-    if act:
-        clients = from_environment()
+
+
+def _real_surroundings(
+    path: Path, clients: Clients | None, options: Options | None, marks: Mapping[str, str] | None = None
+) -> Surroundings:
+    executors: tuple[Executor, ...] = ()
+    calls: Counter[str] = Counter()
+    if clients is not None:
         calls = clients.calls
+        settings = Settings(bucket=options.template_bucket if options else "")
         executors = (
-            CloudFormation(clients.cloudformation, clients.ecs, s3=clients.s3, elbv2=clients.elbv2),
+            CloudFormation(
+                clients.cloudformation, clients.ecs, s3=clients.s3, elbv2=clients.elbv2, settings=settings
+            ),
             Ecs(clients.ecs, logs=clients.logs),
         )
     journal = SqliteJournal(path)
-    return Surroundings(journal, SystemClock(), executors, False, {}, lambda: calls, journal.close)
+    return Surroundings(
+        journal, SystemClock(), executors, False, marks or {}, lambda: calls, journal.close, clients
+    )
 
 
 def now_of(journal: Journal, path: Path) -> float:

@@ -6,9 +6,11 @@ from pathlib import Path
 import click
 
 from deployer_aws.cli.app import Bad, example, journal_option, json_option, program, stack_argument
+from deployer_aws.cli.aws import aws_options, insist
 from deployer_aws.cli.report import Exit, typed
 from deployer_aws.cli.running import known_stack
 from deployer_aws.cli.screen import Screen, state
+from deployer_aws.clients import Options
 from deployer_aws.history import chronicle
 from deployer_aws.ports import Journal
 from deployer_aws.runner import Runner
@@ -68,9 +70,12 @@ def terminate(stack: str, deployment: str, journal: Path, by: str | None, as_jso
     help="A run whose task has surely stopped, though nobody saw it; repeatable.",
 )
 @journal_option
+@aws_options
 @_BY
 @json_option
-def repair(stack: str, force: tuple[str, ...], journal: Path, by: str | None, as_json: bool) -> Exit:
+def repair(
+    stack: str, force: tuple[str, ...], journal: Path, aws: Options, by: str | None, as_json: bool
+) -> Exit:
     """Say that the broken STACK is sound again: what is queued goes on, and new deployments may begin.
 
     It is refused while a task of an earlier deployment may still run. Those are looked at once more first.
@@ -83,8 +88,9 @@ def repair(stack: str, force: tuple[str, ...], journal: Path, by: str | None, as
         left = [c for c in commands if isinstance(c, StopTask) and c.run.id not in force]
     finally:
         world.close()
-    world = open_surroundings(journal, act=bool(left))
+    world = open_surroundings(journal, act=bool(left), options=aws)
     try:
+        insist(world, key)
         runner = Runner(world.journal, world.executors, world.clock)
         if left:
             runner.run([key], until=lambda: True)

@@ -6,9 +6,10 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from deployer_aws.cli.screen import Screen, duration, state
+from deployer_aws.clients import Options
 from deployer_aws.history import OPEN, DatabaseHistory, DeploymentHistory
 from deployer_aws.status import StackStatus
 
@@ -38,6 +39,7 @@ class Report:
     calls: Counter[str]
     journal: Path
     simulated: bool
+    options: Options = field(factory=Options)
 
     @property
     def code(self) -> Exit:
@@ -47,8 +49,8 @@ class Report:
         return Exit.DONE if self.deployment.outcome == "DONE" else Exit.FAILED
 
     def command(self, *words: str) -> str:
-        """A command for this journal, ready to be typed."""
-        return typed(self.journal, *words)
+        """A command for this journal and this AWS, ready to be typed."""
+        return typed(self.journal, *words, *(() if self.simulated else self.options.words()))
 
 
 def typed(journal: Path, *words: str) -> str:

@@ -1,6 +1,7 @@
 """`deployer run` and `deployer resume`."""
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,14 @@ from deployer_aws.cli.app import (
     speed_option,
     stack_argument,
 )
+from deployer_aws.cli.aws import Binding, aws_options, elsewhere, insist
 from deployer_aws.cli.carrying import Carrier, Display
+from deployer_aws.cli.doctor import check_first
 from deployer_aws.cli.lines import Lines, Silent
 from deployer_aws.cli.live import Live
 from deployer_aws.cli.report import DEFAULT, Exit, Report, as_data, say
 from deployer_aws.cli.screen import Screen
+from deployer_aws.clients import Options
 from deployer_aws.history import OPEN
 from deployer_aws.ids import deployment_id
 from deployer_aws.simulator import load_script
@@ -37,12 +41,23 @@ _RUN = "deployer run examples/orders/v1.yaml --simulate examples/orders/simulati
 @simulate_option
 @journal_option
 @click.option("--id", "name", metavar="ID", help="Name the deployment; the same name again changes nothing.")
+@aws_options
+@click.option("--no-checks", "unchecked", is_flag=True, help="Leave out what 'deployer doctor' checks.")
 @speed_option
 @json_option
 def run(
-    spec: Path, script: Path | None, journal: Path, name: str | None, speed: float | None, as_json: bool
+    spec: Path,
+    script: Path | None,
+    journal: Path,
+    name: str | None,
+    aws: Options,
+    unchecked: bool,
+    speed: float | None,
+    as_json: bool,
 ) -> Exit:
     """Deploy what the spec file SPEC asks for, and show it until it is over.
+
+    On the real AWS the checks of 'deployer doctor' are made first, and a fault keeps anything from being requested.
 
     Ctrl-C leaves the deployment as it is, and 'deployer resume' carries on. Where another deployment of the stack is
     under way, this one waits for its turn.
@@ -55,9 +70,19 @@ def run(
         screen.warn(f"{spec}: {warning}")
     if journal == DEFAULT:
         journal.parent.mkdir(exist_ok=True)
-    world = open_surroundings(journal, simulation, simulate=script is not None, spec=loaded.spec)
+    key = loaded.spec.key
+    checks = partial(check_first, screen, loaded, bucket=aws.template_bucket)
+    binding = Binding(key, None if unchecked else checks)
+    world = open_surroundings(
+        journal,
+        simulation,
+        simulate=script is not None,
+        spec=loaded.spec,
+        options=aws,
+        prepare=binding,
+    )
     try:
-        key = loaded.spec.key
+        binding.insist(world)
         carrier = carrier_for(screen, world, [key], speed, as_json)
         deployment = name or deployment_id(world.clock.now())
         known = carrier.followers[key].chronicle
@@ -69,7 +94,7 @@ def run(
         with carrier:
             carrier.runner.request(deployment, loaded.spec, {**loaded.templates, **world.marks})
             carrier.carry_on(over)
-        report = report_of(carrier, journal, key, deployment)
+        report = report_of(carrier, journal, key, deployment, aws)
     finally:
         world.close()
     if as_json:
@@ -92,20 +117,29 @@ def _stops(carrier: Carrier, key: str, deployment: str) -> bool:
 @stack_argument(required=False)
 @simulate_option
 @journal_option
+@aws_options
 @speed_option
 @json_option
-def resume(stack: str | None, script: Path | None, journal: Path, speed: float | None, as_json: bool) -> Exit:
+def resume(
+    stack: str | None, script: Path | None, journal: Path, aws: Options, speed: float | None, as_json: bool
+) -> Exit:
     """Carry on with all that is under way, or with one STACK, until it is over.
 
-    A journal that is about a simulated AWS is carried on there; --simulate gives it another script.
+    A journal that is about a simulated AWS is carried on there; --simulate gives it another script. A stack on the real
+    AWS is carried on with the options that it was deployed with; those of other accounts and regions are left alone.
     """
     screen, simulation = Screen(), read_script(script)
-    world = open_surroundings(journal, simulation, simulate=script is not None)
+    world = open_surroundings(journal, simulation, simulate=script is not None, options=aws)
     try:
         keys = [known_stack(world, stack, journal)] if stack else world.journal.streams(pending_only=True)
         keys += [
             key for key in world.journal.streams() if not stack and key not in keys and _waits(world, key)
         ]
+        if stack:
+            insist(world, stack)
+        for key in elsewhere(world, keys):
+            keys.remove(key)
+            screen.warn(f"{key} belongs to another AWS account or region, and is left alone")
         carrier = carrier_for(screen, world, keys, speed, as_json)
         open_before = [
             (key, d.id)
@@ -115,7 +149,7 @@ def resume(stack: str | None, script: Path | None, journal: Path, speed: float |
         ]
         with carrier:
             carrier.carry_on(lambda: False)
-        reports = [report_of(carrier, journal, key, name) for key, name in open_before]
+        reports = [report_of(carrier, journal, key, name, aws) for key, name in open_before]
     finally:
         world.close()
     show(screen, reports, as_json)
@@ -164,7 +198,7 @@ def carrier_for(
     return Carrier(world, shown, keys, (speed or 0) if screen.alive else 0)
 
 
-def report_of(carrier: Carrier, journal: Path, key: str, deployment: str) -> Report:
+def report_of(carrier: Carrier, journal: Path, key: str, deployment: str, aws: Options) -> Report:
     """How a deployment stands now."""
     known, world = carrier.followers[key].chronicle, carrier.world
     found = known.find(deployment)
@@ -172,7 +206,7 @@ def report_of(carrier: Carrier, journal: Path, key: str, deployment: str) -> Rep
         raise Bad(f"there is no deployment {deployment} of {key}")
     status = stack_status(key, known)
     return Report(
-        found, status, carrier.stopped, carrier.runner.stale, world.calls(), journal, world.simulated
+        found, status, carrier.stopped, carrier.runner.stale, world.calls(), journal, world.simulated, aws
     )
 
 

@@ -59,7 +59,7 @@ class Requests:
             members["NotificationARNs"] = list(spec.notifications)
         members |= _permissions(spec.capabilities, spec.role)
         if isinstance(spec.template, TemplateUrl):
-            return Request({**members, "TemplateURL": _https(spec.template.url)})
+            return Request({**members, "TemplateURL": https(spec.template.url)})
         return self._with_template(members, work.read_blob(spec.template.sha256), spec.template.source)
 
     def _scaling(self, command: ScaleStack, stack: Stack) -> Request:
@@ -129,7 +129,7 @@ def _warn_of_ssm(stack: Stack, summary: Any, counts: set[str]) -> None:
         )
 
 
-def _https(url: str) -> str:
+def https(url: str) -> str:
     """CloudFormation takes https URLs alone."""
     if not url.startswith("s3://"):
         return url

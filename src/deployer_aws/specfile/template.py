@@ -47,9 +47,9 @@ class TemplateFacts:
     macros: bool
 
 
-def read(text: str) -> TemplateFacts:
-    """What the template says. Raises Wrong where it is no template."""
-    top = _load(text)
+def read(text: str, depth: int = 4) -> TemplateFacts:
+    """What the template says, so many levels deep. Raises Wrong where it is no template."""
+    top = _load(text, depth)
     parameters, outputs, resources = (_section(top, name) for name in ("Parameters", "Outputs", "Resources"))
     keys = (*top, *parameters, *outputs, *resources)
     macros = "Transform" in top or any(key.startswith("Fn::") for key in keys)
@@ -78,14 +78,14 @@ def check(spec: DeploymentSpec, facts: TemplateFacts, root: Place) -> Iterator[F
                     yield root.at("databases", database.name).finding(text)
 
 
-def _load(text: str) -> dict[str, Any]:
+def _load(text: str, depth: int) -> dict[str, Any]:
     try:
         found = json.loads(text) if text.lstrip().startswith("{") else None
     except (ValueError, RecursionError):
         found = None  # a map in YAML's short form begins like this too
     if not isinstance(found, dict):
         try:
-            found = _plain(compose(text, "template", MOST), 4)
+            found = _plain(compose(text, "template", MOST), depth)
         except Wrong as wrong:
             (problem,) = wrong.findings
             line = f" (line {problem.line} of the template)" if problem.line else ""

@@ -8,7 +8,7 @@ import pytest
 
 from deployer_aws import specfile, surroundings
 from deployer_aws.cli import drawing
-from deployer_aws.clients import Clients, ClientsError, from_environment
+from deployer_aws.clients import Clients, ClientsError, connect
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import JournalError
 from deployer_aws.runner import Runner
@@ -82,21 +82,27 @@ def test_the_region_has_to_be_known(bed: Bed) -> None:
     assert not list(bed.folder.iterdir())
 
 
-def test_without_credentials_nothing_fails(bed: Bed) -> None:
+def test_without_credentials_nothing_fails(real: Bed) -> None:
     """Exit code 3: log in, and resume."""
-    said = bed("run", V3, "--json", env={"AWS_REGION": "eu-west-1"})
+    said = real("resume", KEY, "--region", "eu-west-1")
     assert said.code == 3
-    assert said.data["outcome"] == "OPEN"
-    assert "log in again" in said.data["stopped"]
-    text = bed("resume", KEY, env={"AWS_REGION": "eu-west-1"})
-    assert text.code == 3
-    assert "log in again, then run 'deployer resume'" in text.out
-    assert bed("status", "--json").data["stacks"][0]["current"]["step"] == "WAITING"
+    assert "log in again, then run 'deployer resume'" in said.out
+    assert f"deployer resume staging/orders --region eu-west-1 --journal {real.journal}" in said.out
+    assert real("status", "--json").data["stacks"][0]["current"]["step"] == "WAITING"
+
+
+def test_without_credentials_nothing_is_requested(bed: Bed) -> None:
+    """Said before anything is made."""
+    said = bed("run", V3, "--region", "eu-west-1")
+    assert said.code == 2
+    assert "log in" in said.err
+    assert "resume" not in said.err
+    assert not list(bed.folder.iterdir())
 
 
 def test_without_the_extra_aws_that_is_said(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
     """In one line, before anything is made."""
-    monkeypatch.setitem(sys.modules, "boto3", None)
+    monkeypatch.setitem(sys.modules, "botocore.exceptions", None)
     said = bed("run", V3)
     assert said.code == 2
     assert "pip install 'deployer-core[aws]'" in said.err
@@ -117,27 +123,29 @@ def test_without_the_extra_cli_that_is_said() -> None:
     ]
 
 
-def test_clients_retry_nothing_by_themselves_and_count_their_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is tried again is the runner's decision; each call has its time."""
+def test_only_looking_is_retried_by_the_sdk_and_every_try_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether a change is sent again is the runner's decision; each call has its time."""
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "none")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none")
-    clients: Clients = from_environment()
+    clients: Clients = connect()
     client: Any = clients.cloudformation
     config = client.meta.config
     assert config.retries["total_max_attempts"] == 1
     assert config.connect_timeout + config.read_timeout <= 15
-    with pytest.raises(Exception, match="127.0.0.1"):
-        clients.cloudformation.describe_stacks()
-    assert clients.calls == {"DescribeStacks": 1}
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    for call in (clients.cloudformation.describe_stacks, clients.cloudformation.create_stack):
+        with pytest.raises(Exception, match="127.0.0.1"):
+            call(StackName="orders")
+    assert clients.calls == {"DescribeStacks": 3, "CreateStack": 1}
 
 
 def test_a_profile_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """As everything that keeps clients from being made."""
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(ClientsError, match="nobody"):
-        from_environment()
+        connect()
 
 
 def test_time_is_that_of_the_world(bed: Bed, real: Bed) -> None:

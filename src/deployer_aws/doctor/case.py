@@ -1,0 +1,139 @@
+"""What the doctor looks at, and what it finds: one case for all checks, each fact of it asked for once."""
+
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from functools import cached_property
+from typing import Any
+
+from attrs import field, frozen, mutable
+
+from deployer_aws.clients import Clients
+from deployer_aws.executors.errors import understand
+from deployer_aws.specfile import LoadedSpec
+from deployer_aws.specfile.findings import Wrong
+from deployer_aws.specfile.template import TemplateFacts, read
+from deployer_core.spec import DeploymentSpec, Output, TaskSpec, TemplateBody, Text
+
+DEPTH = 8
+"""How deep templates are read: to a resource's properties, and what stands in them."""
+
+
+class Result(Enum):
+    """What a check comes to. The values are what a person reads."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAULT = "fault"
+    UNVERIFIED = "not verifiable"
+
+
+@frozen
+class Finding:
+    """One thing that a check found, and what to do about it; a check that finds several things gives several."""
+
+    check: str
+    result: Result
+    text: str
+    advice: str = ""
+
+
+@frozen
+class Found:
+    """A finding, before it is known which check it is of."""
+
+    result: Result
+    text: str
+    advice: str = ""
+
+
+def ok(text: str) -> Found:
+    """All is well."""
+    return Found(Result.OK, text)
+
+
+def warning(text: str, advice: str) -> Found:
+    """A person should know of it."""
+    return Found(Result.WARNING, text, advice)
+
+
+def fault(text: str, advice: str) -> Found:
+    """The deployment would fail."""
+    return Found(Result.FAULT, text, advice)
+
+
+def unverified(text: str, advice: str = "") -> Found:
+    """Nobody can tell from here."""
+    return Found(Result.UNVERIFIED, text, advice)
+
+
+def connect_to(host: str, port: int) -> None:
+    """Raise OSError where nobody listens."""
+    socket.create_connection((host, port), timeout=3).close()
+
+
+@mutable(slots=False)
+class Case:
+    """A spec, and the AWS that it shall be deployed to."""
+
+    loaded: LoadedSpec
+    clients: Clients
+    bucket: str = ""
+    connect: Callable[[str, int], None] = field(default=connect_to)
+
+    @property
+    def spec(self) -> DeploymentSpec:
+        """What is asked for."""
+        return self.loaded.spec
+
+    @cached_property
+    def identity(self) -> Mapping[str, Any]:
+        """Who we are."""
+        answer: Mapping[str, Any] = self.clients.sts.get_caller_identity()
+        return answer
+
+    @cached_property
+    def stack(self) -> Mapping[str, Any] | None:
+        """The stack as it is, or None where there is none."""
+        try:
+            found: Mapping[str, Any] = self.clients.cloudformation.describe_stacks(
+                StackName=self.spec.stack.name
+            )["Stacks"][0]
+        except Exception as error:
+            problem = understand(error)
+            if problem is not None and "does not exist" in problem.message:
+                return None
+            raise
+        return None if found["StackStatus"] == "DELETE_COMPLETE" else found
+
+    @cached_property
+    def outputs(self) -> Mapping[str, str]:
+        """The stack's outputs as they are."""
+        return {o["OutputKey"]: o["OutputValue"] for o in (self.stack or {}).get("Outputs", [])}
+
+    @cached_property
+    def template(self) -> str | None:
+        """The template's text, where it is here."""
+        template = self.spec.stack.template
+        return self.loaded.templates[template.sha256] if isinstance(template, TemplateBody) else None
+
+    @cached_property
+    def facts(self) -> TemplateFacts | None:
+        """What the template says, where it is here and can be read."""
+        try:
+            return read(self.template, DEPTH) if self.template is not None else None
+        except Wrong:
+            return None
+
+    @property
+    def tasks(self) -> Iterator[tuple[str, TaskSpec[Text]]]:
+        """The tasks that would be run, by the names of their runs."""
+        for database in () if self.spec.quick else self.spec.databases:
+            if database.evaluate:
+                yield f"{database.name}/evaluate", database.evaluate.task
+            if database.migrate:
+                yield f"{database.name}/migrate", database.migrate.task
+
+    def known(self, value: Text) -> str | None:
+        """A value of the spec, or None where it is an output that the stack does not have yet."""
+        return self.outputs.get(value.name) if isinstance(value, Output) else value

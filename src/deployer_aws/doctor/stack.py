@@ -1,0 +1,157 @@
+"""Checks of the stack and its template."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from deployer_aws.doctor.case import Case, Found, fault, ok, unverified, warning
+from deployer_aws.executors.errors import Kind, understand
+from deployer_aws.executors.requests import INLINE, https
+from deployer_aws.executors.stacks import lifecycle
+from deployer_core.preview import cautions
+from deployer_core.spec import TemplateUrl, outputs_named
+from deployer_core.stack_status import Lifecycle
+
+
+def stack(case: Case) -> Iterator[Found]:
+    """The stack is in a state that it can be changed from."""
+    found = case.stack
+    if found is None:
+        yield ok(f"{case.spec.stack.name} does not exist yet, and is created")
+        return
+    status = str(found["StackStatus"])
+    text = f"{case.spec.stack.name} is {status}"
+    if lifecycle(status) is Lifecycle.TERMINAL:
+        yield fault(text, "put it right in CloudFormation first: continue the rollback, or delete the stack")
+    elif lifecycle(status) in (Lifecycle.PROGRESS, Lifecycle.ROLLING_BACK):
+        yield warning(f"{text}: somebody changes it", "the deployment waits until that is over")
+    else:
+        yield ok(text)
+
+
+def template(case: Case) -> Iterator[Found]:
+    """CloudFormation accepts the template, and what the spec gives it."""
+    request = _request(case)
+    if isinstance(request, Found):
+        yield request
+        return
+    try:
+        answer = case.clients.cloudformation.validate_template(**request)
+    except Exception as error:
+        problem = understand(error)
+        if problem is None or problem.kind is not Kind.PERMANENT or problem.code != "ValidationError":
+            raise
+        yield fault(f"CloudFormation refuses it: {problem.message}", "correct the template")
+        return
+    found = [*_capabilities(case, answer), *_parameters(case, answer)]
+    yield from found or [ok("CloudFormation accepts it")]
+
+
+def _request(case: Case) -> dict[str, str] | Found:
+    source = case.spec.stack.template
+    if isinstance(source, TemplateUrl):
+        return {"TemplateURL": https(source.url)}
+    text = case.template or ""
+    size = len(text.encode())
+    if size <= INLINE:
+        return {"TemplateBody": text}
+    if not case.bucket:
+        return fault(
+            f"it has {size:,} bytes, and {INLINE:,} fit into a request",
+            "name a bucket by --template-bucket, or give the template by its s3:// URL",
+        )
+    return unverified(f"it has {size:,} bytes, so CloudFormation sees it only when it was uploaded")
+
+
+def _capabilities(case: Case, answer: Mapping[str, Any]) -> Iterator[Found]:
+    given = set(case.spec.stack.capabilities)
+    given |= {"CAPABILITY_IAM"} if "CAPABILITY_NAMED_IAM" in given else set()
+    if missing := sorted(set(answer.get("Capabilities", [])) - given):
+        names = ", ".join(missing)
+        yield fault(
+            f"it needs {names}: {answer.get('CapabilitiesReason', '')}", f"add {names} to stack.capabilities"
+        )
+
+
+def _parameters(case: Case, answer: Mapping[str, Any]) -> Iterator[Found]:
+    """Where the template is here, its parameters were read when the spec was; emulators list none."""
+    if case.facts is not None or case.clients.endpoint_url:
+        return
+    declared = {p["ParameterKey"]: p.get("DefaultValue") for p in answer.get("Parameters", [])}
+    given = {name for name, _ in case.spec.stack.parameters} | {s.parameter for s in case.spec.stack.scaling}
+    if unknown := sorted(given - set(declared)):
+        yield fault(f"it has no parameter {', '.join(unknown)}", "correct stack.parameters or stack.counts")
+    if missing := sorted(name for name, default in declared.items() if default is None and name not in given):
+        yield fault(f"its parameter {', '.join(missing)} has no default", "set it under stack.parameters")
+
+
+def outputs(case: Case) -> Iterator[Found]:
+    """The outputs that the databases name exist."""
+    names = () if case.spec.quick else outputs_named(case.spec.databases)
+    declared = set(case.facts.outputs) if case.facts else set[str]()
+    missing = sorted(set(names) - declared - set(case.outputs))
+    if not names:
+        yield ok("no database names one")
+    elif not missing:
+        yield ok(", ".join(names))
+    elif case.facts is None or case.facts.macros:
+        yield unverified(
+            f"{', '.join(missing)}: the stack does not have it yet, and the template cannot be read here",
+            "make sure that the template has it",
+        )
+    else:
+        yield fault(f"the template has no output {', '.join(missing)}", "add it, or correct the databases")
+
+
+def circuit_breaker(case: Case) -> Iterator[Found]:
+    """Each ECS service gives up a deployment whose tasks do not start."""
+    if case.facts is None:
+        yield unverified("the template is not here", "give its services a deployment circuit breaker")
+        return
+    services = {
+        name: _map(_map(resource).get("Properties"))
+        for name, resource in case.facts.resources.items()
+        if _map(resource).get("Type") == "AWS::ECS::Service"
+    }
+    states = {name: _breaks(properties) for name, properties in services.items()}
+    if without := sorted(name for name, state in states.items() if state is False):
+        yield warning(
+            f"{', '.join(without)}: without a deployment circuit breaker a failed update hangs for hours",
+            "set DeploymentConfiguration.DeploymentCircuitBreaker to {Enable: true, Rollback: true}",
+        )
+    if unclear := sorted(name for name, state in states.items() if state is None):
+        yield unverified(f"{', '.join(unclear)}: the template decides it only when it is deployed")
+    if all(states.values()):
+        yield ok(", ".join(sorted(states)) or "no service")
+
+
+def _breaks(service: Mapping[str, Any]) -> bool | None:
+    """Whether a service has a circuit breaker, or needs none; None where an intrinsic function decides."""
+    if _map(service.get("DeploymentController")).get("Type") in ("CODE_DEPLOY", "EXTERNAL"):
+        return True
+    value: Any = service
+    for key in ("DeploymentConfiguration", "DeploymentCircuitBreaker", "Enable"):
+        if not isinstance(value, dict) or any(
+            str(name).startswith(("Fn::", "Ref")) for name in cast(Any, value)
+        ):
+            return None
+        value = cast(dict[str, Any], value).get(key)
+        if value is None:
+            return False
+    return {"true": True, "false": False}.get(str(value).lower())
+
+
+def _map(value: Any) -> dict[str, Any]:
+    return cast(dict[str, Any], value) if isinstance(value, dict) else {}
+
+
+def spec(case: Case) -> Iterator[Found]:
+    """Nothing in the spec is likely to be a mistake, or is one for the stack as it is."""
+    anyway, found = cautions(case.spec), cautions(case.spec, case.stack is not None)
+    for caution in found:
+        advice = f"look at {caution.field} in the spec"
+        yield warning(caution.text, advice) if caution in anyway else fault(caution.text, advice)
+    if not found:
+        yield ok(f"{case.spec.key} version {case.spec.version}")
+
+
+CHECKS = (spec, stack, template, outputs, circuit_breaker)

@@ -1,0 +1,320 @@
+"""What the deployer must be allowed to do in AWS, as data: the IAM policy in the docs and the doctor are made of it.
+
+Actions, and the resources and condition keys that narrow them: Service Authorization Reference, 'Actions, resources,
+and condition keys for' each service. An action with `*` has no resource type that could narrow it.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import product
+from string import Formatter
+from typing import Any
+
+from attrs import asdict, field, frozen
+
+
+@frozen
+class Scope:
+    """What a policy is for: names, not ARNs. What is empty is not needed, and nothing is granted for it."""
+
+    account: str
+    region: str
+    stack: str
+    partition: str = "aws"
+    principal: tuple[str, ...] = ()
+    stack_role: tuple[str, ...] = ()
+    cluster: tuple[str, ...] = ()
+    family: tuple[str, ...] = ()
+    task_role: tuple[str, ...] = ()
+    log_group: tuple[str, ...] = ()
+    bucket: tuple[str, ...] = ()
+    listener: tuple[str, ...] = ()
+    parameter: tuple[str, ...] = ()
+    database_user: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()
+    secret: tuple[str, ...] = ()
+    queue: tuple[str, ...] = ()
+    bus: tuple[str, ...] = ()
+    topic: tuple[str, ...] = ()
+
+
+@frozen
+class Grant:
+    """One statement. `per` is the part of the scope without which it is not needed."""
+
+    sid: str
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    why: str
+    per: str = "stack"
+    condition: Mapping[str, Mapping[str, str]] = field(factory=dict[str, Mapping[str, str]])
+
+
+_ECS = "arn:{partition}:ecs:{region}:{account}"
+_ROLE = "arn:{partition}:iam::{account}:role"
+_STACKS = "arn:{partition}:cloudformation:{region}:{account}:stack"
+_IN_CLUSTER = {"ArnEquals": {"ecs:cluster": f"{_ECS}:cluster/{{cluster}}"}}
+
+GRANTS = (
+    Grant(
+        "ChangeTheStack",
+        (
+            "cloudformation:CancelUpdateStack",
+            "cloudformation:CreateStack",
+            "cloudformation:DeleteStack",
+            "cloudformation:UpdateStack",
+        ),
+        (f"{_STACKS}/{{stack}}/*",),
+        "DeleteStack only ever deletes a stack that holds nothing, so that its name can be used again.",
+    ),
+    Grant(
+        "ObserveTheStack",
+        (
+            "cloudformation:DescribeStackEvents",
+            "cloudformation:DescribeStacks",
+            "cloudformation:GetTemplate",
+            "cloudformation:GetTemplateSummary",
+            "cloudformation:ListStackResources",
+        ),
+        (f"{_STACKS}/{{stack}}/*", f"{_STACKS}/{{stack}}-*/*"),
+        "The second resource is the stack's nested stacks, whose events say why it failed. A parameter that is another "
+        "stack's output needs DescribeStacks on that stack too.",
+    ),
+    Grant(
+        "PassTheStacksRole",
+        ("iam:PassRole",),
+        (f"{_ROLE}/{{stack_role}}",),
+        "The spec's `role`, with which CloudFormation works. Without one CloudFormation does everything with the "
+        "deployer's own permissions, and it needs all of those that the template's resources need.",
+        "stack_role",
+        {"StringEquals": {"iam:PassedToService": "cloudformation.amazonaws.com"}},
+    ),
+    Grant(
+        "ObserveServices",
+        ("ecs:DescribeServices",),
+        (f"{_ECS}:service/{{cluster}}/*",),
+        "Whether the services are at zero before databases are migrated.",
+        "cluster",
+    ),
+    Grant(
+        "ListTasks",
+        ("ecs:ListTasks",),
+        ("*",),
+        "The tasks of a service, and those that an attempt may have started.",
+        "cluster",
+        _IN_CLUSTER,
+    ),
+    Grant(
+        "ObserveAndStopTasks",
+        ("ecs:DescribeTasks", "ecs:StopTask"),
+        (f"{_ECS}:task/{{cluster}}/*",),
+        "A task is stopped when its deployment was terminated or its time is over.",
+        "cluster",
+    ),
+    Grant(
+        "RunTasks",
+        ("ecs:RunTask",),
+        (f"{_ECS}:task-definition/{{family}}:*",),
+        "The tasks that evaluate and migrate databases.",
+        "family",
+        _IN_CLUSTER,
+    ),
+    Grant(
+        "TagTasks",
+        ("ecs:TagResource",),
+        (f"{_ECS}:task/{{cluster}}/*",),
+        "Each task is started with a tag that says which run it is.",
+        "family",
+        {"StringEquals": {"ecs:CreateAction": "RunTask"}},
+    ),
+    Grant(
+        "PassTheTasksRoles",
+        ("iam:PassRole",),
+        (f"{_ROLE}/{{task_role}}",),
+        "The task role and the execution role of those tasks' definitions.",
+        "task_role",
+        {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+    ),
+    Grant(
+        "ReadTaskDefinitions",
+        ("ecs:DescribeTaskDefinition",),
+        ("*",),
+        "Which container is judged.",
+        "family",
+    ),
+    Grant(
+        "ReadLastLogLines",
+        ("logs:GetLogEvents",),
+        ("arn:{partition}:logs:{region}:{account}:log-group:{log_group}:log-stream:*",),
+        "The last lines of a task that failed; without it the reason lacks them.",
+        "log_group",
+    ),
+    Grant(
+        "Templates",
+        ("s3:GetObject", "s3:PutObject"),
+        ("arn:{partition}:s3:::{bucket}/deployer/templates/*",),
+        "Templates of more than 51,200 bytes. CloudFormation reads a template with the permissions of who sends it, so "
+        "a template by URL needs GetObject on its own bucket.",
+        "bucket",
+    ),
+    Grant(
+        "ListenerPriorities",
+        ("elasticloadbalancing:DescribeRules",),
+        ("*",),
+        "Where a parameter is the free priority of a listener.",
+        "listener",
+    ),
+    Grant(
+        "ParametersFromParameterStore",
+        ("ssm:GetParameters",),
+        ("arn:{partition}:ssm:{region}:{account}:parameter/{parameter}",),
+        "Where the template has parameters of an SSM type: CloudFormation reads them with the caller's permissions.",
+        "parameter",
+    ),
+    Grant(
+        "DatabaseSecrets",
+        (
+            "secretsmanager:CreateSecret",
+            "secretsmanager:DescribeSecret",
+            "secretsmanager:GetSecretValue",
+            "secretsmanager:PutSecretValue",
+            "secretsmanager:UpdateSecretVersionStage",
+        ),
+        ("arn:{partition}:secretsmanager:{region}:{account}:secret:{secret}",),
+        "The administrator's secret, which is read, and the application's, which is made and rotated.",
+        "secret",
+    ),
+    Grant(
+        "ConnectToDatabases",
+        ("rds-db:connect",),
+        ("arn:{partition}:rds-db:{region}:{account}:dbuser:{database_user}",),
+        "Where a database's administrator logs in by an RDS IAM token.",
+        "database_user",
+    ),
+    Grant(
+        "Decrypt",
+        ("kms:Decrypt",),
+        ("arn:{partition}:kms:{region}:{account}:key/{key}",),
+        "Where the bucket, the parameters or the secrets are encrypted by a key of your own.",
+        "key",
+    ),
+    Grant(
+        "TakeInEvents",
+        ("sqs:DeleteMessage", "sqs:ReceiveMessage"),
+        ("arn:{partition}:sqs:{region}:{account}:{queue}",),
+        "Where the intake is on.",
+        "queue",
+    ),
+    Grant(
+        "SendNoticesToEventBridge",
+        ("events:PutEvents",),
+        ("arn:{partition}:events:{region}:{account}:event-bus/{bus}",),
+        "Where notices are events.",
+        "bus",
+    ),
+    Grant(
+        "SendNoticesToSns",
+        ("sns:Publish",),
+        ("arn:{partition}:sns:{region}:{account}:{topic}",),
+        "Where notices are messages.",
+        "topic",
+    ),
+    Grant(
+        "CheckTemplates",
+        ("cloudformation:ValidateTemplate",),
+        ("*",),
+        "`deployer doctor`, and the checks before each `deployer run`.",
+    ),
+    Grant(
+        "CheckPermissions",
+        ("iam:GetRole", "iam:SimulatePrincipalPolicy"),
+        (f"{_ROLE}/{{principal}}",),
+        "The same checks, on the deployer's own role. Without it, permissions are 'not verifiable'.",
+        "principal",
+    ),
+    Grant(
+        "CheckTheServiceLinkedRole",
+        ("iam:GetRole",),
+        (f"{_ROLE}/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS",),
+        "The same checks.",
+    ),
+)
+
+WITHOUT_CALL = (
+    "ecs:TagResource",
+    "iam:PassRole",
+    "kms:Decrypt",
+    "rds-db:connect",
+    "s3:GetObject",
+    "ssm:GetParameters",
+)
+"""Permissions that AWS asks for though the deployer never calls an operation of that name."""
+FREE = ("sts:GetCallerIdentity",)
+"""Operations that need no permission (STS API reference, GetCallerIdentity)."""
+EXAMPLE = Scope(
+    account="123456789012",
+    region="eu-west-1",
+    stack="staging-orders",
+    principal=("deployer",),
+    stack_role=("cloudformation-orders",),
+    cluster=("staging",),
+    family=("orders-migrate",),
+    task_role=("orders-migrate", "orders-execution"),
+    log_group=("/ecs/orders-migrate",),
+    bucket=("example-templates",),
+    listener=("app/staging/50dc6c495c0c9188/f2f7dc8efc522ab2",),
+    parameter=("orders/*",),
+    database_user=("db-ABCDEFGHIJKL01234/deployer",),
+    key=("1234abcd-12ab-34cd-56ef-1234567890ab",),
+    secret=("rds/orders/admin-??????", "staging/orders/database-??????"),
+    queue=("deployer-events",),
+    bus=("default",),
+    topic=("deployments",),
+)
+"""The scope of the policy in the docs."""
+
+
+@frozen
+class Statement:
+    """A grant for a scope."""
+
+    grant: Grant
+    resources: tuple[str, ...]
+    condition: Mapping[str, Mapping[str, Any]]
+
+    def as_data(self) -> dict[str, Any]:
+        """As a policy has it."""
+        data = {
+            "Sid": self.grant.sid,
+            "Effect": "Allow",
+            "Action": list(self.grant.actions),
+            "Resource": list(self.resources),
+        }
+        return {**data, "Condition": self.condition} if self.condition else data
+
+
+def statements(scope: Scope) -> Iterator[Statement]:
+    """What is needed for a scope."""
+    for grant in GRANTS:
+        if getattr(scope, grant.per):
+            condition = {
+                operator: {key: _one(_expanded(value, scope)) for key, value in keys.items()}
+                for operator, keys in grant.condition.items()
+            }
+            yield Statement(grant, tuple(r for t in grant.resources for r in _expanded(t, scope)), condition)
+
+
+def policy(scope: Scope) -> dict[str, Any]:
+    """The least-privilege policy for a scope."""
+    return {"Version": "2012-10-17", "Statement": [statement.as_data() for statement in statements(scope)]}
+
+
+def _expanded(template: str, scope: Scope) -> tuple[str, ...]:
+    """The template once for each value of the names in it."""
+    values = asdict(scope, recurse=False)
+    names = [name for _, name, _, _ in Formatter().parse(template) if name]
+    lists = [values[name] if isinstance(values[name], tuple) else (values[name],) for name in names]
+    return tuple(template.format(**dict(zip(names, chosen, strict=True))) for chosen in product(*lists))
+
+
+def _one(values: tuple[str, ...]) -> str | list[str]:
+    return values[0] if len(values) == 1 else list(values)

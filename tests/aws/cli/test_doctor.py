@@ -1,0 +1,69 @@
+"""`deployer doctor`, and the checks before `deployer run`."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+from tests.support.command import EXAMPLE, Bed, Said, invoke, on_terminal
+
+V1, V3 = EXAMPLE / "v1.yaml", EXAMPLE / "v3.yaml"
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[tuple[str, ...]]:
+    """Options for moto, over HTTP."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield ("--region", "eu-west-1", "--endpoint-url", f"http://{host}:{port}")
+    server.stop()
+
+
+def test_a_pipe_gets_one_line_for_each_finding(aws: tuple[str, ...]) -> None:
+    """Result, check, what was found and what to do; exit code 0 where there is no fault."""
+    said = doctor(V1, *aws)
+    assert said.code == 0, said.out + said.err
+    lines = said.out.splitlines()
+    assert any(line.startswith("ok ") and "does not exist yet, and is created" in line for line in lines)
+    assert any(line.startswith("not verifiable  permissions ") for line in lines)
+    assert "\x1b" not in said.out
+
+
+def test_a_fault_is_exit_code_1(aws: tuple[str, ...]) -> None:
+    """Here a first deployment that counts on previous values; --json has the same."""
+    assert doctor(V3, *aws).code == 1
+    said = doctor(V3, *aws, "--json")
+    assert said.code == 1
+    assert said.data["sound"] is False
+    (fault,) = [f for f in said.data["findings"] if f["result"] == "fault"]
+    assert fault["check"] == "spec"
+    assert "it can't be created" in fault["text"]
+    assert fault["advice"]
+
+
+def test_run_makes_the_same_checks_first(bed: Bed, aws: tuple[str, ...]) -> None:
+    """A fault keeps it from requesting anything; no journal is made."""
+    said = bed("run", V3, *aws, env=ENV)
+    assert said.code == 2
+    assert "nothing was requested" in said.err
+    assert "spec: the stack does not exist" in said.err
+    assert not list(bed.folder.iterdir())
+
+
+def test_a_terminal_gets_a_table() -> None:
+    """Without credentials: one fault, and what to do."""
+    code, seen = on_terminal("doctor", V3, "--region", "eu-west-1", COLUMNS="160")
+    assert code == 1
+    assert "what to do" in seen
+    assert "log in" in seen
+
+
+ENV = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
+
+
+def doctor(*words: object) -> Said:
+    """The command, on moto."""
+    assert "AWS_PROFILE" not in os.environ
+    return invoke("doctor", *map(str, words), env=ENV)

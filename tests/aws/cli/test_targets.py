@@ -1,0 +1,93 @@
+"""A stack belongs to the account and region where it was first deployed."""
+
+import pytest
+
+from deployer_aws import specfile, targets
+from deployer_aws.cli.commands import program
+from deployer_aws.clients import Clients
+from deployer_aws.journals.sqlite import SqliteJournal
+from deployer_aws.runner import Runner
+from deployer_aws.surroundings import SystemClock
+from deployer_aws.targets import Target, WrongTarget, is_bound
+from tests.support.command import EXAMPLE, KEY, Bed
+
+HERE, THERE = Target("111111111111", "eu-west-1"), Target("222222222222", "eu-west-1")
+
+
+def there(clients: Clients) -> Target:
+    """Whoever asks is somewhere else."""
+    return THERE
+
+
+@pytest.fixture
+def bound(bed: Bed) -> Bed:
+    """A journal with one stack, which belongs to HERE."""
+    journal = SqliteJournal(bed.journal)
+    loaded = specfile.load(EXAMPLE / "v3.yaml")
+    Runner(journal, (), SystemClock()).request("one", loaded.spec, {**loaded.templates, **HERE.marks(KEY)})
+    journal.close()
+    return bed
+
+
+def test_a_stack_is_held_to_its_target(bound: Bed) -> None:
+    """Account, region and endpoint all count; of a stack that is not in the journal nothing is known."""
+    journal = SqliteJournal(bound.journal)
+    assert is_bound(journal, KEY)
+    assert HERE.holds(journal, KEY)
+    HERE.insist(journal, KEY)
+    for other in (
+        THERE,
+        Target("111111111111", "eu-west-2"),
+        Target("111111111111", "eu-west-1", "http://x"),
+    ):
+        assert not other.holds(journal, KEY)
+        with pytest.raises(WrongTarget, match=f"{KEY} belongs to another account or region"):
+            other.insist(journal, KEY)
+    assert not is_bound(journal, "staging/other")
+    assert THERE.holds(journal, "staging/other")
+    journal.close()
+
+
+def test_resume_in_another_account_changes_nothing(bound: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stack that is named is refused; one that is not is left alone, with a warning."""
+    monkeypatch.setattr(targets, "find", there)
+    refused = bound("resume", KEY, "--region", "eu-west-1")
+    assert refused.code == 2
+    assert "Give the --profile, --region" in refused.err
+    left = bound("resume", "--region", "eu-west-1")
+    assert left.code == 0
+    assert "left alone" in left.err
+    assert "Nothing is under way." in left.out
+
+
+def test_run_in_another_account_is_refused(bound: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is requested."""
+    monkeypatch.setattr(targets, "find", there)
+    said = bound("run", EXAMPLE / "v3.yaml", "--region", "eu-west-1", "--no-checks")
+    assert said.code == 2
+    assert "belongs to another account" in said.err
+    journal = SqliteJournal(bound.journal)
+    assert len(list(journal.events(KEY))) == 1
+    journal.close()
+
+
+def test_a_role_that_is_none_is_refused(bed: Bed) -> None:
+    """As bad usage, before anything is made."""
+    said = bed("run", EXAMPLE / "v3.yaml", "--role-arn", "deployer")
+    assert said.code == 2
+    assert "arn:aws:iam::123456789012:role/deployer" in said.err
+    assert not list(bed.folder.iterdir())
+
+
+def test_the_commands_that_act_on_aws_have_the_same_options() -> None:
+    """So that what is said to be typed next can be typed."""
+    wanted = {"profile", "region", "role_arn", "endpoint_url", "template_bucket"}
+    have = {name for name, c in program.commands.items() if wanted <= {p.name for p in c.params}}
+    assert have == {"run", "resume", "repair", "doctor"}
+
+
+def test_a_stack_that_is_bound_is_not_resumed_before_it_is_known_who_asks(bound: Bed) -> None:
+    """Without credentials nothing fails: exit code 3, as in mid-wait."""
+    said = bound("resume", KEY, "--region", "eu-west-1")
+    assert said.code == 3
+    assert "log in again" in said.err
