@@ -21,7 +21,9 @@ from deployer_aws.ports import (
     Elbv2Client,
     IamClient,
     LogsClient,
+    RdsClient,
     S3Client,
+    SecretsClient,
     StsClient,
 )
 
@@ -31,7 +33,7 @@ TRIES = 3
 """How often a call that only looks is sent at the most."""
 OBSERVES = ("describe_", "list_", "get_", "validate_", "simulate_")
 """How the names of methods that change nothing begin."""
-SERVICES = ("cloudformation", "ecs", "s3", "elbv2", "logs", "sts", "iam")
+SERVICES = ("cloudformation", "ecs", "s3", "elbv2", "logs", "secretsmanager", "rds", "sts", "iam")
 
 
 class ClientsError(Exception):
@@ -76,6 +78,8 @@ class Clients:
     s3: S3Client
     elbv2: Elbv2Client
     logs: LogsClient
+    secretsmanager: SecretsClient
+    rds: RdsClient
     sts: StsClient
     iam: IamClient
     region: str = ""

@@ -30,10 +30,6 @@ class WrongWorld(Exception):
     """Simulated and real must not be mixed; says which journal is which, and what to do."""
 
 
-class Unable(Exception):
-    """A spec that nobody here can carry out yet; says what, and what to do."""
-
-
 class SystemClock:
     """The machine's own time."""
 
@@ -95,7 +91,7 @@ def open_surroundings(
     A journal that exists knows which world it is about, and a new one is simulated where `simulate` says so. With
     `script` a simulated account goes on by another script. Without `act` there are no executors, and no clients are
     made. On the real AWS, which `options` choose, `prepare` is called before anything is made; it gives the marks.
-    Raises WrongWorld, Unable, JournalError, ClientsError, or what `prepare` does; then no file has been made.
+    Raises WrongWorld, JournalError, ClientsError, or what `prepare` does; then no file has been made.
     """
     world = world_of(path)
     if spec is not None and not simulate and world.exists():
@@ -108,7 +104,6 @@ def open_surroundings(
         )
     if simulate:
         return _simulated_surroundings(path, world, script)
-    _refuse_databases(spec)
     if not act:
         return _real_surroundings(path, None, options)
     clients = connect(options)
@@ -183,21 +178,14 @@ def _simulated_surroundings(path: Path, world: Path, script: Any) -> Surrounding
     )
 
 
-def _refuse_databases(spec: DeploymentSpec | None) -> None:
-    if spec is not None and spec.databases and not spec.quick:
-        names = ", ".join(database.name for database in spec.databases)
-        raise Unable(
-            f"the databases {names} cannot be migrated yet: this version has no executor for PostgreSQL. Deploy to a "
-            "simulated AWS (--simulate), or leave the databases out"
-        )
-
-
 def _real_surroundings(
     path: Path, clients: Clients | None, options: Options | None, marks: Mapping[str, str] | None = None
 ) -> Surroundings:
     executors: tuple[Executor, ...] = ()
     calls: Counter[str] = Counter()
     if clients is not None:
+        from deployer_aws.executors.postgres import Postgres  # psycopg comes with the extra 'aws'
+
         calls = clients.calls
         settings = Settings(bucket=options.template_bucket if options else "")
         executors = (
@@ -205,6 +193,7 @@ def _real_surroundings(
                 clients.cloudformation, clients.ecs, s3=clients.s3, elbv2=clients.elbv2, settings=settings
             ),
             Ecs(clients.ecs, logs=clients.logs),
+            Postgres(clients.secretsmanager, clients.rds),
         )
     journal = SqliteJournal(path)
     return Surroundings(

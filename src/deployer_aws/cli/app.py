@@ -16,7 +16,7 @@ from deployer_aws.ports import JournalError
 from deployer_aws.runner import LoginNeeded
 from deployer_aws.simulator import ScriptError
 from deployer_aws.specfile import SpecFileError
-from deployer_aws.surroundings import Unable, WrongWorld
+from deployer_aws.surroundings import WrongWorld
 from deployer_aws.targets import WrongTarget
 from deployer_core.machine import IllegalEvent
 from deployer_core.spec import SpecError
@@ -36,7 +36,6 @@ _BAD = (
     ScriptError,
     SpecError,
     SpecFileError,
-    Unable,
     WrongTarget,
     WrongWorld,
     click.ClickException,

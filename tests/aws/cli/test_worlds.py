@@ -2,18 +2,19 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from deployer_aws import specfile, surroundings
 from deployer_aws.cli import drawing
-from deployer_aws.clients import Clients, ClientsError, connect
+from deployer_aws.clients import Clients, ClientsError, Options, connect
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import JournalError
 from deployer_aws.runner import Runner
 from deployer_aws.surroundings import SystemClock, is_simulated, now_of, open_surroundings, world_of
 from deployer_core.explore import explore
+from deployer_core.world import WorldCommand
 from tests.support.command import EXAMPLE, KEY, SCRIPT, Bed, invoke, process
 
 V3 = EXAMPLE / "v3.yaml"
@@ -66,12 +67,16 @@ def test_a_world_without_its_journal_is_no_place_for_the_real_aws(bed: Bed) -> N
     assert bed.run("v1").code == 0
 
 
-def test_databases_cannot_be_migrated_on_the_real_aws_yet(bed: Bed) -> None:
-    """Said before anything is made; it needs neither credentials nor a region."""
-    said = bed("run", EXAMPLE / "v1.yaml")
-    assert said.code == 2
-    assert "the databases billing, orders cannot be migrated yet" in said.err
-    assert not list(bed.folder.iterdir())
+def test_every_command_has_its_executor_on_the_real_aws(bed: Bed) -> None:
+    """The databases' too; no call is made until there is something to do."""
+    spec = specfile.load(EXAMPLE / "v1.yaml").spec
+    world = open_surroundings(bed.journal, spec=spec, options=Options(region="eu-central-1"))
+    try:
+        carried_out = {command for executor in world.executors for command in executor.commands}
+        assert carried_out == set(get_args(WorldCommand))
+        assert not world.calls()
+    finally:
+        world.close()
 
 
 def test_the_region_has_to_be_known(bed: Bed) -> None:
