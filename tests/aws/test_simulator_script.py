@@ -54,8 +54,8 @@ WRONG: list[tuple[Any, str]] = [
     ("templates: {a: {file: nowhere.yaml}}", r"^templates\.a\.file: .*nowhere"),
     ("a: [", "^not well-formed YAML"),
     ("- a", "^expected a mapping at the top"),
-    ("nowhere.yaml", "^nowhere.yaml: No such file"),
-    (Path("nowhere"), "^nowhere: No such file"),
+    ("nowhere.yaml", "^the script cannot be read: No such file"),
+    (Path("nowhere"), "^the script cannot be read: No such file"),
 ]
 
 

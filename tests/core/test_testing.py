@@ -28,12 +28,12 @@ def test_every_member_of_a_union_occurs() -> None:
     seen: set[type] = set()
 
     @settings(phases=[Phase.generate], max_examples=300, database=None, derandomize=True)
-    @given(testing.values(deployment.State))
-    def look(state: deployment.State) -> None:
+    @given(testing.values(stack.State))
+    def look(state: stack.State) -> None:
         seen.add(type(state))
 
     look()
-    assert seen == {*get_args(deployment.State)}
+    assert seen == {*get_args(stack.State)}
 
 
 @given(testing.values(tuple[int, stack_status.Lifecycle | None]))
