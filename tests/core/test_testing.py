@@ -7,7 +7,7 @@ import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
-from deployer_core import deployment, spec, stack, stack_status, testing
+from deployer_core import spec, stack, stack_status, testing
 
 
 def _found(strategy: st.SearchStrategy[Any], wanted: Callable[[Any], bool]) -> Any:
