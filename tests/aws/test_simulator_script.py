@@ -55,6 +55,8 @@ WRONG: list[tuple[Any, str]] = [
     ("a: [", "^not well-formed YAML"),
     ("- a", "^expected a mapping at the top"),
     ("nowhere.yaml", "^the script cannot be read: No such file"),
+    ("latency: .inf", "latency: expected a number from 0 to"),
+    ("start: 9999-12-31T00:00:00Z", "start: expected a time from 1971 to 2499"),
     (Path("nowhere"), "^the script cannot be read: No such file"),
 ]
 

@@ -267,3 +267,12 @@ def test_a_class_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked == []
     assert [local.decode(local.encode(Inner(1.5))) for _ in range(3)] == [Inner(1.5)] * 3
     assert asked == [Inner]
+
+
+def test_what_is_remembered_of_specs_changes_no_bytes() -> None:
+    """However many specs came in between, and whether it is the same object or an equal one."""
+    outputs = [spec.StackOutput("network", f"Name{n}") for n in range(wire.REMEMBERED + 10)]
+    first = [wire.encode(output) for output in outputs]
+    assert [wire.encode(output) for output in outputs] == first
+    assert [wire.encode(spec.StackOutput("network", output.name)) for output in outputs] == first
+    assert len(set(first)) == len(outputs)

@@ -244,3 +244,36 @@ def test_the_default_journal_is_made_in_its_folder(tmp_path: Path) -> None:
     said = process("run", EXAMPLE / "v3.yaml", "--simulate", SCRIPT, "--json", cwd=tmp_path)
     assert said.data["journal"] == ".deployer/journal.sqlite"
     assert (tmp_path / ".deployer/journal.sqlite").exists()
+
+
+def test_a_journal_without_a_request_beside_a_world_is_simulated(bed: Bed) -> None:
+    """A simulated run that was killed before its first request is no reason to ask the real AWS."""
+    bed.half_way(events=3)
+    bed.journal.unlink()
+    SqliteJournal(bed.journal).close()
+    said = bed("resume")
+    assert said.code == 0, said.err
+    assert is_simulated_here(bed)
+
+
+def is_simulated_here(bed: Bed) -> bool:
+    """Whether the bed's journal is opened in a simulated world."""
+    world = open_surroundings(bed.journal, act=False)
+    world.close()
+    return world.simulated
+
+
+def test_a_damaged_world_is_said_by_status_too(bed: Bed) -> None:
+    """In one message, with exit code 2."""
+    bed.half_way(events=3)
+    world_of(bed.journal).write_text("no database", encoding="utf-8")
+    said = bed("status")
+    assert said.code == 2
+    assert "cannot be opened" in said.err
+
+
+def test_an_empty_path_is_no_journal() -> None:
+    """It would be the folder that one is in."""
+    said = invoke("status", "--journal", "")
+    assert said.code == 2
+    assert "a file's path is needed" in said.err
