@@ -10,6 +10,7 @@ import botocore.exceptions
 import botocore.session
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from deployer_aws.executors.errors import LOCAL, RULES, Kind, understand
 from deployer_aws.executors.stacks import LIFECYCLES, lifecycle
@@ -220,8 +221,10 @@ LOCALS = {
     "NoRegionError": C, "EndpointConnectionError": T, "ConnectTimeoutError": T, "ReadTimeoutError": T,
     "ConnectionClosedError": T, "SSLError": T, "ProxyConnectionError": T, "ResponseStreamingError": T,
     "IncompleteReadError": T, "ChecksumError": T, "CapacityNotAvailableError": T,
-    "ParamValidationError": P, "UnknownServiceError": P,
-    "ConfigParseError": P,
+    "ParamValidationError": P, "UnknownServiceError": P, "ConfigParseError": C, "ConfigNotFound": C,
+    "InvalidConfigError": C, "InfiniteLoopConfigError": C, "InvalidIMDSEndpointError": C,
+    "InvalidIMDSEndpointModeError": C, "InvalidProxiesConfigError": C, "MissingDependencyException": C,
+    "UnknownCredentialError": C, "UnknownTokenProviderError": C, "LoginRefreshRequired": C,
 }  # fmt: skip
 
 
@@ -234,6 +237,37 @@ def test_errors_of_botocore_itself(name: str, kind: Kind) -> None:
     problem = understand(raised.__new__(raised))
     assert problem is not None
     assert problem.kind is kind
+
+
+def test_answer_that_cannot_be_read() -> None:
+    """A page of HTML, say of a proxy, tells nothing of what AWS has done: it is looked again, as after a lost reply."""
+    problem = understand(ResponseParserError("Unable to parse response, invalid XML received"))
+    assert problem is not None
+    assert problem.kind is T
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "AssumeRole",
+        "AssumeRoleWithSAML",
+        "AssumeRoleWithWebIdentity",
+        "CreateOAuth2Token",
+        "GetRoleCredentials",
+    ],
+)
+@pytest.mark.parametrize("code", ["AccessDenied", "ForbiddenException", "InvalidIdentityToken"])
+def test_refusal_to_give_new_credentials(operation: str, code: str) -> None:
+    """A profile's credentials are renewed in the midst of any call: where that is refused, nothing has failed."""
+    response: Any = {"Error": {"Code": code, "Message": "not you"}}
+    problem = understand(ClientError(response, operation))
+    assert problem is not None
+    assert problem.kind is C
+    assert "log in again, then run 'deployer resume'" in str(problem)
+    throttled: Any = {"Error": {"Code": "Throttling", "Message": "Rate exceeded"}}
+    problem = understand(ClientError(throttled, operation))
+    assert problem is not None
+    assert problem.kind is T
 
 
 def test_every_error_of_botocore_has_a_class() -> None:

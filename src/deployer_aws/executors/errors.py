@@ -273,17 +273,42 @@ LOCAL = (
     Rule("ProfileNotFound", _C, "", "name a profile that there is, then run 'deployer resume'"),
     Rule("NoRegionError", _C, "", "name a region, then run 'deployer resume'"),
     *_rows(
+        _C,
+        "put AWS's configuration on this machine right, then run 'deployer resume'",
+        "InvalidConfigError",
+        "ConfigNotFound",
+        "ConfigParseError",
+        "InvalidIMDSEndpointError",
+        "InvalidIMDSEndpointModeError",
+        "InvalidProxiesConfigError",
+        "MissingDependencyException",
+        "UnknownCredentialError",
+        "UnknownTokenProviderError",
+    ),
+    *_rows(
         _T,
         "",
         "HTTPClientError",
         "ConnectionError",
         "IncompleteReadError",
+        "ResponseParserError",
         "ChecksumError",
         "CapacityNotAvailableError",
         "DatabaseUnavailable",
     ),
     Rule("BotoCoreError", _P, "", _SPEC),
 )
+
+_GET_CREDENTIALS = frozenset(
+    {
+        "AssumeRole",
+        "AssumeRoleWithSAML",
+        "AssumeRoleWithWebIdentity",
+        "CreateOAuth2Token",
+        "GetRoleCredentials",
+    }
+)
+"""The operations by which botocore gets credentials for a profile with a role, a web identity, SSO or a login."""
 
 
 def understand(error: BaseException) -> Problem | None:
@@ -299,12 +324,20 @@ def understand(error: BaseException) -> Problem | None:
         message = str(detail.get("Message", "")) or str(error)
         for rule in RULES:
             if rule.code == code and re.search(rule.text, message):
-                return Problem(rule.kind, code, message, rule.advice)
+                return _of_credentials(error, Problem(rule.kind, code, message, rule.advice))
         status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400))
         unsure = status >= 500 or status == 429
-        return Problem(_T, code, message) if unsure else Problem(_P, code, message, _MEND)
+        problem = Problem(_T, code, message) if unsure else Problem(_P, code, message, _MEND)
+        return _of_credentials(error, problem)
     names = {cls.__name__ for cls in type(error).__mro__}
     for rule in LOCAL:
         if rule.code in names:
             return Problem(rule.kind, type(error).__name__, str(error), rule.advice)
     return None
+
+
+def _of_credentials(error: BaseException, problem: Problem) -> Problem:
+    """A refusal that met botocore while it got new credentials, in the midst of any call, is no answer to that call."""
+    if problem.kind is _P and getattr(error, "operation_name", "") in _GET_CREDENTIALS:
+        return Problem(_C, problem.code, problem.message, _LOGIN)
+    return problem
