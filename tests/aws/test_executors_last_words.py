@@ -107,7 +107,7 @@ KNOWN = evolve(STOP, arn=ARN)
 def test_stop() -> None:
     """A task that is not stopping yet is stopped, after that was journaled, and looked at until it has."""
     found, client = stopped(task("RUNNING", desiredStatus="RUNNING"), command=KNOWN)
-    assert [type(e).__name__ for e in found] == ["Replied", "Attempted"]
+    assert [type(e).__name__ for e in found] == ["Attempted", "Replied"]
     assert client.sent("stop_task") == [
         {"cluster": "main", "task": ARN, "reason": "its deployment no longer waits for it"}
     ]

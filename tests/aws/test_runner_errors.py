@@ -72,7 +72,8 @@ def test_credentials_fail_nothing() -> None:
     )
     w.request()
     with pytest.raises(
-        LoginNeeded, match=r"test/shop waits for credentials: The security token .* is expired"
+        LoginNeeded,
+        match=r"test/shop waits for credentials, for UpsertStack of stack shop: The security .* expired",
     ) as raised:
         w.runner.run([KEY])
     assert "run 'deployer resume'" in str(raised.value)
@@ -93,11 +94,14 @@ def test_mistakes_of_our_own_are_not_hidden() -> None:
 
 
 def test_throttled_past_the_deadline() -> None:
-    """Where no look succeeds any more after the deadline, the command is given up after some tries."""
+    """Where no look succeeds any more after the deadline, the command is given up, with AWS's words for it."""
     w = world(*[raising(Refused("Throttling"))] * 500)
     w.request(timeout=10)
     w.runner.run([KEY])
-    assert "no end within 10 s" in w.notices[0].reason
+    assert w.notices[0].reason == (
+        "no end within 10 s; last seen: StabiliseStack of stack shop: in AWS's words (Throttling); "
+        "when AWS answers again, repair the stack and deploy again"
+    )
     assert len(w.script.seen) >= LAST_TRIES
 
 

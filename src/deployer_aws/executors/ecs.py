@@ -145,10 +145,10 @@ class Ecs:
         if task["lastStatus"] in ENDED:
             yield work.reply(StatusStopped((), task.get("stopCode", ""), task.get("stoppedReason", "")))
             return
-        yield work.reply(Status(task["lastStatus"]))
         if task.get("desiredStatus") != "STOPPED":
             yield work.attempt(work.pending.sent.attempt if work.pending.sent else 1)
             self._client.stop_task(cluster=cluster, task=arn, reason="its deployment no longer waits for it")
+        yield work.reply(Status(task["lastStatus"]))
 
     # Looking
 
