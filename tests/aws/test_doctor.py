@@ -12,6 +12,7 @@ from moto import mock_aws
 from deployer_aws import specfile
 from deployer_aws.clients import SERVICES, Clients, Options, connect
 from deployer_aws.doctor import CHECKS, Case, Finding, Result, examine, is_sound, name_of
+from deployer_aws.executors.stacks import WAYS_OUT
 from deployer_aws.permissions import GRANTS
 from tests.support.project import ROOT
 
@@ -252,6 +253,26 @@ def test_a_stack_that_cannot_be_changed_is_a_fault(patient: Patient, status: str
     """One that somebody changes is waited for; one that was deleted is none."""
     patient.answers["describe_stacks"] = {"Stacks": [{"StackStatus": status}]}
     assert patient.result("stack")[0] is result
+
+
+@pytest.mark.parametrize("status", [*WAYS_OUT, "QUANTUM_COMPLETE"])
+def test_a_stack_without_a_way_out_says_what_to_do(patient: Patient, status: str) -> None:
+    """As the deployment's failure would, and of a status that nobody knows that somebody must look."""
+    patient.answers["describe_stacks"] = {"Stacks": [{"StackStatus": status}]}
+    result, text = patient.result("stack")
+    assert result is Result.FAULT
+    assert text.endswith(WAYS_OUT.get(status, "look at the stack in CloudFormation"))
+
+
+def test_a_protected_shell_is_a_fault(patient: Patient) -> None:
+    """It would have to be deleted first; one without protection is."""
+    shell = {"StackStatus": "ROLLBACK_COMPLETE", "EnableTerminationProtection": True}
+    patient.answers["describe_stacks"] = {"Stacks": [shell]}
+    result, text = patient.result("stack")
+    assert result is Result.FAULT
+    assert "termination protection" in text
+    patient.answers["describe_stacks"] = {"Stacks": [{**shell, "EnableTerminationProtection": False}]}
+    assert patient.result("stack")[0] is Result.OK
 
 
 def test_a_template_that_is_refused_is_a_fault_in_awss_words(patient: Patient) -> None:

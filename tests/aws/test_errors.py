@@ -289,6 +289,22 @@ def test_every_stack_status_has_a_lifecycle() -> None:
     assert set(model.shape_for("StackStatus").enum) == set(LIFECYCLES)
 
 
+@pytest.mark.parametrize("status", LIFECYCLES)
+def test_lifecycle_follows_from_the_name(status: str) -> None:
+    """Each status is where its name says: on its way, back, complete, failed, or nothing worth keeping."""
+    back, moving = "ROLLBACK" in status, status.endswith("_IN_PROGRESS")
+    expected = {
+        (False, True): Lifecycle.PROGRESS,
+        (True, True): Lifecycle.ROLLING_BACK,
+        (False, False): Lifecycle.COMPLETE,
+        (True, False): Lifecycle.ROLLED_BACK,
+    }[back, moving]
+    if status.endswith("_FAILED"):
+        expected = Lifecycle.TERMINAL
+    shells = {"ROLLBACK_COMPLETE": Lifecycle.EMPTY_SHELL, "REVIEW_IN_PROGRESS": Lifecycle.EMPTY_SHELL}
+    assert lifecycle(status) is {**shells, "DELETE_COMPLETE": Lifecycle.MISSING}.get(status, expected)
+
+
 def test_unknown_stack_status() -> None:
     """A status that nobody knows fails closed."""
     assert lifecycle("QUANTUM_COMPLETE") is Lifecycle.TERMINAL

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from deployer_aws.executors.cloudformation import CloudFormation
-from deployer_aws.executors.stacks import StackReader
+from deployer_aws.executors.stacks import LIFECYCLES, WAYS_OUT, StackReader
 from deployer_core.deployer import Accepted, Attempted, Replied, Sent
 from deployer_core.deployment import (
     Failure,
@@ -83,6 +83,27 @@ def test_events_without_tokens(caplog: pytest.LogCaptureFixture) -> None:
     assert observed(page(event("UPDATE_COMPLETE", None, -200)), status="UPDATE_COMPLETE") == []
 
 
+@pytest.mark.parametrize("status", [s for s, where in LIFECYCLES.items() if where is Lifecycle.TERMINAL])
+def test_status_without_a_way_out(status: str) -> None:
+    """A stack that only somebody can bring back says how, whether we wait for it or have changed it ourselves."""
+    client = Stub({"describe_stacks": [shown(status)]})
+    (found,) = answers(CloudFormation(client, Stub({})).act(work(StabiliseStack("d1", SPEC, False))))
+    (changed,) = observed(page(event(status, TOKEN)), status=status)
+    for answer in (found, changed):
+        assert answer.reason == f"{WAYS_OUT[status]}, then repair"
+
+
+def test_resource_status_that_nobody_knows() -> None:
+    """Events know values that botocore's enumeration lacks: a failure is told by its text, and nothing else of it."""
+    found = page(
+        event("UPDATE_ROLLBACK_COMPLETE", TOKEN),
+        resource("QUANTUM_FAILED", "it was both", TOKEN, name="Cat"),
+        resource("QUANTUM_SKIPPED", "not looked at", TOKEN, name="Box"),
+    )
+    (answer,) = observed(found, status="UPDATE_ROLLBACK_COMPLETE")
+    assert answer.reason == "Cat (AWS::SNS::Topic): it was both"
+
+
 def test_gone_while_observed() -> None:
     """A stack that is no longer there is not news for five minutes after AWS accepted, and then it has gone."""
     client = Stub({"describe_stacks": [MISSING]})
@@ -131,7 +152,10 @@ def test_reason_without_a_failing_resource() -> None:
         "CREATE_FAILED", TOKEN, ResourceStatusReason="Stack creation time exceeded the specified timeout"
     )
     (answer,) = observed(page(failed), status="CREATE_FAILED")
-    assert answer.reason == "Stack creation time exceeded the specified timeout"
+    assert answer.reason == (
+        "Stack creation time exceeded the specified timeout; delete the stack in CloudFormation, or roll it back, "
+        "then repair"
+    )
 
 
 def test_reason_inside_a_nested_stack() -> None:
