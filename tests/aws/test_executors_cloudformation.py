@@ -1,7 +1,10 @@
 """The CloudFormation executor, look by look: what it sends, and when."""
 
+import hashlib
+from functools import cache
 from typing import Any
 
+import botocore.session
 import pytest
 from attrs import evolve
 
@@ -65,6 +68,7 @@ def test_whole_request() -> None:
         ("https://templates.example.com/shop.json", "https://templates.example.com/shop.json"),
         ("s3://templates/a/shop.json", "https://templates.s3.amazonaws.com/a/shop.json"),
         ("s3://templates.example/shop.json", "https://s3.amazonaws.com/templates.example/shop.json"),
+        ("s3://templates/a+b/shop#1.json", "https://templates.s3.amazonaws.com/a%2Bb/shop%231.json"),
     ],
 )
 def test_template_by_url(url: str, sent: str) -> None:
@@ -73,6 +77,60 @@ def test_template_by_url(url: str, sent: str) -> None:
     command = CreateStack("d1", evolve(SPEC, template=TemplateUrl(url)), ())
     events(CloudFormation(client, Stub({})).act(work(command)))
     assert client.sent("create_stack")[0]["TemplateURL"] == sent
+
+
+@cache
+def _s3(region: str) -> Any:
+    session: Any = botocore.session.Session()
+    return session.create_client("s3", region_name=region)
+
+
+@pytest.mark.parametrize(
+    ("region", "at"),
+    [
+        ("us-east-1", "https://templates.s3.amazonaws.com"),
+        ("eu-west-1", "https://templates.s3.amazonaws.com"),
+        ("cn-north-1", "https://s3.cn-north-1.amazonaws.com.cn/templates"),
+        ("us-gov-west-1", "https://s3.us-gov-west-1.amazonaws.com/templates"),
+    ],
+)
+def test_template_by_url_in_every_partition(region: str, at: str) -> None:
+    """The one address of S3 is known in the partition `aws` alone: elsewhere a bucket is named by its region."""
+    client = Stub({"describe_stacks": [MISSING], "create_stack": [{"StackId": ID}]})
+    executor = CloudFormation(client, Stub({}), s3=_s3(region))
+    events(
+        executor.act(work(CreateStack("d1", evolve(SPEC, template=TemplateUrl("s3://templates/a.json")), ())))
+    )
+    assert client.sent("create_stack")[0]["TemplateURL"] == f"{at}/a.json"
+
+
+@pytest.mark.parametrize(
+    ("region", "at"),
+    [
+        ("us-east-1", "https://s3.amazonaws.com"),
+        ("eu-west-1", "https://s3.eu-west-1.amazonaws.com"),
+        ("cn-north-1", "https://s3.cn-north-1.amazonaws.com.cn"),
+    ],
+)
+@pytest.mark.parametrize("letter", ["x", "\u00e4"])
+def test_templates_are_measured_in_bytes(region: str, at: str, letter: str) -> None:
+    """51,200 bytes go into the request itself; one more, and the bucket has it under the hash of its text."""
+    for size, is_inline in ((51_200, True), (51_201, False)):
+        text = letter * (51_200 // len(letter.encode())) + "x" * (size - 51_200)
+        client = Stub({"describe_stacks": [MISSING], "create_stack": [{"StackId": ID}]})
+        s3 = Stub({"put_object": [{}]}, meta=_s3(region).meta)
+        executor = CloudFormation(client, Stub({}), s3=s3, settings=Settings(bucket="templates"))
+        events(
+            executor.act(evolve(work(CreateStack("d1", SPEC, ())), read_blob={"0" * 64: text}.__getitem__))
+        )
+        (request,) = client.sent("create_stack")
+        if is_inline:
+            assert request["TemplateBody"] == text
+            assert s3.calls == []
+            continue
+        key = f"deployer/templates/{hashlib.sha256(text.encode()).hexdigest()}"
+        assert request["TemplateURL"] == f"{at}/templates/{key}"
+        assert s3.sent("put_object") == [{"Bucket": "templates", "Key": key, "Body": text.encode()}]
 
 
 def _long(_: str) -> str:

@@ -53,7 +53,7 @@ def template(case: Case) -> Iterator[Found]:
 def _request(case: Case) -> dict[str, str] | Found:
     source = case.spec.stack.template
     if isinstance(source, TemplateUrl):
-        return {"TemplateURL": https(source.url)}
+        return {"TemplateURL": https(source.url, case.clients.s3)}
     text = case.template or ""
     size = len(text.encode())
     if size <= INLINE:
