@@ -191,6 +191,144 @@ def test_a_permission_that_is_missing_is_named_with_its_statement(patient: Patie
     assert {action for p in asked for action in p["ActionNames"]} <= known
 
 
+def refusing(*actions: str) -> Any:
+    """IAM's simulation where all but some is allowed."""
+
+    def simulate(**parameters: Any) -> Any:
+        answer = allowed(**parameters)
+        for one in answer["EvaluationResults"]:
+            if one["EvalActionName"] in actions:
+                one["EvalDecision"] = "implicitDeny"
+        return answer
+
+    return simulate
+
+
+ACCOUNT = "arn:aws:iam::123456789012"
+RICH = """
+environment: staging
+application: orders
+version: "1"
+stack:
+  name: staging-orders
+  template: template.yaml
+  counts: {DesiredCount: 2}
+  parameters:
+    Image: /orders/image
+    Rule: {listener: "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/a/1/2", lowest: 1, highest: 9}
+    Network: {stack: staging-network, output: Vpc}
+databases:
+  by_token:
+    admin: {host: db.example.com, user: admin}
+    migrate: {cluster: staging, task_definition: "migrate:3", container: main}
+  by_secret:
+    admin: {secret: rds/admin}
+    app_secret: arn:aws:secretsmanager:eu-west-1:123456789012:secret:app-a1b2c3
+  elsewhere:
+    admin: {secret: "arn:aws:secretsmanager:eu-west-1:999999999999:secret:theirs-a1b2c3"}
+"""
+RICH_TEMPLATE = TEMPLATE.replace(
+    "Parameters:",
+    """Parameters:
+  Image: {Type: "AWS::SSM::Parameter::Value<String>"}
+  Kind: {Type: "AWS::SSM::Parameter::Value<String>", Default: "/orders/kind:3"}
+  Rule: {Type: Number}
+  Network: {Type: String}""",
+)
+
+
+def test_all_that_a_spec_needs_is_simulated(patient: Patient) -> None:
+    """IAM is asked about each statement that the spec has a use for, with the names that the spec and AWS know."""
+    patient.spec, patient.template, patient.bucket = RICH, RICH_TEMPLATE, "templates"
+    patient.answers["get_secret_value"] = {"SecretString": '{"host": "db.example.com"}'}
+    log = {"logDriver": "awslogs", "options": {"awslogs-group": "/ecs/migrate"}}
+    patient.answers["describe_task_definition"] = {
+        "taskDefinition": {
+            "taskRoleArn": f"{ACCOUNT}:role/team/migrate",
+            "executionRoleArn": f"{ACCOUNT}:role/execution",
+            "containerDefinitions": [{"name": "main", "logConfiguration": log}],
+        }
+    }
+    assert patient.result("permissions")[0] is Result.OK
+    asked = [p for name, p in patient.client.asked if name == "simulate_principal_policy"]
+    arns = {arn for p in asked for arn in p["ResourceArns"]}
+    assert arns >= {
+        "arn:aws:cloudformation:eu-west-1:123456789012:stack/staging-network/*",
+        f"{ACCOUNT}:role/team/migrate",
+        f"{ACCOUNT}:role/execution",
+        "arn:aws:logs:eu-west-1:123456789012:log-group:/ecs/migrate:log-stream:*",
+        "arn:aws:s3:::templates/deployer/templates/*",
+        "arn:aws:ssm:eu-west-1:123456789012:parameter/orders/image",
+        "arn:aws:ssm:eu-west-1:123456789012:parameter/orders/kind",
+        "arn:aws:secretsmanager:eu-west-1:123456789012:secret:rds/admin-??????",
+        "arn:aws:secretsmanager:eu-west-1:123456789012:secret:app-a1b2c3",
+        "arn:aws:rds-db:eu-west-1:123456789012:dbuser:*/admin",
+    }
+    assert not any("theirs" in arn for arn in arns), "another account's policies are not simulated here"
+    assert "elasticloadbalancing:DescribeRules" in {name for p in asked for name in p["ActionNames"]}
+    passed = [p for p in asked if f"{ACCOUNT}:role/execution" in p["ResourceArns"]]
+    assert passed[0]["ContextEntries"][0]["ContextKeyValues"] == ["ecs-tasks.amazonaws.com"]
+
+
+@pytest.mark.parametrize(
+    ("action", "result"),
+    [
+        ("iam:PassRole", Result.FAULT),
+        ("secretsmanager:PutSecretValue", Result.FAULT),
+        ("logs:GetLogEvents", Result.WARNING),
+        ("iam:GetRole", Result.WARNING),
+        ("rds-db:connect", Result.UNVERIFIED),
+    ],
+)
+def test_what_is_only_of_help_or_is_a_guess_keeps_nobody_from_deploying(
+    patient: Patient, action: str, result: Result
+) -> None:
+    """A policy may name a database or a secret as IAM's simulation cannot; without a log line a deployment goes well."""
+    patient.spec, patient.template = RICH, RICH_TEMPLATE
+    patient.answers["get_secret_value"] = {"SecretString": '{"host": "db.example.com"}'}
+    log = {"logDriver": "awslogs", "options": {"awslogs-group": "/ecs/migrate"}}
+    definition = containers("main", taskRoleArn=f"{ACCOUNT}:role/migrate")
+    definition["taskDefinition"]["containerDefinitions"][0]["logConfiguration"] = log
+    patient.answers["describe_task_definition"] = definition
+    patient.answers["simulate_principal_policy"] = refusing(action)
+    found, text = patient.result("permissions")
+    assert found is result
+    assert action in text
+    assert "docs/permissions.md" in text
+
+
+@pytest.mark.parametrize(
+    ("secret", "result", "words"),
+    [
+        ({"SecretString": '{"host": "db.example.com", "port": 6543}'}, Result.OK, "db.example.com:6543"),
+        ({"SecretString": '{"username": "admin"}'}, Result.FAULT, "the secret rds/admin holds no host"),
+        (refusal("ResourceNotFoundException", "can't find the specified secret"), Result.FAULT, "can't find"),
+        (refusal("AccessDeniedException", "no"), Result.FAULT, "the secret rds/admin cannot be read: no"),
+    ],
+)
+def test_a_database_by_a_secret_is_reached_where_the_secret_says(
+    patient: Patient, secret: Any, result: Result, words: str
+) -> None:
+    """As the deployment itself would read it; nothing else of the secret is told."""
+    patient.spec = SPEC.replace("admin: {host: db.example.com, user: admin}", "admin: {secret: rds/admin}")
+    patient.answers["get_secret_value"] = secret
+    found, text = patient.result("databases")
+    assert found is result
+    assert words in text
+
+
+def test_a_secret_that_rds_keeps_has_its_host_in_the_spec(patient: Patient) -> None:
+    """Such a secret holds no host; where the host is an output yet to come, nobody can tell."""
+    patient.answers["get_secret_value"] = {"SecretString": '{"username": "admin", "password": "hunter2"}'}
+    for host, result in (("db.example.com", Result.OK), ("{output: Host}", Result.UNVERIFIED)):
+        patient.spec = SPEC.replace(
+            "admin: {host: db.example.com, user: admin}", f"admin: {{secret: rds/admin, host: {host}}}"
+        )
+        found, text = patient.result("databases")
+        assert found is result
+        assert "hunter2" not in text
+
+
 @pytest.mark.parametrize(
     ("arn", "result"),
     [
