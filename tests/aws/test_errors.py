@@ -146,6 +146,7 @@ TEXTS = [
     ("ClientException", "TaskDefinition not found.", P),
     ("ClientException", "Unable to find task definition: nope", P),
     ("ClientException", "something else", P),
+    ("InvalidParameterException", "The new ARN and resource ID format must be enabled to add tags", P),
     ("SignatureDoesNotMatch", "Signature expired: 20260101T000000Z is now earlier than 20260101T010000Z", T),
     (
         "SignatureDoesNotMatch",

@@ -185,6 +185,13 @@ RULES = (
     Rule("ClientException", _T, r"Too many concurrent|currently being (created|updated)"),
     Rule("ClientException", _T, r"reached the limit on the number of tasks|Capacity is unavailable"),
     Rule("ClientException", _P, r"TaskDefinition|task definition", "correct the task's task_definition"),
+    Rule(
+        "InvalidParameterException",
+        _P,
+        r"ARN and resource ID format",
+        "opt the account in to long ARNs of tasks, which tags need (aws ecs put-account-setting-default --name "
+        "taskLongArnFormat --value enabled), repair the stack and deploy again",
+    ),
     *_rows(
         _P,
         _TASK,
