@@ -209,6 +209,26 @@ def test_error_that_is_none_of_aws_escapes() -> None:
         events(CloudFormation(client, Stub({})).act(work(StabiliseStack("d1", SPEC, True))))
 
 
+# Discarding
+
+
+def test_every_shell_is_deleted_under_a_token_of_its_own() -> None:
+    """A delete that was lost is sent again with its token; a shell that somebody has left meanwhile is another one."""
+    client = Stub({"describe_stacks": [shown("ROLLBACK_COMPLETE")], "delete_stack": [{}]})
+    executor, command = CloudFormation(client, Stub({})), StabiliseStack("d1", SPEC, False)
+    (first,) = attempts(events(executor.act(work(command))))
+    sent = Sent(first.attempt, NOW, first.resolved)
+    events(executor.act(work(command, sent=sent)))
+    client.answers["describe_stacks"] = [shown("ROLLBACK_COMPLETE", StackId=f"{ID}-again")]
+    events(executor.act(work(command, sent=sent)))
+    one, two = (work(command).token(number) for number in (1, 2))
+    assert [tuple(request.values()) for request in client.sent("delete_stack")] == [
+        (ID, one),
+        (ID, one),
+        (f"{ID}-again", two),
+    ]
+
+
 # Cancelling
 
 

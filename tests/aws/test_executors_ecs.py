@@ -163,7 +163,9 @@ def test_other_failures_are_answers(failures: list[dict[str, str]], words: str) 
         {"describe_task_definition": [defined()], "run_task": [{"tasks": [], "failures": failures}]}
     )
     (answer,) = answers(Ecs(client).act(work(RUN, database="orders")))
-    assert answer == Errored(f"ECS refused to run the task migrate: {words}")
+    assert answer == Errored(
+        f"ECS refused to run the task migrate: {words}; correct the task in the spec, repair the stack and deploy again"
+    )
 
 
 def test_next_attempt_after_a_refusal() -> None:

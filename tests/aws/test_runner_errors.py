@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 from attrs import define
 
+from deployer_aws.executors.errors import RULES, Kind, understand
 from deployer_aws.ports import Act, LeaseRow, Work
 from deployer_aws.runner import LAST_TRIES, LoginNeeded, Pace
 from deployer_core.deployer import StopTask
@@ -13,6 +14,7 @@ from deployer_core.postgres_migration import UpsertDatabase
 from tests.aws.runner_world import KEY, Refused, complete, moving, raising, world
 from tests.aws.scenarios.bed import InstantPostgres
 from tests.aws.scenarios.specs import database
+from tests.aws.test_errors import TEXTS
 
 # Errors
 
@@ -28,6 +30,24 @@ def test_permanent_error_is_an_answer() -> None:
         "UpsertStack of stack shop: not authorized to perform: cloudformation:CreateStack (AccessDenied); "
         "allow the call in the policy of the deployer's role, repair the stack and deploy again"
     )
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [(rule.code, "in AWS's words") for rule in RULES if rule.kind is Kind.PERMANENT and not rule.text]
+    + [(code, message) for code, message, kind in TEXTS if kind is Kind.PERMANENT],
+)
+def test_words_of_every_permanent_error(code: str, message: str) -> None:
+    """Whatever AWS refuses, a person reads the command, the stack, AWS's words and what to do next."""
+    w = world(complete, raising(Refused(code, message)))
+    w.request()
+    w.runner.run([KEY])
+    problem = understand(Refused(code, message))
+    assert problem is not None
+    assert problem.advice
+    assert w.notices[0].reason == f"UpsertStack of stack shop: {problem}"
+    assert message in w.notices[0].reason
+    assert w.notices[0].reason.endswith(problem.advice)
 
 
 @pytest.mark.parametrize("code", ["Throttling", "ServerException", "OperationInProgressException"])

@@ -103,7 +103,8 @@ class Ecs:
         if any(reason in said for reason in CAPACITY):
             yield work.reply(Status(f"{_refused(number)} for want of capacity: {said}"))
         else:
-            yield work.fail(f"ECS refused to run the task {run.task.task_definition}: {said}")
+            refused = f"ECS refused to run the task {run.task.task_definition}: {said}"
+            yield work.fail(f"{refused}; correct the task in the spec, repair the stack and deploy again")
 
     def _observe(self, work: Work, run: Run, arn: str) -> Act:
         task = self._describe(run.task.cluster, arn)
