@@ -82,6 +82,12 @@ def containers(*essential: str, **more: Any) -> Any:
     return {"taskDefinition": {"containerDefinitions": [{"name": n} for n in essential], **more}}
 
 
+def resources(*services: str) -> Any:
+    """A stack's services."""
+    kind = {"ResourceType": "AWS::ECS::Service", "ResourceStatus": "CREATE_COMPLETE"}
+    return {"StackResourceSummaries": [{**kind, "PhysicalResourceId": arn} for arn in services]}
+
+
 SOUND: dict[str, Any] = {
     "get_caller_identity": {"Account": "123456789012", "Arn": ROLE},
     "get_role": {"Role": {"Arn": "arn:aws:iam::123456789012:role/team/deployer"}},
@@ -106,7 +112,11 @@ class Patient:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.spec, self.template, self.answers = SPEC, TEMPLATE, dict(SOUND)
+        self.spec, self.template, self.answers = (
+            SPEC,
+            TEMPLATE,
+            {**SOUND, "list_stack_resources": resources()},
+        )
         self.connect, self.bucket, self.endpoint_url, self.temporary = listening, "", "", False
 
     def case(self) -> Case:
@@ -268,6 +278,21 @@ def test_all_that_a_spec_needs_is_simulated(patient: Patient) -> None:
     assert "elasticloadbalancing:DescribeRules" in {name for p in asked for name in p["ActionNames"]}
     passed = [p for p in asked if f"{ACCOUNT}:role/execution" in p["ResourceArns"]]
     assert passed[0]["ContextEntries"][0]["ContextKeyValues"] == ["ecs-tasks.amazonaws.com"]
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_the_clusters_of_the_services_are_known_by_the_stack(patient: Patient, quick: bool) -> None:
+    """Its services are looked at when they are scaled to zero; in quick mode nobody does."""
+    web = "arn:aws:ecs:eu-west-1:123456789012:service/front/web"
+    patient.answers["describe_stacks"] = {"Stacks": [{"StackStatus": "UPDATE_COMPLETE"}]}
+    patient.answers["list_stack_resources"] = resources(web)
+    patient.spec = SPEC + f"quick: {str(quick).lower()}\n"
+    assert patient.result("permissions")[0] is Result.OK
+    asked = [p for name, p in patient.client.asked if name == "simulate_principal_policy"]
+    arns = {arn for p in asked for arn in p["ResourceArns"]}
+    assert ("arn:aws:ecs:eu-west-1:123456789012:service/front/*" in arns) is not quick
+    patient.answers["list_stack_resources"] = refusal("AccessDenied")
+    assert patient.result("permissions")[0] is Result.OK
 
 
 @pytest.mark.parametrize(

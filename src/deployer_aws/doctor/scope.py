@@ -4,6 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from deployer_aws.doctor.case import Case
+from deployer_aws.executors.errors import understand
+from deployer_aws.executors.services import ServiceReader, cluster_and_name
+from deployer_aws.executors.stacks import StackReader
 from deployer_aws.permissions import Scope
 from deployer_core.spec import AdminIam, AdminSecret, ListenerPriority, StackOutput, Text
 
@@ -29,7 +32,7 @@ def scope(case: Case) -> Scope:
         partition=str(case.identity["Arn"]).split(":")[1],
         stack_role=(_role(spec.stack.role),) if spec.stack.role else (),
         source=tuple(v.stack for _, v in spec.stack.parameters if isinstance(v, StackOutput)),
-        cluster=_names(case.known(task.cluster) for _, task in tasks),
+        cluster=_names((*(case.known(task.cluster) for _, task in tasks), *_clusters_of_services(case))),
         family=_names(case.known(task.task_definition) for _, task in tasks)
         if all(case.known(task.cluster) for _, task in tasks)
         else (),
@@ -42,6 +45,18 @@ def scope(case: Case) -> Scope:
         admin_secret=_all(_secret(case, a.secret) for a in admins if isinstance(a, AdminSecret)),
         secret=_all(_secret(case, d.app_secret) for d in databases),
     )
+
+
+def _clusters_of_services(case: Case) -> Iterator[str]:
+    """Where the services run that are scaled to zero, as far as the stack is there and may be looked into."""
+    if case.stack is None or case.spec.quick or not case.spec.stack.scaling:
+        return
+    services = ServiceReader(StackReader(case.clients.cloudformation), case.clients.ecs)
+    try:
+        yield from [cluster_and_name(arn)[0] for arn in services.services(case.spec.stack.name)]
+    except Exception as error:
+        if understand(error) is None:
+            raise
 
 
 def _all(names: Iterable[str]) -> tuple[str, ...]:
@@ -78,6 +93,6 @@ def _stored_parameters(case: Case) -> Iterator[str]:
             yield value.lstrip("/").split(":")[0]
 
 
-def _names(values: Iterator[str | None]) -> tuple[str, ...]:
+def _names(values: Iterable[str | None]) -> tuple[str, ...]:
     """Names without ARNs around them and revisions behind them."""
     return tuple(dict.fromkeys(value.rsplit("/", 1)[-1].split(":")[0] for value in values if value))

@@ -28,13 +28,13 @@ class ServiceReader:
 
         Raises NotAtZero for a service whose desired count is not zero, and where the stack has no service at all.
         """
-        services = list(self._services(stack))
+        services = list(self.services(stack))
         if not services:
             raise NotAtZero("the stack has no ECS service to scale; say 'scaling: none' if that is meant")
         return "; ".join(words for service in services if (words := self._left(service)))
 
-    def _services(self, stack: str) -> Iterator[str]:
-        """The services of a stack and of those nested in it."""
+    def services(self, stack: str) -> Iterator[str]:
+        """The ARNs of the services of a stack and of those nested in it."""
         for resource in self._stacks.resources(stack):
             physical, kind = resource.get("PhysicalResourceId"), resource["ResourceType"]
             if not physical or resource["ResourceStatus"] == "DELETE_COMPLETE":
@@ -42,10 +42,10 @@ class ServiceReader:
             if kind == "AWS::ECS::Service":
                 yield physical
             elif kind == "AWS::CloudFormation::Stack":
-                yield from self._services(physical)
+                yield from self.services(physical)
 
     def _left(self, service: str) -> str:
-        cluster, name = _cluster_and_name(service)
+        cluster, name = cluster_and_name(service)
         found = self._ecs.describe_services(cluster=cluster or "default", services=[service])["services"]
         if not found:
             if cluster:
@@ -97,7 +97,7 @@ def _why_not(name: str, service: Mapping[str, Any]) -> str:
     return f"service {name} has desired count {desired} instead of 0: {why}; set it right and repair"
 
 
-def _cluster_and_name(service: str) -> tuple[str, str]:
+def cluster_and_name(service: str) -> tuple[str, str]:
     """`arn:aws:ecs:region:account:service/cluster/name`; old ARNs lack the cluster."""
     parts = service.split("/")
     return (parts[-2], parts[-1]) if len(parts) > 2 else ("", parts[-1])
