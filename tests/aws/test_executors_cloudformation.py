@@ -16,6 +16,7 @@ from deployer_core.deployment import (
     ScaleStack,
     StabiliseStack,
     UpdateStack,
+    UpsertStack,
 )
 from deployer_core.spec import ListenerPriority, TemplateUrl
 from deployer_core.stack_status import Lifecycle
@@ -60,6 +61,82 @@ def test_whole_request() -> None:
         "RoleARN": "arn:aws:iam::123456789012:role/cloudformation",
     }
     assert [type(e).__name__ for e in found] == ["Attempted", "Accepted"]
+
+
+DEPLOYED = shown(
+    "UPDATE_COMPLETE",
+    Parameters=[
+        {"ParameterKey": "Count", "ParameterValue": "1"},
+        {"ParameterKey": "Secret", "ParameterValue": "****"},
+    ],
+    Capabilities=["CAPABILITY_IAM"],
+    Outputs=[{"OutputKey": "Host", "OutputValue": "db"}],
+)
+
+
+def test_whole_request_of_scaling() -> None:
+    """Scaling sends counts, previous values, capabilities and role; tags and topics stay since none are sent."""
+    spec = evolve(
+        SPEC,
+        parameters=(("Secret", "hunter2"),),
+        tags=(("team", "shop"),),
+        notifications=("arn:aws:sns:eu-west-1:123456789012:news",),
+        capabilities=("CAPABILITY_AUTO_EXPAND",),
+        role="arn:aws:iam::123456789012:role/cloudformation",
+    )
+    client = Stub(
+        {"describe_stacks": [DEPLOYED], "get_template_summary": [{}], "update_stack": [{"StackId": ID}]}
+    )
+    events(CloudFormation(client, Stub({})).act(work(ScaleStack("d1", spec, COUNTS))))
+    assert client.sent("update_stack") == [
+        {
+            "StackName": "shop",
+            "ClientRequestToken": TOKEN,
+            "Parameters": [
+                {"ParameterKey": "Secret", "UsePreviousValue": True},
+                {"ParameterKey": "Count", "ParameterValue": "2"},
+            ],
+            "Capabilities": ["CAPABILITY_AUTO_EXPAND", "CAPABILITY_IAM"],
+            "RoleARN": "arn:aws:iam::123456789012:role/cloudformation",
+            "UsePreviousTemplate": True,
+        }
+    ]
+
+
+@pytest.mark.parametrize("body", ["Transform: T", {"Transform": "T"}])
+def test_scaling_with_a_transform_sends_the_template_itself(body: Any) -> None:
+    """As it was written, whether boto3 gives it as text or, where it is JSON, as a value."""
+    client = Stub(
+        {
+            "describe_stacks": [DEPLOYED],
+            "get_template_summary": [{"DeclaredTransforms": ["T"]}],
+            "get_template": [{"TemplateBody": body}],
+            "update_stack": [{"StackId": ID}],
+        }
+    )
+    events(CloudFormation(client, Stub({})).act(work(ScaleStack("d1", SPEC, COUNTS))))
+    assert client.sent("get_template") == [{"StackName": ID, "TemplateStage": "Original"}]
+    (request,) = client.sent("update_stack")
+    assert "UsePreviousTemplate" not in request
+    assert request["TemplateBody"] == (body if isinstance(body, str) else '{"Transform": "T"}')
+
+
+def test_no_updates_are_a_success_with_the_outputs_that_there_are() -> None:
+    """What the stack gives to the databases is known although nothing was changed."""
+    refusal = Refused("ValidationError", "No updates are to be performed.")
+    client = Stub({"describe_stacks": [DEPLOYED], "update_stack": [refusal]})
+    (done,) = answers(CloudFormation(client, Stub({})).act(work(UpsertStack("d1", SPEC, COUNTS))))
+    assert (done.lifecycle, done.outputs) == (Lifecycle.COMPLETE, (("Host", "db"),))
+
+
+def test_an_accepted_change_is_observed_by_its_stack_id() -> None:
+    """A name may stand for another stack by then."""
+    ended = page(event("UPDATE_COMPLETE", TOKEN))
+    client = Stub({"describe_stacks": [DEPLOYED], "describe_stack_events": [ended]})
+    pending = work(UpsertStack("d1", SPEC, COUNTS), sent=Sent(1, NOW - 10), ref=ID)
+    (done,) = answers(CloudFormation(client, Stub({})).act(pending))
+    assert done.lifecycle is Lifecycle.COMPLETE
+    assert {request["StackName"] for _, request in client.calls} == {ID}
 
 
 @pytest.mark.parametrize(
