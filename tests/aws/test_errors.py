@@ -200,6 +200,15 @@ def test_unknown_code(http: int, kind: Kind) -> None:
     assert problem.code == "NeverHeardOf"
 
 
+@pytest.mark.parametrize("http", [403, 407, 413, 502, 504])
+def test_answer_without_a_code(http: int) -> None:
+    """A proxy's page has no code but its HTTP status: it is no answer of AWS's, and is tried again."""
+    problem = understand(said(str(http), "<html>no</html>", http))
+    assert problem is not None
+    assert problem.kind is T
+    assert ("look at the proxy" in str(problem)) is (http < 500)
+
+
 def test_unknown_permanent_code_says_what_to_do() -> None:
     """Also of a code that nobody knows a person is told what to do next."""
     assert "put right what AWS names" in str(understand(said("NeverHeardOf", "no")))

@@ -56,6 +56,7 @@ _ALLOW = "allow the call in the policy of the deployer's role, repair the stack 
 _MEND = "put right what AWS names, repair the stack and deploy again"
 _SPEC = "correct the spec, repair the stack and deploy again"
 _TASK = "correct the task in the spec, repair the stack and deploy again"
+_PROXY = "if it stays so, look at the proxy on the way to AWS: this is no answer of AWS's"
 _CLOCK = "if it stays so, set the machine's clock right"
 
 
@@ -321,7 +322,8 @@ _GET_CREDENTIALS = frozenset(
 def understand(error: BaseException) -> Problem | None:
     """The class of an error that came from AWS or from the way there; None for any other.
 
-    An unknown code of AWS is permanent where AWS says that the request was at fault, else transient.
+    An unknown code of AWS is permanent where AWS says that the request was at fault, else transient. What has no code
+    did not come from AWS, but from something on the way, and says nothing of what AWS has done.
     """
     response: Mapping[str, Any] = getattr(error, "response", None) or {}
     if "Error" in response:
@@ -333,6 +335,8 @@ def understand(error: BaseException) -> Problem | None:
             if rule.code == code and re.search(rule.text, message):
                 return _of_credentials(error, Problem(rule.kind, code, message, rule.advice))
         status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400))
+        if code.isdecimal():  # a bare HTTP status, as botocore has it of a page of HTML
+            return Problem(_T, code, message, "" if status >= 500 else _PROXY)
         unsure = status >= 500 or status == 429
         problem = Problem(_T, code, message) if unsure else Problem(_P, code, message, _MEND)
         return _of_credentials(error, problem)
