@@ -14,7 +14,6 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from deployer_aws.executors.errors import Kind, understand
 from deployer_aws.ports import (
     CloudFormationClient,
     EcsClient,
@@ -222,9 +221,9 @@ def _assuming(session: Any, options: Options, region: str) -> Any:
 
 
 def _assume(session: Any, options: Options, region: str) -> Any:
-    """New credentials of the role. That it may not be assumed is a matter of credentials: nothing fails by it."""
+    """New credentials of the role. That it may not be assumed is a matter of credentials (`executors.errors`)."""
     from botocore.credentials import AssumeRoleCredentialFetcher
-    from botocore.exceptions import ClientError, CredentialRetrievalError, NoCredentialsError
+    from botocore.exceptions import NoCredentialsError
 
     source = session.get_credentials()
     if source is None:
@@ -235,12 +234,4 @@ def _assume(session: Any, options: Options, region: str) -> Any:
         options.role_arn,
         extra_args={"RoleSessionName": "deployer"},
     )
-    try:
-        return fetcher.fetch_credentials()
-    except ClientError as error:
-        problem = understand(error)
-        if problem is None or problem.kind is not Kind.PERMANENT:
-            raise
-        raise CredentialRetrievalError(
-            provider=f"AssumeRole of {options.role_arn}", error_msg=error
-        ) from None
+    return fetcher.fetch_credentials()

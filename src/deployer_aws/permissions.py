@@ -22,6 +22,7 @@ class Scope:
     partition: str = "aws"
     principal: tuple[str, ...] = ()
     stack_role: tuple[str, ...] = ()
+    source: tuple[str, ...] = ()
     cluster: tuple[str, ...] = ()
     family: tuple[str, ...] = ()
     task_role: tuple[str, ...] = ()
@@ -31,6 +32,7 @@ class Scope:
     parameter: tuple[str, ...] = ()
     database_user: tuple[str, ...] = ()
     key: tuple[str, ...] = ()
+    admin_secret: tuple[str, ...] = ()
     secret: tuple[str, ...] = ()
     queue: tuple[str, ...] = ()
     bus: tuple[str, ...] = ()
@@ -39,7 +41,10 @@ class Scope:
 
 @frozen
 class Grant:
-    """One statement. `per` is the part of the scope without which it is not needed."""
+    """One statement. `per` is the part of the scope without which it is not needed.
+
+    `helps` says that a deployment goes well without it, and a person only knows less.
+    """
 
     sid: str
     actions: tuple[str, ...]
@@ -47,6 +52,7 @@ class Grant:
     why: str
     per: str = "stack"
     condition: Mapping[str, Mapping[str, str]] = field(factory=dict[str, Mapping[str, str]])
+    helps: bool = False
 
 
 _ECS = "arn:{partition}:ecs:{region}:{account}"
@@ -76,8 +82,14 @@ GRANTS = (
             "cloudformation:ListStackResources",
         ),
         (f"{_STACKS}/{{stack}}/*", f"{_STACKS}/{{stack}}-*/*"),
-        "The second resource is the stack's nested stacks, whose events say why it failed. A parameter that is another "
-        "stack's output needs DescribeStacks on that stack too.",
+        "The second resource is the stack's nested stacks, whose events say why it failed.",
+    ),
+    Grant(
+        "ReadOutputsOfOthers",
+        ("cloudformation:DescribeStacks",),
+        (f"{_STACKS}/{{source}}/*",),
+        "Where a parameter is another stack's output.",
+        "source",
     ),
     Grant(
         "PassTheStacksRole",
@@ -147,6 +159,7 @@ GRANTS = (
         ("arn:{partition}:logs:{region}:{account}:log-group:{log_group}:log-stream:*",),
         "The last lines of a task that failed; without it the reason lacks them.",
         "log_group",
+        helps=True,
     ),
     Grant(
         "Templates",
@@ -171,7 +184,14 @@ GRANTS = (
         "parameter",
     ),
     Grant(
-        "DatabaseSecrets",
+        "ReadAdministratorsSecrets",
+        ("secretsmanager:GetSecretValue",),
+        ("arn:{partition}:secretsmanager:{region}:{account}:secret:{admin_secret}",),
+        "Where a database's administrator logs in by a secret.",
+        "admin_secret",
+    ),
+    Grant(
+        "KeepApplicationsSecrets",
         (
             "secretsmanager:CreateSecret",
             "secretsmanager:DescribeSecret",
@@ -180,7 +200,7 @@ GRANTS = (
             "secretsmanager:UpdateSecretVersionStage",
         ),
         ("arn:{partition}:secretsmanager:{region}:{account}:secret:{secret}",),
-        "The administrator's secret, which is read, and the application's, which is made and rotated.",
+        "The application's secret, which is made and rotated.",
         "secret",
     ),
     Grant(
@@ -191,10 +211,11 @@ GRANTS = (
         "database_user",
     ),
     Grant(
-        "Decrypt",
-        ("kms:Decrypt",),
+        "UseYourKeys",
+        ("kms:Decrypt", "kms:GenerateDataKey"),
         ("arn:{partition}:kms:{region}:{account}:key/{key}",),
-        "Where the bucket, the parameters or the secrets are encrypted by a key of your own.",
+        "Where the bucket, the parameters or the secrets are encrypted by a key of your own; what is written needs a "
+        "data key of it.",
         "key",
     ),
     Grant(
@@ -223,6 +244,7 @@ GRANTS = (
         ("cloudformation:ValidateTemplate",),
         ("*",),
         "`deployer doctor`, and the checks before each `deployer run`.",
+        helps=True,
     ),
     Grant(
         "CheckPermissions",
@@ -230,12 +252,14 @@ GRANTS = (
         (f"{_ROLE}/{{principal}}",),
         "The same checks, on the deployer's own role. Without it, permissions are 'not verifiable'.",
         "principal",
+        helps=True,
     ),
     Grant(
         "CheckTheServiceLinkedRole",
         ("iam:GetRole",),
         (f"{_ROLE}/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS",),
         "The same checks.",
+        helps=True,
     ),
 )
 
@@ -243,6 +267,7 @@ WITHOUT_CALL = (
     "ecs:TagResource",
     "iam:PassRole",
     "kms:Decrypt",
+    "kms:GenerateDataKey",
     "rds-db:connect",
     "s3:GetObject",
     "ssm:GetParameters",
@@ -256,6 +281,7 @@ EXAMPLE = Scope(
     stack="staging-orders",
     principal=("deployer",),
     stack_role=("cloudformation-orders",),
+    source=("staging-network",),
     cluster=("staging",),
     family=("orders-migrate",),
     task_role=("orders-migrate", "orders-execution"),
@@ -265,7 +291,8 @@ EXAMPLE = Scope(
     parameter=("orders/*",),
     database_user=("db-ABCDEFGHIJKL01234/deployer",),
     key=("1234abcd-12ab-34cd-56ef-1234567890ab",),
-    secret=("rds/orders/admin-??????", "staging/orders/database-??????"),
+    admin_secret=("rds/orders/admin-??????",),
+    secret=("staging/orders/database-??????",),
     queue=("deployer-events",),
     bus=("default",),
     topic=("deployments",),

@@ -26,6 +26,7 @@ from deployer_core.world import (
     Accepted,
     Attempted,
     DeadlinePassed,
+    Progress,
     Repaired,
     Replied,
     Requested,
@@ -41,13 +42,15 @@ BREATH = 0.001
 LAST_TRIES = 10
 """How often in a row a look may fail after a command's deadline, before the command is given up without one."""
 
+_LATER = "when AWS answers again, repair the stack and deploy again"
+
 
 class LoginNeeded(Exception):
     """AWS no longer knows who we are. Nothing has failed; log in, and resume."""
 
-    def __init__(self, key: str, problem: Problem) -> None:
+    def __init__(self, key: str, problem: Problem, doing: str = "") -> None:
         self.key, self.problem = key, problem
-        super().__init__(f"{key} waits for credentials: {problem}")
+        super().__init__(f"{key} waits for credentials{f', for {doing}' if doing else ''}: {problem}")
 
 
 @frozen
@@ -225,7 +228,7 @@ class Runner:
         now = self._clock.now()
         head = self._journal.head(key)
         work = Work(key, head.state.stream, pending, now, self._journal.blob)
-        this = (key, pending.id)
+        this, trouble = (key, pending.id), ""
         try:
             for event in self._executors[type(pending.command)].act(work):
                 if not self._record(key, pending, event):
@@ -234,6 +237,7 @@ class Runner:
             problem = understand(error)
             if problem is None:
                 raise
+            trouble = f"{_what(work)}: {problem}"
             self._due[this] = self._clock.monotonic() + self._trouble(work, problem)
             if self._tries.get(this, 0) < LAST_TRIES:
                 return
@@ -243,6 +247,8 @@ class Runner:
             self._due[this] = self._clock.monotonic() + wait * (0.5 + self._jitter() / 2)
         still = self._still(key, pending)
         if still is not None and now >= _latest(still) and not still.unresolved:
+            if trouble:
+                self.commit(key, work.reply(Progress(f"{trouble}; {_LATER}")))
             self.commit(key, work.reply(DeadlinePassed()))
 
     def _record(self, key: str, pending: Pending, event: Attempted | Accepted | Replied) -> bool:
@@ -273,13 +279,15 @@ class Runner:
         this = (work.key, work.pending.id)
         what = _what(work)
         if problem.kind is Kind.CREDENTIALS:
-            raise LoginNeeded(work.key, problem)
+            raise LoginNeeded(work.key, problem, what)
         if problem.kind is Kind.PERMANENT:
             # What was sent before this look may have been accepted, whatever is refused now.
             self.commit(
                 work.key, work.fail(f"{what}: {problem}", may_still_run=work.pending.sent is not None)
             )
-            return self._pace.quick
+            if not isinstance(work.pending.command, StopTask):
+                return self._pace.quick
+            # Only STOPPED ends it: a permission may yet be given, until its time is over.
         self._tries[this] = self._tries.get(this, 0) + 1
         log.info("%s: %s; trying again", what, problem)
         return self._pace.retry(self._tries[this]) * self._jitter()

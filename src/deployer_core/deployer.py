@@ -286,7 +286,7 @@ def failure(pending: Pending, reason: str, *, may_still_run: bool) -> Any:
     """A failure in the words of the machine that asked."""
     if not pending.database:
         return deployment.Failure(reason)
-    if isinstance(pending.command, RunTask):
+    if isinstance(pending.command, RunTask | StopTask):
         return ecs_task.Errored(reason, may_still_run)
     return postgres_migration.Errored(reason)
 
@@ -309,7 +309,7 @@ def _reply_to_stop(state: DeployerState, pending: Pending, answer: Answer) -> Re
         after = evolve(pending, unresolved=True)
     elif isinstance(answer, ecs_task.Errored):
         after = evolve(pending, seen=answer.reason)
-    elif isinstance(answer, ecs_task.Status | ecs_task.Started):
+    elif isinstance(answer, ecs_task.Status | ecs_task.Started | Progress):
         after = evolve(pending, seen=_progress(answer))
     if after == pending:
         return state, ()

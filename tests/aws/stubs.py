@@ -27,6 +27,7 @@ class _Stub:
 
     answers: dict[str, list[Any]]
     calls: list[tuple[str, dict[str, Any]]] = field(factory=list[tuple[str, dict[str, Any]]])
+    meta: Any = None
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name.startswith("_") or name not in self.answers:

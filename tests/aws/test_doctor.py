@@ -12,6 +12,7 @@ from moto import mock_aws
 from deployer_aws import specfile
 from deployer_aws.clients import SERVICES, Clients, Options, connect
 from deployer_aws.doctor import CHECKS, Case, Finding, Result, examine, is_sound, name_of
+from deployer_aws.executors.stacks import WAYS_OUT
 from deployer_aws.permissions import GRANTS
 from tests.support.project import ROOT
 
@@ -81,6 +82,12 @@ def containers(*essential: str, **more: Any) -> Any:
     return {"taskDefinition": {"containerDefinitions": [{"name": n} for n in essential], **more}}
 
 
+def resources(*services: str) -> Any:
+    """A stack's services."""
+    kind = {"ResourceType": "AWS::ECS::Service", "ResourceStatus": "CREATE_COMPLETE"}
+    return {"StackResourceSummaries": [{**kind, "PhysicalResourceId": arn} for arn in services]}
+
+
 SOUND: dict[str, Any] = {
     "get_caller_identity": {"Account": "123456789012", "Arn": ROLE},
     "get_role": {"Role": {"Arn": "arn:aws:iam::123456789012:role/team/deployer"}},
@@ -105,7 +112,11 @@ class Patient:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.spec, self.template, self.answers = SPEC, TEMPLATE, dict(SOUND)
+        self.spec, self.template, self.answers = (
+            SPEC,
+            TEMPLATE,
+            {**SOUND, "list_stack_resources": resources()},
+        )
         self.connect, self.bucket, self.endpoint_url, self.temporary = listening, "", "", False
 
     def case(self) -> Case:
@@ -190,6 +201,159 @@ def test_a_permission_that_is_missing_is_named_with_its_statement(patient: Patie
     assert {action for p in asked for action in p["ActionNames"]} <= known
 
 
+def refusing(*actions: str) -> Any:
+    """IAM's simulation where all but some is allowed."""
+
+    def simulate(**parameters: Any) -> Any:
+        answer = allowed(**parameters)
+        for one in answer["EvaluationResults"]:
+            if one["EvalActionName"] in actions:
+                one["EvalDecision"] = "implicitDeny"
+        return answer
+
+    return simulate
+
+
+ACCOUNT = "arn:aws:iam::123456789012"
+RICH = """
+environment: staging
+application: orders
+version: "1"
+stack:
+  name: staging-orders
+  template: template.yaml
+  counts: {DesiredCount: 2}
+  parameters:
+    Image: /orders/image
+    Rule: {listener: "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/a/1/2", lowest: 1, highest: 9}
+    Network: {stack: staging-network, output: Vpc}
+databases:
+  by_token:
+    admin: {host: db.example.com, user: admin}
+    migrate: {cluster: staging, task_definition: "migrate:3", container: main}
+  by_secret:
+    admin: {secret: rds/admin}
+    app_secret: arn:aws:secretsmanager:eu-west-1:123456789012:secret:app-a1b2c3
+  elsewhere:
+    admin: {secret: "arn:aws:secretsmanager:eu-west-1:999999999999:secret:theirs-a1b2c3"}
+"""
+RICH_TEMPLATE = TEMPLATE.replace(
+    "Parameters:",
+    """Parameters:
+  Image: {Type: "AWS::SSM::Parameter::Value<String>"}
+  Kind: {Type: "AWS::SSM::Parameter::Value<String>", Default: "/orders/kind:3"}
+  Rule: {Type: Number}
+  Network: {Type: String}""",
+)
+
+
+def test_all_that_a_spec_needs_is_simulated(patient: Patient) -> None:
+    """IAM is asked about each statement that the spec has a use for, with the names that the spec and AWS know."""
+    patient.spec, patient.template, patient.bucket = RICH, RICH_TEMPLATE, "templates"
+    patient.answers["get_secret_value"] = {"SecretString": '{"host": "db.example.com"}'}
+    log = {"logDriver": "awslogs", "options": {"awslogs-group": "/ecs/migrate"}}
+    patient.answers["describe_task_definition"] = {
+        "taskDefinition": {
+            "taskRoleArn": f"{ACCOUNT}:role/team/migrate",
+            "executionRoleArn": f"{ACCOUNT}:role/execution",
+            "containerDefinitions": [{"name": "main", "logConfiguration": log}],
+        }
+    }
+    assert patient.result("permissions")[0] is Result.OK
+    asked = [p for name, p in patient.client.asked if name == "simulate_principal_policy"]
+    arns = {arn for p in asked for arn in p["ResourceArns"]}
+    assert arns >= {
+        "arn:aws:cloudformation:eu-west-1:123456789012:stack/staging-network/*",
+        f"{ACCOUNT}:role/team/migrate",
+        f"{ACCOUNT}:role/execution",
+        "arn:aws:logs:eu-west-1:123456789012:log-group:/ecs/migrate:log-stream:*",
+        "arn:aws:s3:::templates/deployer/templates/*",
+        "arn:aws:ssm:eu-west-1:123456789012:parameter/orders/image",
+        "arn:aws:ssm:eu-west-1:123456789012:parameter/orders/kind",
+        "arn:aws:secretsmanager:eu-west-1:123456789012:secret:rds/admin-??????",
+        "arn:aws:secretsmanager:eu-west-1:123456789012:secret:app-a1b2c3",
+        "arn:aws:rds-db:eu-west-1:123456789012:dbuser:*/admin",
+    }
+    assert not any("theirs" in arn for arn in arns), "another account's policies are not simulated here"
+    assert "elasticloadbalancing:DescribeRules" in {name for p in asked for name in p["ActionNames"]}
+    passed = [p for p in asked if f"{ACCOUNT}:role/execution" in p["ResourceArns"]]
+    assert passed[0]["ContextEntries"][0]["ContextKeyValues"] == ["ecs-tasks.amazonaws.com"]
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_the_clusters_of_the_services_are_known_by_the_stack(patient: Patient, quick: bool) -> None:
+    """Its services are looked at when they are scaled to zero; in quick mode nobody does."""
+    web = "arn:aws:ecs:eu-west-1:123456789012:service/front/web"
+    patient.answers["describe_stacks"] = {"Stacks": [{"StackStatus": "UPDATE_COMPLETE"}]}
+    patient.answers["list_stack_resources"] = resources(web)
+    patient.spec = SPEC + f"quick: {str(quick).lower()}\n"
+    assert patient.result("permissions")[0] is Result.OK
+    asked = [p for name, p in patient.client.asked if name == "simulate_principal_policy"]
+    arns = {arn for p in asked for arn in p["ResourceArns"]}
+    assert ("arn:aws:ecs:eu-west-1:123456789012:service/front/*" in arns) is not quick
+    patient.answers["list_stack_resources"] = refusal("AccessDenied")
+    assert patient.result("permissions")[0] is Result.OK
+
+
+@pytest.mark.parametrize(
+    ("action", "result"),
+    [
+        ("iam:PassRole", Result.FAULT),
+        ("secretsmanager:PutSecretValue", Result.FAULT),
+        ("logs:GetLogEvents", Result.WARNING),
+        ("iam:GetRole", Result.WARNING),
+        ("rds-db:connect", Result.UNVERIFIED),
+    ],
+)
+def test_what_is_only_of_help_or_is_a_guess_keeps_nobody_from_deploying(
+    patient: Patient, action: str, result: Result
+) -> None:
+    """A policy may name a database or a secret as IAM's simulation cannot; without a log line a deployment goes well."""
+    patient.spec, patient.template = RICH, RICH_TEMPLATE
+    patient.answers["get_secret_value"] = {"SecretString": '{"host": "db.example.com"}'}
+    log = {"logDriver": "awslogs", "options": {"awslogs-group": "/ecs/migrate"}}
+    definition = containers("main", taskRoleArn=f"{ACCOUNT}:role/migrate")
+    definition["taskDefinition"]["containerDefinitions"][0]["logConfiguration"] = log
+    patient.answers["describe_task_definition"] = definition
+    patient.answers["simulate_principal_policy"] = refusing(action)
+    found, text = patient.result("permissions")
+    assert found is result
+    assert action in text
+    assert "docs/permissions.md" in text
+
+
+@pytest.mark.parametrize(
+    ("secret", "result", "words"),
+    [
+        ({"SecretString": '{"host": "db.example.com", "port": 6543}'}, Result.OK, "db.example.com:6543"),
+        ({"SecretString": '{"username": "admin"}'}, Result.FAULT, "the secret rds/admin holds no host"),
+        (refusal("ResourceNotFoundException", "can't find the specified secret"), Result.FAULT, "can't find"),
+        (refusal("AccessDeniedException", "no"), Result.FAULT, "the secret rds/admin cannot be read: no"),
+    ],
+)
+def test_a_database_by_a_secret_is_reached_where_the_secret_says(
+    patient: Patient, secret: Any, result: Result, words: str
+) -> None:
+    """As the deployment itself would read it; nothing else of the secret is told."""
+    patient.spec = SPEC.replace("admin: {host: db.example.com, user: admin}", "admin: {secret: rds/admin}")
+    patient.answers["get_secret_value"] = secret
+    found, text = patient.result("databases")
+    assert found is result
+    assert words in text
+
+
+def test_a_secret_that_rds_keeps_has_its_host_in_the_spec(patient: Patient) -> None:
+    """Such a secret holds no host; where the host is an output yet to come, nobody can tell."""
+    patient.answers["get_secret_value"] = {"SecretString": '{"username": "admin", "password": "hunter2"}'}
+    for host, result in (("db.example.com", Result.OK), ("{output: Host}", Result.UNVERIFIED)):
+        patient.spec = SPEC.replace(
+            "admin: {host: db.example.com, user: admin}", f"admin: {{secret: rds/admin, host: {host}}}"
+        )
+        found, text = patient.result("databases")
+        assert found is result
+        assert "hunter2" not in text
+
+
 @pytest.mark.parametrize(
     ("arn", "result"),
     [
@@ -252,6 +416,26 @@ def test_a_stack_that_cannot_be_changed_is_a_fault(patient: Patient, status: str
     """One that somebody changes is waited for; one that was deleted is none."""
     patient.answers["describe_stacks"] = {"Stacks": [{"StackStatus": status}]}
     assert patient.result("stack")[0] is result
+
+
+@pytest.mark.parametrize("status", [*WAYS_OUT, "QUANTUM_COMPLETE"])
+def test_a_stack_without_a_way_out_says_what_to_do(patient: Patient, status: str) -> None:
+    """As the deployment's failure would, and of a status that nobody knows that somebody must look."""
+    patient.answers["describe_stacks"] = {"Stacks": [{"StackStatus": status}]}
+    result, text = patient.result("stack")
+    assert result is Result.FAULT
+    assert text.endswith(WAYS_OUT.get(status, "look at the stack in CloudFormation"))
+
+
+def test_a_protected_shell_is_a_fault(patient: Patient) -> None:
+    """It would have to be deleted first; one without protection is."""
+    shell = {"StackStatus": "ROLLBACK_COMPLETE", "EnableTerminationProtection": True}
+    patient.answers["describe_stacks"] = {"Stacks": [shell]}
+    result, text = patient.result("stack")
+    assert result is Result.FAULT
+    assert "termination protection" in text
+    patient.answers["describe_stacks"] = {"Stacks": [{**shell, "EnableTerminationProtection": False}]}
+    assert patient.result("stack")[0] is Result.OK
 
 
 def test_a_template_that_is_refused_is_a_fault_in_awss_words(patient: Patient) -> None:

@@ -10,6 +10,7 @@ import botocore.exceptions
 import botocore.session
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from deployer_aws.executors.errors import LOCAL, RULES, Kind, understand
 from deployer_aws.executors.stacks import LIFECYCLES, lifecycle
@@ -145,6 +146,7 @@ TEXTS = [
     ("ClientException", "TaskDefinition not found.", P),
     ("ClientException", "Unable to find task definition: nope", P),
     ("ClientException", "something else", P),
+    ("InvalidParameterException", "The new ARN and resource ID format must be enabled to add tags", P),
     ("SignatureDoesNotMatch", "Signature expired: 20260101T000000Z is now earlier than 20260101T010000Z", T),
     (
         "SignatureDoesNotMatch",
@@ -198,6 +200,15 @@ def test_unknown_code(http: int, kind: Kind) -> None:
     assert problem.code == "NeverHeardOf"
 
 
+@pytest.mark.parametrize("http", [403, 407, 413, 502, 504])
+def test_answer_without_a_code(http: int) -> None:
+    """A proxy's page has no code but its HTTP status: it is no answer of AWS's, and is tried again."""
+    problem = understand(said(str(http), "<html>no</html>", http))
+    assert problem is not None
+    assert problem.kind is T
+    assert ("look at the proxy" in str(problem)) is (http < 500)
+
+
 def test_unknown_permanent_code_says_what_to_do() -> None:
     """Also of a code that nobody knows a person is told what to do next."""
     assert "put right what AWS names" in str(understand(said("NeverHeardOf", "no")))
@@ -220,8 +231,10 @@ LOCALS = {
     "NoRegionError": C, "EndpointConnectionError": T, "ConnectTimeoutError": T, "ReadTimeoutError": T,
     "ConnectionClosedError": T, "SSLError": T, "ProxyConnectionError": T, "ResponseStreamingError": T,
     "IncompleteReadError": T, "ChecksumError": T, "CapacityNotAvailableError": T,
-    "ParamValidationError": P, "UnknownServiceError": P,
-    "ConfigParseError": P,
+    "ParamValidationError": P, "UnknownServiceError": P, "ConfigParseError": C, "ConfigNotFound": C,
+    "InvalidConfigError": C, "InfiniteLoopConfigError": C, "InvalidIMDSEndpointError": C,
+    "InvalidIMDSEndpointModeError": C, "InvalidProxiesConfigError": C, "MissingDependencyException": C,
+    "UnknownCredentialError": C, "UnknownTokenProviderError": C, "LoginRefreshRequired": C,
 }  # fmt: skip
 
 
@@ -234,6 +247,37 @@ def test_errors_of_botocore_itself(name: str, kind: Kind) -> None:
     problem = understand(raised.__new__(raised))
     assert problem is not None
     assert problem.kind is kind
+
+
+def test_answer_that_cannot_be_read() -> None:
+    """A page of HTML, say of a proxy, tells nothing of what AWS has done: it is looked again, as after a lost reply."""
+    problem = understand(ResponseParserError("Unable to parse response, invalid XML received"))
+    assert problem is not None
+    assert problem.kind is T
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "AssumeRole",
+        "AssumeRoleWithSAML",
+        "AssumeRoleWithWebIdentity",
+        "CreateOAuth2Token",
+        "GetRoleCredentials",
+    ],
+)
+@pytest.mark.parametrize("code", ["AccessDenied", "ForbiddenException", "InvalidIdentityToken"])
+def test_refusal_to_give_new_credentials(operation: str, code: str) -> None:
+    """A profile's credentials are renewed in the midst of any call: where that is refused, nothing has failed."""
+    response: Any = {"Error": {"Code": code, "Message": "not you"}}
+    problem = understand(ClientError(response, operation))
+    assert problem is not None
+    assert problem.kind is C
+    assert "log in again, then run 'deployer resume'" in str(problem)
+    throttled: Any = {"Error": {"Code": "Throttling", "Message": "Rate exceeded"}}
+    problem = understand(ClientError(throttled, operation))
+    assert problem is not None
+    assert problem.kind is T
 
 
 def test_every_error_of_botocore_has_a_class() -> None:
@@ -253,6 +297,22 @@ def test_every_stack_status_has_a_lifecycle() -> None:
     """Each stack status of the botocore that is installed is in the table of lifecycles, and no other."""
     model: Any = botocore.session.get_session().get_service_model("cloudformation")
     assert set(model.shape_for("StackStatus").enum) == set(LIFECYCLES)
+
+
+@pytest.mark.parametrize("status", LIFECYCLES)
+def test_lifecycle_follows_from_the_name(status: str) -> None:
+    """Each status is where its name says: on its way, back, complete, failed, or nothing worth keeping."""
+    back, moving = "ROLLBACK" in status, status.endswith("_IN_PROGRESS")
+    expected = {
+        (False, True): Lifecycle.PROGRESS,
+        (True, True): Lifecycle.ROLLING_BACK,
+        (False, False): Lifecycle.COMPLETE,
+        (True, False): Lifecycle.ROLLED_BACK,
+    }[back, moving]
+    if status.endswith("_FAILED"):
+        expected = Lifecycle.TERMINAL
+    shells = {"ROLLBACK_COMPLETE": Lifecycle.EMPTY_SHELL, "REVIEW_IN_PROGRESS": Lifecycle.EMPTY_SHELL}
+    assert lifecycle(status) is {**shells, "DELETE_COMPLETE": Lifecycle.MISSING}.get(status, expected)
 
 
 def test_unknown_stack_status() -> None:

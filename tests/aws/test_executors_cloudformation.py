@@ -1,7 +1,10 @@
 """The CloudFormation executor, look by look: what it sends, and when."""
 
+import hashlib
+from functools import cache
 from typing import Any
 
+import botocore.session
 import pytest
 from attrs import evolve
 
@@ -13,6 +16,7 @@ from deployer_core.deployment import (
     ScaleStack,
     StabiliseStack,
     UpdateStack,
+    UpsertStack,
 )
 from deployer_core.spec import ListenerPriority, TemplateUrl
 from deployer_core.stack_status import Lifecycle
@@ -59,12 +63,89 @@ def test_whole_request() -> None:
     assert [type(e).__name__ for e in found] == ["Attempted", "Accepted"]
 
 
+DEPLOYED = shown(
+    "UPDATE_COMPLETE",
+    Parameters=[
+        {"ParameterKey": "Count", "ParameterValue": "1"},
+        {"ParameterKey": "Secret", "ParameterValue": "****"},
+    ],
+    Capabilities=["CAPABILITY_IAM"],
+    Outputs=[{"OutputKey": "Host", "OutputValue": "db"}],
+)
+
+
+def test_whole_request_of_scaling() -> None:
+    """Scaling sends counts, previous values, capabilities and role; tags and topics stay since none are sent."""
+    spec = evolve(
+        SPEC,
+        parameters=(("Secret", "hunter2"),),
+        tags=(("team", "shop"),),
+        notifications=("arn:aws:sns:eu-west-1:123456789012:news",),
+        capabilities=("CAPABILITY_AUTO_EXPAND",),
+        role="arn:aws:iam::123456789012:role/cloudformation",
+    )
+    client = Stub(
+        {"describe_stacks": [DEPLOYED], "get_template_summary": [{}], "update_stack": [{"StackId": ID}]}
+    )
+    events(CloudFormation(client, Stub({})).act(work(ScaleStack("d1", spec, COUNTS))))
+    assert client.sent("update_stack") == [
+        {
+            "StackName": "shop",
+            "ClientRequestToken": TOKEN,
+            "Parameters": [
+                {"ParameterKey": "Secret", "UsePreviousValue": True},
+                {"ParameterKey": "Count", "ParameterValue": "2"},
+            ],
+            "Capabilities": ["CAPABILITY_AUTO_EXPAND", "CAPABILITY_IAM"],
+            "RoleARN": "arn:aws:iam::123456789012:role/cloudformation",
+            "UsePreviousTemplate": True,
+        }
+    ]
+
+
+@pytest.mark.parametrize("body", ["Transform: T", {"Transform": "T"}])
+def test_scaling_with_a_transform_sends_the_template_itself(body: Any) -> None:
+    """As it was written, whether boto3 gives it as text or, where it is JSON, as a value."""
+    client = Stub(
+        {
+            "describe_stacks": [DEPLOYED],
+            "get_template_summary": [{"DeclaredTransforms": ["T"]}],
+            "get_template": [{"TemplateBody": body}],
+            "update_stack": [{"StackId": ID}],
+        }
+    )
+    events(CloudFormation(client, Stub({})).act(work(ScaleStack("d1", SPEC, COUNTS))))
+    assert client.sent("get_template") == [{"StackName": ID, "TemplateStage": "Original"}]
+    (request,) = client.sent("update_stack")
+    assert "UsePreviousTemplate" not in request
+    assert request["TemplateBody"] == (body if isinstance(body, str) else '{"Transform": "T"}')
+
+
+def test_no_updates_are_a_success_with_the_outputs_that_there_are() -> None:
+    """What the stack gives to the databases is known although nothing was changed."""
+    refusal = Refused("ValidationError", "No updates are to be performed.")
+    client = Stub({"describe_stacks": [DEPLOYED], "update_stack": [refusal]})
+    (done,) = answers(CloudFormation(client, Stub({})).act(work(UpsertStack("d1", SPEC, COUNTS))))
+    assert (done.lifecycle, done.outputs) == (Lifecycle.COMPLETE, (("Host", "db"),))
+
+
+def test_an_accepted_change_is_observed_by_its_stack_id() -> None:
+    """A name may stand for another stack by then."""
+    ended = page(event("UPDATE_COMPLETE", TOKEN))
+    client = Stub({"describe_stacks": [DEPLOYED], "describe_stack_events": [ended]})
+    pending = work(UpsertStack("d1", SPEC, COUNTS), sent=Sent(1, NOW - 10), ref=ID)
+    (done,) = answers(CloudFormation(client, Stub({})).act(pending))
+    assert done.lifecycle is Lifecycle.COMPLETE
+    assert {request["StackName"] for _, request in client.calls} == {ID}
+
+
 @pytest.mark.parametrize(
     ("url", "sent"),
     [
         ("https://templates.example.com/shop.json", "https://templates.example.com/shop.json"),
         ("s3://templates/a/shop.json", "https://templates.s3.amazonaws.com/a/shop.json"),
         ("s3://templates.example/shop.json", "https://s3.amazonaws.com/templates.example/shop.json"),
+        ("s3://templates/a+b/shop#1.json", "https://templates.s3.amazonaws.com/a%2Bb/shop%231.json"),
     ],
 )
 def test_template_by_url(url: str, sent: str) -> None:
@@ -73,6 +154,60 @@ def test_template_by_url(url: str, sent: str) -> None:
     command = CreateStack("d1", evolve(SPEC, template=TemplateUrl(url)), ())
     events(CloudFormation(client, Stub({})).act(work(command)))
     assert client.sent("create_stack")[0]["TemplateURL"] == sent
+
+
+@cache
+def _s3(region: str) -> Any:
+    session: Any = botocore.session.Session()
+    return session.create_client("s3", region_name=region)
+
+
+@pytest.mark.parametrize(
+    ("region", "at"),
+    [
+        ("us-east-1", "https://templates.s3.amazonaws.com"),
+        ("eu-west-1", "https://templates.s3.amazonaws.com"),
+        ("cn-north-1", "https://s3.cn-north-1.amazonaws.com.cn/templates"),
+        ("us-gov-west-1", "https://s3.us-gov-west-1.amazonaws.com/templates"),
+    ],
+)
+def test_template_by_url_in_every_partition(region: str, at: str) -> None:
+    """The one address of S3 is known in the partition `aws` alone: elsewhere a bucket is named by its region."""
+    client = Stub({"describe_stacks": [MISSING], "create_stack": [{"StackId": ID}]})
+    executor = CloudFormation(client, Stub({}), s3=_s3(region))
+    events(
+        executor.act(work(CreateStack("d1", evolve(SPEC, template=TemplateUrl("s3://templates/a.json")), ())))
+    )
+    assert client.sent("create_stack")[0]["TemplateURL"] == f"{at}/a.json"
+
+
+@pytest.mark.parametrize(
+    ("region", "at"),
+    [
+        ("us-east-1", "https://s3.amazonaws.com"),
+        ("eu-west-1", "https://s3.eu-west-1.amazonaws.com"),
+        ("cn-north-1", "https://s3.cn-north-1.amazonaws.com.cn"),
+    ],
+)
+@pytest.mark.parametrize("letter", ["x", "\u00e4"])
+def test_templates_are_measured_in_bytes(region: str, at: str, letter: str) -> None:
+    """51,200 bytes go into the request itself; one more, and the bucket has it under the hash of its text."""
+    for size, is_inline in ((51_200, True), (51_201, False)):
+        text = letter * (51_200 // len(letter.encode())) + "x" * (size - 51_200)
+        client = Stub({"describe_stacks": [MISSING], "create_stack": [{"StackId": ID}]})
+        s3 = Stub({"put_object": [{}]}, meta=_s3(region).meta)
+        executor = CloudFormation(client, Stub({}), s3=s3, settings=Settings(bucket="templates"))
+        events(
+            executor.act(evolve(work(CreateStack("d1", SPEC, ())), read_blob={"0" * 64: text}.__getitem__))
+        )
+        (request,) = client.sent("create_stack")
+        if is_inline:
+            assert request["TemplateBody"] == text
+            assert s3.calls == []
+            continue
+        key = f"deployer/templates/{hashlib.sha256(text.encode()).hexdigest()}"
+        assert request["TemplateURL"] == f"{at}/templates/{key}"
+        assert s3.sent("put_object") == [{"Bucket": "templates", "Key": key, "Body": text.encode()}]
 
 
 def _long(_: str) -> str:
@@ -149,6 +284,26 @@ def test_error_that_is_none_of_aws_escapes() -> None:
     )
     with pytest.raises(KeyError):
         events(CloudFormation(client, Stub({})).act(work(StabiliseStack("d1", SPEC, True))))
+
+
+# Discarding
+
+
+def test_every_shell_is_deleted_under_a_token_of_its_own() -> None:
+    """A delete that was lost is sent again with its token; a shell that somebody has left meanwhile is another one."""
+    client = Stub({"describe_stacks": [shown("ROLLBACK_COMPLETE")], "delete_stack": [{}]})
+    executor, command = CloudFormation(client, Stub({})), StabiliseStack("d1", SPEC, False)
+    (first,) = attempts(events(executor.act(work(command))))
+    sent = Sent(first.attempt, NOW, first.resolved)
+    events(executor.act(work(command, sent=sent)))
+    client.answers["describe_stacks"] = [shown("ROLLBACK_COMPLETE", StackId=f"{ID}-again")]
+    events(executor.act(work(command, sent=sent)))
+    one, two = (work(command).token(number) for number in (1, 2))
+    assert [tuple(request.values()) for request in client.sent("delete_stack")] == [
+        (ID, one),
+        (ID, one),
+        (f"{ID}-again", two),
+    ]
 
 
 # Cancelling

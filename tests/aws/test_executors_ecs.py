@@ -158,12 +158,15 @@ def test_want_of_capacity_is_no_failure(reason: str) -> None:
     ],
 )
 def test_other_failures_are_answers(failures: list[dict[str, str]], words: str) -> None:
-    """What no waiting mends is an error with ECS's reasons."""
+    """What no waiting mends is an error with ECS's reasons; where there are none, nobody knows what has been done."""
     client = Stub(
         {"describe_task_definition": [defined()], "run_task": [{"tasks": [], "failures": failures}]}
     )
     (answer,) = answers(Ecs(client).act(work(RUN, database="orders")))
-    assert answer == Errored(f"ECS refused to run the task migrate: {words}")
+    assert answer == Errored(
+        f"ECS refused to run the task migrate: {words}; correct the task in the spec, repair the stack and deploy again",
+        may_still_run=not failures,
+    )
 
 
 def test_next_attempt_after_a_refusal() -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from attrs import evolve
+from attrs import evolve, frozen
 
 from deployer_aws.executors.definitions import Definition
 from deployer_aws.executors.ecs import Ecs
@@ -57,6 +57,13 @@ def words(answer: Any, **options: str) -> str:
     return LastWords(Stub({"get_log_events": [answer]})).of(definition, "app", ARN)
 
 
+@frozen
+class Here:
+    """What boto3's client says of itself."""
+
+    region_name: str = "eu-west-1"
+
+
 WHERE = {"awslogs-group": "g", "awslogs-stream-prefix": "p"}
 
 
@@ -83,6 +90,16 @@ def test_no_last_words(answer: Any, options: dict[str, str]) -> None:
     assert words(answer, **options) == ""
 
 
+@pytest.mark.parametrize(("region", "read"), [("eu-west-1", 1), ("us-east-1", 0)])
+def test_log_in_another_region(region: str, read: int) -> None:
+    """Where the log is in another region than ours, a group of its name here is another one: it is named, not read."""
+    logs = Stub({"get_log_events": [{"events": [{"message": "one"}]}]}, meta=Here())
+    definition = Definition(NEWEST, ("app",), ("app",), {"app": {**WHERE, "awslogs-region": region}})
+    said = LastWords(logs).of(definition, "app", ARN)
+    assert len(logs.calls) == read
+    assert said == ("its last lines in g: one" if read else "its log is in g in us-east-1")
+
+
 @pytest.mark.parametrize("error", [Refused("ExpiredTokenException"), KeyError("oops")])
 def test_last_words_hide_no_login(error: Exception) -> None:
     """Expired credentials and mistakes of our own are not swallowed."""
@@ -107,7 +124,7 @@ KNOWN = evolve(STOP, arn=ARN)
 def test_stop() -> None:
     """A task that is not stopping yet is stopped, after that was journaled, and looked at until it has."""
     found, client = stopped(task("RUNNING", desiredStatus="RUNNING"), command=KNOWN)
-    assert [type(e).__name__ for e in found] == ["Replied", "Attempted"]
+    assert [type(e).__name__ for e in found] == ["Attempted", "Replied"]
     assert client.sent("stop_task") == [
         {"cluster": "main", "task": ARN, "reason": "its deployment no longer waits for it"}
     ]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from deployer_aws.executors.cloudformation import CloudFormation
-from deployer_aws.executors.stacks import StackReader
+from deployer_aws.executors.stacks import LIFECYCLES, WAYS_OUT, StackReader
 from deployer_core.deployer import Accepted, Attempted, Replied, Sent
 from deployer_core.deployment import (
     Failure,
@@ -83,6 +83,27 @@ def test_events_without_tokens(caplog: pytest.LogCaptureFixture) -> None:
     assert observed(page(event("UPDATE_COMPLETE", None, -200)), status="UPDATE_COMPLETE") == []
 
 
+@pytest.mark.parametrize("status", [s for s, where in LIFECYCLES.items() if where is Lifecycle.TERMINAL])
+def test_status_without_a_way_out(status: str) -> None:
+    """A stack that only somebody can bring back says how, whether we wait for it or have changed it ourselves."""
+    client = Stub({"describe_stacks": [shown(status)]})
+    (found,) = answers(CloudFormation(client, Stub({})).act(work(StabiliseStack("d1", SPEC, False))))
+    (changed,) = observed(page(event(status, TOKEN)), status=status)
+    for answer in (found, changed):
+        assert answer.reason == f"{WAYS_OUT[status]}, then repair"
+
+
+def test_resource_status_that_nobody_knows() -> None:
+    """Events know values that botocore's enumeration lacks: a failure is told by its text, and nothing else of it."""
+    found = page(
+        event("UPDATE_ROLLBACK_COMPLETE", TOKEN),
+        resource("QUANTUM_FAILED", "it was both", TOKEN, name="Cat"),
+        resource("QUANTUM_SKIPPED", "not looked at", TOKEN, name="Box"),
+    )
+    (answer,) = observed(found, status="UPDATE_ROLLBACK_COMPLETE")
+    assert answer.reason == "Cat (AWS::SNS::Topic): it was both"
+
+
 def test_gone_while_observed() -> None:
     """A stack that is no longer there is not news for five minutes after AWS accepted, and then it has gone."""
     client = Stub({"describe_stacks": [MISSING]})
@@ -131,7 +152,10 @@ def test_reason_without_a_failing_resource() -> None:
         "CREATE_FAILED", TOKEN, ResourceStatusReason="Stack creation time exceeded the specified timeout"
     )
     (answer,) = observed(page(failed), status="CREATE_FAILED")
-    assert answer.reason == "Stack creation time exceeded the specified timeout"
+    assert answer.reason == (
+        "Stack creation time exceeded the specified timeout; delete the stack in CloudFormation, or roll it back, "
+        "then repair"
+    )
 
 
 def test_reason_inside_a_nested_stack() -> None:
@@ -209,6 +233,7 @@ def scaled(resources: list[Any], ecs: dict[str, list[Any]]) -> tuple[list[Any], 
 
 
 AT_ZERO: dict[str, Any] = {"services": [{"status": "ACTIVE", "desiredCount": 0}]}
+NO_TASKS: dict[str, Any] = {"taskArns": []}
 
 
 def test_services_of_nested_stacks_count() -> None:
@@ -270,13 +295,71 @@ def test_nothing_to_change_is_sent_once() -> None:
     assert len(client.sent("update_stack")) == 1
 
 
-@pytest.mark.parametrize("services", [[], [{"status": "INACTIVE", "desiredCount": 3}]])
-def test_service_that_is_gone(services: list[dict[str, Any]]) -> None:
-    """A service that was deleted runs nothing."""
-    old = summaries(("AWS::ECS::Service", "arn:aws:ecs:eu-west-1:1:service/web", "UPDATE_COMPLETE"))
-    (answer,), ecs = scaled([old], {"describe_services": [{"services": services}]})
+def web(arn: str = "arn:aws:ecs:eu-west-1:1:service/main/web") -> dict[str, Any]:
+    """A stack's one service."""
+    return summaries(("AWS::ECS::Service", arn, "UPDATE_COMPLETE"))
+
+
+OLD = "arn:aws:ecs:eu-west-1:1:service/web"
+"""An ARN from before 2021, which does not say its cluster."""
+
+
+def test_service_that_is_forgotten() -> None:
+    """A service that ECS no longer knows runs nothing."""
+    (answer,), _ = scaled([web()], {"describe_services": [{"services": []}]})
     assert answer.lifecycle is Lifecycle.COMPLETE
-    assert ecs.sent("describe_services")[0]["cluster"] == "default", "an old ARN lacks the cluster"
+
+
+@pytest.mark.parametrize("status", ["DRAINING", "INACTIVE"])
+def test_service_that_was_deleted(status: str) -> None:
+    """A service that was deleted wants no more tasks, but the last of them may still be stopping."""
+    deleted = {"services": [{"status": status, "desiredCount": 3}]}
+    for last, lifecycle in (("STOPPING", Lifecycle.PROGRESS), ("STOPPED", Lifecycle.COMPLETE)):
+        (answer,), _ = scaled(
+            [web()],
+            {
+                "describe_services": [deleted],
+                "list_tasks": [NO_TASKS, {"taskArns": ["a"]}],
+                "describe_tasks": [{"tasks": [{"lastStatus": last}]}],
+            },
+        )
+        assert answer.lifecycle is lifecycle
+
+
+@pytest.mark.parametrize("code", ["ServiceNotFoundException", "ServiceNotActiveException"])
+def test_service_whose_tasks_can_no_longer_be_listed(code: str) -> None:
+    """ECS may refuse to list the tasks of a service that was deleted: then there are none."""
+    deleted = {"services": [{"status": "INACTIVE", "desiredCount": 0}]}
+    (answer,), _ = scaled([web()], {"describe_services": [deleted], "list_tasks": [Refused(code)]})
+    assert answer.lifecycle is Lifecycle.COMPLETE
+    with pytest.raises(Refused):
+        scaled([web()], {"describe_services": [deleted], "list_tasks": [Refused("ThrottlingException")]})
+
+
+def test_service_with_an_old_arn() -> None:
+    """An old ARN lacks the cluster: it is looked for in `default`, and not taken for gone where it is not there."""
+    (answer,), ecs = scaled([web(OLD)], {"describe_services": [AT_ZERO], "list_tasks": [NO_TASKS]})
+    assert answer.lifecycle is Lifecycle.COMPLETE
+    assert ecs.sent("describe_services") == [{"cluster": "default", "services": [OLD]}]
+    (failed,), _ = scaled([web(OLD)], {"describe_services": [{"services": []}]})
+    assert "service web is not in the cluster default" in failed.reason
+    assert "migrate it to a long ARN" in failed.reason
+
+
+def test_daemon() -> None:
+    """A daemon has a task on every instance: the failure says that it cannot be scaled, not that somebody lifted it."""
+    daemon = {"status": "ACTIVE", "desiredCount": 2, "schedulingStrategy": "DAEMON"}
+    (failed,), _ = scaled([web()], {"describe_services": [{"services": [daemon]}]})
+    assert "service web is a daemon" in failed.reason
+    assert "say 'scaling: none'" in failed.reason
+
+
+@pytest.mark.parametrize("count", ["runningCount", "pendingCount"])
+def test_tasks_that_are_counted_but_not_listed_yet(count: str) -> None:
+    """ListTasks is eventually consistent: what the service itself counts is waited for too."""
+    counting = {"services": [{"status": "ACTIVE", "desiredCount": 0, count: 1}]}
+    (answer,), _ = scaled([web()], {"describe_services": [counting], "list_tasks": [NO_TASKS]})
+    assert answer.reason == "1 task of service web not yet stopped"
 
 
 def test_tasks_are_described_in_hundreds() -> None:

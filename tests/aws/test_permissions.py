@@ -27,6 +27,8 @@ COVERED = {"sqs:DeleteMessageBatch": "sqs:DeleteMessage"}
 """Operations that are allowed by another's name (Service Authorization Reference)."""
 SIGNED_HERE = {"rds": {"generate_db_auth_token"}}
 """Methods that send nothing: what they sign is covered by rds-db:connect."""
+NOT_AWS = {"create_connection"}
+"""Methods of other things, which are called like an operation of AWS's: that one is a socket's."""
 PREFIXES = {"elbv2": "elasticloadbalancing"}
 """What IAM calls a service, where that is not what boto3 calls it."""
 
@@ -36,26 +38,40 @@ def methods(protocol: type) -> set[str]:
     return {name for name in vars(protocol) if not name.startswith("_")}
 
 
+def attributes(source: str) -> set[str]:
+    """The names of all that is called, or handed on to be called, as an attribute."""
+    return {node.attr for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)}
+
+
 def called() -> set[str]:
-    """The names of all that is called, or handed on to be called, as an attribute outside of the simulator."""
-    return {
-        node.attr
-        for path in SRC.joinpath("deployer_aws").rglob("*.py")
-        if "simulator" not in path.parts
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Attribute)
-    }
+    """All such names outside of the simulator."""
+    paths = SRC.joinpath("deployer_aws").rglob("*.py")
+    return set().union(
+        *(attributes(path.read_text("utf-8")) for path in paths if "simulator" not in path.parts)
+    )
+
+
+def operations(service: str) -> dict[str, str]:
+    """The operations of a service, by what boto3 calls them."""
+    model = botocore.session.get_session().get_service_model(service)
+    return {xform_name(name): name for name in model.operation_names}
+
+
+def unforeseen(names: set[str]) -> set[str]:
+    """Which of the names are operations of a service, or lead to some, that its Protocol lacks."""
+    hidden = {"get_paginator", "get_waiter"}
+    known = set().union(*map(methods, SERVICES.values()))
+    return names & set().union(hidden, *map(operations, SERVICES)) - known - NOT_AWS
 
 
 def actions() -> Iterator[str]:
     """What IAM calls each operation that the code can call."""
     used = called()
     for service, protocol in SERVICES.items():
-        model = botocore.session.get_session().get_service_model(service)
-        operations = {xform_name(name): name for name in model.operation_names}
+        has = operations(service)
         for method in sorted((methods(protocol) & used) - SIGNED_HERE.get(service, set())):
-            assert method in operations, f"boto3's {service} client has no operation {method}"
-            action = f"{PREFIXES.get(service, service)}:{operations[method]}"
+            assert method in has, f"boto3's {service} client has no operation {method}"
+            action = f"{PREFIXES.get(service, service)}:{has[method]}"
             yield COVERED.get(action, action)
 
 
@@ -75,6 +91,13 @@ def test_the_protocols_hold_what_is_called_and_nothing_else() -> None:
 
     assert set(clients.SERVICES) <= set(SERVICES)
     assert {m for protocol in SERVICES.values() for m in methods(protocol)} <= called()
+
+
+def test_no_operation_is_called_past_the_protocols() -> None:
+    """An operation that is called through a client without a type would be in no policy: it is found by its name."""
+    assert unforeseen(called()) == set()
+    for planted in ("client.delete_change_set(StackName=x)", "client.get_paginator('list_stacks')"):
+        assert unforeseen(attributes(planted))
 
 
 def test_permissions_without_a_call_have_none() -> None:

@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 from attrs import define
 
+from deployer_aws.executors.errors import RULES, Kind, understand
 from deployer_aws.ports import Act, LeaseRow, Work
 from deployer_aws.runner import LAST_TRIES, LoginNeeded, Pace
 from deployer_core.deployer import StopTask
@@ -13,6 +14,7 @@ from deployer_core.postgres_migration import UpsertDatabase
 from tests.aws.runner_world import KEY, Refused, complete, moving, raising, world
 from tests.aws.scenarios.bed import InstantPostgres
 from tests.aws.scenarios.specs import database
+from tests.aws.test_errors import TEXTS
 
 # Errors
 
@@ -28,6 +30,24 @@ def test_permanent_error_is_an_answer() -> None:
         "UpsertStack of stack shop: not authorized to perform: cloudformation:CreateStack (AccessDenied); "
         "allow the call in the policy of the deployer's role, repair the stack and deploy again"
     )
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [(rule.code, "in AWS's words") for rule in RULES if rule.kind is Kind.PERMANENT and not rule.text]
+    + [(code, message) for code, message, kind in TEXTS if kind is Kind.PERMANENT],
+)
+def test_words_of_every_permanent_error(code: str, message: str) -> None:
+    """Whatever AWS refuses, a person reads the command, the stack, AWS's words and what to do next."""
+    w = world(complete, raising(Refused(code, message)))
+    w.request()
+    w.runner.run([KEY])
+    problem = understand(Refused(code, message))
+    assert problem is not None
+    assert problem.advice
+    assert w.notices[0].reason == f"UpsertStack of stack shop: {problem}"
+    assert message in w.notices[0].reason
+    assert w.notices[0].reason.endswith(problem.advice)
 
 
 @pytest.mark.parametrize("code", ["Throttling", "ServerException", "OperationInProgressException"])
@@ -72,7 +92,8 @@ def test_credentials_fail_nothing() -> None:
     )
     w.request()
     with pytest.raises(
-        LoginNeeded, match=r"test/shop waits for credentials: The security token .* is expired"
+        LoginNeeded,
+        match=r"test/shop waits for credentials, for UpsertStack of stack shop: The security .* expired",
     ) as raised:
         w.runner.run([KEY])
     assert "run 'deployer resume'" in str(raised.value)
@@ -93,11 +114,14 @@ def test_mistakes_of_our_own_are_not_hidden() -> None:
 
 
 def test_throttled_past_the_deadline() -> None:
-    """Where no look succeeds any more after the deadline, the command is given up after some tries."""
+    """Where no look succeeds any more after the deadline, the command is given up, with AWS's words for it."""
     w = world(*[raising(Refused("Throttling"))] * 500)
     w.request(timeout=10)
     w.runner.run([KEY])
-    assert "no end within 10 s" in w.notices[0].reason
+    assert w.notices[0].reason == (
+        "no end within 10 s; last seen: StabiliseStack of stack shop: in AWS's words (Throttling); "
+        "when AWS answers again, repair the stack and deploy again"
+    )
     assert len(w.script.seen) >= LAST_TRIES
 
 

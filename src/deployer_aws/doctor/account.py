@@ -1,11 +1,13 @@
 """Checks of who we are, and of what we may do."""
 
 from collections.abc import Iterator
+from functools import cache
+from typing import Any
 
 from deployer_aws.doctor.case import Case, Found, fault, ok, unverified, warning
+from deployer_aws.doctor.scope import is_guess, scope
 from deployer_aws.executors.errors import Kind, understand
-from deployer_aws.permissions import Scope, Statement, statements
-from deployer_core.spec import AdminIam, ListenerPriority
+from deployer_aws.permissions import Statement, statements
 
 
 def credentials(case: Case) -> Iterator[Found]:
@@ -32,23 +34,24 @@ def credentials(case: Case) -> Iterator[Found]:
 
 def region(case: Case) -> Iterator[Found]:
     """There is such a region, as far as botocore knows."""
-    import botocore.session
-
     name, at = case.clients.region, case.clients.endpoint_url
-    session = botocore.session.Session()
-    known = {
-        region
-        for partition in session.get_available_partitions()
-        for region in session.get_available_regions("cloudformation", partition)
-    }
     if at:
         yield ok(f"{name}, at {at}")
-    elif name in known:
+    elif name in _regions():
         yield ok(name)
     else:
         yield warning(
             f"{name} is not among the regions that botocore knows", "correct --region, or update boto3"
         )
+
+
+@cache
+def _regions() -> frozenset[str]:
+    import botocore.session
+
+    session: Any = botocore.session.Session()
+    partitions = session.get_available_partitions()
+    return frozenset(r for p in partitions for r in session.get_available_regions("cloudformation", p))
 
 
 def temporary_credentials(case: Case) -> Iterator[Found]:
@@ -74,15 +77,21 @@ def permissions(case: Case) -> Iterator[Found]:
     if principal is None:
         yield unverified(f"IAM cannot simulate {case.identity['Arn']}", "use a role: see docs/permissions.md")
         return
-    denied = False
-    for statement in statements(_scope(case)):
-        if refused := _refused(case, principal, statement):
-            denied = True
-            yield fault(
-                f"{principal} may not {', '.join(refused)} on {', '.join(statement.resources)}",
-                f"add the statement {statement.grant.sid} of docs/permissions.md to its policy",
-            )
-    if not denied:
+    all_is_well = True
+    for statement in statements(scope(case)):
+        refused = _refused(case, principal, statement)
+        if not refused:
+            continue
+        all_is_well = False
+        text = f"{principal} may not {', '.join(refused)} on {', '.join(statement.resources)}"
+        advice = f"add the statement {statement.grant.sid} of docs/permissions.md to its policy"
+        if statement.grant.helps:
+            yield warning(text, advice)
+        elif any(map(is_guess, statement.resources)):
+            yield unverified(f"{text}, of which a part is not known here; its policy may name it", advice)
+        else:
+            yield fault(text, advice)
+    if all_is_well:
         yield ok(f"all that is needed is allowed to {principal}")
 
 
@@ -127,34 +136,6 @@ def _principal(case: Case) -> str | None:
     return arn if ":user/" in arn else None
 
 
-def _scope(case: Case) -> Scope:
-    """What this spec needs, as far as its names are known by now."""
-    spec, quick = case.spec, case.spec.quick
-    arn = str(case.identity["Arn"])
-    tasks = list(case.tasks)
-    return Scope(
-        account=str(case.identity["Account"]),
-        region=case.clients.region,
-        stack=spec.stack.name,
-        partition=arn.split(":")[1],
-        stack_role=(spec.stack.role.partition(":role/")[2],) if spec.stack.role else (),
-        cluster=_names(case.known(task.cluster) for _, task in tasks),
-        family=_names(case.known(task.task_definition) for _, task in tasks)
-        if all(case.known(task.cluster) for _, task in tasks)
-        else (),
-        bucket=(case.bucket,) if case.bucket else (),
-        listener=tuple(v.listener for _, v in spec.stack.parameters if isinstance(v, ListenerPriority)),
-        database_user=()
-        if quick
-        else tuple(f"*/{d.admin.user}" for d in spec.databases if isinstance(d.admin, AdminIam)),
-    )
-
-
-def _names(values: Iterator[str | None]) -> tuple[str, ...]:
-    """Names without ARNs around them and revisions behind them."""
-    return tuple(dict.fromkeys(value.rsplit("/", 1)[-1].split(":")[0] for value in values if value))
-
-
 def _refused(case: Case, principal: str, statement: Statement) -> list[str]:
     """Which of a statement's actions IAM would refuse."""
     context = [
@@ -173,4 +154,5 @@ def _refused(case: Case, principal: str, statement: Statement) -> list[str]:
         **({"ContextEntries": context} if context else {}),
     )
     results = answer["EvaluationResults"]
-    return [result["EvalActionName"] for result in results if result["EvalDecision"] != "allowed"]
+    refused = (result["EvalActionName"] for result in results if result["EvalDecision"] != "allowed")
+    return list(dict.fromkeys(refused))

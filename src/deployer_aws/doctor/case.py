@@ -9,7 +9,7 @@ from typing import Any
 from attrs import field, frozen, mutable
 
 from deployer_aws.clients import Clients
-from deployer_aws.executors.errors import understand
+from deployer_aws.executors.errors import Kind, understand
 from deployer_aws.specfile import LoadedSpec
 from deployer_aws.specfile.findings import Wrong
 from deployer_aws.specfile.template import TemplateFacts, read
@@ -80,6 +80,7 @@ class Case:
     clients: Clients
     bucket: str = ""
     connect: Callable[[str, int], None] = field(default=connect_to)
+    _definitions: dict[str, Mapping[str, Any] | str] = field(init=False, factory=dict[str, Any])
 
     @property
     def spec(self) -> DeploymentSpec:
@@ -133,6 +134,33 @@ class Case:
                 yield f"{database.name}/evaluate", database.evaluate.task
             if database.migrate:
                 yield f"{database.name}/migrate", database.migrate.task
+
+    def definition(self, named: str) -> Mapping[str, Any] | str:
+        """What ECS says of a task definition, or the words in which it knows of none."""
+        if named not in self._definitions:
+            try:
+                answer = self.clients.ecs.describe_task_definition(taskDefinition=named)
+            except Exception as error:
+                problem = understand(error)
+                if problem is None or problem.kind is not Kind.PERMANENT or problem.code != "ClientException":
+                    raise
+                self._definitions[named] = problem.message
+            else:
+                self._definitions[named] = answer["taskDefinition"]
+        return self._definitions[named]
+
+    @property
+    def readable_definitions(self) -> Iterator[Mapping[str, Any]]:
+        """Those of the tasks' definitions that there are, as far as we may read them."""
+        for named in dict.fromkeys(self.known(task.task_definition) for _, task in self.tasks):
+            try:
+                found = self.definition(named) if named else ""
+            except Exception as error:
+                if understand(error) is None:
+                    raise
+            else:
+                if not isinstance(found, str):
+                    yield found
 
     def known(self, value: Text) -> str | None:
         """A value of the spec, or None where it is an output that the stack does not have yet."""

@@ -6,7 +6,7 @@ from typing import Any, cast
 from deployer_aws.doctor.case import Case, Found, fault, ok, unverified, warning
 from deployer_aws.executors.errors import Kind, understand
 from deployer_aws.executors.requests import INLINE, https
-from deployer_aws.executors.stacks import lifecycle
+from deployer_aws.executors.stacks import WAYS_OUT, lifecycle
 from deployer_core.preview import cautions
 from deployer_core.spec import TemplateUrl, outputs_named
 from deployer_core.stack_status import Lifecycle
@@ -21,7 +21,11 @@ def stack(case: Case) -> Iterator[Found]:
     status = str(found["StackStatus"])
     text = f"{case.spec.stack.name} is {status}"
     if lifecycle(status) is Lifecycle.TERMINAL:
-        yield fault(text, "put it right in CloudFormation first: continue the rollback, or delete the stack")
+        yield fault(text, WAYS_OUT.get(status, "look at the stack in CloudFormation"))
+    elif lifecycle(status) is Lifecycle.EMPTY_SHELL and found.get("EnableTerminationProtection"):
+        yield fault(
+            f"{text}, and is protected", "switch its termination protection off: it has to be deleted first"
+        )
     elif lifecycle(status) in (Lifecycle.PROGRESS, Lifecycle.ROLLING_BACK):
         yield warning(f"{text}: somebody changes it", "the deployment waits until that is over")
     else:
@@ -49,7 +53,7 @@ def template(case: Case) -> Iterator[Found]:
 def _request(case: Case) -> dict[str, str] | Found:
     source = case.spec.stack.template
     if isinstance(source, TemplateUrl):
-        return {"TemplateURL": https(source.url)}
+        return {"TemplateURL": https(source.url, case.clients.s3)}
     text = case.template or ""
     size = len(text.encode())
     if size <= INLINE:

@@ -6,38 +6,24 @@ from urllib.parse import urlsplit
 
 from deployer_aws.doctor.case import Case, Found, fault, ok, unverified
 from deployer_aws.executors.errors import Kind, understand
-from deployer_core.spec import Admin, AdminIam, AdminUrl, TaskSpec, Text
+from deployer_core.spec import Admin, AdminIam, AdminSecret, AdminUrl, TaskSpec, Text
 
 
 def task_definitions(case: Case) -> Iterator[Found]:
     """Each task's definition is there, and it is clear which container is judged."""
-    seen: dict[str, Any] = {}
     sound: list[str] = []
     for name, task in case.tasks:
         definition = case.known(task.task_definition)
         if definition is None:
             yield unverified(f"{name}: its task definition is an output that the stack does not have yet")
             continue
-        if definition not in seen:
-            seen[definition] = _described(case, definition)
-        problem = _problem(seen[definition], definition, task)
+        problem = _problem(case.definition(definition), definition, task)
         if problem is None:
             sound.append(name)
         else:
             yield fault(f"{name}: {problem.text}", problem.advice)
     if sound or not list(case.tasks):
         yield ok(", ".join(sound) or "no task is run")
-
-
-def _described(case: Case, definition: str) -> Any:
-    """What ECS says of a task definition, or the words in which it knows of none."""
-    try:
-        return case.clients.ecs.describe_task_definition(taskDefinition=definition)["taskDefinition"]
-    except Exception as error:
-        problem = understand(error)
-        if problem is None or problem.kind is not Kind.PERMANENT or problem.code != "ClientException":
-            raise
-        return problem.message
 
 
 def _problem(found: Any, definition: str, task: TaskSpec[Text]) -> Found | None:
@@ -68,7 +54,7 @@ def databases(case: Case) -> Iterator[Found]:
     for database in case.spec.databases:
         place = _place(case, database.admin)
         if isinstance(place, Found):
-            yield unverified(f"{database.name}: {place.text}", place.advice)
+            yield Found(place.result, f"{database.name}: {place.text}", place.advice)
             continue
         if place not in reached:
             reached[place] = _reach(case, *place)
@@ -91,7 +77,31 @@ def _place(case: Case, admin: Admin[Text]) -> tuple[str, int] | Found:
         except ValueError:
             host, port = None, 0
         return (host, port) if host else unverified("its URL names no single host")
-    return unverified("its host is in the secret, which is read when the database is prepared")
+    return _place_by_secret(case, admin)
+
+
+def _place_by_secret(case: Case, admin: AdminSecret[Text]) -> tuple[str, int] | Found:
+    """The host and the port that a secret holds are the ones that count."""
+    from deployer_aws.executors.postgres.access import read_json
+
+    named, host = case.known(admin.secret), admin.host
+    if named is None:
+        return unverified("its secret is an output that the stack does not have yet")
+    try:
+        held = read_json(case.clients.secretsmanager.get_secret_value(SecretId=named))
+    except Exception as error:
+        problem = understand(error)
+        if problem is None or problem.kind is not Kind.PERMANENT:
+            raise
+        return fault(f"the secret {named} cannot be read: {problem.message} ({problem.code})", problem.advice)
+    if held.get("host"):
+        return str(held["host"]), int(held.get("port") or admin.port)
+    if host is None:
+        return fault(f"the secret {named} holds no host", "name it as the administrator's host in the spec")
+    known = case.known(host)
+    return (
+        (known, admin.port) if known else unverified("its host is an output that the stack does not have yet")
+    )
 
 
 def _reach(case: Case, host: str, port: int) -> Found:

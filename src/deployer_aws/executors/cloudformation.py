@@ -82,8 +82,9 @@ class CloudFormation:
         elif not self._settings.discard_shells:
             yield work.fail(f"{stuck}; delete it, or let the deployer discard empty shells, then repair")
         else:
-            number = work.pending.sent.attempt if work.pending.sent else 1
-            yield work.attempt(number)
+            sent, this = work.pending.sent, (("shell", shell.id),)
+            number = 1 if sent is None else sent.attempt + (sent.resolved != this)
+            yield work.attempt(number, this)
             self._client.delete_stack(StackName=shell.id, ClientRequestToken=work.token(number))
 
     def _cancel(self, work: Work, stack: Stack) -> Act:

@@ -99,11 +99,14 @@ class Ecs:
         if answer.get("tasks"):
             yield work.accept(answer["tasks"][0]["taskArn"])
             return
-        said = "; ".join(_failure(failure) for failure in answer.get("failures", [])) or "ECS gave no reason"
+        failures = answer.get("failures", [])
+        said = "; ".join(map(_failure, failures)) or "ECS gave no reason"
         if any(reason in said for reason in CAPACITY):
             yield work.reply(Status(f"{_refused(number)} for want of capacity: {said}"))
         else:
-            yield work.fail(f"ECS refused to run the task {run.task.task_definition}: {said}")
+            refused = f"ECS refused to run the task {run.task.task_definition}: {said}"
+            advice = "correct the task in the spec, repair the stack and deploy again"
+            yield work.fail(f"{refused}; {advice}", may_still_run=not failures)
 
     def _observe(self, work: Work, run: Run, arn: str) -> Act:
         task = self._describe(run.task.cluster, arn)
@@ -145,10 +148,10 @@ class Ecs:
         if task["lastStatus"] in ENDED:
             yield work.reply(StatusStopped((), task.get("stopCode", ""), task.get("stoppedReason", "")))
             return
-        yield work.reply(Status(task["lastStatus"]))
         if task.get("desiredStatus") != "STOPPED":
             yield work.attempt(work.pending.sent.attempt if work.pending.sent else 1)
             self._client.stop_task(cluster=cluster, task=arn, reason="its deployment no longer waits for it")
+        yield work.reply(Status(task["lastStatus"]))
 
     # Looking
 

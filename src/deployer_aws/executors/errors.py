@@ -56,6 +56,7 @@ _ALLOW = "allow the call in the policy of the deployer's role, repair the stack 
 _MEND = "put right what AWS names, repair the stack and deploy again"
 _SPEC = "correct the spec, repair the stack and deploy again"
 _TASK = "correct the task in the spec, repair the stack and deploy again"
+_PROXY = "if it stays so, look at the proxy on the way to AWS: this is no answer of AWS's"
 _CLOCK = "if it stays so, set the machine's clock right"
 
 
@@ -185,6 +186,13 @@ RULES = (
     Rule("ClientException", _T, r"Too many concurrent|currently being (created|updated)"),
     Rule("ClientException", _T, r"reached the limit on the number of tasks|Capacity is unavailable"),
     Rule("ClientException", _P, r"TaskDefinition|task definition", "correct the task's task_definition"),
+    Rule(
+        "InvalidParameterException",
+        _P,
+        r"ARN and resource ID format",
+        "opt the account in to long ARNs of tasks, which tags need (aws ecs put-account-setting-default --name "
+        "taskLongArnFormat --value enabled), repair the stack and deploy again",
+    ),
     *_rows(
         _P,
         _TASK,
@@ -273,11 +281,25 @@ LOCAL = (
     Rule("ProfileNotFound", _C, "", "name a profile that there is, then run 'deployer resume'"),
     Rule("NoRegionError", _C, "", "name a region, then run 'deployer resume'"),
     *_rows(
+        _C,
+        "put AWS's configuration on this machine right, then run 'deployer resume'",
+        "InvalidConfigError",
+        "ConfigNotFound",
+        "ConfigParseError",
+        "InvalidIMDSEndpointError",
+        "InvalidIMDSEndpointModeError",
+        "InvalidProxiesConfigError",
+        "MissingDependencyException",
+        "UnknownCredentialError",
+        "UnknownTokenProviderError",
+    ),
+    *_rows(
         _T,
         "",
         "HTTPClientError",
         "ConnectionError",
         "IncompleteReadError",
+        "ResponseParserError",
         "ChecksumError",
         "CapacityNotAvailableError",
         "DatabaseUnavailable",
@@ -285,11 +307,23 @@ LOCAL = (
     Rule("BotoCoreError", _P, "", _SPEC),
 )
 
+_GET_CREDENTIALS = frozenset(
+    {
+        "AssumeRole",
+        "AssumeRoleWithSAML",
+        "AssumeRoleWithWebIdentity",
+        "CreateOAuth2Token",
+        "GetRoleCredentials",
+    }
+)
+"""The operations by which botocore gets credentials for a profile with a role, a web identity, SSO or a login."""
+
 
 def understand(error: BaseException) -> Problem | None:
     """The class of an error that came from AWS or from the way there; None for any other.
 
-    An unknown code of AWS is permanent where AWS says that the request was at fault, else transient.
+    An unknown code of AWS is permanent where AWS says that the request was at fault, else transient. What has no code
+    did not come from AWS, but from something on the way, and says nothing of what AWS has done.
     """
     response: Mapping[str, Any] = getattr(error, "response", None) or {}
     if "Error" in response:
@@ -299,12 +333,22 @@ def understand(error: BaseException) -> Problem | None:
         message = str(detail.get("Message", "")) or str(error)
         for rule in RULES:
             if rule.code == code and re.search(rule.text, message):
-                return Problem(rule.kind, code, message, rule.advice)
+                return _of_credentials(error, Problem(rule.kind, code, message, rule.advice))
         status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400))
+        if code.isdecimal():  # a bare HTTP status, as botocore has it of a page of HTML
+            return Problem(_T, code, message, "" if status >= 500 else _PROXY)
         unsure = status >= 500 or status == 429
-        return Problem(_T, code, message) if unsure else Problem(_P, code, message, _MEND)
+        problem = Problem(_T, code, message) if unsure else Problem(_P, code, message, _MEND)
+        return _of_credentials(error, problem)
     names = {cls.__name__ for cls in type(error).__mro__}
     for rule in LOCAL:
         if rule.code in names:
             return Problem(rule.kind, type(error).__name__, str(error), rule.advice)
     return None
+
+
+def _of_credentials(error: BaseException, problem: Problem) -> Problem:
+    """A refusal that met botocore while it got new credentials, in the midst of any call, is no answer to that call."""
+    if problem.kind is _P and getattr(error, "operation_name", "") in _GET_CREDENTIALS:
+        return Problem(_C, problem.code, problem.message, _LOGIN)
+    return problem

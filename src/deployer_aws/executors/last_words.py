@@ -22,12 +22,15 @@ class LastWords:
         """The last lines of a container of a task, in words; empty where there are none to be had.
 
         The stream is 'prefix/container/task id' (ECS Developer Guide, 'Using the awslogs log driver'); without a
-        prefix its name is one that only the host knows.
+        prefix its name is one that only the host knows. A log that is kept in another region is not read, but named.
         """
         options = definition.logs.get(container, {})
         group, prefix = options.get("awslogs-group"), options.get("awslogs-stream-prefix")
         if self._client is None or not group or not prefix:
             return ""
+        here, region = getattr(self._client, "meta", None), options.get("awslogs-region")
+        if here and region and region != here.region_name:
+            return f"its log is in {group} in {region}"
         stream = f"{prefix}/{container}/{task.rsplit('/', 1)[-1]}"
         try:
             events = self._client.get_log_events(

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 from typing import Any
+from urllib.parse import quote
 
 from attrs import frozen
 
@@ -59,7 +60,7 @@ class Requests:
             members["NotificationARNs"] = list(spec.notifications)
         members |= _permissions(spec.capabilities, spec.role)
         if isinstance(spec.template, TemplateUrl):
-            return Request({**members, "TemplateURL": https(spec.template.url)})
+            return Request({**members, "TemplateURL": https(spec.template.url, self._s3)})
         return self._with_template(members, work.read_blob(spec.template.sha256), spec.template.source)
 
     def _scaling(self, command: ScaleStack, stack: Stack) -> Request:
@@ -129,13 +130,16 @@ def _warn_of_ssm(stack: Stack, summary: Any, counts: set[str]) -> None:
         )
 
 
-def https(url: str) -> str:
-    """CloudFormation takes https URLs alone."""
+def https(url: str, s3: S3Client | None) -> str:
+    """CloudFormation takes https URLs alone.
+
+    Amazon S3's one address for all regions leads to every bucket of the partition `aws`, and to none of the others.
+    """
     if not url.startswith("s3://"):
         return url
     bucket, _, key = url.removeprefix("s3://").partition("/")
-    return (
-        f"https://{bucket}.s3.amazonaws.com/{key}"
-        if "." not in bucket
-        else f"https://s3.amazonaws.com/{bucket}/{key}"
-    )
+    meta: Any = getattr(s3, "meta", None)
+    if getattr(meta, "partition", "aws") != "aws":
+        return f"{meta.endpoint_url}/{bucket}/{quote(key)}"
+    host = f"{bucket}.s3.amazonaws.com" if "." not in bucket else f"s3.amazonaws.com/{bucket}"
+    return f"https://{host}/{quote(key)}"

@@ -43,6 +43,16 @@ LIFECYCLES: Mapping[str, Lifecycle] = {
 }
 """Every stack status of CloudFormation (API reference, Stack.StackStatus); one that is not here fails closed."""
 
+WAYS_OUT: Mapping[str, str] = {
+    "CREATE_FAILED": "delete the stack in CloudFormation, or roll it back",
+    "ROLLBACK_FAILED": "delete the stack in CloudFormation, keeping what it cannot delete",
+    "UPDATE_FAILED": "roll the stack back in CloudFormation",
+    "UPDATE_ROLLBACK_FAILED": "continue the stack's update rollback in CloudFormation",
+    "DELETE_FAILED": "delete the stack in CloudFormation, keeping what it cannot delete",
+    "IMPORT_ROLLBACK_FAILED": "put right in AWS what could not be rolled back",
+}
+"""What somebody has to do about each status of which CloudFormation itself knows no way out."""
+
 MOVING = frozenset({_PROGRESS, _ROLLING_BACK})
 SKEW = 300.0
 """Seconds by which AWS's clock and ours may differ when events are searched by time."""
@@ -134,6 +144,8 @@ class StackReader:
         if stack.status not in LIFECYCLES:
             said = f"a status that this version does not know; look at the stack in AWS. {said}".strip()
         where = stack.lifecycle
+        if stack.status in WAYS_OUT:
+            said = "; ".join(filter(None, (said, f"{WAYS_OUT[stack.status]}, then repair")))
         if stack.status == "REVIEW_IN_PROGRESS" and not self.is_empty(stack):
             where = Lifecycle.PROGRESS
         if where in MOVING:

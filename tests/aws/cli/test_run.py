@@ -1,5 +1,6 @@
 """`deployer run` and `deployer resume` on a simulated AWS: outcomes, exit codes, and what is said of them."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,24 @@ def test_a_failed_full_deployment_stays_at_zero_and_says_so(bed: Bed) -> None:
     assert "locked" in end
     assert "The services are at zero; before: DesiredCount=2." in end
     assert f"deployer repair staging/orders --journal {bed.journal}" in end
+
+
+@pytest.mark.parametrize(
+    "operation", ["describe_stacks", "describe_stack_events", "describe_tasks", "run_task"]
+)
+def test_credentials_that_expire_in_mid_wait_fail_nothing(bed: Bed, operation: str) -> None:
+    """Exit code 3, with AWS's words, what could not be done and how to go on; resume carries it to its end."""
+    script = bed.script(f"rules: [{{on: {operation}, nth: 2, expired: true}}]")
+    said = bed.run("v1", script=script)
+    assert said.code == 3
+    assert "token included in the request is expired" in said.out
+    assert re.search(
+        r"waits for credentials, for \w+ of stack \S+|for RunTask \S+ of staging/orders", said.out
+    )
+    assert f"deployer resume staging/orders --journal {bed.journal}" in said.out
+    resumed = bed("resume", KEY)
+    assert resumed.code == 0
+    assert "DONE  staging/orders version 1" in resumed.out
 
 
 def test_a_repaired_stack_gets_its_counts_back(bed: Bed) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from deployer_aws.runner import LoginNeeded
+from deployer_core.deployer import StopTask
 from tests.aws.scenarios.bed import Bed
 
 OPERATIONS = [
@@ -109,6 +110,24 @@ def test_stop_that_was_lost(bed: Bed, fault: str) -> None:
     bed.rule(on="stop_task", nth=1, **{fault: True})
     bed.deploy("d1", databases=(bed.database(timeout=bed.seconds(120)),))
     assert bed.task_statuses() == ["STOPPED"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "action"), [("stop_task", "StopTask"), ("describe_tasks", "DescribeTasks")]
+)
+def test_stop_that_is_denied(bed: Bed, operation: str, action: str) -> None:
+    """A task that we may not stop, or not look at, is given up as unresolved in time; why is journaled once."""
+    bed.needs("virtual time")
+    bed.task_definition("orders-migrate")
+    bed.rule(on="run_task", takes=900_000)
+    bed.rule(on=operation, denied=True)
+    bed.deploy("d1", databases=(bed.database(timeout=120),))
+    unresolved = bed.pending(StopTask)
+    assert unresolved is not None
+    assert unresolved.unresolved
+    assert f"StopTask d1/orders/migrate of {bed.key}: " in unresolved.seen
+    assert f"not authorized to perform: ecs:{action}" in unresolved.seen
+    assert len(list(bed.journal.events(bed.key))) < 30
 
 
 def test_every_call_flaky(bed: Bed) -> None:
