@@ -1,9 +1,11 @@
 """Checks of who we are, and of what we may do."""
 
+import re
 from collections.abc import Iterator
 
 from deployer_aws.doctor.case import Case, Found, fault, ok, unverified, warning
 from deployer_aws.executors.errors import Kind, understand
+from deployer_aws.executors.notices import Address
 from deployer_aws.permissions import Scope, Statement, statements
 from deployer_core.spec import AdminIam, ListenerPriority
 
@@ -131,7 +133,8 @@ def _scope(case: Case) -> Scope:
     """What this spec needs, as far as its names are known by now."""
     spec, quick = case.spec, case.spec.quick
     arn = str(case.identity["Arn"])
-    tasks = list(case.tasks)
+    tasks, options = list(case.tasks), case.options
+    told = Address.parse(options.notify) if options.notify else None
     return Scope(
         account=str(case.identity["Account"]),
         region=case.clients.region,
@@ -142,12 +145,20 @@ def _scope(case: Case) -> Scope:
         family=_names(case.known(task.task_definition) for _, task in tasks)
         if all(case.known(task.cluster) for _, task in tasks)
         else (),
-        bucket=(case.bucket,) if case.bucket else (),
+        bucket=(options.template_bucket,) if options.template_bucket else (),
+        queue=_last(options.queue),
+        bus=_last(told.name or "default") if told and told.kind == "eventbridge" else (),
+        topic=_last(told.name) if told and told.kind == "sns" else (),
         listener=tuple(v.listener for _, v in spec.stack.parameters if isinstance(v, ListenerPriority)),
         database_user=()
         if quick
         else tuple(f"*/{d.admin.user}" for d in spec.databases if isinstance(d.admin, AdminIam)),
     )
+
+
+def _last(name: str) -> tuple[str, ...]:
+    """The name at the end of a URL or an ARN."""
+    return (re.split("[/:]", name)[-1],) if name else ()
 
 
 def _names(values: Iterator[str | None]) -> tuple[str, ...]:
