@@ -18,21 +18,39 @@ from deployer_aws.ports import (
     CloudFormationClient,
     EcsClient,
     Elbv2Client,
+    EventBridgeClient,
     IamClient,
     LogsClient,
     RdsClient,
     S3Client,
     SecretsClient,
+    SnsClient,
+    SqsClient,
     StsClient,
 )
 
 CONNECT, READ = 5, 10
 """Seconds that a call may take to connect and to answer; together the runner's `client_timeout`."""
+READS = {"sqs": 20 + READ, "events": 5, "sns": 5}
+"""Others, by service: SQS waits for messages first, and a notice must not keep the next look at AWS waiting."""
 TRIES = 3
 """How often a call that only looks is sent at the most."""
 OBSERVES = ("describe_", "list_", "get_", "validate_", "simulate_")
 """How the names of methods that change nothing begin."""
-SERVICES = ("cloudformation", "ecs", "s3", "elbv2", "logs", "secretsmanager", "rds", "sts", "iam")
+SERVICES = (
+    "cloudformation",
+    "ecs",
+    "s3",
+    "elbv2",
+    "logs",
+    "secretsmanager",
+    "rds",
+    "sts",
+    "iam",
+    "sqs",
+    "events",
+    "sns",
+)
 
 
 class ClientsError(Exception):
@@ -41,10 +59,12 @@ class ClientsError(Exception):
 
 @frozen
 class Options:
-    """Which AWS is meant. What is empty here is as boto3 has it: from AWS's variables and files.
+    """Which AWS is meant, and how it is listened to. What is empty is as boto3 has it: from AWS's variables and files.
 
     `role_arn` is a role that the deployer assumes and refreshes, not the spec's role for CloudFormation. `endpoint_url`
     takes the place of every service's address. `template_bucket` is where templates go that are too long to send.
+    `queue` is the URL of the SQS queue that EventBridge's events come from; `notify` is where notices go, as
+    `executors.notices.Address` has it, with `changes` those of changes of state too.
     """
 
     profile: str = ""
@@ -52,6 +72,9 @@ class Options:
     role_arn: str = ""
     endpoint_url: str = ""
     template_bucket: str = ""
+    queue: str = ""
+    notify: str = ""
+    changes: bool = False
 
     def words(self) -> tuple[str, ...]:
         """The same as a command line has it."""
@@ -61,8 +84,11 @@ class Options:
             "--role-arn": self.role_arn,
             "--endpoint-url": self.endpoint_url,
             "--template-bucket": self.template_bucket,
+            "--queue": self.queue,
+            "--notify": self.notify,
         }
-        return tuple(word for option, value in named.items() if value for word in (option, value))
+        given = tuple(word for option, value in named.items() if value for word in (option, value))
+        return (*given, "--notify-changes") if self.changes else given
 
 
 @frozen
@@ -81,6 +107,9 @@ class Clients:
     rds: RdsClient
     sts: StsClient
     iam: IamClient
+    sqs: SqsClient
+    events: EventBridgeClient
+    sns: SnsClient
     region: str = ""
     endpoint_url: str = ""
     temporary: Callable[[], bool] = lambda: False
@@ -163,13 +192,13 @@ def _explained() -> Generator[None]:
         raise ClientsError(f"{error}. Give an --endpoint-url such as http://127.0.0.1:4566") from None
 
 
-def _config(options: Options, tries: int) -> Any:
+def _config(options: Options, tries: int, service: str) -> Any:
     from botocore.config import Config
 
     config = Config(
         retries={"total_max_attempts": tries, "mode": "standard"},
         connect_timeout=CONNECT,
-        read_timeout=READ,
+        read_timeout=READS.get(service, READ),
         user_agent_extra="deployer-core",
     )
     # Emulators have no address for each bucket.
@@ -181,7 +210,7 @@ def _client(session: Any, options: Options, region: str, tries: int, service: st
         service,
         region_name=region,
         endpoint_url=options.endpoint_url or None,
-        config=_config(options, tries),
+        config=_config(options, tries, service),
         **more,
     )
 

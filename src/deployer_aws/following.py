@@ -28,7 +28,7 @@ class Follower:
         """Read what others have appended."""
         if self._journal.head(self._key).version == self.chronicle.version:
             return
-        for change in self.chronicle.read(self._journal.events(self._key)):
+        for change in self.chronicle.read(self._journal.events(self._key, after=self.chronicle.version)):
             self._tell(change)
 
     def _tell(self, change: Change) -> None:

@@ -106,10 +106,11 @@ class Journal(Protocol):
         """
         ...
 
-    def events(self, key: str, *, from_checkpoint: bool = False) -> Iterator[Recorded]:
-        """All that was written to a stream, oldest first, or only from its last checkpoint on, that included.
+    def events(self, key: str, *, after: int = 0, from_checkpoint: bool = False) -> Iterator[Recorded]:
+        """All that was written to a stream after the event of a version, oldest first.
 
-        A checkpoint has the version of the event before it. None of what stands before the last one is then decoded.
+        With `from_checkpoint` only from its last checkpoint on, that included. A checkpoint has the version of the
+        event before it, and comes after that. None of what is left out is decoded.
         """
         ...
 

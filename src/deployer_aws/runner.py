@@ -92,7 +92,8 @@ class Runner:
 
     `owner` names this runner in leases, and must be its own. `client_timeout` is the longest that a call to AWS may
     take, in seconds: nothing is sent under a lease with less than three times that left. `notify` is given each notice
-    once at least; what it raises is logged, and holds nothing up.
+    once at least; what it raises is logged, and holds nothing up. Without it the notices of what this runner itself has
+    ended are logged, and others' are left to a runner that has somebody to tell.
     """
 
     def __init__(
@@ -114,9 +115,10 @@ class Runner:
         self._leases = Leases(journal, clock, owner or secrets.token_hex(8), term)
         self._margin = 3 * client_timeout
         self._pace, self._jitter = pace or Pace(), jitter
-        self._notify, self._watch = notify or _log_notice, watch
+        self._notify, self._watch = notify, watch
         self._due: dict[tuple[str, int], float] = {}
         self._tries: dict[tuple[str, int], int] = {}
+        self._ended: set[tuple[str, Notice]] = set()
         self.stale = 0
         """Events that changed nothing, so far: duplicates, late answers, progress that was no news."""
 
@@ -158,6 +160,7 @@ class Runner:
                 self._journal.append([Entry(key, head, event, after, notices, blobs or {})])
             except Conflict:
                 continue
+            self._ended |= {(key, notice) for notice in notices}
             if self._watch is not None:
                 self._watch(Step(key, head.state, event, after, commands))
             return Head(after, head.version + 1)
@@ -296,15 +299,17 @@ class Runner:
         """Every notice that is due; one that cannot be delivered holds no other up, and is tried again."""
         for number, key, notice in self._journal.notices():
             this = ("notice", number)
-            if self._due.get(this, -math.inf) > self._clock.monotonic():
+            not_ours = self._notify is None and (key, notice) not in self._ended
+            if not_ours or self._due.get(this, -math.inf) > self._clock.monotonic():
                 continue
             try:
-                self._notify(key, notice)
-            except Exception:
-                log.exception("a notice of %s could not be delivered; it will be tried again", key)
+                (self._notify or _log_notice)(key, notice)
+            except Exception as error:
+                log.warning("a notice of %s could not be delivered, and will be tried again: %s", key, error)
                 self._due[this] = self._clock.monotonic() + self._pace.slow
             else:
                 self._journal.delivered(number)
+                self._ended.discard((key, notice))
 
 
 def _open(pending: Pending) -> bool:

@@ -103,6 +103,7 @@ def open_surroundings(
             f"the journal {path}: there is no folder {path.parent}. Make it, or give another path"
         )
     if simulate:
+        _insist_on_the_real_one(options or Options())
         return _simulated_surroundings(path, world, script)
     if not act:
         return _real_surroundings(path, None, options)
@@ -128,6 +129,16 @@ def _judge(path: Path, world: Path, *, simulate: bool) -> bool:
         )
     # A run that was killed before its first request has made the account, and a journal without a mark yet.
     return simulated or (not used and world.exists())
+
+
+def _insist_on_the_real_one(options: Options) -> None:
+    """A simulated AWS is asked in no time, and has nobody to tell."""
+    if options.queue:
+        raise WrongWorld("--queue (or DEPLOYER_QUEUE) is for the real AWS; leave it out with a simulated one")
+    if options.notify not in ("", "log"):
+        raise WrongWorld(
+            f"--notify {options.notify} (or DEPLOYER_NOTIFY) is for the real AWS; a simulated one has --notify log"
+        )
 
 
 def _simulated(path: Path, world: Path) -> str:

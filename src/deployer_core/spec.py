@@ -117,10 +117,14 @@ def _parameter_of(scale: Scale) -> str:
     return scale.parameter
 
 
-@tagged("spec.Stack/1")
+@tagged("spec.Stack/2")
 @frozen
 class StackSpec:
-    """One CloudFormation stack. `scaling` names the parameters that carry counts; empty is 'scaling: none'."""
+    """One CloudFormation stack. `scaling` names the parameters that carry counts; empty is 'scaling: none'.
+
+    `discard_shells` lets a stack be deleted that holds nothing, such as one whose creation was rolled back: it has the
+    name, and cannot be changed.
+    """
 
     name: str = field(validator=check.stack_name)
     template: Template = field(validator=check.kind(TemplateBody, TemplateUrl))
@@ -153,6 +157,7 @@ class StackSpec:
         default=(), converter=check.in_order, validator=check.each(check.topic, 5)
     )
     timeout: int = field(default=3600, validator=check.timeout)
+    discard_shells: bool = field(default=True, validator=check.flag)
 
     def __attrs_post_init__(self) -> None:
         counted = {scale.parameter for scale in self.scaling}

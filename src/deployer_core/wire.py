@@ -221,6 +221,8 @@ class Wire:
         codec, steps, at = None, list[Convert](), tag
         while codec is None:
             if at not in self.upcasters:
+                self._complete()
+            if at not in self.upcasters:
                 raise self._stranger(tag)
             new, function = self.upcasters[at]
             steps.append(partial(_upcast, function, f"from {at} to {new}"))

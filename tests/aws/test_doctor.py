@@ -112,12 +112,9 @@ class Patient:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.spec, self.template, self.answers = (
-            SPEC,
-            TEMPLATE,
-            {**SOUND, "list_stack_resources": resources()},
-        )
-        self.connect, self.bucket, self.endpoint_url, self.temporary = listening, "", "", False
+        self.spec, self.template = SPEC, TEMPLATE
+        self.answers = {**SOUND, "list_stack_resources": resources()}
+        self.connect, self.options, self.endpoint_url, self.temporary = listening, Options(), "", False
 
     def case(self) -> Case:
         """As the checks get it."""
@@ -126,7 +123,7 @@ class Patient:
         same: Any = dict.fromkeys(SERVICES, self.client)
         more: Any = {"endpoint_url": self.endpoint_url, "temporary": lambda: self.temporary}
         clients = Clients(**same, **more, region="eu-west-1")
-        return Case(specfile.loads(self.spec, self.folder), clients, self.bucket, self.connect)
+        return Case(specfile.loads(self.spec, self.folder), clients, self.options, self.connect)
 
     def findings(self, check: str) -> list[Finding]:
         """What one check finds."""
@@ -249,7 +246,8 @@ RICH_TEMPLATE = TEMPLATE.replace(
 
 def test_all_that_a_spec_needs_is_simulated(patient: Patient) -> None:
     """IAM is asked about each statement that the spec has a use for, with the names that the spec and AWS know."""
-    patient.spec, patient.template, patient.bucket = RICH, RICH_TEMPLATE, "templates"
+    patient.spec, patient.template = RICH, RICH_TEMPLATE
+    patient.options = Options(template_bucket="templates")
     patient.answers["get_secret_value"] = {"SecretString": '{"host": "db.example.com"}'}
     log = {"logDriver": "awslogs", "options": {"awslogs-group": "/ecs/migrate"}}
     patient.answers["describe_task_definition"] = {
@@ -352,6 +350,28 @@ def test_a_secret_that_rds_keeps_has_its_host_in_the_spec(patient: Patient) -> N
         found, text = patient.result("databases")
         assert found is result
         assert "hunter2" not in text
+
+
+@pytest.mark.parametrize(
+    ("notify", "action", "resource"),
+    [
+        ("eventbridge", "events:PutEvents", "event-bus/default"),
+        ("eventbridge:deployments", "events:PutEvents", "event-bus/deployments"),
+        ("sns:arn:aws:sns:eu-west-1:123456789012:news", "sns:Publish", "sns:eu-west-1:123456789012:news"),
+    ],
+)
+def test_the_queue_and_the_channel_are_asked_about_where_they_are_named(
+    patient: Patient, notify: str, action: str, resource: str
+) -> None:
+    """Each by its name; nothing is asked about the one that is not named."""
+    queue = "https://sqs.eu-west-1.amazonaws.com/123456789012/deployer-events"
+    patient.options = Options(queue=queue, notify=notify)
+    assert patient.result("permissions")[0] is Result.OK
+    asked = [p for name, p in patient.client.asked if name == "simulate_principal_policy"]
+    resources = {action: p["ResourceArns"] for p in asked for action in p["ActionNames"]}
+    assert resources["sqs:ReceiveMessage"] == ["arn:aws:sqs:eu-west-1:123456789012:deployer-events"]
+    assert [arn.endswith(resource) for arn in resources[action]] == [True]
+    assert len({"events:PutEvents", "sns:Publish"} & set(resources)) == 1
 
 
 @pytest.mark.parametrize(
@@ -472,7 +492,7 @@ def test_a_long_template_needs_a_bucket(patient: Patient) -> None:
     result, text = patient.result("template")
     assert result is Result.FAULT
     assert "--template-bucket" in text
-    patient.bucket = "templates"
+    patient.options = Options(template_bucket="templates")
     assert patient.result("template")[0] is Result.UNVERIFIED
 
 

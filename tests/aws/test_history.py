@@ -163,6 +163,29 @@ def test_a_follower_tells_what_others_append_too(tmp_path: Path) -> None:
     journal.close()
 
 
+class Counting(SqliteJournal):
+    """A journal that counts the events that are read."""
+
+    read = 0
+
+    def events(self, key: str, *, after: int = 0, from_checkpoint: bool = False) -> Iterator[Recorded]:
+        """See `Journal`."""
+        for row in super().events(key, after=after, from_checkpoint=from_checkpoint):
+            self.read += 1
+            yield row
+
+
+def test_a_follower_reads_each_event_once() -> None:
+    """However often it catches up, and however long the stream has become."""
+    journal = Counting(":memory:")
+    runner, follower = Runner(journal, (), SystemClock()), Follower(journal, KEY)
+    for number in range(1, 6):
+        runner.request(str(number), orders(str(number)), TEMPLATES)
+        follower.catch_up()
+        assert (journal.read, follower.chronicle.version) == (number, number)
+    journal.close()
+
+
 def test_ids_sort_as_deployments_began() -> None:
     """The second in UTC, and four signs that two of one second hardly share."""
     assert deployment_id(0).startswith("19700101-000000-")

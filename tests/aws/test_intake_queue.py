@@ -146,6 +146,20 @@ def test_a_queue_that_refuses_is_said_once(caplog: pytest.LogCaptureFixture) -> 
     assert world.sqs.calls["ReceiveMessage"] >= 3
 
 
+def test_while_nothing_is_heard_aws_is_asked_as_often_as_ever() -> None:
+    """A queue that cannot be read makes no deployment slower; one that is read again is trusted again."""
+    polling, deaf = World(listens=False), World()
+    polling.deploy()
+    deaf.sqs.failing = denied("ReceiveMessage")
+    deaf.deploy()
+    assert deaf.ending() == polling.ending()
+    assert deaf.calls.total() > polling.calls.total() * 0.75
+    deaf.sqs.failing = None
+    before = deaf.calls.total()
+    deaf.deploy("1.1")
+    assert deaf.calls.total() - before < polling.calls.total() / 2
+
+
 def test_a_mistake_is_not_swallowed() -> None:
     """What does not come from AWS is raised."""
     world = in_creation()

@@ -277,6 +277,22 @@ def test_notice_of_a_runner_that_died_is_delivered_by_the_next() -> None:
     assert [notice.outcome for notice in heard] == ["DONE"]
 
 
+def test_without_anybody_to_notify_the_notices_of_others_are_left_alone() -> None:
+    """A runner counts as told what itself has ended, and not what another could not deliver."""
+
+    def unheard(_: str, notice: Notice) -> None:
+        raise OSError(notice.deployment)
+
+    w = world(notify=unheard)
+    w.request()
+    w.runner.run([KEY])
+    silent = Runner(w.journal, [w.script], w.clock)
+    wanted = asked("shop", template(), version="2", quick=True)
+    silent.request("d2", wanted.spec, wanted.templates)
+    silent.run()
+    assert [notice.deployment for _, _, notice in w.journal.notices()] == ["d1"]
+
+
 def test_default_notice_is_a_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     """Without anybody to notify, the notice is logged."""
     journal = SqliteJournal(":memory:")

@@ -71,6 +71,15 @@ class JournalContract(LogicContract):
         assert next(journal.events(KEY)).version == 1
         verify(journal, KEY)
 
+    def test_what_was_written_after_a_version_is_read_alone(self, journal: Journal) -> None:
+        """For whoever follows a stream: what is known already is not given again, and at the head there is nothing."""
+        events = good_path()
+        append(journal, KEY, *events)
+        for known in (0, 1, len(events) - 1, len(events), len(events) + 1):
+            rows = list(journal.events(KEY, after=known))
+            assert [row.event for row in rows] == events[known:]
+            assert [row.version for row in rows] == list(range(known + 1, len(events) + 1))
+
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)
     @given(choices=st.lists(st.integers(0, 50), max_size=20))
     def test_any_stream_folds_to_its_head(self, journal: Journal, choices: list[int]) -> None:

@@ -34,6 +34,9 @@ class LogicContract:
             (6, new, events[5], None),
         ]
         assert [row.version for row in journal.events(KEY, from_checkpoint=True)] == [4, 5, 6]
+        later = [(row.version, row.checkpoint is not None) for row in journal.events(KEY, after=4)]
+        assert later == [(4, True), (5, False), (6, False)]
+        assert [row.version for row in journal.events(KEY, after=5, from_checkpoint=True)] == [6]
         assert replay(journal, KEY) == fold(events[:6])
         verify(journal, KEY)
 

@@ -147,3 +147,15 @@ def test_tags_are_discovered_when_one_is_missing() -> None:
     with pytest.raises(WireError, match="unknown tag 'None/1'"):
         local.decode(b'["None/1",{}]')
     assert len(calls) == 1
+
+
+def test_upcasters_are_discovered_when_one_is_missing() -> None:
+    """Where a class is known already, an old form of it still finds the module that says how it is read."""
+
+    def find() -> None:
+        @local.upcaster("Shed/1", "Shed/2")
+        def _(old: Payload) -> Payload:
+            return {"torch": {"lit": old["lit"]}}
+
+    local = Wire({"Torch/1": Torch, "Shed/2": Shed}, find)
+    assert local.decode_payload("Shed/1", b'{"lit":true}', Shed) == Shed(Torch(True))

@@ -6,7 +6,7 @@ from typing import Any
 
 from deployer_aws.executors.cloudformation import CloudFormation
 from deployer_aws.executors.ecs import Ecs
-from deployer_aws.intake import Intake, SafetyNet
+from deployer_aws.intake import Intake
 from deployer_aws.journals.replay import verify
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import Clock, Journal
@@ -43,7 +43,7 @@ class World:
             self.journal,
             [CloudFormation(cloudformation, ecs), Ecs(ecs), SimulatedPostgres()],
             clock,
-            pace=pace or (SafetyNet() if listens else Pace()),
+            pace=pace or (self.intake.pace if listens else Pace()),
             notify=lambda _, notice: self.notices.append(notice),
             jitter=_half,
         )

@@ -6,13 +6,16 @@ from functools import wraps
 from typing import Any
 
 import click
+from attrs import fields_dict
 
 from deployer_aws import targets
 from deployer_aws.clients import Clients, ClientsError, Options
+from deployer_aws.executors.notices import Address
 from deployer_aws.runner import LoginNeeded
 from deployer_aws.surroundings import Surroundings
 
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+")
+_QUEUE = re.compile(r"https?://[^/\s]+/(\S+/)?[\w.-]+", re.ASCII)
 
 
 def _role(_: click.Context, __: click.Parameter, value: str) -> str:
@@ -21,6 +24,21 @@ def _role(_: click.Context, __: click.Parameter, value: str) -> str:
             f"{value!r} is not a role's ARN, such as arn:aws:iam::123456789012:role/deployer"
         )
     return value
+
+
+def _queue(_: click.Context, __: click.Parameter, value: str) -> str:
+    if value and not _QUEUE.fullmatch(value):
+        raise click.BadParameter(
+            f"{value!r:.200} is not a queue's URL, such as https://sqs.eu-west-1.amazonaws.com/123456789012/deployer-events"
+        )
+    return value
+
+
+def _notify(_: click.Context, __: click.Parameter, value: str) -> str:
+    try:
+        return value and f"{Address.parse(value)}"
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 _OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
@@ -48,23 +66,44 @@ _OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
         show_envvar=True,
         help="Where templates of more than 51,200 bytes are put for CloudFormation to read.",
     ),
+    click.option(
+        "--queue",
+        default="",
+        metavar="URL",
+        callback=_queue,
+        envvar="DEPLOYER_QUEUE",
+        show_envvar=True,
+        help="An SQS queue with EventBridge's events, so that AWS need not be asked all the time: see docs/intake.md.",
+    ),
+    click.option(
+        "--notify",
+        default="",
+        metavar="WHERE",
+        callback=_notify,
+        envvar="DEPLOYER_NOTIFY",
+        show_envvar=True,
+        help="Who is told that a deployment has ended: eventbridge, eventbridge:BUS, sns:TOPIC_ARN or log (stderr).",
+    ),
+    click.option(
+        "--notify-changes",
+        "changes",
+        is_flag=True,
+        envvar="DEPLOYER_NOTIFY_CHANGES",
+        show_envvar=True,
+        help="Tell there each change of state too.",
+    ),
 )
 
 
 def aws_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--profile, --region, --role-arn, --endpoint-url and --template-bucket, given to the command as `aws`."""
+    """The options of `Options`, given to the command as `aws`."""
 
     @wraps(command)
-    def gathered(
-        *words: Any,
-        profile: str,
-        region: str,
-        role_arn: str,
-        endpoint_url: str,
-        template_bucket: str,
-        **more: Any,
-    ) -> Any:
-        return command(*words, aws=Options(profile, region, role_arn, endpoint_url, template_bucket), **more)
+    def gathered(*words: Any, **given: Any) -> Any:
+        options = Options(**{name: given.pop(name) for name in fields_dict(Options)})
+        if options.changes and not options.notify:
+            raise click.UsageError("--notify-changes says what to tell, and --notify has to say whom.")
+        return command(*words, aws=options, **given)
 
     made: Callable[..., Any] = gathered
     for option in reversed(_OPTIONS):

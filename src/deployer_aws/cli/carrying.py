@@ -7,9 +7,12 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any, Protocol, Self
 
+from deployer_aws.clients import Options
+from deployer_aws.executors.notices import Address, Notices
 from deployer_aws.following import Follower
 from deployer_aws.history import Change
-from deployer_aws.ports import Clock
+from deployer_aws.intake import Intake
+from deployer_aws.ports import Clock, SqsClient
 from deployer_aws.runner import LoginNeeded, Runner, Step
 from deployer_aws.surroundings import Surroundings
 
@@ -50,13 +53,35 @@ class Interrupts:
 
     def pause(self, seconds: float) -> None:
         """Sleep, unless somebody asks to end."""
+        with self.pausing():
+            time.sleep(seconds)
+
+    @contextmanager
+    def pausing(self) -> Generator[None]:
+        """What is done in here is broken off when somebody asks to end."""
         self._pausing = True
         try:
             if self.asked:
                 raise Interrupted
-            time.sleep(seconds)
+            yield
         finally:
             self._pausing = False
+
+
+class Waiting:
+    """An SQS client whose waiting is broken off like a pause; what was on its way then comes again to another one."""
+
+    def __init__(self, sqs: SqsClient, interrupts: Interrupts) -> None:
+        self._sqs, self._interrupts = sqs, interrupts
+
+    def receive_message(self, **request: Any) -> Any:
+        """See `SqsClient`."""
+        with self._interrupts.pausing():
+            return self._sqs.receive_message(**request)
+
+    def delete_message_batch(self, **request: Any) -> Any:
+        """See `SqsClient`."""
+        return self._sqs.delete_message_batch(**request)
 
 
 class PacedClock:
@@ -110,15 +135,37 @@ class Display(Protocol):
 
 
 class Carrier:
-    """A runner, its display, and what it follows. `stopped` says why it ended early; empty where it did not."""
+    """A runner, what tells it and whom it tells, its display, and what it follows.
+
+    `stopped` says why it ended early; empty where it did not.
+    """
 
     def __init__(
-        self, world: Surroundings, display: Display, keys: Collection[str], speed: float = 0
+        self,
+        world: Surroundings,
+        display: Display,
+        keys: Collection[str],
+        options: Options,
+        speed: float = 0,
     ) -> None:
         self.world, self.display, self.interrupts = world, display, Interrupts()
         self.clock = PacedClock(world, self.interrupts, speed)
         self.clock.tick = self._tick
-        self.runner = Runner(world.journal, world.executors, self.clock, watch=self._see)
+        self.notices = notices_for(world, options, self.clock)
+        self.intake: Intake | None = None
+        if options.queue and world.clients is not None:
+            sqs = Waiting(world.clients.sqs, self.interrupts)
+            self.intake = Intake(sqs, options.queue, world.journal, self.clock)
+        self.runner = Runner(
+            world.journal,
+            world.executors,
+            self.intake or self.clock,
+            pace=self.intake.pace if self.intake else None,
+            notify=self.notices.notify if self.notices else None,
+            watch=self._see,
+        )
+        if self.intake:
+            self.intake.serve(self.runner, keys)
         self.followers = {key: Follower(world.journal, key, display.changed) for key in sorted(keys)}
         for key, follower in self.followers.items():
             display.begin(key, follower)
@@ -126,6 +173,8 @@ class Carrier:
 
     def _see(self, step: Step) -> None:
         self.followers[step.key].see(step)
+        if self.notices:
+            self.notices.watch(step)
 
     def _tick(self) -> None:
         waiting = {key: owner for key in self.followers if (owner := self.runner.waiting_for(key))}
@@ -161,3 +210,18 @@ class Carrier:
             self.stopped = str(login)
         if self.interrupts.asked and not over():
             self.stopped = "interrupted"
+        if self.notices:
+            self.notices.flush()
+
+    @property
+    def untold(self) -> frozenset[int]:
+        """The notices that could not be delivered yet, where there is somebody to tell."""
+        return frozenset(number for number, *_ in self.world.journal.notices() if self.notices)
+
+
+def notices_for(world: Surroundings, options: Options, clock: Clock) -> Notices | None:
+    """What tells whom the options name; None where they name nobody."""
+    if not options.notify:
+        return None
+    channel = Address.parse(options.notify).channel(world.clients)
+    return Notices(channel, clock, changes=options.changes)

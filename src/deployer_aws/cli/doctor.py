@@ -31,7 +31,7 @@ def doctor(spec: Path, aws: Options, as_json: bool) -> Exit:
     Exit code 1 where there is a fault, else 0. 'deployer run' makes the same checks first.
     """
     screen, loaded = Screen(), specfile.load(spec)
-    findings = tuple(examine(Case(loaded, connect(aws), aws.template_bucket)))
+    findings = tuple(examine(Case(loaded, connect(aws), aws)))
     if as_json:
         screen.data({"sound": is_sound(findings), "findings": [_data(finding) for finding in findings]})
     elif screen.alive:
@@ -41,9 +41,9 @@ def doctor(spec: Path, aws: Options, as_json: bool) -> Exit:
     return Exit.DONE if is_sound(findings) else Exit.FAILED
 
 
-def check_first(screen: Screen, loaded: LoadedSpec, clients: Clients, bucket: str) -> None:
+def check_first(screen: Screen, loaded: LoadedSpec, clients: Clients, options: Options) -> None:
     """Say what a person should know before the deployment is begun; raise Bad where it would fail."""
-    findings = tuple(examine(Case(loaded, clients, bucket)))
+    findings = tuple(examine(Case(loaded, clients, options)))
     said = {warning.text for warning in loaded.warnings}
     for finding in findings:
         if finding.result is Result.WARNING and finding.text not in said:

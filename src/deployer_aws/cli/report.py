@@ -2,6 +2,7 @@
 
 import shlex
 from collections import Counter
+from collections.abc import Mapping
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,10 @@ class Exit(IntEnum):
 
 @frozen
 class Report:
-    """How a deployment stands when this process is through with it; `stopped` says why it is through too early."""
+    """How a deployment stands when this process is through with it; `stopped` says why it is through too early.
+
+    `messages` counts what became of the intake's, and `untold` the notices that could not be delivered yet.
+    """
 
     deployment: DeploymentHistory
     status: StackStatus
@@ -40,6 +44,8 @@ class Report:
     journal: Path
     simulated: bool
     options: Options = field(factory=Options)
+    messages: Mapping[str, int] = field(factory=dict[str, int])
+    untold: int = 0
 
     @property
     def code(self) -> Exit:
@@ -87,6 +93,8 @@ def as_data(report: Report) -> dict[str, Any]:
         "events": status.events,
         "stale": report.stale,
         "calls": dict(sorted(report.calls.items())),
+        "messages": dict(report.messages),
+        "untold": report.untold,
         "journal": str(report.journal),
         "simulated": report.simulated,
         "exit_code": int(report.code),

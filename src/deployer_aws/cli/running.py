@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from attrs import asdict
 
 from deployer_aws import specfile
 from deployer_aws.cli.app import (
@@ -23,6 +24,7 @@ from deployer_aws.cli.carrying import Carrier, Display
 from deployer_aws.cli.doctor import check_first
 from deployer_aws.cli.lines import Lines, Silent
 from deployer_aws.cli.live import Live
+from deployer_aws.cli.logs import shown_on
 from deployer_aws.cli.report import DEFAULT, Exit, Report, as_data, say
 from deployer_aws.cli.screen import Screen
 from deployer_aws.clients import Options
@@ -71,7 +73,7 @@ def run(
     if journal == DEFAULT:
         journal.parent.mkdir(exist_ok=True)
     key = loaded.spec.key
-    checks = partial(check_first, screen, loaded, bucket=aws.template_bucket)
+    checks = partial(check_first, screen, loaded, options=aws)
     binding = Binding(key, None if unchecked else checks)
     world = open_surroundings(
         journal,
@@ -83,7 +85,7 @@ def run(
     )
     try:
         binding.insist(world)
-        carrier = carrier_for(screen, world, [key], speed, as_json)
+        carrier = carrier_for(screen, world, [key], aws, speed, as_json)
         deployment = name or deployment_id(world.clock.now())
         known = carrier.followers[key].chronicle
 
@@ -91,10 +93,11 @@ def run(
             found = known.find(deployment)
             return found is not None and found.outcome != OPEN and not _stops(carrier, key, deployment)
 
-        with carrier:
+        with shown_on(screen), carrier:
             carrier.runner.request(deployment, loaded.spec, {**loaded.templates, **world.marks})
             carrier.carry_on(over)
         report = report_of(carrier, journal, key, deployment, aws)
+        warn_of_untold(screen, carrier)
     finally:
         world.close()
     if as_json:
@@ -140,19 +143,22 @@ def resume(
         for key in elsewhere(world, keys):
             keys.remove(key)
             screen.warn(f"{key} belongs to another AWS account or region, and is left alone")
-        carrier = carrier_for(screen, world, keys, speed, as_json)
+        carrier = carrier_for(screen, world, keys, aws, speed, as_json)
+        untold = carrier.untold
         open_before = [
             (key, d.id)
             for key, follower in carrier.followers.items()
             for d in follower.chronicle.deployments
             if d.outcome == OPEN
         ]
-        with carrier:
+        with shown_on(screen), carrier:
             carrier.carry_on(lambda: False)
         reports = [report_of(carrier, journal, key, name, aws) for key, name in open_before]
+        warn_of_untold(screen, carrier)
+        told = len(untold - carrier.untold)
     finally:
         world.close()
-    show(screen, reports, as_json)
+    show(screen, reports, told, as_json)
     codes = [report.code for report in reports]
     return next((code for code in (Exit.RUNNING, Exit.FAILED) if code in codes), Exit.DONE)
 
@@ -161,15 +167,17 @@ def _waits(world: Surroundings, key: str) -> bool:
     return bool(world.journal.head(key).state.deployments)
 
 
-def show(screen: Screen, reports: list[Report], as_json: bool) -> None:
-    """What became of each deployment."""
+def show(screen: Screen, reports: list[Report], told: int, as_json: bool) -> None:
+    """What became of each deployment, and how many notices of earlier ones were delivered."""
     if as_json:
-        screen.data({"deployments": [as_data(report) for report in reports]})
+        screen.data({"deployments": [as_data(report) for report in reports], "told": told})
         return
     for report in reports:
         say(screen, report)
     if not reports:
         screen.say("Nothing is under way.")
+    if told:
+        screen.say(f"Notices of earlier deployments that were delivered: {told}.")
 
 
 # What both need
@@ -186,7 +194,7 @@ def read_script(script: Path | None) -> Any:
 
 
 def carrier_for(
-    screen: Screen, world: Surroundings, keys: list[str], speed: float | None, as_json: bool
+    screen: Screen, world: Surroundings, keys: list[str], aws: Options, speed: float | None, as_json: bool
 ) -> Carrier:
     """A carrier with the display that fits where stdout goes."""
     now, display = world.clock.now(), Silent()
@@ -195,7 +203,16 @@ def carrier_for(
         shown = Live(screen, world.simulated, now, None if world.simulated else time.time)
     elif not as_json:
         shown = Lines(screen, now, several=len(keys) > 1)
-    return Carrier(world, shown, keys, (speed or 0) if screen.alive else 0)
+    return Carrier(world, shown, keys, aws, (speed or 0) if screen.alive else 0)
+
+
+def warn_of_untold(screen: Screen, carrier: Carrier) -> None:
+    """That somebody has not been told yet holds nothing up, but has to be known."""
+    if carrier.untold:
+        screen.warn(
+            f"notices that could not be delivered: {len(carrier.untold)}. They are kept, and the next run or resume "
+            "with --notify delivers them"
+        )
 
 
 def report_of(carrier: Carrier, journal: Path, key: str, deployment: str, aws: Options) -> Report:
@@ -206,7 +223,16 @@ def report_of(carrier: Carrier, journal: Path, key: str, deployment: str, aws: O
         raise Bad(f"there is no deployment {deployment} of {key}")
     status = stack_status(key, known)
     return Report(
-        found, status, carrier.stopped, carrier.runner.stale, world.calls(), journal, world.simulated, aws
+        found,
+        status,
+        carrier.stopped,
+        carrier.runner.stale,
+        world.calls(),
+        journal,
+        world.simulated,
+        aws,
+        asdict(carrier.intake.tally) if carrier.intake else {},
+        len(carrier.untold),
     )
 
 

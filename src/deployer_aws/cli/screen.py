@@ -94,6 +94,10 @@ class Screen:
         """One line on stderr about something that is not wrong."""
         self.err.print(Text("warning: ", "yellow").append(clean(text), "default"), soft_wrap=True)
 
+    def note(self, text: str) -> None:
+        """One line on stderr, as it is."""
+        self.err.print(Text(clean(text)), soft_wrap=True)
+
     def complain(self, text: str) -> None:
         """What is wrong, on stderr."""
         lines = "\n".join(map(clean, text.splitlines()))

@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import field, frozen, mutable
 
-from deployer_aws.clients import Clients
+from deployer_aws.clients import Clients, Options
 from deployer_aws.executors.errors import Kind, understand
 from deployer_aws.specfile import LoadedSpec
 from deployer_aws.specfile.findings import Wrong
@@ -78,7 +78,7 @@ class Case:
 
     loaded: LoadedSpec
     clients: Clients
-    bucket: str = ""
+    options: Options = field(factory=Options)
     connect: Callable[[str, int], None] = field(default=connect_to)
     _definitions: dict[str, Mapping[str, Any] | str] = field(init=False, factory=dict[str, Any])
 

@@ -1,10 +1,12 @@
 """What the deployer needs for one spec, as far as its names are known: the scope of its IAM policy."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from deployer_aws.doctor.case import Case
 from deployer_aws.executors.errors import understand
+from deployer_aws.executors.notices import Address
 from deployer_aws.executors.services import ServiceReader, cluster_and_name
 from deployer_aws.executors.stacks import StackReader
 from deployer_aws.permissions import Scope
@@ -24,7 +26,8 @@ def scope(case: Case) -> Scope:
     spec, tasks = case.spec, list(case.tasks)
     databases = () if spec.quick else spec.databases
     admins = [d.admin for d in databases]
-    definitions = list(case.readable_definitions)
+    definitions, options = list(case.readable_definitions), case.options
+    told = Address.parse(options.notify) if options.notify else None
     return Scope(
         account=str(case.identity["Account"]),
         region=case.clients.region,
@@ -38,7 +41,10 @@ def scope(case: Case) -> Scope:
         else (),
         task_role=_all(_role(d.get(key)) for d in definitions for key in ("taskRoleArn", "executionRoleArn")),
         log_group=_all(_log_group(c) for d in definitions for c in d["containerDefinitions"]),
-        bucket=(case.bucket,) if case.bucket else (),
+        bucket=_all([options.template_bucket]),
+        queue=_all([_last(options.queue)]),
+        bus=_all([_last(told.name or "default")]) if told and told.kind == "eventbridge" else (),
+        topic=_all([_last(told.name)]) if told and told.kind == "sns" else (),
         listener=tuple(v.listener for _, v in spec.stack.parameters if isinstance(v, ListenerPriority)),
         parameter=_all(_stored_parameters(case)),
         database_user=tuple(f"{_ANY}/{admin.user}" for admin in admins if isinstance(admin, AdminIam)),
@@ -61,6 +67,11 @@ def _clusters_of_services(case: Case) -> Iterator[str]:
 
 def _all(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, names)))
+
+
+def _last(name: str) -> str:
+    """The name at the end of a URL or an ARN."""
+    return re.split("[/:]", name)[-1]
 
 
 def _role(arn: str | None) -> str:

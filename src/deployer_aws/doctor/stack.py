@@ -58,7 +58,7 @@ def _request(case: Case) -> dict[str, str] | Found:
     size = len(text.encode())
     if size <= INLINE:
         return {"TemplateBody": text}
-    if not case.bucket:
+    if not case.options.template_bucket:
         return fault(
             f"it has {size:,} bytes, and {INLINE:,} fit into a request",
             "name a bucket by --template-bucket, or give the template by its s3:// URL",

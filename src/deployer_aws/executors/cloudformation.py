@@ -24,9 +24,8 @@ NO_UPDATES = "NO_UPDATES"
 
 @frozen
 class Settings:
-    """How the executor may act: whether empty shells are deleted, and the bucket for templates too long to send."""
+    """How the executor acts: the bucket for templates too long to send."""
 
-    discard_shells: bool = True
     bucket: str = ""
 
 
@@ -79,8 +78,10 @@ class CloudFormation:
         stuck = f"the stack {spec.name} is {shell.status}: it holds nothing, and must be deleted before it can be used"
         if shell.protected:
             yield work.fail(f"{stuck}; switch its termination protection off and delete it, then repair")
-        elif not self._settings.discard_shells:
-            yield work.fail(f"{stuck}; delete it, or let the deployer discard empty shells, then repair")
+        elif not spec.discard_shells:
+            yield work.fail(
+                f"{stuck}; delete it, then repair. Without stack.discard_shells: false in the spec the deployer does it"
+            )
         else:
             sent, this = work.pending.sent, (("shell", shell.id),)
             number = 1 if sent is None else sent.attempt + (sent.resolved != this)

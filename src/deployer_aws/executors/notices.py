@@ -138,6 +138,57 @@ class LogLine:
             self._log.log(level, "%s %s", message.about, json.dumps(message.detail))
 
 
+class Senders(Protocol):
+    """The clients that channels need."""
+
+    @property
+    def events(self) -> EventBridgeClient:
+        """EventBridge's."""
+        ...
+
+    @property
+    def sns(self) -> SnsClient:
+        """SNS's."""
+        ...
+
+
+@frozen
+class Address:
+    """Where notices go, as a person names it: `eventbridge`, `eventbridge:BUS`, `sns:TOPIC_ARN` or `log`."""
+
+    kind: str
+    name: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """Raises ValueError, in words, for what is none."""
+        if not _ADDRESS.fullmatch(text):
+            raise ValueError(
+                f"{text!r:.200} is none of eventbridge, eventbridge:BUS (a name or an ARN), sns:TOPIC_ARN (not a FIFO "
+                "one) and log"
+            )
+        kind, _, name = text.partition(":")
+        return cls(kind, name)
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}" if self.name else self.kind
+
+    def channel(self, clients: Senders | None) -> Channel:
+        """What carries them there; without AWS there is only the log."""
+        if clients is None or self.kind == "log":
+            return LogLine()
+        if self.kind == "sns":
+            return Sns(clients.sns, self.name)
+        return EventBridge(clients.events, bus=self.name or "default")
+
+
+_ADDRESS = re.compile(
+    r"""(?x) log | eventbridge (: (arn:aws[a-z-]*:events:[a-z0-9-]+:\d{12}:event-bus/)? [\w./-]{1,256} )?
+           | sns: arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w-]{1,256}""",
+    re.ASCII,
+)
+
+
 def _subject(message: Message) -> str:
     """SNS takes 100 printable ASCII characters, for mails."""
     detail = message.detail

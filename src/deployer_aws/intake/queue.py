@@ -6,10 +6,10 @@ sleep, the intake waits for messages; there are no threads. With it on, looking 
 
 import logging
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
 from deployer_aws.executors.errors import understand
 from deployer_aws.intake.answers import take
@@ -40,13 +40,16 @@ class SafetyNet(Pace):
     """The pace with an intake: what events will speak of is looked at unasked every `net` seconds, and at its deadline.
 
     What AWS has not yet accepted, such as a task that was refused for want of capacity, has no events, and keeps the
-    usual pace.
+    usual pace; so does everything while nothing is heard.
     """
 
     net: float = 120.0
+    hears: Callable[[], bool] = lambda: True
 
     def wait(self, pending: Pending, now: float) -> float:
         """See `Pace.wait`."""
+        if not self.hears():
+            return super().wait(pending, now)
         known = pending.ref or getattr(pending.command, "arn", "")
         if known or isinstance(pending.command, StabiliseStack):
             return min(self.net, max(self.quick, pending.deadline - now))
@@ -101,6 +104,11 @@ class Intake:
     def serve(self, runner: Runner, keys: Collection[str] | None = None) -> None:
         """The runner that is told, of these streams or of all; until then, messages stay in the queue."""
         self._runner, self._keys = runner, keys
+
+    @property
+    def pace(self) -> SafetyNet:
+        """The pace for that runner: a safety net while events can be received, and else the usual one."""
+        return SafetyNet(hears=lambda: _RECEIVING not in self._troubles)
 
     # The runner's clock
 
@@ -185,9 +193,12 @@ class Intake:
         if problem is None:
             raise error
         self.tally.failures += 1
-        if self._troubles.get(what) != str(problem):
-            self._troubles[what] = str(problem)
-            log.warning("%s: %s", what, problem)
+        if what == _RECEIVING and what not in self._troubles:
+            self._look_at_all()
+        words = str(evolve(problem, advice=""))  # which is about deployments
+        if self._troubles.get(what) != words:
+            self._troubles[what] = words
+            log.warning("%s: %s", what, words)
 
     def _is_done(self, message: Mapping[str, Any]) -> bool:
         """Take a message in; False where it must stay, for the queue's redrive policy to put aside."""
@@ -253,6 +264,14 @@ class Intake:
         self.tally.looks += 1
         if self._runner is not None:
             self._runner.hurry(*found)
+
+    def _look_at_all(self) -> None:
+        """Nothing is heard any more, so the safety net's long waits are over."""
+        if self._runner is None:
+            return
+        for key in self._journal.streams(pending_only=True) if self._keys is None else self._keys:
+            for pending in self._journal.head(key).state.pending:
+                self._runner.hurry(key, pending.id)
 
     def _echo(self) -> bool:
         """Have looked at once more what a hint was about, if it is time and still pending; whether there was any."""

@@ -151,9 +151,9 @@ class SqliteJournal:
         )
         return int(stream)
 
-    def events(self, key: str, *, from_checkpoint: bool = False) -> Iterator[Recorded]:
-        """All that was written to a stream, oldest first, or what a replay needs of it. Read in pages."""
-        version, checkpoint = (self._last_checkpoint(key) if from_checkpoint else 0), 0
+    def events(self, key: str, *, after: int = 0, from_checkpoint: bool = False) -> Iterator[Recorded]:
+        """What was written to a stream after a version, oldest first, or what a replay needs of it. Read in pages."""
+        version, checkpoint = max(after, self._last_checkpoint(key) if from_checkpoint else 0), 0
         query = """
             SELECT e.version, e.checkpoint, e.logic, e.tag, CAST(e.payload AS BLOB)
             FROM events AS e JOIN heads AS h ON h.id = e.stream

@@ -200,6 +200,13 @@ STACK = Record(
             "[]",
         ),
         Key("timeout", DURATION, "how long each change of the stack may take", "1h"),
+        Key(
+            "discard_shells",
+            FLAG,
+            "whether a stack that holds nothing is deleted so that its name can be used, after a creation that was "
+            "rolled back say; never one with termination protection",
+            "true",
+        ),
     ),
     _stack,
     "Give either `counts` or `scaling: none`.",

@@ -1,10 +1,11 @@
 """A stack belongs to the account and region where it was first deployed."""
 
 import pytest
+from attrs import fields_dict
 
 from deployer_aws import specfile, targets
 from deployer_aws.cli.commands import program
-from deployer_aws.clients import Clients
+from deployer_aws.clients import Clients, Options
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.runner import Runner
 from deployer_aws.surroundings import SystemClock
@@ -81,7 +82,7 @@ def test_a_role_that_is_none_is_refused(bed: Bed) -> None:
 
 def test_the_commands_that_act_on_aws_have_the_same_options() -> None:
     """So that what is said to be typed next can be typed."""
-    wanted = {"profile", "region", "role_arn", "endpoint_url", "template_bucket"}
+    wanted = set(fields_dict(Options))
     have = {name for name, c in program.commands.items() if wanted <= {p.name for p in c.params}}
     assert have == {"run", "resume", "repair", "doctor"}
 

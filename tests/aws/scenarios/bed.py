@@ -204,7 +204,7 @@ class Bed(ABC):
             client("ecs"),
             s3=client("s3"),
             elbv2=client("elbv2"),
-            settings=settings.pop("settings", Settings(bucket=self.bucket)),
+            settings=Settings(bucket=self.bucket),
         )
         tasks = Ecs(client("ecs"), logs=client("logs"))
         settings = {"pace": self.pace, "notify": self._note, "watch": self.watch, "jitter": _half, **settings}

@@ -1,8 +1,8 @@
 """Creating, updating, scaling and repairing a stack."""
 
 import pytest
+from attrs import evolve
 
-from deployer_aws.executors.cloudformation import Settings
 from deployer_aws.runner import Step
 from deployer_core.deployer import Pending
 from deployer_core.deployment import CreateStack, UpdateStack, UpsertStack
@@ -195,15 +195,19 @@ def test_shell_that_is_protected(bed: Bed) -> None:
     assert bed.actions == []
 
 
-def test_shell_with_the_setting_off(bed: Bed) -> None:
-    """With the setting off no shell is deleted: the failure says what to do."""
+def test_shell_that_the_spec_keeps(bed: Bed) -> None:
+    """Where the spec says so no shell is deleted: the failure says what to do; a repaired stack takes a spec that does."""
     bed.given_stack(status="ROLLBACK_COMPLETE")
     wanted = bed.asked()
-    runner = bed.make_runner(settings=Settings(discard_shells=False))
-    runner.request("d1", wanted.spec, wanted.templates)
-    runner.run([bed.key])
-    assert "delete it, or let the deployer discard empty shells, then repair" in bed.outcome("d1").reason
+    spec = evolve(wanted.spec, stack=evolve(wanted.spec.stack, discard_shells=False))
+    bed.runner.request("d1", spec, wanted.templates)
+    bed.runner.run([bed.key])
+    assert "delete it, then repair" in bed.outcome("d1").reason
+    assert "stack.discard_shells: false in the spec" in bed.outcome("d1").reason
     assert bed.actions == []
+    bed.runner.repair(bed.key, "an operator")
+    assert bed.deploy("d2", quick=True).outcome == "DONE"
+    assert bed.actions == ["delete_stack", "create_stack"]
 
 
 def test_shell_of_a_change_set(bed: Bed) -> None:
