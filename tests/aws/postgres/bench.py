@@ -105,7 +105,8 @@ class Secrets:
         self.calls.append("create")
         token = parameters["ClientRequestToken"]
         assert 32 <= len(token) <= 64
-        assert parameters["Name"] not in self.kept
+        if parameters["Name"] in self.kept:
+            raise AwsError("ResourceExistsException", "The operation failed because it already exists.")
         self.kept[parameters["Name"]] = {
             token: {"text": parameters["SecretString"], "stages": ["AWSCURRENT"]}
         }
@@ -115,7 +116,8 @@ class Secrets:
         self.calls.append("put")
         versions, token = self._versions(parameters["SecretId"]), parameters["ClientRequestToken"]
         assert 32 <= len(token) <= 64
-        assert token not in versions
+        if token in versions:
+            raise AwsError("ResourceExistsException", "A resource with the ID you requested already exists.")
         stages = list(parameters.get("VersionStages", ["AWSCURRENT"]))
         if not versions:
             stages.append("AWSCURRENT")
@@ -170,7 +172,7 @@ class Moments:
                 text = query if isinstance(query, str) else query.as_string(self)
                 moments.said.append(text)
                 if moments.rds is not None and IAM_GRANT.match(text):
-                    moments.rds.run(sql.SQL(cast(Any, text)))
+                    moments.rds.run(sql.SQL(cast(Any, text.replace("CURRENT_USER", ADMIN))))
                     query = "SELECT"
                 execute: Any = super().execute
                 cursor = execute(query, *args, **kwargs)
