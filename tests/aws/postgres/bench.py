@@ -128,7 +128,8 @@ class Secrets:
         self.calls.append("stage")
         versions, stage = self._versions(parameters["SecretId"]), parameters["VersionStage"]
         if (old := parameters.get("RemoveFromVersionId")) is not None:
-            assert stage in versions[old]["stages"]
+            if stage not in versions[old]["stages"]:
+                raise AwsError("InvalidParameterException", f"Version {old} is not attached to {stage}.")
             versions[old]["stages"].remove(stage)
         if (new := parameters.get("MoveToVersionId")) is not None:
             assert not any(stage in version["stages"] for version in versions.values())

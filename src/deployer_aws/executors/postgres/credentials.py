@@ -21,6 +21,7 @@ from deployer_aws.executors.postgres.session import compose
 from deployer_aws.ports import SecretsClient
 
 CURRENT, PENDING = "AWSCURRENT", "AWSPENDING"
+_EXISTS = "ResourceExistsException"
 
 
 @frozen
@@ -91,27 +92,26 @@ class Keeper:
             f"Secrets Manager does not show yet what was written to the secret {self._secret}", passing=True
         )
 
-    def _write(self, call: Callable[..., Any], **parameters: Any) -> None:
-        """Write what a look has not found; where it is there all the same, another look will find it."""
-        try:
-            call(**parameters)
-        except Exception as error:
-            if _code(error) != "ResourceExistsException":
-                raise
-            raise self.not_shown_yet() from None
-
     def promote(self, version: Version, before: Version | None) -> None:
         """Make a version the current one."""
         move = {"RemoveFromVersionId": before.id} if before is not None else {}
-        self._client.update_secret_version_stage(
-            SecretId=self._secret, VersionStage=CURRENT, MoveToVersionId=version.id, **move
-        )
+        self._stage(VersionStage=CURRENT, MoveToVersionId=version.id, **move)
 
     def settle(self, version: Version) -> None:
         """Let a version be pending no more: Secrets Manager would take that for a rotation under way."""
-        self._client.update_secret_version_stage(
-            SecretId=self._secret, VersionStage=PENDING, RemoveFromVersionId=version.id
-        )
+        self._stage(VersionStage=PENDING, RemoveFromVersionId=version.id)
+
+    def _stage(self, **move: str) -> None:
+        self._write(self._client.update_secret_version_stage, SecretId=self._secret, **move)
+
+    def _write(self, call: Callable[..., Any], **parameters: Any) -> None:
+        """Write what a look found missing; where AWS says that it is not, another look will find it."""
+        try:
+            call(**parameters)
+        except Exception as error:
+            if _code(error) != ("InvalidParameterException" if "VersionStage" in parameters else _EXISTS):
+                raise
+            raise self.not_shown_yet() from None
 
     def _read(self, **which: str) -> Version | None:
         try:
