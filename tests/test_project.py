@@ -1,9 +1,14 @@
 """The distribution: what is shipped, and what an install of the core alone asks for."""
 
 import ast
+import importlib
+import inspect
+import pkgutil
+from typing import Any
 
 import pytest
 
+import benchmarks
 from tests.support.project import ROOT, SRC, pyproject
 
 PACKAGES = sorted(path.parent.name for path in SRC.glob("*/__init__.py"))
@@ -19,6 +24,18 @@ def test_a_package_is_shipped_with_its_types(package: str) -> None:
     """Each package is in the wheel and tells type checkers that it is typed."""
     assert (SRC / package / "py.typed").is_file()
     assert f"src/{package}" in pyproject()["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+
+
+def test_every_benchmark_runs_without_arguments() -> None:
+    """`make bench` calls each one's `main` as it is."""
+    modules = [module.name for module in pkgutil.iter_modules(benchmarks.__path__)]
+    found: list[Any] = [
+        importlib.import_module(f"benchmarks.{name}") for name in modules if name != "__main__"
+    ]
+    mains = [module.main for module in found if hasattr(module, "main")]
+    assert len(mains) >= 4
+    for main in mains:
+        inspect.signature(main).bind()
 
 
 def test_the_core_needs_three_packages() -> None:

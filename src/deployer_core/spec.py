@@ -317,6 +317,10 @@ class DatabaseSpec(Generic[R]):
             raise SpecError("owner", f"needed: PostgreSQL keeps the role name {self.name!r:.80} to itself")
         if self.iam_login and len(self.login_role.encode()) > 63:
             raise SpecError("login", "needed: a name made from the database's would be longer than 63 bytes")
+        if (self.app_secret is not None or self.iam_login) and not check.is_database_role(self.login_role):
+            raise SpecError(
+                "login", f"needed: PostgreSQL keeps the role name {self.login_role!r:.80} to itself"
+            )
         if self.login_role == self.owner_role:
             raise SpecError("login", "not the owner, which cannot log in")
 

@@ -270,6 +270,14 @@ def test_nothing_but_a_spec_error_comes_of_junk(cls: type, data: st.DataObject) 
         (lambda: evolve(DATABASE, rotate_credentials=True), "rotate_credentials: there is no app_secret"),
         (lambda: evolve(DATABASE, name="n" * 60, iam_login=True), "login: needed: a name made from"),
         (lambda: evolve(DATABASE, login="orders"), "login: not the owner, which cannot log in"),
+        (
+            lambda: evolve(DATABASE, name="pg_a", owner="a", app_secret="a"),
+            "login: needed: PostgreSQL keeps the role name 'pg_a_app' to itself",
+        ),
+        (
+            lambda: evolve(DATABASE, name="pg_a", owner="a", iam_login=True),
+            "login: needed: PostgreSQL keeps the role name 'pg_a_iam' to itself",
+        ),
     ],
 )
 def test_rules_between_fields(make: Any, error: str) -> None:

@@ -105,7 +105,8 @@ class Secrets:
         self.calls.append("create")
         token = parameters["ClientRequestToken"]
         assert 32 <= len(token) <= 64
-        assert parameters["Name"] not in self.kept
+        if parameters["Name"] in self.kept:
+            raise AwsError("ResourceExistsException", "The operation failed because it already exists.")
         self.kept[parameters["Name"]] = {
             token: {"text": parameters["SecretString"], "stages": ["AWSCURRENT"]}
         }
@@ -115,7 +116,8 @@ class Secrets:
         self.calls.append("put")
         versions, token = self._versions(parameters["SecretId"]), parameters["ClientRequestToken"]
         assert 32 <= len(token) <= 64
-        assert token not in versions
+        if token in versions:
+            raise AwsError("ResourceExistsException", "A resource with the ID you requested already exists.")
         stages = list(parameters.get("VersionStages", ["AWSCURRENT"]))
         if not versions:
             stages.append("AWSCURRENT")
@@ -126,7 +128,8 @@ class Secrets:
         self.calls.append("stage")
         versions, stage = self._versions(parameters["SecretId"]), parameters["VersionStage"]
         if (old := parameters.get("RemoveFromVersionId")) is not None:
-            assert stage in versions[old]["stages"]
+            if stage not in versions[old]["stages"]:
+                raise AwsError("InvalidParameterException", f"Version {old} is not attached to {stage}.")
             versions[old]["stages"].remove(stage)
         if (new := parameters.get("MoveToVersionId")) is not None:
             assert not any(stage in version["stages"] for version in versions.values())
@@ -170,7 +173,7 @@ class Moments:
                 text = query if isinstance(query, str) else query.as_string(self)
                 moments.said.append(text)
                 if moments.rds is not None and IAM_GRANT.match(text):
-                    moments.rds.run(sql.SQL(cast(Any, text)))
+                    moments.rds.run(sql.SQL(cast(Any, text.replace("CURRENT_USER", ADMIN))))
                     query = "SELECT"
                 execute: Any = super().execute
                 cursor = execute(query, *args, **kwargs)

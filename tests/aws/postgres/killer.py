@@ -28,8 +28,8 @@ from tests.aws.postgres.bench import Bench, Moments, Secrets, database
 from tests.aws.postgres.server import ADMIN, Server
 from tests.aws.postgres.states import state
 
-CASES = ("upsert", "rotation", "iam", "cleanup")
-ROLES = ("rotation", "iam")
+CASES = ("upsert", "takeover", "rotation", "iam", "from iam", "cleanup")
+ROLES = ("rotation", "iam", "from iam")
 """The cases in which roles are changed, which works in another way from PostgreSQL 16 on."""
 SECRET = "shop/db"
 MADE = (
@@ -40,6 +40,8 @@ MADE = (
     "CREATE TYPE e AS ENUM ('a')",
     "ALTER DEFAULT PRIVILEGES IN SCHEMA s GRANT SELECT ON TABLES TO rds_iam",
     "ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC",
+    "CREATE OPERATOR s.=== (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq)",
+    "SELECT lo_create(0)",
 )
 
 
@@ -67,8 +69,13 @@ def prepared(bench: Bench, case: str, name: str) -> DatabaseSpec[str]:
     """The spec of a command, on a server where all is as it is before that command."""
     spec = database(bench.server, name, app_secret=f"{SECRET}/{name}", extensions=("plpgsql",))
     if case == "iam":
-        return database(bench.server, name, iam_login=True)
-    if case == "upsert":
+        return evolve(spec, app_secret=None, iam_login=True)
+    if case == "takeover":
+        somebody_elses(bench.server, name)
+    if case in ("upsert", "takeover"):
+        return spec
+    if case == "from iam":
+        assert bench.upsert(evolve(spec, app_secret=None, iam_login=True)).good
         return spec
     assert bench.upsert(spec).good
     held = bench.secrets.current(str(spec.app_secret))
@@ -83,13 +90,30 @@ def prepared(bench: Bench, case: str, name: str) -> DatabaseSpec[str]:
     return evolve(spec, rotate_credentials=True)
 
 
+def somebody_elses(server: Server, name: str) -> None:
+    """A database of another login, with schemas of its own, and without what an upsert makes sure of."""
+    before = f"{name}_before"
+    server.run(compose("CREATE ROLE {} LOGIN", before), compose("CREATE DATABASE {} OWNER {}", name, before))
+    if server.version >= 16:
+        server.run(compose("GRANT {} TO {} WITH ADMIN OPTION", before, ADMIN))
+    server.run(
+        "DROP EXTENSION plpgsql",
+        compose("SET ROLE {}", before),
+        "CREATE TABLE public.t (id serial)",
+        "CREATE SCHEMA own CREATE TABLE u (id int)",
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA own GRANT SELECT ON TABLES TO PUBLIC",
+        "REVOKE ALL ON SCHEMA public FROM PUBLIC, pg_database_owner",
+        database=name,
+    )
+
+
 def trials(port: int, case: str, first: int, step: int) -> Iterator[dict[str, Any]]:
     """The undisturbed run first; then kill at each moment in turn, carry on, and tell."""
     cleanup.BATCH = 3
     with tempfile.TemporaryDirectory() as folder:
         for moment in chain([0], count(first, step)):
             bench = Bench(Server(port), KeptSecrets(path=Path(folder) / str(moment)))
-            spec = prepared(bench, case, f"k{first}_{case}_{moment}")
+            spec = prepared(bench, case, f"k{first}_{case.replace(' ', '_')}_{moment}")
             pending = bench.pending(spec, CleanupDatabase if case == "cleanup" else UpsertDatabase)
             if moment:
                 child = os.fork()
@@ -105,7 +129,7 @@ def trials(port: int, case: str, first: int, step: int) -> Iterator[dict[str, An
                 "moment": moment,
                 "good": outcome.good,
                 "state": state(bench.server, spec),
-                "versions": len(bench.secrets.kept.get(str(spec.app_secret), {})),
+                "versions": [v["stages"] for v in bench.secrets.kept.get(str(spec.app_secret), {}).values()],
                 "login": works(bench, spec),
             }
             if not moment:

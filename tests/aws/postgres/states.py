@@ -7,16 +7,20 @@ from deployer_core.spec import DatabaseSpec
 from tests.aws.postgres.server import ADMIN, Server
 
 ROLES = """
-    SELECT rolname, rolcanlogin, rolsuper, rolcreaterole, rolcreatedb, rolinherit,
-        shobj_description(r.oid, 'pg_authid'),
-        (SELECT array_agg(o.rolname::text ORDER BY o.rolname) FROM pg_auth_members m JOIN pg_roles o ON o.oid = m.roleid
-         WHERE m.member = r.oid AND o.rolname <> 'pg_database_owner'),
-        (SELECT array_agg(o.rolname::text ORDER BY o.rolname) FROM pg_auth_members m JOIN pg_roles o ON o.oid = m.member
-         WHERE m.roleid = r.oid),
-        (SELECT setconfig FROM pg_db_role_setting WHERE setrole = r.oid AND setdatabase = 0)
-    FROM pg_roles r WHERE rolname LIKE %s OR shobj_description(r.oid, 'pg_authid') LIKE %s OR rolname LIKE 'deployer%%'
+    SELECT rolname, rolcanlogin, rolsuper, rolcreaterole, rolcreatedb, rolinherit, rolreplication, rolbypassrls,
+        rolconnlimit, rolvaliduntil, left(rolpassword, 14), shobj_description(r.oid, 'pg_authid'),
+        (SELECT array_agg((setdatabase, setconfig)::text ORDER BY setdatabase) FROM pg_db_role_setting
+         WHERE setrole = r.oid)
+    FROM pg_authid r WHERE rolname LIKE %s OR shobj_description(r.oid, 'pg_authid') LIKE %s OR rolname LIKE 'deployer%%'
     ORDER BY rolname
 """
+MEMBERSHIPS = """
+    SELECT pg_get_userbyid(roleid), pg_get_userbyid(member), pg_get_userbyid(grantor),
+        (to_jsonb(m) - '{oid,roleid,member,grantor}'::text[])::text
+    FROM pg_auth_members m WHERE pg_get_userbyid(roleid) LIKE %s OR pg_get_userbyid(member) LIKE %s
+    ORDER BY 1, 2, 3
+"""
+"""With their options, which are more from 16 on."""
 DATABASE = """
     SELECT pg_get_userbyid(datdba), datacl::text, datconnlimit FROM pg_database WHERE datname = %s
 """
@@ -31,7 +35,10 @@ OBJECTS = """
     WHERE nspname !~ '^(pg_|information_schema)'
     UNION ALL SELECT 'default', coalesce(n.nspname, ''), defaclobjtype::text, pg_get_userbyid(defaclrole),
         defaclacl::text FROM pg_default_acl LEFT JOIN pg_namespace n ON n.oid = defaclnamespace
-    UNION ALL SELECT 'extension', '', extname, '', extversion FROM pg_extension
+    UNION ALL SELECT 'extension', '', extname, pg_get_userbyid(extowner), extversion FROM pg_extension
+    UNION ALL SELECT 'operator', n.nspname, oprname, pg_get_userbyid(oprowner), '' FROM pg_operator
+    JOIN pg_namespace n ON n.oid = oprnamespace WHERE n.nspname !~ '^(pg_|information_schema)'
+    UNION ALL SELECT 'large object', '', '', pg_get_userbyid(lomowner), lomacl::text FROM pg_largeobject_metadata
     ORDER BY 1, 2, 3, 4
 """
 
@@ -39,7 +46,8 @@ OBJECTS = """
 def state(server: Server, spec: DatabaseSpec[str]) -> Any:
     """Roles, memberships, the database, and all that is in it, without what differs from one database to another."""
     roles = server.rows(ROLES, f"{spec.name}%", f"%database {spec.name}")
-    found = [roles, server.rows(DATABASE, spec.name), server.rows(OBJECTS, database=spec.name)]
+    memberships = server.rows(MEMBERSHIPS, f"{spec.name}%", f"{spec.name}%")
+    found = [roles, memberships, server.rows(DATABASE, spec.name), server.rows(OBJECTS, database=spec.name)]
     text = repr(found).replace(ADMIN, "ADMIN")
     text = re.sub(rf"{re.escape(spec.name)}_app_[0-9a-f]{{10}}", "LOGIN", text)
     return re.sub(rf"\b{re.escape(spec.name)}", "DB", text)

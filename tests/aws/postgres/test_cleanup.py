@@ -9,7 +9,7 @@ from deployer_aws.executors.postgres import cleanup
 from deployer_aws.executors.postgres.session import compose
 from deployer_core.spec import DatabaseSpec
 from tests.aws.postgres.bench import Bench, Moments, database, unique
-from tests.aws.postgres.server import ADMIN, SUPERUSER
+from tests.aws.postgres.server import ADMIN, SUPERUSER, each_kind
 
 KINDS = {
     "aggregate": ["CREATE AGGREGATE a.total (int) (SFUNC = int4pl, STYPE = int, INITCOND = '0')"],
@@ -24,6 +24,11 @@ KINDS = {
     ],
     "identity": ["CREATE TABLE a.counted (id int GENERATED ALWAYS AS IDENTITY)"],
     "materialized view": ["CREATE MATERIALIZED VIEW a.kept AS SELECT 1 AS one"],
+    "large object": ["SELECT lo_create(0)"],
+    "operator": [
+        "CREATE OPERATOR a.=== (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq, COMMUTATOR = OPERATOR(a.<=>))",
+        "CREATE OPERATOR a.@#%^&|`? (RIGHTARG = int, FUNCTION = int4um)",
+    ],
     "ordered-set aggregate": [
         """CREATE AGGREGATE a.pick (float8 ORDER BY float8)
         (SFUNC = ordered_set_transition, STYPE = internal, FINALFUNC = percentile_disc_final, FINALFUNC_EXTRA)"""
@@ -33,6 +38,11 @@ KINDS = {
         "CREATE TABLE a.part_1 PARTITION OF a.parts FOR VALUES FROM (1) TO (2)",
     ],
     "procedure": ["CREATE PROCEDURE a.p(x int, OUT y int) LANGUAGE sql AS 'SELECT 1'"],
+    "routines of one name": [
+        "CREATE FUNCTION a.r(int, int) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE PROCEDURE a.r(x int, OUT y int) LANGUAGE sql AS 'SELECT 1'",
+        "CREATE PROCEDURE a.r(OUT y int) LANGUAGE sql AS 'SELECT 1'",
+    ],
     "range": ["CREATE TYPE a.span AS RANGE (subtype = float8)"],
     "schema": ['CREATE SCHEMA "b ""quoted"""', 'CREATE TABLE "b ""quoted"""."t.u" (id int)'],
     "sequence": ["CREATE SEQUENCE a.alone"],
@@ -54,6 +64,8 @@ OWNERS = """
         UNION ALL SELECT stxowner, stxnamespace FROM pg_statistic_ext
         UNION ALL SELECT cfgowner, cfgnamespace FROM pg_ts_config
         UNION ALL SELECT dictowner, dictnamespace FROM pg_ts_dict
+        UNION ALL SELECT oprowner, oprnamespace FROM pg_operator
+        UNION ALL SELECT lomowner, 'a'::regnamespace FROM pg_largeobject_metadata
     ) AS o (owner, namespace) JOIN pg_namespace n ON n.oid = namespace
     WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'public')
 """
@@ -225,6 +237,18 @@ def test_default_privileges_move_to_the_owner(bench: Bench, made: DatabaseSpec[s
             {"r": reader},
         ).fetchall()
     assert found == [(True, False, True, False)]
+    assert bench.cleanup(made).attempts == 0
+
+
+@pytest.mark.parametrize("server", each_kind()[-1:], indirect=True, ids=lambda path: str(path)[-30:])
+def test_default_privileges_on_large_objects(bench: Bench, made: DatabaseSpec[str]) -> None:
+    """From 18 on there are such."""
+    if bench.server.version < 18:
+        pytest.skip("ALTER DEFAULT PRIVILEGES ON LARGE OBJECTS takes PostgreSQL 18")
+    fill(bench, made.name, "ALTER DEFAULT PRIVILEGES GRANT SELECT ON LARGE OBJECTS TO PUBLIC")
+    assert bench.cleanup(made).good
+    query = "SELECT pg_get_userbyid(defaclrole) FROM pg_default_acl WHERE defaclobjtype = 'L'"
+    assert bench.server.rows(query, database=made.name) == [(made.name,)]
     assert bench.cleanup(made).attempts == 0
 
 

@@ -1,16 +1,20 @@
 """The application's credentials: made once, rotated once a command, and kept where they belong."""
 
 import json
+from copy import deepcopy
 from typing import Any
 
+import boto3
 import psycopg
 import pytest
 from attrs import evolve
+from moto import mock_aws
 
+from deployer_aws.executors.postgres.problems import DatabaseUnavailable
 from deployer_aws.executors.postgres.session import compose
 from deployer_core.spec import DatabaseSpec
 from deployer_core.world import token
-from tests.aws.postgres.bench import AwsError, Bench, Moments, database, unique
+from tests.aws.postgres.bench import AwsError, Bench, Moments, Secrets, database, unique
 from tests.aws.postgres.server import ADMIN, Server
 
 
@@ -110,8 +114,26 @@ def test_an_old_login_that_owns_something_elsewhere_is_kept(bench: Bench) -> Non
     )
     outcome = bench.upsert(evolve(spec, rotate_credentials=True))
     assert outcome.good
-    assert f"{old} is disabled, and kept because it owns something elsewhere" in outcome.progress[-1]
+    assert f"{old} is disabled, and kept because of what it owns" in outcome.progress[-1]
     assert f"database {other.name}" in outcome.progress[-1]
+
+
+def test_an_old_login_whose_belongings_the_owner_may_not_have(bench: Bench) -> None:
+    """The deployment goes on: what a superuser made the login's, only a superuser can give to somebody else."""
+    spec = database(bench.server, app_secret="shop/server")
+    assert bench.upsert(spec).good
+    old = bench.secrets.current("shop/server")["username"]
+    bench.server.run(
+        "CREATE FOREIGN DATA WRAPPER none",
+        compose("GRANT USAGE ON FOREIGN DATA WRAPPER none TO {}", old),
+        "CREATE SERVER nowhere FOREIGN DATA WRAPPER none",
+        compose("ALTER SERVER nowhere OWNER TO {}", old),
+        database=spec.name,
+    )
+    outcome = bench.upsert(evolve(spec, rotate_credentials=True))
+    assert outcome.good, outcome
+    assert f"{old} is disabled, and kept because of what it owns" in outcome.progress[-1]
+    assert "permission denied for foreign-data wrapper none" in outcome.progress[-1]
 
 
 def test_what_an_old_login_owns_goes_to_the_owner(bench: Bench) -> None:
@@ -196,6 +218,94 @@ def test_a_secret_that_gives_back_something_else(bench: Bench) -> None:
         "stages": ["AWSPENDING"],
     }
     assert "does not give back the credentials" in bench.carry_out(pending).reason
+
+
+@pytest.mark.parametrize("rotate", [False, True])
+def test_a_secret_that_is_not_shown_at_once(
+    bench: Bench, rotate: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Secrets Manager shows a write only later: it is waited for, and what was written counts."""
+    spec = database(bench.server, app_secret=f"shop/{unique('late')}", rotate_credentials=rotate)
+    if rotate:
+        assert bench.upsert(evolve(spec, rotate_credentials=False)).good
+    written = len(bench.secrets.calls)
+    hidden, read, describe = 5, bench.secrets.get_secret_value, bench.secrets.describe_secret
+
+    def late(look: Any) -> Any:
+        def looking(_: object, **parameters: Any) -> Any:
+            nonlocal hidden
+            if len(bench.secrets.calls) > written and hidden and parameters.get("VersionStage") is None:
+                hidden -= 1
+                raise AwsError("ResourceNotFoundException", "can't find it")
+            return look(**parameters)
+
+        return looking
+
+    monkeypatch.setattr(type(bench.secrets), "get_secret_value", late(read))
+    if not rotate:
+        monkeypatch.setattr(type(bench.secrets), "describe_secret", late(describe))
+    outcome = bench.upsert(spec)
+    assert outcome.good, outcome
+    assert any("Secrets Manager does not show yet what was written" in told for told in outcome.progress)
+    assert hidden == 0
+    assert len(bench.secrets.kept[str(spec.app_secret)]) == 1 + rotate
+    enter(bench, spec).close()
+
+
+def test_a_stage_that_is_not_shown_at_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken off behind a change that is not shown yet, a command waits for it, and ends as it would have."""
+    spec = database(bench.server, app_secret="shop/stale")
+    assert bench.upsert(spec).good
+    stage, read, before, stale = (
+        bench.secrets.update_secret_version_stage,
+        Secrets.get_secret_value,
+        Secrets(),
+        4,
+    )
+
+    def break_off(_: object, **parameters: Any) -> Any:
+        if not before.kept:
+            before.kept = deepcopy(bench.secrets.kept)
+            stage(**parameters)
+            raise DatabaseUnavailable
+        return stage(**parameters)
+
+    def late(secrets: Secrets, **parameters: Any) -> Any:
+        nonlocal stale
+        if before.kept and stale:
+            stale -= 1
+            secrets = before
+        return read(secrets, **parameters)
+
+    monkeypatch.setattr(Secrets, "update_secret_version_stage", break_off)
+    monkeypatch.setattr(Secrets, "get_secret_value", late)
+    outcome = bench.upsert(evolve(spec, rotate_credentials=True))
+    assert outcome.good, outcome
+    assert any("Secrets Manager does not show yet" in told for told in outcome.progress)
+    assert stale == 0
+    assert [version["stages"] for version in bench.secrets.kept["shop/stale"].values()] == [
+        [],
+        ["AWSCURRENT"],
+    ]
+    enter(bench, spec).close()
+
+
+def test_a_rotation_on_moto(bench: Bench) -> None:
+    """Through boto3: what the stand-in takes and gives has AWS's shapes."""
+    with mock_aws():
+        client: Any = boto3.client("secretsmanager", "eu-west-1")
+        on_aws = evolve(bench, secrets=client)
+        client.create_secret(Name="shop/moto", SecretString='{"password": "generated"}')
+        spec = database(bench.server, app_secret="shop/moto", rotate_credentials=True)
+        for _ in range(2):
+            outcome = on_aws.upsert(spec)
+            assert outcome.good, outcome
+        stages = client.describe_secret(SecretId="shop/moto")["VersionIdsToStages"]
+        assert sorted(stages.values()) == [[], ["AWSCURRENT"], ["AWSPREVIOUS"]]
+        held = json.loads(
+            client.get_secret_value(SecretId="shop/moto", VersionStage="AWSCURRENT")["SecretString"]
+        )
+    bench.server.connect(spec.name, held["username"], held["password"]).close()
 
 
 @pytest.mark.parametrize("call", ["get_secret_value", "describe_secret"])

@@ -10,19 +10,19 @@ from typing import Any, cast
 import psycopg
 import pytest
 from attrs import evolve
-from psycopg import errors
+from psycopg import errors, sql
 
 from deployer_aws.executors.errors import Kind, understand
 from deployer_aws.executors.postgres import Postgres
 from deployer_aws.executors.postgres.access import Access
 from deployer_aws.executors.postgres.job import administrator
 from deployer_aws.executors.postgres.problems import DatabaseUnavailable, Trouble, understood
-from deployer_aws.executors.postgres.session import Session, compose, session
+from deployer_aws.executors.postgres.session import Session, Timeouts, compose, session
 from deployer_aws.ports import Work
 from deployer_core.spec import AdminIam, AdminSecret, AdminUrl
 from deployer_core.world import Progress
 from tests.aws.postgres.bench import Bench, Moments, Secrets, admin, database, unique
-from tests.aws.postgres.server import ADMIN, ADMINPASSWORD, RealServer
+from tests.aws.postgres.server import ADMIN, ADMINPASSWORD, RealServer, each_kind
 
 
 def look(bench: Bench, spec: Any, **more: Any) -> tuple[list[Any], bool]:
@@ -100,6 +100,22 @@ def test_a_url_that_is_no_use(bench: Bench, url: str, said: str) -> None:
     assert said in bench.upsert(evolve(database(bench.server), admin=AdminUrl(url))).reason
 
 
+@pytest.mark.parametrize(("what", "text"), [("password", "a\0b"), ("user", "a\ud800b"), ("host", "\udcff")])
+def test_what_cannot_be_sent(bench: Bench, what: str, text: str) -> None:
+    """JSON can hold what no server can be told; it is said which part it is, and nothing of it is repeated."""
+    held = {"username": ADMIN, "password": "s3cret", "host": "127.0.0.1", "port": bench.server.port}
+    key = "username" if what == "user" else what
+    bench.secrets.put("odd", json.dumps({**held, key: "s3cret" + text}))
+    reason = bench.upsert(evolve(database(bench.server), admin=AdminSecret("odd"))).reason
+    assert reason == f"the administrator's {what} is no UTF-8 text, or has a zero in it"
+
+
+def test_a_variable_that_is_no_unicode(bench: Bench) -> None:
+    """An environment may hold any bytes."""
+    bench.environ = {"ADMIN_PASSWORD": b"\xff".decode(errors="surrogateescape")}
+    assert "the administrator's password is no UTF-8 text" in bench.upsert(database(bench.server)).reason
+
+
 def test_what_a_url_may_say(bench: Bench) -> None:
     """Options that libpq knows go along; those that the executor sets itself do not."""
     url = f"postgresql://{ADMIN}@127.0.0.1:{bench.server.port}/postgres?sslmode=prefer&keepalives=1&application_name=x"
@@ -141,6 +157,42 @@ def test_the_owner_of_another_administrator(bench: Bench) -> None:
     else:
         assert "Only roles with the ADMIN option" in outcome.reason
         assert "docs/postgresql.md" in outcome.reason
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ("UPDATE pg_database SET datconnlimit = -2 WHERE datname = {}", "half dropped; drop it to the end"),
+        (
+            "UPDATE pg_database SET datallowconn = false WHERE datname = {}",
+            "is not currently accepting connections; allow connections to it again",
+        ),
+    ],
+)
+def test_a_database_that_lets_nobody_in(bench: Bench, broken: Any, said: str) -> None:
+    """Nothing is tried on it again and again; the reason says what a person has to do."""
+    spec = database(bench.server)
+    assert bench.upsert(spec).good
+    bench.server.run(compose(broken, sql.Literal(spec.name)))
+    assert said in bench.upsert(spec).reason
+
+
+def test_how_the_sessions_are_set_up(bench: Bench) -> None:
+    """They bear a name that a person finds them by, and the spec's timeouts."""
+    query = "SELECT current_setting(s) FROM unnest(%s::text[]) AS s"
+    names = ["application_name", "statement_timeout", "lock_timeout", "search_path"]
+    with session(psycopg.Connection, _server(bench), "postgres", Timeouts(7, 3)) as ours:
+        assert [value for (value,) in ours.rows(query, names)] == ["deployer", "7s", "3s", "pg_catalog"]
+
+
+def test_a_statement_that_takes_too_long(bench: Bench) -> None:
+    """It is given up after the spec's time, and tried again."""
+    with (
+        session(psycopg.Connection, _server(bench), "postgres", Timeouts(1, 1)) as ours,
+        pytest.raises(Trouble, match=r"statement timeout \(57014\); .*statement_timeout") as raised,
+    ):
+        ours.run("SELECT pg_sleep(20)")
+    assert raised.value.passing
 
 
 def test_a_server_that_restarts_meanwhile(bench: Bench, server: RealServer) -> None:
@@ -313,7 +365,13 @@ def test_tls_modes(server: RealServer, bench: Bench, tls: Any, monkeypatch: pyte
     verified = database(bench.server, sslmode="verify-full", app_secret="shop/tls")
     monkeypatch.setenv("PGSSLROOTCERT", str(server.folder / "nothing"))
     assert "PGSSLROOTCERT" in bench.upsert(verified).reason
+    monkeypatch.setenv("PGSSLROOTCERT", "system")
+    assert "weak sslmode" in bench.upsert(database(bench.server, sslmode="require")).reason
+    assert "certificate verify failed" in bench.upsert(verified).reason
     monkeypatch.setenv("PGSSLROOTCERT", str(tls))
+    url = f"postgresql://{ADMIN}@db.example:{server.port}/postgres?hostaddr=127.0.0.1"
+    reason = bench.upsert(evolve(verified, admin=AdminUrl(url, "ADMIN_PASSWORD"))).reason
+    assert 'does not match host name "db.example"; look at sslmode and PGSSLROOTCERT' in reason
     assert bench.upsert(verified).good
     assert bench.secrets.current("shop/tls")["url"].endswith("?sslmode=verify-full")
 
@@ -330,7 +388,33 @@ def test_what_is_not_known_is_tried_again() -> None:
     )
 
 
-@pytest.mark.parametrize("state", ["57P01", "08006", "40P01", "55P03", "53300", "42710"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FATAL:  Feature not supported: RDS Proxy currently doesn't support command-line options.",
+        "FATAL:  unsupported startup parameter: options",
+    ],
+)
+def test_a_proxy_is_no_server(text: str) -> None:
+    """RDS Proxy and PgBouncer say so in these words; a session that they share out could hold no lock."""
+    trouble = understood(psycopg.OperationalError(f"connection failed: {text}"), "there")
+    assert (trouble.passing, "name the server itself" in str(trouble)) == (False, True)
+
+
+@pytest.mark.parametrize("server", each_kind(), indirect=True, ids=lambda path: str(path)[-30:])
+def test_a_membership_that_a_session_has_not_heard_of(bench: Bench) -> None:
+    """What the server says then is tried again: the executor has looked for the membership before."""
+    name = unique("unknown")
+    bench.server.run(compose("CREATE ROLE {}", name))
+    with (
+        session(psycopg.Connection, _server(bench), "postgres") as ours,
+        pytest.raises(Trouble, match="must be") as raised,
+    ):
+        ours.run(compose("CREATE DATABASE {} OWNER {}", name, name))
+    assert raised.value.passing
+
+
+@pytest.mark.parametrize("state", ["57P01", "08006", "40P01", "55P03", "53200", "53300", "42710"])
 def test_passing_trouble(state: str) -> None:
     """What another look may find different is no answer."""
     assert understood(

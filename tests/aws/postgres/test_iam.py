@@ -1,5 +1,7 @@
 """IAM logins: who becomes a member of rds_iam, and who must not. The server's pg_hba.conf refuses every member."""
 
+from itertools import pairwise
+
 import psycopg
 import pytest
 from attrs import evolve
@@ -96,6 +98,52 @@ def test_nobody_else_is_locked_out(bench: Bench, steps: int) -> None:
     assert administrator_gets_in(bench.server)
     bench.server.run(compose("REVOKE {} FROM {}", between, ADMIN))
     assert bench.upsert(spec).good
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2])
+def test_an_owner_in_rds_iam_is_refused(bench: Bench, steps: int) -> None:
+    """Were it rds_iam itself or in it, directly or not, all its members would lose their password login."""
+    roles = ["rds_iam", *(unique("in_iam") for _ in range(steps))]
+    for above, role in pairwise(roles):
+        bench.server.run(compose("CREATE ROLE {}", role), compose("GRANT {} TO {}", above, role))
+    outcome = bench.upsert(database(bench.server, owner=roles[-1]))
+    assert f"the owner {roles[-1]} is in rds_iam" in outcome.reason
+    assert outcome.attempts == 0
+    assert administrator_gets_in(bench.server)
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_database_of_a_role_in_rds_iam_is_not_taken_over(bench: Bench, steps: int) -> None:
+    """The administrator would have to become a member of that role, and could not log in any more."""
+    name, role, group = unique(), unique("mine"), unique("group")
+    bench.server.run(
+        compose("CREATE ROLE {}", role),
+        compose("CREATE ROLE {}", group),
+        compose("CREATE DATABASE {} OWNER {}", name, role),
+        compose("GRANT rds_iam TO {}", group if steps == 2 else role),
+        compose("GRANT {} TO {}", group, role),
+    )
+    reason = bench.upsert(database(bench.server, name)).reason
+    assert f"the database {name} belongs to {role}, for whom the administrator may not act" in reason
+    assert administrator_gets_in(bench.server)
+
+
+def test_an_old_login_in_rds_iam_is_kept(bench: Bench) -> None:
+    """Dropping it takes membership in it; where somebody put it into rds_iam by way of a group, it stays disabled."""
+    if bench.server.version >= 16:
+        pytest.skip("from 16 on the administrator is in each of its logins: whoever did that locked it out")
+    spec, group = database(bench.server, app_secret="shop/grouped"), unique("group")
+    assert bench.upsert(spec).good
+    old = bench.secrets.current("shop/grouped")["username"]
+    bench.server.run(
+        compose("CREATE ROLE {}", group),
+        compose("GRANT rds_iam TO {}", group),
+        compose("GRANT {} TO {}", group, old),
+    )
+    outcome = bench.upsert(evolve(spec, rotate_credentials=True))
+    assert outcome.good
+    assert f"{old} is disabled, and kept: the administrator may not act for it" in outcome.progress[-1]
+    assert administrator_gets_in(bench.server)
 
 
 def test_an_iam_login_that_is_wanted_no_more(bench: Bench) -> None:

@@ -10,7 +10,7 @@ from tests.aws.postgres import killer
 from tests.aws.postgres.server import RealServer, each_kind
 from tests.support.project import ROOT
 
-FEWEST = {"upsert": 20, "rotation": 24, "iam": 20, "cleanup": 9}
+FEWEST = {"upsert": 20, "takeover": 30, "rotation": 24, "iam": 20, "from iam": 20, "cleanup": 9}
 """Moments that each command has at least, so that none is lost from the test unseen."""
 
 

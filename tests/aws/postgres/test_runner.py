@@ -78,8 +78,13 @@ def test_a_deployment_with_real_databases(server: RealServer, tmp_path: Path) ->
     verify(stage.journal, KEY)
     told = [repr(recorded.event) for recorded in stage.journal.events(KEY)]
     assert any(f"made the database {stage.names[0]}" in text for text in told)
-    assert not any(password in text for text in told for password in stage.secrets.texts())
     stage.close()
+    passwords = [*stage.secrets.texts(), *ENVIRON.values()]
+    files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert not any(password in text for text in told for password in passwords)
+    assert not any(password.encode() in content for content in files for password in passwords)
+    assert len(passwords) >= 4
+    assert any(stage.names[0].encode() in content for content in files)
 
 
 def test_each_change_is_attempted_first(server: RealServer, tmp_path: Path) -> None:

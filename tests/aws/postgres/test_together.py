@@ -47,6 +47,16 @@ def test_ten_databases_at_once(bench: Bench) -> None:
     assert states == states[:1] * 10
 
 
+def test_ten_databases_of_one_owner_at_once(bench: Bench) -> None:
+    """Each grants that owner to the administrator where no other has; a session that has not heard of it looks again."""
+    owner = unique("shared")
+    specs = [database(bench.server, owner=owner, app_secret=f"shop/shared-{i}") for i in range(10)]
+    commands = [bench.pending(spec) for spec in specs]
+    with ThreadPoolExecutor(10) as threads:
+        outcomes = list(threads.map(bench.carry_out, commands))
+    assert all(outcome.good for outcome in outcomes), outcomes
+
+
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20)
 
 
@@ -68,17 +78,20 @@ def test_any_name_will_do(server: RealServer, name: str, owner: str | None, logi
     if server.rows("SELECT FROM pg_roles WHERE rolname = ANY (%s)", [spec.owner_role]):
         return
     before = set(server.rows("SELECT rolname FROM pg_roles"))
+    databases = set(server.rows("SELECT datname FROM pg_database"))
     outcome: Outcome = bench.upsert(spec)
     assert outcome.good, outcome
     held = bench.secrets.current("shop/name")
     made = set(server.rows("SELECT rolname FROM pg_roles")) - before
     assert made == {(spec.owner_role,), (held["username"],)}
     assert before <= set(server.rows("SELECT rolname FROM pg_roles"))
+    assert set(server.rows("SELECT datname FROM pg_database")) == {*databases, (name,)}
     with server.connect(name, held["username"], held["password"]) as session:
         assert session.execute("SELECT current_database(), current_user::text").fetchone() == (
             name,
             spec.owner_role,
         )
+    assert bench.upsert(spec).attempts == 0
     rotated = bench.upsert(evolve(spec, rotate_credentials=True))
     assert rotated.good, rotated
     assert bench.cleanup(spec).attempts == 0

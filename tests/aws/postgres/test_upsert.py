@@ -4,17 +4,29 @@ from typing import Any
 
 import pytest
 from attrs import evolve
+from psycopg import sql
 
 from deployer_aws.executors.postgres import Postgres
 from deployer_aws.executors.postgres.session import compose
 from deployer_aws.ports import Work
 from tests.aws.postgres.bench import Bench, Moments, Secrets, database, unique
-from tests.aws.postgres.server import ADMIN, Server
+from tests.aws.postgres.server import ADMIN, SUPERUSER, Server
 
 
 def owner_of(server: Server, name: str) -> str:
     """Who owns a database."""
     return str(server.rows("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s", name)[0][0])
+
+
+def whose(server: Server, name: str) -> list[tuple[str]]:
+    """Who owns a database, or anything that was made in it."""
+    query = """
+        SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()
+        UNION SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'own'
+        UNION SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid >= 16384 AND relkind IN ('r', 'S')
+        UNION SELECT pg_get_userbyid(defaclrole) FROM pg_default_acl
+    """
+    return server.rows(query, database=name)
 
 
 def extension(server: Server, *names: str) -> str:
@@ -109,6 +121,15 @@ def test_an_extension_that_is_not_available(bench: Bench) -> None:
     assert "plpgsql" in outcome.reason
 
 
+def test_an_extension_without_a_schema_for_it(bench: Bench) -> None:
+    """The error says where extensions are made."""
+    spec = database(bench.server)
+    assert bench.upsert(spec).good
+    bench.server.run("DROP SCHEMA public", "DROP EXTENSION plpgsql", database=spec.name)
+    reason = bench.upsert(evolve(spec, extensions=(extension(bench.server, "citext", "plpgsql"),))).reason
+    assert "extensions are made in the schema public; make one" in reason
+
+
 def test_an_extension_that_only_a_superuser_may_make(bench: Bench) -> None:
     """The server's own words say why it is refused."""
     name = extension(bench.server, "pageinspect", "pg_buffercache", "vector")
@@ -129,6 +150,72 @@ def test_a_database_that_belongs_to_the_administrator_is_taken_over(bench: Bench
     assert bench.server.rows("SELECT tableowner FROM pg_tables WHERE tablename = 't'", database=name) == [
         (name,)
     ]
+
+
+def test_a_database_of_another_login_is_taken_over(bench: Bench) -> None:
+    """With the schemas of that login, all that is in them, and its default privileges."""
+    name, before = unique(), unique("before")
+    bench.server.run(
+        compose("CREATE ROLE {} LOGIN", before), compose("CREATE DATABASE {} OWNER {}", name, before)
+    )
+    if bench.server.version >= 16:
+        bench.server.run(compose("GRANT {} TO {} WITH ADMIN OPTION", before, ADMIN))
+    bench.server.run(
+        compose("SET ROLE {}", before),
+        "CREATE TABLE public.t (id serial)",
+        "CREATE SCHEMA own CREATE TABLE u (id int)",
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA own GRANT SELECT ON TABLES TO PUBLIC",
+        database=name,
+    )
+    spec = database(bench.server, name)
+    outcome = bench.upsert(spec)
+    assert outcome.good
+    assert f"the database belonged to {before}" in outcome.progress[-1]
+    assert whose(bench.server, name) == [(name,)]
+    assert bench.upsert(spec).attempts == 0
+
+
+def test_a_new_owner_gets_all_that_the_old_one_had(bench: Bench) -> None:
+    """A spec may name another owner later; the application's login then works as that one."""
+    spec = database(bench.server, app_secret="shop/new-owner")
+    assert bench.upsert(spec).good
+    held = bench.secrets.current("shop/new-owner")
+    with bench.server.connect(spec.name, held["username"], held["password"]) as login:
+        login.execute("CREATE SCHEMA own CREATE TABLE t (id int)")
+        login.execute("ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC")
+    changed = evolve(spec, owner=unique("new_owner"))
+    assert bench.upsert(changed).good
+    assert whose(bench.server, spec.name) == [(changed.owner_role,)]
+    with bench.server.connect(spec.name, held["username"], held["password"]) as login:
+        assert login.execute("SELECT current_user::text").fetchone() == (changed.owner_role,)
+    assert bench.upsert(changed).attempts == 0
+
+
+def test_a_database_of_a_superuser_is_refused(bench: Bench) -> None:
+    """It is said whose it is, and who has to give it away."""
+    name = unique()
+    bench.server.run(compose("CREATE DATABASE {}", name))
+    reason = bench.upsert(database(bench.server, name)).reason
+    assert f"the database {name} belongs to {SUPERUSER}, for whom the administrator may not act" in reason
+    assert f"has to give it to {name}" in reason
+
+
+def test_an_administrator_whose_role_is_set(bench: Bench) -> None:
+    """It works as itself: else it would make the other role a member of the owner, again at each deployment."""
+    other = unique("other")
+    bench.server.run(
+        compose("CREATE ROLE {} CREATEROLE CREATEDB", other),
+        compose("GRANT {} TO {}", other, ADMIN),
+        compose("ALTER ROLE {} SET role TO {}", ADMIN, sql.Literal(other)),
+    )
+    spec = database(bench.server, app_secret="shop/set")
+    try:
+        assert bench.upsert(spec).good
+        assert bench.upsert(spec).attempts == 0
+    finally:
+        bench.server.run(compose("ALTER ROLE {} RESET role", ADMIN))
+    query = "SELECT pg_has_role(%s, %s, 'MEMBER')"
+    assert bench.server.rows(query, other, spec.owner_role) == [(False,)]
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,15 @@ class Access:
         """Where the database's server is, with a password as fresh as it can be. Raises Trouble."""
         admin = spec.admin
         if isinstance(admin, AdminSecret):
-            return self._by_secret(spec, admin)
-        if isinstance(admin, AdminIam):
-            return self._by_token(spec, admin)
-        return self._by_url(spec, admin)
+            found = self._by_secret(spec, admin)
+        elif isinstance(admin, AdminIam):
+            found = self._by_token(spec, admin)
+        else:
+            found = self._by_url(spec, admin)
+        for what, text in (("host", found.host), ("user", found.user), ("password", found.password)):
+            if not _can_be_sent(text):
+                raise Trouble(f"the administrator's {what} is no UTF-8 text, or has a zero in it")
+        return found
 
     def secrets(self) -> SecretsClient:
         """The client of Secrets Manager. Raises Trouble."""
@@ -99,6 +104,11 @@ def read_json(answer: Mapping[str, Any]) -> dict[str, Any]:
     except ValueError:
         return {}
     return held if isinstance(held, dict) else {}
+
+
+def _can_be_sent(text: str) -> bool:
+    """Whether libpq takes a text; JSON and the environment can hold others."""
+    return not any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text)
 
 
 def _maintenance(database: str) -> str:

@@ -7,6 +7,7 @@ APPLICATION: LiteralString = """
     -- all whose schemas are the application's
     family AS (
         SELECT oid FROM pg_roles WHERE rolname IN ({owner}, session_user)
+        UNION SELECT datdba FROM pg_database WHERE datname = current_database()
         UNION SELECT m.member FROM pg_auth_members m JOIN heir ON m.roleid = heir.oid),
     app AS (
         SELECT n.oid, n.nspname, n.nspowner FROM pg_namespace n
@@ -91,6 +92,17 @@ OBJECTS: LiteralString = """
             'operator class', n.nspname, o.opcname, o.opcowner, NULL, NULL, a.amname,
             'pg_opclass'::regclass, o.oid
         FROM pg_opclass o JOIN app n ON n.oid = o.opcnamespace JOIN pg_am a ON a.oid = o.opcmethod
+      UNION ALL
+        SELECT
+            'operator', n.nspname, o.oprname, o.oprowner,
+            ARRAY[ln.nspname::text, rn.nspname::text], ARRAY[l.typname::text, r.typname::text],
+            NULL, 'pg_operator'::regclass, o.oid
+        FROM pg_operator o JOIN app n ON n.oid = o.oprnamespace
+        LEFT JOIN pg_type l ON l.oid = o.oprleft LEFT JOIN pg_namespace ln ON ln.oid = l.typnamespace
+        LEFT JOIN pg_type r ON r.oid = o.oprright LEFT JOIN pg_namespace rn ON rn.oid = r.typnamespace
+      UNION ALL
+        SELECT 'large object', NULL, o.oid::text, o.lomowner, NULL, NULL, NULL, 'pg_largeobject'::regclass, o.oid
+        FROM pg_largeobject_metadata o WHERE o.lomowner IN (SELECT oid FROM family)
     ) AS o (kind, schema, name, owner, argument_schemas, argument_types, method, catalog, oid)
     WHERE owner <> (SELECT oid FROM heir)
     -- what belongs to an extension, or is a part of something else, as a column of a partition key is of its table
@@ -110,13 +122,13 @@ DEFAULT_PRIVILEGES: LiteralString = """
         SELECT d.oid, d.defaclrole AS role, n.nspname, d.defaclobjtype::text AS target, e.*
         FROM pg_default_acl d LEFT JOIN app n ON n.oid = d.defaclnamespace, aclexplode(d.defaclacl) e
         WHERE d.defaclrole IN (SELECT oid FROM family) AND d.defaclrole <> (SELECT oid FROM heir)
-        AND (d.defaclnamespace = 0 OR n.oid IS NOT NULL) AND d.defaclobjtype IN ('r', 'S', 'f', 'T', 'n')),
+        AND (d.defaclnamespace = 0 OR n.oid IS NOT NULL) AND d.defaclobjtype IN ('r', 'S', 'f', 'T', 'n', 'L')),
     -- what new objects have anyway; there is no such thing for one schema alone
     base AS (
         SELECT d.oid, d.defaclrole AS role, NULL::name AS nspname, d.defaclobjtype::text AS target, e.*
         FROM pg_default_acl d,
         aclexplode(acldefault(CASE d.defaclobjtype WHEN 'S' THEN 's' ELSE d.defaclobjtype END, d.defaclrole)) e
-        WHERE d.defaclnamespace = 0 AND d.defaclobjtype IN ('r', 'S', 'f', 'T', 'n')
+        WHERE d.defaclnamespace = 0 AND d.defaclobjtype IN ('r', 'S', 'f', 'T', 'n', 'L')
         AND d.defaclrole IN (SELECT oid FROM family) AND d.defaclrole <> (SELECT oid FROM heir)),
     change AS (
         SELECT true AS given, * FROM (SELECT * FROM has EXCEPT SELECT * FROM base) AS more

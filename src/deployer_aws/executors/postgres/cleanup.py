@@ -1,13 +1,13 @@
 """Ownership and default privileges in a database: what was made under another role is given to the owner.
 
-In every schema of the application: `public`, and those that belong to the owner, to the administrator or to a member of
-the owner. What belongs to an extension is left to it; a linked sequence and a table's row type follow their table, a
-multirange its range ('ALTER TABLE', 'ALTER TYPE'). Operators, large objects and what stands in no schema are given to
-the owner only with an old login that is dropped.
+In every schema of the application: `public`, and those that belong to the owner, to whoever owns the database, to the
+administrator or to a member of the owner; and large objects of all these, which stand in no schema. What belongs to an
+extension is left to it; a linked sequence and a table's row type follow their table, a multirange its range ('ALTER
+TABLE', 'ALTER TYPE'). What else stands in no schema is given to the owner only with an old login that is dropped.
 """
 
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Collection
 from typing import LiteralString
 
 from attrs import frozen
@@ -38,8 +38,14 @@ _KEYWORDS: dict[str, sql.SQL] = {
     "text search configuration": sql.SQL("TEXT SEARCH CONFIGURATION"),
     "operator family": sql.SQL("OPERATOR FAMILY"),
     "operator class": sql.SQL("OPERATOR CLASS"),
+    "operator": sql.SQL("OPERATOR"),
+    "large object": sql.SQL("LARGE OBJECT"),
 }
 """Each kind, as ALTER names it; a ROUTINE is a function, a procedure or an aggregate ('ALTER ROUTINE')."""
+
+_OF_OPERATORS = ("+", "-", "*", "/", "<", ">", "=", "~", "!", "@", "#", "%", "^", "&", "|", "`", "?")
+_SYMBOLS = {symbol: sql.SQL(symbol) for symbol in _OF_OPERATORS}
+"""All that an operator's name may consist of (PostgreSQL, 'Lexical Structure')."""
 
 
 @frozen
@@ -47,7 +53,7 @@ class Thing:
     """One object that does not belong to the owner."""
 
     kind: str
-    schema: str
+    schema: str | None
     name: str | None
     owner: str
     argument_schemas: list[str] | None
@@ -56,19 +62,35 @@ class Thing:
 
     def given_to(self, owner: str) -> sql.Composed:
         """The statement that changes its owner."""
-        called: sql.Composable = sql.Identifier(*filter(None, (self.schema, self.name)))
+        called = self._called()
         if self.argument_types is not None:
             types = zip(self.argument_schemas or [], self.argument_types, strict=True)
-            called = compose("{}({})", called, sql.SQL(", ").join([sql.Identifier(*pair) for pair in types]))
+            called = compose("{}({})", called, sql.SQL(", ").join([self._argument(*pair) for pair in types]))
         if self.method is not None:
             called = compose("{} USING {}", called, self.method)
         return compose("ALTER {} {} OWNER TO {}", _KEYWORDS[self.kind], called, owner)
 
+    def _called(self) -> sql.Composable:
+        """Its name; an operator's can't be quoted, and a large object has a number."""
+        if self.kind == "operator":
+            return compose("{}.{}", self.schema or "", sql.Composed([_SYMBOLS[c] for c in self.name or ""]))
+        if self.kind == "large object":
+            return sql.Literal(int(self.name or 0))
+        return sql.Identifier(*filter(None, (self.schema, self.name)))
 
-def cleanup(job: Job, inside: Session) -> Steps:
+    def _argument(self, schema: str | None, name: str | None) -> sql.Composable:
+        """A type. IN keeps a procedure's OUT arguments from being counted, which another's IN arguments may equal."""
+        if self.kind == "operator":
+            return sql.SQL("NONE") if name is None or schema is None else sql.Identifier(schema, name)
+        return compose("IN {}", sql.Identifier(*filter(None, (schema, name))))
+
+
+def cleanup(job: Job, inside: Session, kinds: Collection[str] = _KEYWORDS) -> Steps:
     """Give what stands in the application's schemas to the owner, in batches; schemas first, then what is in them."""
-    things = [Thing(*row) for row in inside.rows(_query(job, catalog.OBJECTS))]
-    able = yield from _able(job, {thing.owner for thing in things})
+    things = [
+        thing for row in inside.rows(_query(job, catalog.OBJECTS)) if (thing := Thing(*row)).kind in kinds
+    ]
+    able = yield from roles.able(job, {thing.owner for thing in things})
     left = Counter(thing.owner for thing in things if thing.owner not in able)
     for role, count in sorted(left.items()):
         job.notes.append(f"left {count} that belong to {role}, for whom the administrator may not act")
@@ -84,26 +106,6 @@ def cleanup(job: Job, inside: Session) -> Steps:
 def _query(job: Job, query: LiteralString) -> sql.Composed:
     application = sql.SQL(catalog.APPLICATION).format(owner=sql.Literal(job.spec.owner_role))
     return sql.SQL(query).format(application=application)
-
-
-def _able(job: Job, owners: set[str]) -> Generator[str, None, set[str]]:
-    """Those for whom the administrator may act; what that takes is granted to it.
-
-    A role that RDS lets in by IAM is never granted to the administrator, who would lose its password login by that.
-    """
-    query = compose(
-        catalog.ABLE,
-        iam=sql.Literal(roles.IAM),
-        manageable=roles.manageable(job),
-        names=sql.Literal(sorted(owners)),
-    )
-    able: set[str] = set()
-    for role, has, grantable in job.session.rows(query) if owners else []:
-        if not has and grantable:
-            yield from roles.act_for(job, role)
-        if has or grantable:
-            able.add(role)
-    return able
 
 
 # Default privileges
@@ -127,6 +129,7 @@ _TARGETS: dict[str, sql.SQL] = {
     "f": sql.SQL("FUNCTIONS"),
     "T": sql.SQL("TYPES"),
     "n": sql.SQL("SCHEMAS"),
+    "L": sql.SQL("LARGE OBJECTS"),
 }
 
 
@@ -134,7 +137,7 @@ def _defaults(job: Job, inside: Session) -> Steps:
     """Let what the owner makes have the privileges that others set for what they make themselves."""
     owner = job.spec.owner_role
     found = inside.rows(_query(job, catalog.DEFAULT_PRIVILEGES))
-    able = yield from _able(job, {role for _, role, *_ in found})
+    able = yield from roles.able(job, {role for _, role, *_ in found})
     for given, role, schema, target, privilege, grantable, grantee, own in found:
         if role not in able:
             continue

@@ -7,7 +7,7 @@ then are older logins disabled: the steps of a rotation as AWS has them (Secrets
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -21,6 +21,7 @@ from deployer_aws.executors.postgres.session import compose
 from deployer_aws.ports import SecretsClient
 
 CURRENT, PENDING = "AWSCURRENT", "AWSPENDING"
+_EXISTS = "ResourceExistsException"
 
 
 @frozen
@@ -70,24 +71,47 @@ class Keeper:
                 raise
             if self._secret.startswith("arn:"):
                 raise Trouble(f"there is no secret {self._secret}") from None
-            self._client.create_secret(Name=self._secret, ClientRequestToken=token, SecretString=text)
+            self._write(
+                self._client.create_secret, Name=self._secret, ClientRequestToken=token, SecretString=text
+            )
             return
-        self._client.put_secret_value(
-            SecretId=self._secret, ClientRequestToken=token, SecretString=text, VersionStages=[PENDING]
+        self._write(
+            self._client.put_secret_value,
+            SecretId=self._secret,
+            ClientRequestToken=token,
+            SecretString=text,
+            VersionStages=[PENDING],
+        )
+
+    def not_shown_yet(self) -> Trouble:
+        """What was written is there, and not to be read yet.
+
+        'All Secrets Manager operations are eventually consistent' (Secrets Manager API reference, 'ListSecrets').
+        """
+        return Trouble(
+            f"Secrets Manager does not show yet what was written to the secret {self._secret}", passing=True
         )
 
     def promote(self, version: Version, before: Version | None) -> None:
         """Make a version the current one."""
         move = {"RemoveFromVersionId": before.id} if before is not None else {}
-        self._client.update_secret_version_stage(
-            SecretId=self._secret, VersionStage=CURRENT, MoveToVersionId=version.id, **move
-        )
+        self._stage(VersionStage=CURRENT, MoveToVersionId=version.id, **move)
 
     def settle(self, version: Version) -> None:
         """Let a version be pending no more: Secrets Manager would take that for a rotation under way."""
-        self._client.update_secret_version_stage(
-            SecretId=self._secret, VersionStage=PENDING, RemoveFromVersionId=version.id
-        )
+        self._stage(VersionStage=PENDING, RemoveFromVersionId=version.id)
+
+    def _stage(self, **move: str) -> None:
+        self._write(self._client.update_secret_version_stage, SecretId=self._secret, **move)
+
+    def _write(self, call: Callable[..., Any], **parameters: Any) -> None:
+        """Write what a look found missing; where AWS says that it is not, another look will find it."""
+        try:
+            call(**parameters)
+        except Exception as error:
+            if _code(error) != ("InvalidParameterException" if "VersionStage" in parameters else _EXISTS):
+                raise
+            raise self.not_shown_yet() from None
 
     def _read(self, **which: str) -> Version | None:
         try:
@@ -100,8 +124,12 @@ class Keeper:
 
 
 def _is_missing(error: Exception) -> bool:
+    return _code(error) == "ResourceNotFoundException"
+
+
+def _code(error: Exception) -> str:
     response: Any = getattr(error, "response", {})
-    return bool(response.get("Error", {}).get("Code") == "ResourceNotFoundException")
+    return str(response.get("Error", {}).get("Code"))
 
 
 def credentials(job: Job, keeper: Keeper) -> Steps:
@@ -117,8 +145,10 @@ def credentials(job: Job, keeper: Keeper) -> Steps:
             keeper.keep(job.token, _text(job, new))
             job.notes.append(f"made the login {new.username}, with its credentials in the secret")
             mine = keeper.version(job.token)
-    held = mine.credentials() if mine is not None else None
-    if mine is None or held is None:
+            if mine is None:
+                raise keeper.not_shown_yet()
+    held = mine.credentials()
+    if held is None:
         raise Trouble("the secret does not give back the credentials that were kept in it")
     yield from _login(job, held)
     if CURRENT not in mine.stages:
@@ -185,7 +215,7 @@ def _login(job: Job, wanted: Credentials) -> Steps:
 
 def _refused(job: Job, wanted: Credentials) -> Trouble | None:
     """Try to log in; the trouble, where the server refuses the password."""
-    as_login = evolve(job.server, user=wanted.username, password=wanted.password)
+    as_login = evolve(job.server, user=wanted.username, password=wanted.password, as_itself=False)
     try:
         with job.open(as_login) as session:
             ((role,),) = session.rows("SELECT current_user")

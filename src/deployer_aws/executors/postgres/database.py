@@ -1,6 +1,7 @@
 """The database itself: made, owned, reachable, and with its extensions."""
 
 from deployer_aws.executors.postgres import roles
+from deployer_aws.executors.postgres.cleanup import cleanup
 from deployer_aws.executors.postgres.job import Job, Steps
 from deployer_aws.executors.postgres.problems import Trouble
 from deployer_aws.executors.postgres.session import Session, compose
@@ -28,7 +29,7 @@ def database(job: Job) -> Steps:
         what = "a template" if template else "half dropped; drop it to the end"
         raise Trouble(f"the database {name} is {what}")
     if before != owner:
-        yield from roles.act_for(job, before)
+        yield from _take_over(job, before)
         yield f"give the database {name} to {owner}"
         job.session.run(compose("ALTER DATABASE {} OWNER TO {}", name, owner))
         job.notes.append(f"the database belonged to {before}")
@@ -36,6 +37,18 @@ def database(job: Job) -> Steps:
     if not connects:
         yield f"let {owner} connect"
         job.session.run(compose("GRANT CONNECT ON DATABASE {} TO {}", name, owner))
+
+
+def _take_over(job: Job, before: str) -> Steps:
+    """Give what makes schemas the application's to the owner, while it can be told by whom the database belongs to."""
+    name, owner = job.spec.name, job.spec.owner_role
+    if before not in (yield from roles.able(job, {before})):
+        raise Trouble(
+            f"the database {name} belongs to {before}, for whom the administrator may not act; "
+            f"its owner or a superuser has to give it to {owner}"
+        )
+    with job.open() as inside:
+        yield from cleanup(job, inside, kinds=("schema",))
 
 
 def extensions(job: Job, inside: Session) -> Steps:

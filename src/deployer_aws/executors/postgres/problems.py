@@ -32,6 +32,7 @@ _PASSING = {
     "42710": "somebody else has just made it",
     "42P04": "somebody else has just made it",
     "23505": "somebody else has just made it",
+    "53200": "",
     "53300": "",
     "55006": "",
     "55P03": "another session holds the lock that is needed",
@@ -41,7 +42,11 @@ _PASSING = {
 _ADVICE = {
     "42501": "the administrator lacks a right; docs/postgresql.md says which ones it needs",
     "2BP01": "",
+    "3F000": "extensions are made in the schema public; make one",
 }
+_STALE = re.compile(r"must be (a )?member of role|must be able to SET ROLE")
+"""What a session may say that has not heard yet of a membership that another has just granted: the executor looks for
+the membership before whatever needs it."""
 _CONNECTING = (
     (
         r"password authentication failed",
@@ -57,8 +62,12 @@ _CONNECTING = (
     (r"permission denied for database", "the administrator needs CONNECT on it"),
     (r"does not support SSL", "let sslmode be prefer, or switch TLS on at the server"),
     (
-        r"certificate verify failed|root certificate|does not match host name",
+        r"certificate verify failed|root certificate|does not match host name|weak sslmode",
         "look at sslmode and PGSSLROOTCERT",
+    ),
+    (
+        r"support command-line options|unsupported startup parameter",
+        "name the server itself: a proxy or pooler keeps no session, and so no lock",
     ),
     (
         r'database ".*" does not exist',
@@ -81,7 +90,8 @@ def understood(error: psycopg.Error, where: str) -> Trouble:
     if not code:
         return _connecting(_one_line(str(error)), where)
     said = f"{where}: {_told(error)} ({code})"
-    concurrent = code == "XX000" and is_concurrent(error)
+    primary = error.diag.message_primary or ""
+    concurrent = (code == "XX000" and is_concurrent(error)) or (code == "42501" and _STALE.match(primary))
     if code in _PASSING or code[:2] == "08" or code[:3] == "57P" or concurrent:
         advice = _PASSING.get(code, "")
         return Trouble(f"{said}; {advice}" if advice else said, passing=True)

@@ -4,7 +4,7 @@ Every login has its `role` set to the owner, so that what it makes belongs to th
 bears a comment that says for which database: no other role is ever taken for one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 
 from attrs import frozen
 from psycopg import sql
@@ -40,22 +40,53 @@ def owner(job: Job) -> Steps:
             "a superuser" if found[0][1] else "the administrator" if found[0][2] else "a role that can log in"
         )
         raise Trouble(f"the owner {wanted} is {why}; name another role as the database's owner")
+    elif _leads_to_iam(job, wanted):
+        raise Trouble(
+            f"the owner {wanted} is in {IAM}: RDS would let none of its members in by password; "
+            f"revoke {IAM} from it, or name another owner"
+        )
     yield from act_for(job, wanted)
+
+
+def _leads_to_iam(job: Job, role: str) -> bool:
+    """Whether a role is rds_iam, or in it by however many steps."""
+    query = compose(catalog.ABOVE, names=sql.Literal([role]), role=sql.Literal(IAM))
+    return job.session.rows(query) != [(None,)]
 
 
 def act_for(job: Job, role: str) -> Steps:
     """Make the administrator a member of a role, so that it may change what the role owns.
 
-    From PostgreSQL 16 on CREATEROLE alone gives neither SET nor INHERIT ('CREATE ROLE', 'Role Membership').
+    From PostgreSQL 16 on CREATEROLE alone gives neither SET nor INHERIT ('CREATE ROLE', 'Role Membership'). A role that
+    RDS lets in by IAM is never granted to the administrator, who would lose its password login by that.
     """
     administrator = job.administrator
     if administrator.superuser or administrator.name == role or is_member(job, role):
         return
+    if _leads_to_iam(job, role):
+        raise Trouble(
+            f"{role} is in {IAM}: as a member of it the administrator could not log in by password any more; "
+            f"revoke {IAM} from {role}"
+        )
     yield f"let the administrator act for {role}"
     options: sql.Composable = sql.SQL("")
     if administrator.needs_options:
         options = sql.SQL(" WITH INHERIT TRUE, SET TRUE")
     job.session.run(compose("GRANT {} TO CURRENT_USER{}", role, options))
+
+
+def able(job: Job, owners: set[str]) -> Generator[str, None, set[str]]:
+    """Those for whom the administrator may act; what that takes is granted to it."""
+    query = compose(
+        catalog.ABLE, iam=sql.Literal(IAM), manageable=manageable(job), names=sql.Literal(sorted(owners))
+    )
+    found: set[str] = set()
+    for role, has, grantable in job.session.rows(query) if owners else []:
+        if not has and grantable:
+            yield from act_for(job, role)
+        if has or grantable:
+            found.add(role)
+    return found
 
 
 def is_member(job: Job, role: str) -> bool:
@@ -243,7 +274,9 @@ def drop(job: Job) -> Steps:
         if login.in_use:
             job.notes.append(f"{login.name} is disabled, and will be dropped once its sessions have ended")
             continue
-        yield from act_for(job, login.name)
+        if login.name not in (yield from able(job, {login.name})):
+            job.notes.append(f"{login.name} is disabled, and kept: the administrator may not act for it")
+            continue
         yield f"drop the login {login.name}"
         _drop(job, login.name)
 
@@ -258,9 +291,9 @@ def _drop(job: Job, name: str) -> None:
         with job.open() as inside, inside.transaction():
             for part in parts:
                 inside.run(part)
-    except Trouble as trouble:
-        if "(2BP01)" not in str(trouble):
+    except Trouble as trouble:  # a database that is as it should be is no failure because of an old login
+        if trouble.passing:
             raise
-        job.notes.append(f"{name} is disabled, and kept because it owns something elsewhere: {trouble}")
+        job.notes.append(f"{name} is disabled, and kept because of what it owns: {trouble}")
         return
     job.notes.append(f"dropped the old login {name}")

@@ -35,6 +35,8 @@ class Server:
     sslmode: str = ""
     more: tuple[tuple[str, str], ...] = ()
     """What else a URL says to libpq."""
+    as_itself: bool = True
+    """Whether the user works as itself, even where its role is set to another one."""
 
     @property
     def place(self) -> str:
@@ -124,7 +126,8 @@ def session(
         "connect_timeout": CONNECT_TIMEOUT,
         "tcp_user_timeout": 1000 * (limits.statement + 5),
         "options": f"-c statement_timeout={limits.statement}s -c lock_timeout={limits.lock}s"
-        " -c idle_in_transaction_session_timeout=60s -c search_path=pg_catalog",
+        " -c idle_in_transaction_session_timeout=60s -c search_path=pg_catalog"
+        + (" -c role=none" if server.as_itself else ""),
     }
     try:
         connection = connect.connect(autocommit=True, prepare_threshold=None, **parameters)
