@@ -119,7 +119,14 @@ def test_conflict_names_the_task_to_adopt() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [Refused("ConflictException"), Refused("ServerException"), KeyError("oops")]
+    "error",
+    [
+        Refused("ConflictException"),
+        Refused("ServerException"),
+        Refused("ClientException", "TaskDefinition not found."),
+        Refused("AccessDeniedException", "not for the capacity provider"),
+        KeyError("oops"),
+    ],
 )
 def test_other_refusals_escape(error: Exception) -> None:
     """A conflict that names nothing, and any other error, is the runner's to class."""
@@ -147,6 +154,22 @@ def test_want_of_capacity_is_no_failure(reason: str) -> None:
     client = Stub({"describe_task_definition": [defined()], "run_task": [refused]})
     (answer,) = answers(Ecs(client).act(work(RUN, database="orders")))
     assert answer == Status(f"attempt 1 was refused for want of capacity: {reason}: eu-west-1a")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Capacity is unavailable at this time. Please try again later or in a different availability zone",
+        "You've reached the limit on the number of tasks you can run concurrently",
+    ],
+)
+def test_want_of_capacity_as_an_error_is_the_same(message: str) -> None:
+    """Fargate refuses by an error: the attempt is remembered as refused, so its task certainly never ran."""
+    client = Stub(
+        {"describe_task_definition": [defined()], "run_task": [Refused("ClientException", message)]}
+    )
+    (answer,) = answers(Ecs(client).act(work(RUN, database="orders")))
+    assert answer == Status(f"attempt 1 was refused for want of capacity: {message}")
 
 
 @pytest.mark.parametrize(

@@ -91,17 +91,19 @@ class Ecs:
         try:
             answer = self._client.run_task(**_request(run, definition, work.token(number)))
         except Exception as error:
-            adopted = _conflicting(error)
-            if adopted is None:
+            if adopted := _conflicting(error):
+                yield work.accept(adopted)
+            elif said := _no_capacity(error):
+                yield work.reply(Status(f"{_refused(number)} for want of capacity: {said}"))
+            else:
                 raise
-            yield work.accept(adopted)
             return
         if answer.get("tasks"):
             yield work.accept(answer["tasks"][0]["taskArn"])
             return
         failures = answer.get("failures", [])
         said = "; ".join(map(_failure, failures)) or "ECS gave no reason"
-        if any(reason in said for reason in CAPACITY):
+        if _wants_capacity(said):
             yield work.reply(Status(f"{_refused(number)} for want of capacity: {said}"))
         else:
             refused = f"ECS refused to run the task {run.task.task_definition}: {said}"
@@ -228,6 +230,17 @@ def _request(run: Run, definition: str, token: str) -> dict[str, Any]:
 def _failure(failure: Mapping[str, Any]) -> str:
     detail = failure.get("detail", "")
     return f"{failure.get('reason', '')}{f': {detail}' if detail else ''}"
+
+
+def _wants_capacity(said: str) -> bool:
+    return any(reason in said for reason in CAPACITY)
+
+
+def _no_capacity(error: Exception) -> str:
+    """The words of a refusal for want of capacity, which Fargate gives as an error; empty for any other."""
+    problem = understand(error)
+    refused = problem is not None and problem.code == "ClientException" and _wants_capacity(problem.message)
+    return problem.message if problem is not None and refused else ""
 
 
 def _conflicting(error: Exception) -> str | None:
