@@ -124,6 +124,7 @@ def test_conflict_names_the_task_to_adopt() -> None:
         Refused("ConflictException"),
         Refused("ServerException"),
         Refused("ClientException", "TaskDefinition not found."),
+        Refused("ClientException", "The specified capacity provider nope was not found."),
         Refused("AccessDeniedException", "not for the capacity provider"),
         KeyError("oops"),
     ],

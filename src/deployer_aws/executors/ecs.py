@@ -27,7 +27,6 @@ CAPACITY = (
     "RESOURCE:",
     "AGENT",
     "Capacity is unavailable",
-    "capacity",
     "reached the limit on the number of tasks",
 )
 """What stands in a failure's reason where a later attempt may succeed (ECS Developer Guide, 'API failure reasons')."""
