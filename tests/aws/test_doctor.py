@@ -1,5 +1,6 @@
 """The doctor's checks, one by one, on answers of AWS's; and all of them on moto."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,12 @@ def test_where_all_is_well_every_check_says_so(patient: Patient) -> None:
     assert [f.check for f in findings] == [name_of(check) for check in CHECKS]
     assert {f.result for f in findings} == {Result.OK}, findings
     assert is_sound(findings)
+
+
+def test_the_page_has_every_check() -> None:
+    """The table in the docs has a row for each check, in the order in which they are made."""
+    page = (ROOT / "docs/doctor.md").read_text("utf-8")
+    assert re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE) == [name_of(check) for check in CHECKS]
 
 
 def test_the_checks_change_nothing(patient: Patient) -> None:
