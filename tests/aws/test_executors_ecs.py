@@ -221,15 +221,35 @@ def test_resend(age: float, sends: int) -> None:
         assert "unknown whether it ran" in str(found[0].answer)
 
 
-@pytest.mark.parametrize("where", ["RUNNING", "STOPPED"])
-def test_found_by_its_token(where: str) -> None:
-    """An attempt without an answer is looked for among the tasks that run, and then among those that have stopped."""
-    lists = [{"taskArns": [ARN]}] if where == "RUNNING" else [NONE, {"taskArns": [ARN]}]
-    client = Stub({"list_tasks": lists})
+def test_found_by_its_token_while_it_is_to_run() -> None:
+    """An attempt without an answer is looked for by `startedBy`, which must be the only filter."""
+    client = Stub({"list_tasks": [{"taskArns": [ARN]}]})
     pending = work(RUN, database="orders", sent=Sent(1, NOW - 9_000, RESOLVED), age=9_000)
     assert events(Ecs(client).act(pending)) == [Accepted(7, ARN, NOW)]
-    asked = client.sent("list_tasks")
-    assert asked[-1] == {"cluster": "main", "startedBy": pending.token(1), "desiredStatus": where}
+    assert client.sent("list_tasks") == [{"cluster": "main", "startedBy": pending.token(1)}]
+
+
+@pytest.mark.parametrize("named", ["migrate", "migrate:3", NEWEST])
+def test_found_among_those_that_have_stopped(named: str) -> None:
+    """The stopped tasks of the family are looked through, all pages of them and a hundred at a time."""
+    run = RunTask(Run("r", evolve(TASK, task_definition=named), (0,)))
+    pending = work(run, database="orders", sent=Sent(1, NOW - 9_000, RESOLVED), age=9_000)
+    others = [{"taskArn": "x", "startedBy": "somebody"}, {"taskArn": "y"}]
+    ours = {"taskArn": ARN, "startedBy": pending.token(1)}
+    client = Stub(
+        {
+            "list_tasks": [
+                NONE,
+                {"taskArns": ["x"] * 100, "nextToken": "2"},
+                {"taskArns": ["y"] * 50},
+            ],
+            "describe_tasks": [{"tasks": others}, {"tasks": [ours]}],
+        }
+    )
+    assert events(Ecs(client).act(pending)) == [Accepted(7, ARN, NOW)]
+    asked = {"cluster": "main", "family": "migrate", "desiredStatus": "STOPPED"}
+    assert client.sent("list_tasks")[1:] == [asked, {**asked, "nextToken": "2"}]
+    assert [len(request["tasks"]) for request in client.sent("describe_tasks")] == [100, 50]
 
 
 def test_definition_by_family_is_read_anew() -> None:

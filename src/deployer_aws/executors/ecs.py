@@ -6,7 +6,7 @@ and an hour, whichever is less, and stopped tasks are kept for an hour or so. An
 sent again is answered 'unknown whether it ran', and never run again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from deployer_aws.executors.definitions import Definitions
@@ -74,7 +74,7 @@ class Ecs:
                 yield from self._start(work, run, sent.attempt + 1, _revision(run, sent.resolved))
             else:
                 yield work.fail(f"the task never ran: {pending.seen}")
-        elif found := self._find(run.task.cluster, work.token(sent.attempt)):
+        elif found := self._find(run, work.token(sent.attempt)):
             yield work.accept(found)
         elif work.now - sent.at > RESEND:
             minutes = round((work.now - sent.at) / 60)
@@ -135,7 +135,7 @@ class Ecs:
         cluster = command.run.task.cluster
         arn = work.pending.ref or command.arn
         if not arn:
-            if found := self._find(cluster, work.token(command.sent.attempt, command.command)):
+            if found := self._find(command.run, work.token(command.sent.attempt, command.command)):
                 yield work.accept(found)
             else:
                 yield work.reply(Status("looking for the task, of which ECS shows no trace"))
@@ -160,14 +160,32 @@ class Ecs:
         tasks = self._client.describe_tasks(cluster=cluster, tasks=[arn])["tasks"]
         return tasks[0] if tasks else None
 
-    def _find(self, cluster: str, token: str) -> str | None:
-        for desired in ("RUNNING", "STOPPED"):
-            found = self._client.list_tasks(cluster=cluster, startedBy=token, desiredStatus=desired)[
-                "taskArns"
-            ]
-            if found:
-                return str(found[0])
+    def _find(self, run: Run, token: str) -> str | None:
+        """The task that an attempt has started.
+
+        By `startedBy`, which must be the only filter (ECS API reference, ListTasks), only those are found that are to
+        run; the stopped ones are looked through.
+        """
+        cluster = run.task.cluster
+        running = self._client.list_tasks(cluster=cluster, startedBy=token)["taskArns"]
+        if running:
+            return str(running[0])
+        stopped = list(self._stopped(cluster, run.task.task_definition.rsplit("/", 1)[-1].split(":")[0]))
+        for start in range(0, len(stopped), 100):
+            tasks = self._client.describe_tasks(cluster=cluster, tasks=stopped[start : start + 100])["tasks"]
+            for task in tasks:
+                if task.get("startedBy") == token:
+                    return str(task["taskArn"])
         return None
+
+    def _stopped(self, cluster: str, family: str) -> Iterator[str]:
+        more: dict[str, Any] = {}
+        while True:
+            page = self._client.list_tasks(cluster=cluster, family=family, desiredStatus="STOPPED", **more)
+            yield from page["taskArns"]
+            if not page.get("nextToken"):
+                return
+            more = {"nextToken": page["nextToken"]}
 
     def _end(self, run: Run, task: Mapping[str, Any]) -> StatusStopped:
         """How the task ended; where it failed, with what its judged container had to say."""
