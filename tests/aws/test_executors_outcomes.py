@@ -266,6 +266,7 @@ def test_services_of_nested_stacks_count() -> None:
     )
     assert [answer.reason for answer in found] == ["2 tasks of service web not yet stopped"]
     assert [r["desiredStatus"] for r in ecs.sent("list_tasks")] == ["RUNNING", "RUNNING", "STOPPED"]
+    assert {request["cluster"] for _, request in ecs.calls} == {"main"}
 
 
 def test_nothing_to_change_is_sent_once() -> None:
@@ -350,6 +351,7 @@ def test_service_with_an_old_arn() -> None:
     (answer,), ecs = scaled([web(OLD)], {"describe_services": [AT_ZERO], "list_tasks": [NO_TASKS]})
     assert answer.lifecycle is Lifecycle.COMPLETE
     assert ecs.sent("describe_services") == [{"cluster": "default", "services": [OLD]}]
+    assert {request["cluster"] for _, request in ecs.calls} == {"default"}
     (failed,), _ = scaled([web(OLD)], {"describe_services": [{"services": []}]})
     assert "service web is not in the cluster default" in failed.reason
     assert "migrate it to a long ARN" in failed.reason
