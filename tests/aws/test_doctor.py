@@ -296,6 +296,10 @@ def test_the_clusters_of_the_services_are_known_by_the_stack(patient: Patient, q
     asked = [p for name, p in patient.client.asked if name == "simulate_principal_policy"]
     arns = {arn for p in asked for arn in p["ResourceArns"]}
     assert ("arn:aws:ecs:eu-west-1:123456789012:service/front/*" in arns) is not quick
+    listed = [p["ContextEntries"] for p in asked if p["ActionNames"] == ["ecs:ListTasks"]]
+    names = [entry["ContextKeyValues"] for (entry,) in listed]
+    cluster = "arn:aws:ecs:eu-west-1:123456789012:cluster/"
+    assert names == ([] if quick else [[f"{cluster}staging"], [f"{cluster}front"]]), "one cluster at a time"
     patient.answers["list_stack_resources"] = refusal("AccessDenied")
     assert patient.result("permissions")[0] is Result.OK
 
