@@ -198,7 +198,8 @@ def _real_surroundings(
         from deployer_aws.executors.postgres import Postgres  # psycopg comes with the extra 'aws'
 
         calls = clients.calls
-        settings = Settings(bucket=options.template_bucket if options else "")
+        bucket = options.template_bucket if options else ""
+        settings = Settings(bucket=bucket, bare_events=bool(clients.endpoint_url))
         executors = (
             CloudFormation(
                 clients.cloudformation, clients.ecs, s3=clients.s3, elbv2=clients.elbv2, settings=settings

@@ -1,5 +1,6 @@
 """The doctor's checks, one by one, on answers of AWS's; and all of them on moto."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ Resources:
   Web:
     Type: AWS::ECS::Service
     Properties:
+      DesiredCount: !Ref DesiredCount
       DeploymentConfiguration:
         DeploymentCircuitBreaker: {Enable: true, Rollback: true}
 Outputs:
@@ -147,6 +149,12 @@ def test_where_all_is_well_every_check_says_so(patient: Patient) -> None:
     assert [f.check for f in findings] == [name_of(check) for check in CHECKS]
     assert {f.result for f in findings} == {Result.OK}, findings
     assert is_sound(findings)
+
+
+def test_the_page_has_every_check() -> None:
+    """The table in the docs has a row for each check, in the order in which they are made."""
+    page = (ROOT / "docs/doctor.md").read_text("utf-8")
+    assert re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE) == [name_of(check) for check in CHECKS]
 
 
 def test_the_checks_change_nothing(patient: Patient) -> None:
@@ -289,6 +297,10 @@ def test_the_clusters_of_the_services_are_known_by_the_stack(patient: Patient, q
     asked = [p for name, p in patient.client.asked if name == "simulate_principal_policy"]
     arns = {arn for p in asked for arn in p["ResourceArns"]}
     assert ("arn:aws:ecs:eu-west-1:123456789012:service/front/*" in arns) is not quick
+    listed = [p["ContextEntries"] for p in asked if p["ActionNames"] == ["ecs:ListTasks"]]
+    names = [entry["ContextKeyValues"] for (entry,) in listed]
+    cluster = "arn:aws:ecs:eu-west-1:123456789012:cluster/"
+    assert names == ([] if quick else [[f"{cluster}staging"], [f"{cluster}front"]]), "one cluster at a time"
     patient.answers["list_stack_resources"] = refusal("AccessDenied")
     assert patient.result("permissions")[0] is Result.OK
 
@@ -504,7 +516,7 @@ def test_a_template_by_url_is_validated_where_it_is(patient: Patient, scheme: st
     assert patient.result("template")[0] is Result.OK
     url = "https://templates.s3.amazonaws.com/a.yaml"
     assert ("validate_template", {"TemplateURL": url}) in patient.client.asked
-    for check in ("outputs", "circuit breaker", "databases"):
+    for check in ("outputs", "services", "circuit breaker", "databases"):
         assert patient.result(check)[0] is Result.UNVERIFIED
     outputs = [{"OutputKey": "Host", "OutputValue": "db.example.com"}]
     patient.answers["describe_stacks"] = {"Stacks": [{"StackStatus": "CREATE_COMPLETE", "Outputs": outputs}]}
@@ -531,6 +543,39 @@ def test_a_service_without_circuit_breaker_is_warned_of(
     found, text = patient.result("circuit breaker")
     assert found is result
     assert "Web" in text
+
+
+@pytest.mark.parametrize(
+    ("properties", "words"),
+    [
+        ("DesiredCount: 2", "Web always has the desired count 2"),
+        ("PlatformVersion: LATEST", "Web always has the desired count 1"),
+        ("DesiredCount: !Ref Kept", "Web follows the parameter Kept, which is none of stack.counts"),
+        ("DesiredCount: {Ref: Kept}", "Web follows the parameter Kept, which is none of stack.counts"),
+        ("SchedulingStrategy: DAEMON", "Web is a daemon"),
+    ],
+)
+def test_a_service_that_does_not_go_to_zero_is_a_fault(patient: Patient, properties: str, words: str) -> None:
+    """It would be seen when the others are at zero; one that may be left out of the stack is a warning."""
+    kept = TEMPLATE.replace("Parameters:", "Parameters:\n  Kept: {Type: Number, Default: 1}")
+    patient.template = kept.replace("DesiredCount: !Ref DesiredCount", properties)
+    found, text = patient.result("services")
+    assert found is Result.FAULT
+    assert words in text
+    assert "scaling: none" in text
+    patient.template = patient.template.replace("    Properties:", "    Condition: Big\n    Properties:")
+    assert patient.result("services")[0] is Result.WARNING
+    patient.spec = SPEC + "quick: true\n"
+    assert patient.result("services")[0] is Result.OK
+
+
+@pytest.mark.parametrize(
+    "count", ["0", "{Ref: DesiredCount}", "!If [A, !Ref DesiredCount, 0]", "{'Fn::If': [A, 1, 0]}"]
+)
+def test_a_service_that_may_go_to_zero_is_none(patient: Patient, count: str) -> None:
+    """What the counts carry goes to zero; what a function decides may."""
+    patient.template = TEMPLATE.replace("DesiredCount: !Ref DesiredCount", f"DesiredCount: {count}")
+    assert patient.result("services")[0] is Result.OK
 
 
 def test_quick_with_databases_is_warned_of(patient: Patient) -> None:

@@ -337,6 +337,8 @@ def test_cancel_that_was_lost_is_sent_again() -> None:
     attempt: Any = next(act)
     again = work(command, sent=Sent(1, NOW, attempt.resolved))
     assert any(isinstance(e, Accepted) for e in executor.act(again))
+    taken = work(command, sent=again.pending.sent, ref=ID)
+    assert [type(e).__name__ for e in executor.act(taken)] == ["Replied"], "it is cancelled once"
     client.answers["describe_stacks"] = [shown("UPDATE_IN_PROGRESS", LastUpdatedTime=at(-1))]
     assert [type(e).__name__ for e in executor.act(again)] == ["Replied"], "another update is waited for"
 

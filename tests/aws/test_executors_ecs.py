@@ -119,7 +119,15 @@ def test_conflict_names_the_task_to_adopt() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [Refused("ConflictException"), Refused("ServerException"), KeyError("oops")]
+    "error",
+    [
+        Refused("ConflictException"),
+        Refused("ServerException"),
+        Refused("ClientException", "TaskDefinition not found."),
+        Refused("ClientException", "The specified capacity provider nope was not found."),
+        Refused("AccessDeniedException", "not for the capacity provider"),
+        KeyError("oops"),
+    ],
 )
 def test_other_refusals_escape(error: Exception) -> None:
     """A conflict that names nothing, and any other error, is the runner's to class."""
@@ -147,6 +155,22 @@ def test_want_of_capacity_is_no_failure(reason: str) -> None:
     client = Stub({"describe_task_definition": [defined()], "run_task": [refused]})
     (answer,) = answers(Ecs(client).act(work(RUN, database="orders")))
     assert answer == Status(f"attempt 1 was refused for want of capacity: {reason}: eu-west-1a")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Capacity is unavailable at this time. Please try again later or in a different availability zone",
+        "You've reached the limit on the number of tasks you can run concurrently",
+    ],
+)
+def test_want_of_capacity_as_an_error_is_the_same(message: str) -> None:
+    """Fargate refuses by an error: the attempt is remembered as refused, so its task certainly never ran."""
+    client = Stub(
+        {"describe_task_definition": [defined()], "run_task": [Refused("ClientException", message)]}
+    )
+    (answer,) = answers(Ecs(client).act(work(RUN, database="orders")))
+    assert answer == Status(f"attempt 1 was refused for want of capacity: {message}")
 
 
 @pytest.mark.parametrize(
@@ -197,15 +221,35 @@ def test_resend(age: float, sends: int) -> None:
         assert "unknown whether it ran" in str(found[0].answer)
 
 
-@pytest.mark.parametrize("where", ["RUNNING", "STOPPED"])
-def test_found_by_its_token(where: str) -> None:
-    """An attempt without an answer is looked for among the tasks that run, and then among those that have stopped."""
-    lists = [{"taskArns": [ARN]}] if where == "RUNNING" else [NONE, {"taskArns": [ARN]}]
-    client = Stub({"list_tasks": lists})
+def test_found_by_its_token_while_it_is_to_run() -> None:
+    """An attempt without an answer is looked for by `startedBy`, which must be the only filter."""
+    client = Stub({"list_tasks": [{"taskArns": [ARN]}]})
     pending = work(RUN, database="orders", sent=Sent(1, NOW - 9_000, RESOLVED), age=9_000)
     assert events(Ecs(client).act(pending)) == [Accepted(7, ARN, NOW)]
-    asked = client.sent("list_tasks")
-    assert asked[-1] == {"cluster": "main", "startedBy": pending.token(1), "desiredStatus": where}
+    assert client.sent("list_tasks") == [{"cluster": "main", "startedBy": pending.token(1)}]
+
+
+@pytest.mark.parametrize("named", ["migrate", "migrate:3", NEWEST])
+def test_found_among_those_that_have_stopped(named: str) -> None:
+    """The stopped tasks of the family are looked through, all pages of them and a hundred at a time."""
+    run = RunTask(Run("r", evolve(TASK, task_definition=named), (0,)))
+    pending = work(run, database="orders", sent=Sent(1, NOW - 9_000, RESOLVED), age=9_000)
+    others = [{"taskArn": "x", "startedBy": "somebody"}, {"taskArn": "y"}]
+    ours = {"taskArn": ARN, "startedBy": pending.token(1)}
+    client = Stub(
+        {
+            "list_tasks": [
+                NONE,
+                {"taskArns": ["x"] * 100, "nextToken": "2"},
+                {"taskArns": ["y"] * 50},
+            ],
+            "describe_tasks": [{"tasks": others}, {"tasks": [ours]}],
+        }
+    )
+    assert events(Ecs(client).act(pending)) == [Accepted(7, ARN, NOW)]
+    asked = {"cluster": "main", "family": "migrate", "desiredStatus": "STOPPED"}
+    assert client.sent("list_tasks")[1:] == [asked, {**asked, "nextToken": "2"}]
+    assert [len(request["tasks"]) for request in client.sent("describe_tasks")] == [100, 50]
 
 
 def test_definition_by_family_is_read_anew() -> None:

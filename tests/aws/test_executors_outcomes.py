@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from deployer_aws.executors.cloudformation import CloudFormation
+from deployer_aws.executors.cloudformation import CloudFormation, Settings
 from deployer_aws.executors.stacks import LIFECYCLES, WAYS_OUT, StackReader
 from deployer_core.deployer import Accepted, Attempted, Replied, Sent
 from deployer_core.deployment import (
@@ -102,6 +102,15 @@ def test_resource_status_that_nobody_knows() -> None:
     )
     (answer,) = observed(found, status="UPDATE_ROLLBACK_COMPLETE")
     assert answer.reason == "Cat (AWS::SNS::Topic): it was both"
+
+
+def test_events_without_tokens_are_not_ours_on_aws() -> None:
+    """On AWS an end without a token is another's, whose change ours had waited for: ours is yet to be seen."""
+    theirs = event("UPDATE_COMPLETE", None, -1)
+    stale = Stub({"describe_stacks": [shown("UPDATE_COMPLETE")], "describe_stack_events": [page(theirs)]})
+    pending = work(UpsertStack("d1", SPEC, ()), sent=Sent(1, NOW - 10), ref=ID)
+    on_aws = CloudFormation(stale, Stub({}), settings=Settings(bare_events=False))
+    assert events(on_aws.act(pending)) == []
 
 
 def test_gone_while_observed() -> None:
@@ -257,6 +266,7 @@ def test_services_of_nested_stacks_count() -> None:
     )
     assert [answer.reason for answer in found] == ["2 tasks of service web not yet stopped"]
     assert [r["desiredStatus"] for r in ecs.sent("list_tasks")] == ["RUNNING", "RUNNING", "STOPPED"]
+    assert {request["cluster"] for _, request in ecs.calls} == {"main"}
 
 
 def test_nothing_to_change_is_sent_once() -> None:
@@ -341,6 +351,7 @@ def test_service_with_an_old_arn() -> None:
     (answer,), ecs = scaled([web(OLD)], {"describe_services": [AT_ZERO], "list_tasks": [NO_TASKS]})
     assert answer.lifecycle is Lifecycle.COMPLETE
     assert ecs.sent("describe_services") == [{"cluster": "default", "services": [OLD]}]
+    assert {request["cluster"] for _, request in ecs.calls} == {"default"}
     (failed,), _ = scaled([web(OLD)], {"describe_services": [{"services": []}]})
     assert "service web is not in the cluster default" in failed.reason
     assert "migrate it to a long ARN" in failed.reason

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import cache
+from itertools import product
 from typing import Any
 
 from deployer_aws.doctor.case import Case, Found, fault, ok, unverified, warning
@@ -137,22 +138,26 @@ def _principal(case: Case) -> str | None:
 
 
 def _refused(case: Case, principal: str, statement: Statement) -> list[str]:
-    """Which of a statement's actions IAM would refuse."""
-    context = [
-        {
-            "ContextKeyName": key,
-            "ContextKeyValues": value if isinstance(value, list) else [value],
-            "ContextKeyType": "stringList" if isinstance(value, list) else "string",
-        }
-        for keys in statement.condition.values()
-        for key, value in keys.items()
-    ]
-    answer = case.clients.iam.simulate_principal_policy(
-        PolicySourceArn=principal,
-        ActionNames=list(statement.grant.actions),
-        ResourceArns=list(statement.resources),
-        **({"ContextEntries": context} if context else {}),
-    )
-    results = answer["EvaluationResults"]
-    refused = (result["EvalActionName"] for result in results if result["EvalDecision"] != "allowed")
+    """Which of a statement's actions IAM would refuse, in one of the contexts at least."""
+    refused: list[str] = []
+    for context in _contexts(statement):
+        answer = case.clients.iam.simulate_principal_policy(
+            PolicySourceArn=principal,
+            ActionNames=list(statement.grant.actions),
+            ResourceArns=list(statement.resources),
+            **({"ContextEntries": context} if context else {}),
+        )
+        results = answer["EvaluationResults"]
+        refused += [result["EvalActionName"] for result in results if result["EvalDecision"] != "allowed"]
     return list(dict.fromkeys(refused))
+
+
+def _contexts(statement: Statement) -> Iterator[list[dict[str, Any]]]:
+    """The values that the keys of its condition may have, one of each at a time, as in a request."""
+    keys = {key: value for pairs in statement.condition.values() for key, value in pairs.items()}
+    values = [value if isinstance(value, list) else [value] for value in keys.values()]
+    for chosen in product(*values):
+        yield [
+            {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
+            for key, value in zip(keys, chosen, strict=True)
+        ]

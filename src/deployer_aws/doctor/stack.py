@@ -1,12 +1,13 @@
 """Checks of the stack and its template."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, cast
 
 from deployer_aws.doctor.case import Case, Found, fault, ok, unverified, warning
 from deployer_aws.executors.errors import Kind, understand
 from deployer_aws.executors.requests import INLINE, https
 from deployer_aws.executors.stacks import WAYS_OUT, lifecycle
+from deployer_aws.specfile.template import TemplateFacts
 from deployer_core.preview import cautions
 from deployer_core.spec import TemplateUrl, outputs_named
 from deployer_core.stack_status import Lifecycle
@@ -106,17 +107,68 @@ def outputs(case: Case) -> Iterator[Found]:
         yield fault(f"the template has no output {', '.join(missing)}", "add it, or correct the databases")
 
 
+def services(case: Case) -> Iterator[Found]:
+    """Each ECS service goes to zero with the counts: else the deployment would fail with the others at zero."""
+    counted = {scale.parameter for scale in case.spec.stack.scaling}
+    if case.spec.quick or not counted:
+        yield ok("none is scaled to zero")
+        return
+    if case.facts is None:
+        yield unverified("the template is not here", "let each service's DesiredCount be one of stack.counts")
+        return
+    found = _services(case.facts)
+    if not found:
+        yield _no_service(case, case.facts)
+        return
+    fixed = {
+        name: why for name, s in found.items() if (why := _never_zero(s, counted, case.facts.parameters))
+    }
+    for name, why in sorted(fixed.items()):
+        may_be_left_out = case.facts.macros or "Condition" in case.facts.resources[name]
+        advice = "let one of stack.counts carry its DesiredCount, or say scaling: none"
+        yield (warning if may_be_left_out else fault)(f"{name} {why}, and never goes to zero", advice)
+    if not fixed:
+        yield ok(", ".join(sorted(found)))
+
+
+def _no_service(case: Case, facts: TemplateFacts) -> Found:
+    if facts.macros or any(
+        _map(r).get("Type") == "AWS::CloudFormation::Stack" for r in facts.resources.values()
+    ):
+        return unverified("the template itself has no ECS service")
+    return (fault if case.stack else warning)(
+        "the template has no ECS service that stack.counts could scale to zero", "say scaling: none"
+    )
+
+
+def _never_zero(service: Mapping[str, Any], counted: Collection[str], parameters: Collection[str]) -> str:
+    """Why a service does not follow the counts, as far as its template says; a `!Ref` is read as the bare name."""
+    if service.get("SchedulingStrategy") == "DAEMON":
+        return "is a daemon, which has a task on every instance"
+    value = service.get("DesiredCount", 1)
+    if isinstance(value, dict):
+        value = cast(dict[str, Any], value).get("Ref")
+    named = str(value)
+    if named in parameters:
+        return "" if named in counted else f"follows the parameter {named}, which is none of stack.counts"
+    return f"always has the desired count {named}" if named.isdecimal() and int(named) else ""
+
+
+def _services(facts: TemplateFacts) -> dict[str, dict[str, Any]]:
+    """The properties of the template's ECS services."""
+    return {
+        name: _map(_map(resource).get("Properties"))
+        for name, resource in facts.resources.items()
+        if _map(resource).get("Type") == "AWS::ECS::Service"
+    }
+
+
 def circuit_breaker(case: Case) -> Iterator[Found]:
     """Each ECS service gives up a deployment whose tasks do not start."""
     if case.facts is None:
         yield unverified("the template is not here", "give its services a deployment circuit breaker")
         return
-    services = {
-        name: _map(_map(resource).get("Properties"))
-        for name, resource in case.facts.resources.items()
-        if _map(resource).get("Type") == "AWS::ECS::Service"
-    }
-    states = {name: _breaks(properties) for name, properties in services.items()}
+    states = {name: _breaks(properties) for name, properties in _services(case.facts).items()}
     if without := sorted(name for name, state in states.items() if state is False):
         yield warning(
             f"{', '.join(without)}: without a deployment circuit breaker a failed update hangs for hours",
@@ -158,4 +210,4 @@ def spec(case: Case) -> Iterator[Found]:
         yield ok(f"{case.spec.key} version {case.spec.version}")
 
 
-CHECKS = (spec, stack, template, outputs, circuit_breaker)
+CHECKS = (spec, stack, template, outputs, services, circuit_breaker)

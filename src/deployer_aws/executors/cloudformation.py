@@ -24,9 +24,10 @@ NO_UPDATES = "NO_UPDATES"
 
 @frozen
 class Settings:
-    """How the executor acts: the bucket for templates too long to send."""
+    """How the executor acts: the bucket for templates too long to send; for `bare_events` see `StackReader`."""
 
     bucket: str = ""
+    bare_events: bool = True
 
 
 class CloudFormation:
@@ -47,7 +48,7 @@ class CloudFormation:
         settings: Settings | None = None,
     ) -> None:
         self._client, self._elbv2, self._settings = client, elbv2, settings or Settings()
-        self._reader = StackReader(client)
+        self._reader = StackReader(client, bare_events=self._settings.bare_events)
         self._services = ServiceReader(self._reader, ecs)
         self._requests = Requests(client, s3, self._settings.bucket)
 

@@ -6,7 +6,7 @@ and an hour, whichever is less, and stopped tasks are kept for an hour or so. An
 sent again is answered 'unknown whether it ran', and never run again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from deployer_aws.executors.definitions import Definitions
@@ -27,7 +27,6 @@ CAPACITY = (
     "RESOURCE:",
     "AGENT",
     "Capacity is unavailable",
-    "capacity",
     "reached the limit on the number of tasks",
 )
 """What stands in a failure's reason where a later attempt may succeed (ECS Developer Guide, 'API failure reasons')."""
@@ -75,7 +74,7 @@ class Ecs:
                 yield from self._start(work, run, sent.attempt + 1, _revision(run, sent.resolved))
             else:
                 yield work.fail(f"the task never ran: {pending.seen}")
-        elif found := self._find(run.task.cluster, work.token(sent.attempt)):
+        elif found := self._find(run, work.token(sent.attempt)):
             yield work.accept(found)
         elif work.now - sent.at > RESEND:
             minutes = round((work.now - sent.at) / 60)
@@ -91,17 +90,19 @@ class Ecs:
         try:
             answer = self._client.run_task(**_request(run, definition, work.token(number)))
         except Exception as error:
-            adopted = _conflicting(error)
-            if adopted is None:
+            if adopted := _conflicting(error):
+                yield work.accept(adopted)
+            elif said := _no_capacity(error):
+                yield work.reply(Status(f"{_refused(number)} for want of capacity: {said}"))
+            else:
                 raise
-            yield work.accept(adopted)
             return
         if answer.get("tasks"):
             yield work.accept(answer["tasks"][0]["taskArn"])
             return
         failures = answer.get("failures", [])
         said = "; ".join(map(_failure, failures)) or "ECS gave no reason"
-        if any(reason in said for reason in CAPACITY):
+        if _wants_capacity(said):
             yield work.reply(Status(f"{_refused(number)} for want of capacity: {said}"))
         else:
             refused = f"ECS refused to run the task {run.task.task_definition}: {said}"
@@ -134,7 +135,7 @@ class Ecs:
         cluster = command.run.task.cluster
         arn = work.pending.ref or command.arn
         if not arn:
-            if found := self._find(cluster, work.token(command.sent.attempt, command.command)):
+            if found := self._find(command.run, work.token(command.sent.attempt, command.command)):
                 yield work.accept(found)
             else:
                 yield work.reply(Status("looking for the task, of which ECS shows no trace"))
@@ -159,14 +160,32 @@ class Ecs:
         tasks = self._client.describe_tasks(cluster=cluster, tasks=[arn])["tasks"]
         return tasks[0] if tasks else None
 
-    def _find(self, cluster: str, token: str) -> str | None:
-        for desired in ("RUNNING", "STOPPED"):
-            found = self._client.list_tasks(cluster=cluster, startedBy=token, desiredStatus=desired)[
-                "taskArns"
-            ]
-            if found:
-                return str(found[0])
+    def _find(self, run: Run, token: str) -> str | None:
+        """The task that an attempt has started.
+
+        By `startedBy`, which must be the only filter (ECS API reference, ListTasks), only those are found that are to
+        run; the stopped ones are looked through.
+        """
+        cluster = run.task.cluster
+        running = self._client.list_tasks(cluster=cluster, startedBy=token)["taskArns"]
+        if running:
+            return str(running[0])
+        stopped = list(self._stopped(cluster, run.task.task_definition.rsplit("/", 1)[-1].split(":")[0]))
+        for start in range(0, len(stopped), 100):
+            tasks = self._client.describe_tasks(cluster=cluster, tasks=stopped[start : start + 100])["tasks"]
+            for task in tasks:
+                if task.get("startedBy") == token:
+                    return str(task["taskArn"])
         return None
+
+    def _stopped(self, cluster: str, family: str) -> Iterator[str]:
+        more: dict[str, Any] = {}
+        while True:
+            page = self._client.list_tasks(cluster=cluster, family=family, desiredStatus="STOPPED", **more)
+            yield from page["taskArns"]
+            if not page.get("nextToken"):
+                return
+            more = {"nextToken": page["nextToken"]}
 
     def _end(self, run: Run, task: Mapping[str, Any]) -> StatusStopped:
         """How the task ended; where it failed, with what its judged container had to say."""
@@ -228,6 +247,17 @@ def _request(run: Run, definition: str, token: str) -> dict[str, Any]:
 def _failure(failure: Mapping[str, Any]) -> str:
     detail = failure.get("detail", "")
     return f"{failure.get('reason', '')}{f': {detail}' if detail else ''}"
+
+
+def _wants_capacity(said: str) -> bool:
+    return any(reason in said for reason in CAPACITY)
+
+
+def _no_capacity(error: Exception) -> str:
+    """The words of a refusal for want of capacity, which Fargate gives as an error; empty for any other."""
+    problem = understand(error)
+    refused = problem is not None and problem.code == "ClientException" and _wants_capacity(problem.message)
+    return problem.message if problem is not None and refused else ""
 
 
 def _conflicting(error: Exception) -> str | None:

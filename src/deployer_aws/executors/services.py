@@ -94,7 +94,10 @@ def _why_not(name: str, service: Mapping[str, Any]) -> str:
         )
     why = "something outside of the stack has lifted it, such as auto scaling or a change by hand"
     desired = service["desiredCount"]
-    return f"service {name} has desired count {desired} instead of 0: {why}; set it right and repair"
+    return (
+        f"service {name} has desired count {desired} instead of 0: its count is none of the spec's, or {why}; "
+        "set it right and repair"
+    )
 
 
 def cluster_and_name(service: str) -> tuple[str, str]:

@@ -103,10 +103,14 @@ class Outcome:
 
 
 class StackReader:
-    """Looks at stacks, changes nothing."""
+    """Looks at stacks, changes nothing.
 
-    def __init__(self, cloudformation: CloudFormationClient) -> None:
-        self._cloudformation = cloudformation
+    `bare_events` says that events without tokens may be taken for ours where there are no others, as with some
+    emulators. AWS's events bear the tokens that were sent: there, such events are somebody else's.
+    """
+
+    def __init__(self, cloudformation: CloudFormationClient, *, bare_events: bool = True) -> None:
+        self._cloudformation, self._bare_events = cloudformation, bare_events
 
     def describe(self, name_or_id: str) -> Stack | None:
         """The stack, or None where it does not exist (or is not visible yet)."""
@@ -170,7 +174,7 @@ class StackReader:
         own = [e for e in events if _is_own(e)]
         ours = [e for e in own if e.get("ClientRequestToken") == token]
         if not ours:
-            blind = own and not any(e.get("ClientRequestToken") for e in own)
+            blind = self._bare_events and own and not any(e.get("ClientRequestToken") for e in own)
             return self._bare(stack, events, since) if blind else None
         last = str(ours[0]["ResourceStatus"])
         followed = own[0] is not ours[0]

@@ -13,6 +13,7 @@ from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import JournalError
 from deployer_aws.runner import Runner
 from deployer_aws.surroundings import SystemClock, is_simulated, now_of, open_surroundings, world_of
+from deployer_core.deployment import StabiliseStack
 from deployer_core.explore import explore
 from deployer_core.world import WorldCommand
 from tests.support.command import EXAMPLE, KEY, SCRIPT, Bed, invoke, process
@@ -75,6 +76,19 @@ def test_every_command_has_its_executor_on_the_real_aws(bed: Bed) -> None:
         carried_out = {command for executor in world.executors for command in executor.commands}
         assert carried_out == set(get_args(WorldCommand))
         assert not world.calls()
+    finally:
+        world.close()
+
+
+@pytest.mark.parametrize("endpoint", ["", "http://127.0.0.1:4566"])
+def test_only_emulators_have_events_without_tokens(bed: Bed, endpoint: str) -> None:
+    """On AWS itself an event without a token is never taken for one of ours."""
+    spec = specfile.load(EXAMPLE / "v1.yaml").spec
+    options = Options(region="eu-central-1", endpoint_url=endpoint)
+    world = open_surroundings(bed.journal, spec=spec, options=options)
+    try:
+        stacks: Any = next(e for e in world.executors if StabiliseStack in e.commands)
+        assert stacks._settings.bare_events is bool(endpoint)
     finally:
         world.close()
 

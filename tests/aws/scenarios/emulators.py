@@ -286,14 +286,12 @@ class Moto(Emulated):
         "no updates": "it updates a stack though nothing has changed",
         "tokens": "it ignores tokens, and its events bear none",
         "tokens in events": "it ignores tokens, and its events bear none",
-        "rollbacks": at_once,
         "cancel": "cancel_update_stack is not implemented",
         "transforms": "GetTemplateSummary does not tell of transforms",
         "templates by URL": "it reads templates from its own S3 by AWS's address alone",
         "capabilities": "it does not ask for capabilities",
         "parameter checks": "it takes parameters that the template does not have",
         "capabilities in descriptions": "it does not say with which capabilities a stack was made",
-        "stop codes": "a task that is stopped has no stop code, and exit code 0",
     }
 
     def template(self, **parts: Any) -> str:

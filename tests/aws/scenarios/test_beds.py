@@ -1,5 +1,6 @@
 """The beds compared: the same calls on all three, and how each differs, as `docs/test-beds.md` lists it."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from deployer_aws.simulator.conformance import Nonconforming, check_answer
 from tests.aws.scenarios.bed import Bed
+from tests.aws.scenarios.emulators import Ministack, Moto
 from tests.aws.scenarios.probes import PROBES
 
 DOCS = Path(__file__).parents[3] / "docs" / "test-beds.md"
@@ -23,6 +25,14 @@ def table() -> dict[str, dict[str, str]]:
 def test_differences_are_as_documented(bed: Bed, question: str) -> None:
     """Each bed answers each question as the document says."""
     assert PROBES[question](bed) == table()[question][bed.name]
+
+
+@pytest.mark.parametrize("kind", [Ministack, Moto])
+def test_every_lack_is_asked_about(kind: type[Bed]) -> None:
+    """What a bed is said to lack, some scenario needs: a lack that nobody asks about would be out of date unseen."""
+    scenarios = "".join(path.read_text("utf-8") for path in Path(__file__).parent.glob("test_*.py"))
+    asked = set(re.findall(r'needs\("([^"]+)"\)|"([^"]+)" (?:not )?in bed\.lacks', scenarios))
+    assert set(kind.lacks) <= {ability for found in asked for ability in found}
 
 
 def test_every_question_is_documented() -> None:
