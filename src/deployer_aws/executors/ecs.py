@@ -16,7 +16,7 @@ from deployer_aws.executors.services import ENDED
 from deployer_aws.ports import Act, EcsClient, LogsClient, Work
 from deployer_core.ecs_task import EXITED, Exit, Run, RunTask, Started, Status, StatusStopped
 from deployer_core.spec import Pairs
-from deployer_core.world import StopTask
+from deployer_core.world import Refused, StopTask
 
 RESEND = 50 * 60.0
 """Seconds for which an attempt may be sent again with its token."""
@@ -69,7 +69,7 @@ class Ecs:
                 yield work.fail(problem)
             else:
                 yield from self._start(work, run, 1, definition.arn)
-        elif pending.seen.startswith(_refused(sent.attempt)):
+        elif sent.refused:
             # The old token would replay the refusal: the next attempt has a number, and so a token, of its own.
             if work.now < pending.deadline:
                 yield from self._start(work, run, sent.attempt + 1, _revision(run, sent.resolved))
@@ -102,7 +102,7 @@ class Ecs:
         failures = answer.get("failures", [])
         said = "; ".join(map(_failure, failures)) or "ECS gave no reason"
         if any(reason in said for reason in CAPACITY):
-            yield work.reply(Status(f"{_refused(number)} for want of capacity: {said}"))
+            yield work.reply(Refused(number, f"attempt {number} was refused for want of capacity: {said}"))
         else:
             refused = f"ECS refused to run the task {run.task.task_definition}: {said}"
             advice = "correct the task in the spec, repair the stack and deploy again"
@@ -184,11 +184,6 @@ class Ecs:
 
 def _revision(run: Run, resolved: Pairs) -> str:
     return dict(resolved).get(DEFINITION, run.task.task_definition)
-
-
-def _refused(attempt: int) -> str:
-    """How the journal remembers that an attempt was refused, so that its task certainly never ran."""
-    return f"attempt {attempt} was refused"
 
 
 def _request(run: Run, definition: str, token: str) -> dict[str, Any]:
