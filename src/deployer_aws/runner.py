@@ -285,9 +285,7 @@ class Runner:
             raise LoginNeeded(work.key, problem, what)
         if problem.kind is Kind.PERMANENT:
             # What was sent before this look may have been accepted, whatever is refused now.
-            self.commit(
-                work.key, work.fail(f"{what}: {problem}", may_still_run=work.pending.sent is not None)
-            )
+            self.commit(work.key, work.fail(f"{what}: {problem}", may_still_run=work.pending.may_have_begun))
             if not isinstance(work.pending.command, StopTask):
                 return self._pace.quick
             # Only STOPPED ends it: a permission may yet be given, until its time is over.

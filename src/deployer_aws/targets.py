@@ -1,8 +1,9 @@
 """Which account and region a stack belongs to: written down with its first deployment, and held to by every later one.
 
-A stack that is carried on elsewhere would be missing there, or be made a second time. So each request to the real AWS
-brings two texts along, `Target.marks`: that the stack has a target, and which. Texts are found again by their SHA-256,
-so this needs nothing of a journal but `Journal.blob`, and works with every kind of it.
+A stack that is carried on elsewhere would be missing there, or be made a second time; and one of CloudFormation's that
+two streams deploy would be changed by two deployers at once. So each request to the real AWS brings texts along,
+`Target.marks`: that the stack has a target, which, and its name there. Texts are found again by their SHA-256, so this
+needs little of a journal but `Journal.blob`, and works with every kind of it.
 """
 
 import hashlib
@@ -32,9 +33,12 @@ class Target:
         at = f" at {self.endpoint_url}" if self.endpoint_url else ""
         return f"the AWS account {self.account} in {self.region}{at}"
 
-    def marks(self, key: str) -> Mapping[str, str]:
-        """The texts that a request has to bring along, by their SHA-256."""
-        return dict((_digested(_has_one(key)), _digested(self._mark(key))))
+    def marks(self, key: str, name: str) -> Mapping[str, str]:
+        """The texts that a request has to bring along, by their SHA-256; `name` is the stack's in CloudFormation."""
+        return dict(map(_digested, (_has_one(key), self._mark(key), self._named(key, name))))
+
+    def _named(self, key: str, name: str) -> str:
+        return f"{key} deploys the CloudFormation stack {name} of {self}.\n"
 
     def _mark(self, key: str) -> str:
         return f"The stack {key} belongs to {self}.\n"
@@ -50,6 +54,16 @@ class Target:
                 f"the journal says that {key} belongs to another account or region than {self}. Give the --profile, "
                 "--region, --role-arn and --endpoint-url that it was deployed with, or another --journal"
             )
+
+    def insist_alone(self, journal: Journal, key: str, name: str) -> None:
+        """Raise WrongTarget where another stream deploys the CloudFormation stack of that name."""
+        for other in journal.streams():
+            if other != key and _knows(journal, self._named(other, name)):
+                raise WrongTarget(
+                    f"{other} deploys the CloudFormation stack {name} of {self} already, and two deployers must not "
+                    f"change one stack: give {key} another stack.name (or, where it takes the place of {other}, "
+                    "--no-checks)"
+                )
 
 
 def is_bound(journal: Journal, key: str) -> bool:

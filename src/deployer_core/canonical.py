@@ -18,7 +18,8 @@ def canonical(state: DeployerState) -> Key:
     - ids of commands, times, texts, what was last seen: they are handed on, and compared for equality alone;
     - ids of deployments: what counts is who is open, who waits behind whom, and who has ended;
     - names of databases: they differ in their kind alone, so they are sorted by all that is known of each;
-    - attempts at a command, but whether a task may run (sent, or known to the world) and whether a stack was seen;
+    - attempts at a command, but whether a task may have begun (sent and not refused, or known to the world) and whether
+      a stack was seen;
     - the ARN in a StopTask: it is for the adapter.
     """
     open_id, waiting = "", list[tuple[str, str]]()
@@ -69,7 +70,7 @@ def _pending(pending: Pending, *, ended: bool) -> tuple[str, ...]:
     if isinstance(command, StopTask):
         return (name, str(pending.unresolved), str(ended))
     if isinstance(command, RunTask):
-        return (name, str(bool(pending.sent)), str(bool(pending.ref)))
+        return (name, str(pending.may_have_begun), str(bool(pending.ref)))
     if isinstance(command, postgres_migration.UpsertDatabase | postgres_migration.CleanupDatabase):
         return (name, str(ended))
     return (name, str(bool(pending.ref)), str(ended))

@@ -33,6 +33,7 @@ from deployer_core.world import (
     DeadlinePassed,
     Event,
     Pending,
+    Refused,
     Repaired,
     Replied,
     Requested,
@@ -176,14 +177,16 @@ def answers(pending: Pending) -> tuple[Answer, ...]:
         return OF_STACK
     if isinstance(pending.command, StopTask):
         return OF_STOP
-    return OF_TASK if isinstance(pending.command, RunTask) else OF_DATABASE
+    if isinstance(pending.command, RunTask):
+        return (*OF_TASK, Refused(pending.sent.attempt if pending.sent else 1, "no capacity"))
+    return OF_DATABASE
 
 
 STALE: tuple[Answer, ...] = (
     *(COMPLETE, deployment.Failure("late"), DeadlinePassed()),
     *(UpsertDone(), CleanupDone(), postgres_migration.Errored("late")),
     *(ecs_task.Started("arn:late"), ecs_task.Status("PENDING"), StatusStopped((), "UserInitiated")),
-    ecs_task.Errored("late", may_still_run=True),
+    *(ecs_task.Errored("late", may_still_run=True), Refused(1, "late")),
 )
 """An answer of each kind, for a command that is no longer pending."""
 

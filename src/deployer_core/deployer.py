@@ -29,6 +29,7 @@ from deployer_core.world import (
     Notice,
     Pending,
     Progress,
+    Refused,
     Repaired,
     Replied,
     Requested,
@@ -51,6 +52,7 @@ __all__ = [
     "Pending",
     "Progress",
     "Reduction",
+    "Refused",
     "Repaired",
     "Replied",
     "Requested",
@@ -192,8 +194,8 @@ def _reply(state: DeployerState, event: Replied, begin: Begin) -> Reduction:
         )
     if isinstance(pending.command, StopTask):
         return _reply_to_stop(state, pending, answer)
-    if isinstance(answer, Progress):
-        told = _told(pending, answer)
+    if isinstance(answer, Progress | Refused):
+        told = _told(pending, answer) if isinstance(answer, Progress) else _refused(pending, answer)
         return (
             (state, ())
             if told is pending
@@ -250,6 +252,16 @@ def _told(pending: Pending, answer: Answer) -> Pending:
         seen,
         pending.unresolved,
     )
+
+
+def _refused(pending: Pending, answer: Refused) -> Pending:
+    """The command with its latest attempt refused, itself where that is no news, or said of an earlier attempt."""
+    sent = pending.sent
+    if not isinstance(pending.command, RunTask) or pending.ref or sent is None or sent.refused:
+        return pending
+    if sent.attempt != answer.attempt:
+        return pending
+    return evolve(pending, sent=evolve(sent, refused=True), seen=answer.reason)
 
 
 _ANSWERS = frozenset(get_args(Answer))

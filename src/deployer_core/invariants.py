@@ -18,6 +18,8 @@ from deployer_core.world import (
     Event,
     Notice,
     Pending,
+    Progress,
+    Refused,
     Repaired,
     Replied,
     Requested,
@@ -110,7 +112,7 @@ def stops(state: DeployerState) -> dict[str, Pending]:
 
 _MOVING = (Lifecycle.PROGRESS, Lifecycle.ROLLING_BACK)
 _OF_WHAT_IS = (deployment.StabiliseStack, deployment.ScaleStack, deployment.UpdateStack)
-_UNFINISHED = (ecs_task.Started, ecs_task.Status)
+_UNFINISHED = (ecs_task.Started, ecs_task.Status, Progress, Refused)
 _BEFORE_BARRIER = (
     postgres_migration.Upserting,
     postgres_migration.Ready,
@@ -303,7 +305,7 @@ def dropped_tasks_are_stopped(before: DeployerState, event: Any, after: Deployer
         return True
     kept, stopped = {p.id for p in after.pending}, stops(after)
     for p in before.pending:
-        if not isinstance(p.command, RunTask) or p.id in kept or not (p.sent or p.ref):
+        if not isinstance(p.command, RunTask) or p.id in kept or not p.may_have_begun:
             continue
         answer = event.answer if isinstance(event, Replied) and event.command == p.id else None
         seen_to_end = isinstance(answer, ecs_task.StatusStopped) or (

@@ -187,8 +187,8 @@ class Draft:
         self.commands.append(pending)
 
     def stop(self, dropped: Pending) -> None:
-        """Stop a run that is dropped; one that was neither sent nor ever seen cannot run, and needs no stopping."""
-        if isinstance(dropped.command, RunTask) and (dropped.sent or dropped.ref):
+        """Stop a run that is dropped; one that cannot have begun needs no stopping."""
+        if isinstance(dropped.command, RunTask) and dropped.may_have_begun:
             sent = dropped.sent or Sent(0, dropped.issued)
             command = StopTask(dropped.command.run, dropped.id, sent, dropped.ref)
             self.issue(dropped.deployment, dropped.database, command, STOP_TIMEOUT)

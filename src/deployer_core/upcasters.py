@@ -7,3 +7,9 @@ from deployer_core.wire import Payload, upcaster
 def _(old: Payload) -> Payload:
     """Empty shells were always discarded."""
     return {**old, "discard_shells": True}
+
+
+@upcaster("Deployer.Sent/1", "Deployer.Sent/2")
+def _(old: Payload) -> Payload:
+    """A refusal was not written down; it is replayed where the attempt is made again."""
+    return {**old, "refused": False}

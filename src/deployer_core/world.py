@@ -20,14 +20,18 @@ from deployer_core.tags import tagged
 # Commands
 
 
-@tagged("Deployer.Sent/1")
+@tagged("Deployer.Sent/2")
 @frozen
 class Sent:
-    """The latest attempt at a command: its number, when it was first sent, and what was resolved for it."""
+    """The latest attempt at a command: its number, when it was first sent, and what was resolved for it.
+
+    `refused` says that it has certainly begun nothing, as no attempt before it has.
+    """
 
     attempt: int
     at: float = field(converter=float)
     resolved: Pairs = ()
+    refused: bool = False
 
 
 @tagged("Deployer.StopTask/1")
@@ -67,6 +71,11 @@ class Pending:
     ref: str = ""
     seen: str = ""
     unresolved: bool = False
+
+    @property
+    def may_have_begun(self) -> bool:
+        """Whether the world may have taken it: it was seen there, or an attempt was made that was not refused."""
+        return bool(self.ref) or (self.sent is not None and not self.sent.refused)
 
 
 @tagged("Deployer.Notice/1")
@@ -145,6 +154,15 @@ class Progress:
     text: str
 
 
+@tagged("Deployer.Refused/1")
+@frozen
+class Refused:
+    """An attempt at RunTask was refused for now: it has begun nothing, and another may be made."""
+
+    attempt: int
+    reason: str
+
+
 Answer: TypeAlias = (
     StackStatus
     | deployment.Failure
@@ -157,6 +175,7 @@ Answer: TypeAlias = (
     | postgres_migration.Errored
     | DeadlinePassed
     | Progress
+    | Refused
 )
 
 

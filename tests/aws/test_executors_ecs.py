@@ -7,7 +7,7 @@ import pytest
 from attrs import evolve
 
 from deployer_aws.executors.ecs import Ecs
-from deployer_core import ecs_task
+from deployer_core import ecs_task, world
 from deployer_core.deployer import Accepted, Replied, Sent
 from deployer_core.ecs_task import Errored, Exit, Run, RunTask, Started, Status, StatusStopped
 from deployer_core.spec import TaskSpec
@@ -154,7 +154,7 @@ def test_want_of_capacity_is_no_failure(reason: str) -> None:
     }
     client = Stub({"describe_task_definition": [defined()], "run_task": [refused]})
     (answer,) = answers(Ecs(client).act(work(RUN, database="orders")))
-    assert answer == Status(f"attempt 1 was refused for want of capacity: {reason}: eu-west-1a")
+    assert answer == world.Refused(1, f"attempt 1 was refused for want of capacity: {reason}: eu-west-1a")
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_next_attempt_after_a_refusal() -> None:
     client = Stub({"run_task": [{"tasks": [{"taskArn": ARN}]}]})
     refused: dict[str, Any] = {
         "database": "orders",
-        "sent": Sent(1, NOW - 9, RESOLVED),
+        "sent": Sent(1, NOW - 9, RESOLVED, refused=True),
         "seen": "attempt 1 was refused for want of",
     }
     pending = work(RUN, **refused)

@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 
 from deployer_core.deployer import (
+    Refused,
     Sent,
     StopTask,
 )
+from deployer_core.deployment import StabiliseStack
 from deployer_core.ecs_task import Errored, RunTask, Started, Status
 from deployer_core.machine import IllegalEvent
 from deployer_core.postgres_migration import UpsertDone
@@ -67,6 +69,46 @@ def test_a_task_that_was_never_sent_needs_no_stopping(ended: str) -> None:
         story.reply(RunTask, Errored("lost", may_still_run=True))
     assert story.waits_for == []
     assert story.repair().stack == "AVAILABLE"
+
+
+@pytest.mark.parametrize("ended", ["terminated", "late", "lost"])
+def test_a_task_whose_every_attempt_was_refused_needs_no_stopping(ended: str) -> None:
+    """It has certainly never run, and the stack can be repaired at once."""
+    story = Story().to_tasks("d1", UNEVALUATED).attempt(RunTask).reply(RunTask, Refused(1, "no room"))
+    assert story.pending(RunTask).seen == "no room"
+    if ended == "terminated":
+        story.terminate("d1")
+    elif ended == "late":
+        story.late(RunTask)
+    else:
+        story.reply(RunTask, Errored("lost", may_still_run=True))
+    assert story.waits_for == []
+    assert story.repair().stack == "AVAILABLE"
+
+
+def test_the_attempt_after_a_refusal_may_run() -> None:
+    """A refusal is of one attempt: said late, after the next one, it is stale, and the task is stopped."""
+    story = Story().to_tasks("d1", UNEVALUATED).attempt(RunTask).reply(RunTask, Refused(1, "no room"))
+    story.attempt(RunTask, n=2)
+    before = story.state
+    assert story.reply(RunTask, Refused(1, "no room")).state is before
+    assert story.terminate("d1").waits_for == ["StopTask db0"]
+
+
+def test_what_has_begun_is_not_refused() -> None:
+    """Of a task that is known to the world a refusal is stale, as it is of what was never attempted, and twice."""
+    fresh = Story().to_tasks("d1", UNEVALUATED)
+    before = fresh.state
+    assert fresh.reply(RunTask, Refused(1, "no room")).state is before
+    known = fresh.attempt(RunTask).accept(RunTask, "arn:1")
+    before = known.state
+    assert known.reply(RunTask, Refused(1, "no room")).state is before
+    refused = Story().to_tasks("d1", UNEVALUATED).attempt(RunTask).reply(RunTask, Refused(1, "no room"))
+    before = refused.state
+    assert refused.reply(RunTask, Refused(1, "still none")).state is before
+    other = Story().request("d1").attempt(StabiliseStack)
+    before = other.state
+    assert other.reply(StabiliseStack, Refused(1, "no room")).state is before
 
 
 def stopping() -> Story:

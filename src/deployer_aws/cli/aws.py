@@ -13,6 +13,7 @@ from deployer_aws.clients import Clients, ClientsError, Options
 from deployer_aws.executors.notices import Address
 from deployer_aws.runner import LoginNeeded
 from deployer_aws.surroundings import Surroundings
+from deployer_core.spec import DeploymentSpec
 
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+")
 _QUEUE = re.compile(r"https?://[^/\s]+/(\S+/)?[\w.-]+", re.ASCII)
@@ -117,8 +118,8 @@ RESUME, AGAIN = "then run 'deployer resume'", "then run the same again"
 class Binding:
     """Binds a stack to the account and region where it is first deployed; for `open_surroundings`, as `prepare`."""
 
-    def __init__(self, key: str, before: Callable[[Clients], None] | None = None) -> None:
-        self._key, self._before = key, before
+    def __init__(self, spec: DeploymentSpec, before: Callable[[Clients], None] | None = None) -> None:
+        self._key, self._name, self._before = spec.key, spec.stack.name, before
         self._target: targets.Target | None = None
 
     def __call__(self, clients: Clients) -> Mapping[str, str]:
@@ -129,12 +130,14 @@ class Binding:
             self._target = targets.find(clients)
         except LoginNeeded as login:
             raise ClientsError(f"nothing was requested yet: {login.problem}".replace(RESUME, AGAIN)) from None
-        return self._target.marks(self._key)
+        return self._target.marks(self._key, self._name)
 
     def insist(self, world: Surroundings) -> None:
-        """Raise WrongTarget where the stack belongs somewhere else."""
+        """Raise WrongTarget where the stack belongs somewhere else, or, with checks, to another stream too."""
         if self._target is not None:
             self._target.insist(world.journal, self._key)
+            if self._before is not None:
+                self._target.insist_alone(world.journal, self._key, self._name)
 
 
 def elsewhere(world: Surroundings, keys: list[str]) -> list[str]:

@@ -74,7 +74,7 @@ def run(
         journal.parent.mkdir(exist_ok=True)
     key = loaded.spec.key
     checks = partial(check_first, screen, loaded, options=aws)
-    binding = Binding(key, None if unchecked else checks)
+    binding = Binding(loaded.spec, None if unchecked else checks)
     world = open_surroundings(
         journal,
         simulation,

@@ -16,7 +16,7 @@ from deployer_aws.executors.services import ENDED
 from deployer_aws.ports import Act, EcsClient, LogsClient, Work
 from deployer_core.ecs_task import EXITED, Exit, Run, RunTask, Started, Status, StatusStopped
 from deployer_core.spec import Pairs
-from deployer_core.world import StopTask
+from deployer_core.world import Refused, StopTask
 
 RESEND = 50 * 60.0
 """Seconds for which an attempt may be sent again with its token."""
@@ -68,7 +68,7 @@ class Ecs:
                 yield work.fail(problem)
             else:
                 yield from self._start(work, run, 1, definition.arn)
-        elif pending.seen.startswith(_refused(sent.attempt)):
+        elif sent.refused:
             # The old token would replay the refusal: the next attempt has a number, and so a token, of its own.
             if work.now < pending.deadline:
                 yield from self._start(work, run, sent.attempt + 1, _revision(run, sent.resolved))
@@ -93,7 +93,7 @@ class Ecs:
             if adopted := _conflicting(error):
                 yield work.accept(adopted)
             elif said := _no_capacity(error):
-                yield work.reply(Status(f"{_refused(number)} for want of capacity: {said}"))
+                yield work.reply(_refused(number, said))
             else:
                 raise
             return
@@ -103,7 +103,7 @@ class Ecs:
         failures = answer.get("failures", [])
         said = "; ".join(map(_failure, failures)) or "ECS gave no reason"
         if _wants_capacity(said):
-            yield work.reply(Status(f"{_refused(number)} for want of capacity: {said}"))
+            yield work.reply(_refused(number, said))
         else:
             refused = f"ECS refused to run the task {run.task.task_definition}: {said}"
             advice = "correct the task in the spec, repair the stack and deploy again"
@@ -205,11 +205,6 @@ def _revision(run: Run, resolved: Pairs) -> str:
     return dict(resolved).get(DEFINITION, run.task.task_definition)
 
 
-def _refused(attempt: int) -> str:
-    """How the journal remembers that an attempt was refused, so that its task certainly never ran."""
-    return f"attempt {attempt} was refused"
-
-
 def _request(run: Run, definition: str, token: str) -> dict[str, Any]:
     task = run.task
     request: dict[str, Any] = {
@@ -247,6 +242,10 @@ def _request(run: Run, definition: str, token: str) -> dict[str, Any]:
 def _failure(failure: Mapping[str, Any]) -> str:
     detail = failure.get("detail", "")
     return f"{failure.get('reason', '')}{f': {detail}' if detail else ''}"
+
+
+def _refused(attempt: int, said: str) -> Refused:
+    return Refused(attempt, f"attempt {attempt} was refused for want of capacity: {said}")
 
 
 def _wants_capacity(said: str) -> bool:

@@ -285,6 +285,24 @@ def test_the_log_is_stderr(bed: Bed) -> None:
     assert (changes.code, changes.err) == (0, "")
 
 
+# Two streams
+
+
+def test_two_streams_of_one_cloudformation_stack(aws: Account) -> None:
+    """The second one is refused before anything is requested; --no-checks lets it take the place of the first."""
+    assert aws.run().code == 0
+    spec = aws.spec()
+    spec.write_text(spec.read_text().replace(f"application: {aws.name}", "application: other"))
+    refused = aws.bed("run", spec, *aws.options)
+    assert refused.code == 2
+    assert f"test/{aws.name} deploys the CloudFormation stack {aws.name}" in refused.err
+    assert "test/other" not in aws.bed("status").out
+    assert aws.bed("run", spec, *aws.options, "--no-checks").code == 0
+    again = aws.run()
+    assert again.code == 2
+    assert "test/other deploys" in again.err
+
+
 # Usage
 
 

@@ -12,6 +12,7 @@ from deployer_aws.surroundings import SystemClock
 from deployer_aws.targets import Target, WrongTarget, is_bound
 from tests.support.command import EXAMPLE, KEY, Bed
 
+NAME = "staging-orders"
 HERE, THERE = Target("111111111111", "eu-west-1"), Target("222222222222", "eu-west-1")
 
 
@@ -25,7 +26,9 @@ def bound(bed: Bed) -> Bed:
     """A journal with one stack, which belongs to HERE."""
     journal = SqliteJournal(bed.journal)
     loaded = specfile.load(EXAMPLE / "v3.yaml")
-    Runner(journal, (), SystemClock()).request("one", loaded.spec, {**loaded.templates, **HERE.marks(KEY)})
+    Runner(journal, (), SystemClock()).request(
+        "one", loaded.spec, {**loaded.templates, **HERE.marks(KEY, NAME)}
+    )
     journal.close()
     return bed
 
@@ -46,6 +49,17 @@ def test_a_stack_is_held_to_its_target(bound: Bed) -> None:
             other.insist(journal, KEY)
     assert not is_bound(journal, "staging/other")
     assert THERE.holds(journal, "staging/other")
+    journal.close()
+
+
+def test_a_stack_of_cloudformation_belongs_to_one_stream(bound: Bed) -> None:
+    """Its own stream deploys it again; another one is refused it by name, in the same account and region alone."""
+    journal = SqliteJournal(bound.journal)
+    HERE.insist_alone(journal, KEY, NAME)
+    HERE.insist_alone(journal, "staging/orders2", "staging-orders2")
+    THERE.insist_alone(journal, "staging/orders2", NAME)
+    with pytest.raises(WrongTarget, match=f"{KEY} deploys the CloudFormation stack {NAME} .* already"):
+        HERE.insist_alone(journal, "staging/orders2", NAME)
     journal.close()
 
 

@@ -169,6 +169,18 @@ def test_capacity_refused_and_then_granted(bed: Bed) -> None:
     assert any("attempt 2 was refused for want of capacity: RESOURCE:MEMORY" in seen for seen in bed.seen)
 
 
+def test_terminated_while_there_is_no_capacity(bed: Bed) -> None:
+    """A task whose attempts were refused has never run: nothing has to be stopped, and a repair is not held up."""
+    bed.task_definition("orders-migrate")
+    bed.rule(on="run_task", capacity="RESOURCE:CPU")
+    bed.request("d1", databases=(bed.database(),))
+    bed.runner.run([bed.key], until=lambda: any("was refused" in seen for seen in bed.seen))
+    bed.runner.terminate(bed.key, "d1", "an operator")
+    assert bed.state.pending == ()
+    bed.runner.repair(bed.key, "an operator")
+    assert "run_task" not in bed.actions
+
+
 def test_capacity_that_never_comes(bed: Bed) -> None:
     """Without capacity until the deadline, the task has certainly never run, and there is nothing to stop."""
     bed.task_definition("orders-migrate")
