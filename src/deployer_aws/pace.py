@@ -9,8 +9,8 @@ from deployer_core.deployer import Pending
 
 UNKNOWN = 10.0
 """Where no usual end is known, the longest wait grows by a tenth of the age: the end is seen that much late at most."""
-KNOWN = 4.0
-"""Where it is known, by a quarter of how far the nearer of the beginning and the usual end is."""
+KNOWN = 2.0
+"""Where it is known, by half of how far the nearer of the beginning and the usual end is."""
 
 
 @frozen
@@ -20,7 +20,7 @@ class Pace:
     After a transient error they double from `quick` to `slow`.
     """
 
-    quick: float = 3.0
+    quick: float = 5.0
     slow: float = 30.0
 
     def look(self, age: float, usual: float | None = None) -> float:

@@ -362,7 +362,7 @@ def test_trouble_of_a_shared_look_is_trouble_of_each() -> None:
     for _ in range(4):
         waits.append(w.runner.step())
         w.clock.time += waits[-1]
-    assert waits == [3.0, 6.0, 12.0, pytest.approx(3 + 21 / 10)]
+    assert waits == [5.0, 10.0, 20.0, pytest.approx(5 + 35 / 10)]
     assert [len(works) for works in executor.together] == [2, 2, 2]
     assert [view for _, view in executor.alone] == [None, None, "a view", "a view"]
 

@@ -30,7 +30,13 @@ class World:
     """A simulated account, a journal, and a runner: one that polls, or one that listens as well."""
 
     def __init__(
-        self, script: str = "", *, listens: bool = True, delivery: Delivery = list, pace: Pace | None = None
+        self,
+        script: str = "",
+        *,
+        listens: bool = True,
+        delivery: Delivery = list,
+        pace: Pace | None = None,
+        jitter: Callable[[], float] = _half,
     ) -> None:
         self.sim = Simulator(script)
         self.journal: Journal = SqliteJournal(":memory:")
@@ -46,7 +52,7 @@ class World:
             clock,
             pace=pace or (self.intake.pace if listens else Pace()),
             notify=lambda _, notice: self.notices.append(notice),
-            jitter=_half,
+            jitter=jitter,
         )
         self.intake.serve(self.runner)
 
