@@ -4,7 +4,7 @@ from collections import defaultdict, deque
 from statistics import median
 from typing import TypeAlias
 
-from deployer_aws.pace import begun
+from deployer_aws.commands import since
 from deployer_aws.ports import Journal
 from deployer_core import deployer
 from deployer_core.deployer import DeployerState, Event, Pending
@@ -46,7 +46,7 @@ class Durations:
             return
         for pending in before.pending:
             if pending.id == event.command:
-                self._known[key][_kind(pending)].append(event.at - begun(pending))
+                self._known[key][_kind(pending)].append(event.at - since(pending))
 
     def _read(self, key: str) -> None:
         """Learn from what was written by our own logic; what an older one left is not replayed."""

@@ -5,6 +5,7 @@ A pace gives the longest wait; the runner waits a random part of it (full jitter
 
 from attrs import frozen
 
+from deployer_aws.commands import since
 from deployer_core.deployer import Pending
 
 UNKNOWN = 10.0
@@ -36,13 +37,8 @@ class Pace:
 
     def wait(self, pending: Pending, now: float, usual: float | None = None) -> float:
         """The longest wait before the next look at this command."""
-        return self.look(now - begun(pending), usual)
+        return self.look(now - since(pending), usual)
 
     def retry(self, tries: int) -> float:
         """The longest wait before the n-th try."""
         return min(self.slow, self.quick * 2.0 ** min(tries, 10))
-
-
-def begun(pending: Pending) -> float:
-    """Since when a command is under way: since it was sent, or else issued."""
-    return pending.sent.at if pending.sent is not None else pending.issued

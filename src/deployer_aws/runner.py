@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from attrs import evolve, frozen
 
+from deployer_aws.commands import find, in_words, is_open, last_moment
 from deployer_aws.durations import Durations
 from deployer_aws.executors.errors import Kind, Problem, understand
 from deployer_aws.leases import Leases
@@ -24,8 +25,6 @@ from deployer_aws.ports import Act, Clock, CommandId, Conflict, Entry, Executor,
 from deployer_aws.schedule import Schedule
 from deployer_core import deployer
 from deployer_core.deployer import DeployerState, Event, Notice, Pending
-from deployer_core.ecs_task import RunTask
-from deployer_core.postgres_migration import CleanupDatabase, UpsertDatabase
 from deployer_core.spec import DeploymentSpec
 from deployer_core.stack import QUEUE_LIMIT
 from deployer_core.world import (
@@ -204,7 +203,7 @@ class Runner:
                 self._leases.release(key)
             elif self._leases.hold(key):
                 ours[key] = state
-            elif any(map(_open, state.pending)):
+            elif any(map(is_open, state.pending)):
                 waits.append(self._pace.quick)
         return ours, waits
 
@@ -218,7 +217,7 @@ class Runner:
                 for p in state.pending
                 if isinstance(p.command, executor.commands)
                 and self._schedule.comes_along((key, p.id), now)
-                and today < _latest(p)
+                and today < last_moment(p)
             ]
             if any(self._schedule.is_due(work.id, now) for work in works):
                 self._views |= executor.observe(works)
@@ -252,7 +251,7 @@ class Runner:
         pending = state.pending
         now = self._clock.monotonic()
         self._schedule.keep_only(key, (p.id for p in pending))
-        if not any(map(_open, pending)):
+        if not any(map(is_open, pending)):
             self._leases.release(key)
             return []
         return [min(self._schedule.at((key, p.id)) - now, self._pace.slow) for p in pending]
@@ -273,15 +272,15 @@ class Runner:
                 raise
             self._trouble(work, trouble)
         state = self._journal.head(key).state
-        still = _find(state, pending.id)
+        still = find(state, pending.id)
         if still is None or (trouble is not None and self._schedule.tries(work.id) < LAST_TRIES):
             return state
         if trouble is None:
             self._wait(work.id, still, now)
-        if now < _latest(still) or still.unresolved:
+        if now < last_moment(still) or still.unresolved:
             return state
         if trouble is not None:
-            self.commit(key, work.reply(Progress(f"{_what(work)}: {trouble}; {_LATER}")))
+            self.commit(key, work.reply(Progress(f"{in_words(work)}: {trouble}; {_LATER}")))
         self.commit(key, work.reply(DeadlinePassed()))
         return self._journal.head(key).state
 
@@ -321,7 +320,7 @@ class Runner:
         A task that has to stop is told so however late.
         """
         first_stop = isinstance(pending.command, StopTask) and pending.sent is None
-        if (event.at >= _latest(pending) and not first_stop) or not self._leases.hold(key, self._margin):
+        if (event.at >= last_moment(pending) and not first_stop) or not self._leases.hold(key, self._margin):
             return False
         if pending.sent is None or pending.sent.attempt != event.attempt:
             return self.commit(key, event) is not None
@@ -329,11 +328,11 @@ class Runner:
         return still is not None and still.sent == pending.sent
 
     def _still(self, key: str, pending: Pending) -> Pending | None:
-        return _find(self._journal.head(key).state, pending.id)
+        return find(self._journal.head(key).state, pending.id)
 
     def _trouble(self, work: Work, problem: Problem) -> None:
         """What an error of AWS means for the command that met it, and when it is tried again."""
-        what, now = _what(work), self._clock.monotonic()
+        what, now = in_words(work), self._clock.monotonic()
         if problem.kind is Kind.CREDENTIALS:
             raise LoginNeeded(work.key, problem, what)
         if problem.kind is Kind.PERMANENT:
@@ -364,33 +363,6 @@ class Runner:
                 self._postponed.pop(number, None)
                 self._journal.delivered(number)
                 self._ended.discard((key, notice))
-
-
-def _find(state: DeployerState, command: int) -> Pending | None:
-    return next((p for p in state.pending if p.id == command), None)
-
-
-def _open(pending: Pending) -> bool:
-    """Whether a runner can still do something about a command, other than look."""
-    return not (isinstance(pending.command, StopTask) and pending.unresolved)
-
-
-def _what(work: Work) -> str:
-    """A command and what it is about, for people."""
-    command = work.pending.command
-    name = type(command).__name__
-    if isinstance(command, RunTask | StopTask):
-        return f"{name} {command.run.id} of {work.key}"
-    if isinstance(command, UpsertDatabase | CleanupDatabase):
-        return f"{name} {work.pending.database} of {work.key}"
-    return f"{name} of stack {command.stack.name}"
-
-
-def _latest(pending: Pending) -> float:
-    """Until when a command is waited for. A task that has to stop is given its time from when it was told to."""
-    if isinstance(pending.command, StopTask) and pending.sent is not None:
-        return pending.sent.at + pending.deadline - pending.issued
-    return pending.deadline
 
 
 def _log_notice(key: str, notice: Notice) -> None:
