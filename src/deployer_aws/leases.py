@@ -4,6 +4,8 @@ No clocks are compared: a lease may be taken when its number has stood still for
 monotonic clock. What remains, a process that is paused inside a send, is covered by the tokens that AWS is sent.
 """
 
+from collections.abc import Iterable
+
 from attrs import frozen
 
 from deployer_aws.ports import Clock, Journal, LeaseRow
@@ -28,8 +30,7 @@ class Leases:
         now = self._clock.monotonic()
         held = self._held.get(key)
         if held is not None:
-            left = held.renewed + self._term - now
-            if left > max(at_least, self._term / 2):
+            if self._left(held, now) > max(at_least, self._term / 2):
                 return True
             return self._claim(key, held.row, now)
         row = self._journal.lease(key)
@@ -40,6 +41,24 @@ class Leases:
             self._watched[key] = _Held(row, now)
             return False
         return now - watched.renewed >= self._term and self._claim(key, row, now)
+
+    def renew(self, keys: Iterable[str]) -> None:
+        """Renew together what is ours of these leases and has stood for half of its term."""
+        now = self._clock.monotonic()
+        old = {
+            key: held
+            for key in keys
+            if (held := self._held.get(key)) and self._left(held, now) <= self._term / 2
+        }
+        if len(old) < 2:
+            return  # `hold` does it
+        rows = self._journal.renew(self._owner, {key: held.row for key, held in old.items()})
+        for key in old:
+            del self._held[key]
+        self._held |= {key: _Held(row, now) for key, row in rows.items()}
+
+    def _left(self, held: _Held, now: float) -> float:
+        return held.renewed + self._term - now
 
     def holder(self, key: str) -> str:
         """Who holds the lease of a stream that we wait for, or nothing."""

@@ -5,7 +5,7 @@ event; the events are the truth, the head is a cache of it that is replaced in t
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from attrs import field, frozen
 
@@ -138,6 +138,10 @@ class Journal(Protocol):
         """Take, renew or (with an empty owner) give back the lease, if it still stands as seen; else None."""
         ...
 
+    def renew(self, owner: str, seen: Mapping[str, LeaseRow]) -> Mapping[str, LeaseRow]:
+        """Renew many leases, in few transactions; gives those that still stood as seen, as they are now."""
+        ...
+
     def close(self) -> None:
         """Give back what the journal holds open."""
         ...
@@ -145,16 +149,29 @@ class Journal(Protocol):
 
 # Executors
 
+CommandId: TypeAlias = tuple[str, int]
+"""A stream's name, and the id of a command that is pending there."""
+
 
 @frozen
 class Work:
-    """One pending command, as an executor gets it: what it is, what time it is, and how to say what happened."""
+    """One pending command, as an executor gets it: what it is, what time it is, and how to say what happened.
+
+    `view` is what a shared look of this very step has shown of it (`Observer`), None where it is to be looked at by
+    itself. It is good for waiting on; before anything is sent, AWS is asked again.
+    """
 
     key: str
     stream: str
     pending: Pending
     now: float
     read_blob: Callable[[str], str]
+    view: object = None
+
+    @property
+    def id(self) -> CommandId:
+        """What a runner knows the command by."""
+        return self.key, self.pending.id
 
     def token(self, attempt: int, command: int | None = None) -> str:
         """What AWS knows an attempt at this command by, or at another one of the same deployment."""
@@ -194,6 +211,19 @@ class Executor(Protocol):
         """Look first, then take at most one step; comes again later, until the command is no longer pending.
 
         A client's error may escape: the runner classes it (`executors.errors`).
+        """
+        ...
+
+
+@runtime_checkable
+class Observer(Executor, Protocol):
+    """An executor that can look at many commands at once, by fewer calls than one by one."""
+
+    def observe(self, works: Sequence[Work]) -> Mapping[CommandId, object]:
+        """What there is to be seen of them, each for the `view` of its work; changes nothing.
+
+        Left out is what has to be looked at by itself. A client's error stands in the place of what it kept from being
+        seen, for the runner to class.
         """
         ...
 

@@ -3,6 +3,9 @@
 The only loop there is: read the heads that have something pending, let an executor look at each pending command and
 take one step with it, reduce and append what it saw, and come again. Nothing is sent before it is written down that it
 is about to be; so a runner may die at any moment, and the next one carries on from the journal alone.
+
+What is due in many streams is first looked at together, where an executor can do that (`ports.Observer`). Such a view
+is for the look of the same step alone, and for none that a new command, a hint of the intake or a deadline calls for.
 """
 
 import logging
@@ -11,15 +14,17 @@ import random
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from deployer_aws.commands import find, in_words, is_open, last_moment
+from deployer_aws.durations import Durations
 from deployer_aws.executors.errors import Kind, Problem, understand
 from deployer_aws.leases import Leases
-from deployer_aws.ports import Clock, Conflict, Entry, Executor, Head, Journal, Work
+from deployer_aws.pace import Pace
+from deployer_aws.ports import Act, Clock, CommandId, Conflict, Entry, Executor, Head, Journal, Observer, Work
+from deployer_aws.schedule import Schedule
 from deployer_core import deployer
 from deployer_core.deployer import DeployerState, Event, Notice, Pending
-from deployer_core.ecs_task import RunTask
-from deployer_core.postgres_migration import CleanupDatabase, UpsertDatabase
 from deployer_core.spec import DeploymentSpec
 from deployer_core.stack import QUEUE_LIMIT
 from deployer_core.world import (
@@ -39,6 +44,8 @@ log = logging.getLogger("deployer")
 
 BREATH = 0.001
 """The shortest sleep in seconds: what is nearly due is due then, however finely the clock is divided."""
+SLICE = 10.0
+"""Seconds after which a step begins no more looks: in between, leases are renewed and what is under way is seen to."""
 LAST_TRIES = 10
 """How often in a row a look may fail after a command's deadline, before the command is given up without one."""
 
@@ -62,29 +69,6 @@ class Step:
     event: Event
     after: DeployerState
     commands: deployer.Commands
-
-
-@frozen
-class Pace:
-    """How often the world is looked at, in seconds: from `quick`, slower as a command grows old, to `slow` at the most.
-
-    Retries after a transient error double from `quick` to `slow`, with full jitter.
-    """
-
-    quick: float = 2.0
-    slow: float = 20.0
-
-    def look(self, age: float) -> float:
-        """Until the next look at a command of this age."""
-        return min(self.slow, self.quick + age / 30)
-
-    def wait(self, pending: Pending, now: float) -> float:
-        """Until the next look at this command."""
-        return self.look(now - pending.issued)
-
-    def retry(self, tries: int) -> float:
-        """The longest wait before the n-th try."""
-        return min(self.slow, self.quick * 2.0 ** min(tries, 10))
 
 
 class Runner:
@@ -112,12 +96,15 @@ class Runner:
     ) -> None:
         self._journal, self._clock = journal, clock
         self._executors = {command: executor for executor in executors for command in executor.commands}
+        self._observers = [executor for executor in executors if isinstance(executor, Observer)]
         self._leases = Leases(journal, clock, owner or secrets.token_hex(8), term)
         self._margin = 3 * client_timeout
         self._pace, self._jitter = pace or Pace(), jitter
         self._notify, self._watch = notify, watch
-        self._due: dict[tuple[str, int], float] = {}
-        self._tries: dict[tuple[str, int], int] = {}
+        self._schedule, self._durations = Schedule(), Durations(journal)
+        self._views: dict[CommandId, object] = {}
+        self._part: float | None = None
+        self._postponed: dict[int, float] = {}
         self._ended: set[tuple[str, Notice]] = set()
         self.stale = 0
         """Events that changed nothing, so far: duplicates, late answers, progress that was no news."""
@@ -161,6 +148,7 @@ class Runner:
             except Conflict:
                 continue
             self._ended |= {(key, notice) for notice in notices}
+            self._durations.take(key, head.state, event)
             if self._watch is not None:
                 self._watch(Step(key, head.state, event, after, commands))
             return Head(after, head.version + 1)
@@ -180,79 +168,144 @@ class Runner:
             self._leases.release()
 
     def step(self, keys: Collection[str] | None = None) -> float | None:
-        """Do all that is due, once; the seconds until something is due again, or None where nothing is left to do."""
-        waits: list[float] = []
-        for key in sorted(self._journal.streams(pending_only=True) if keys is None else keys):
-            waits += self._work_on(key)
+        """Do all that is due, once; the seconds until something is due again, or None where nothing is left to do.
+
+        Where that takes long it ends early, to be called again at once.
+        """
+        began = self._clock.monotonic()
+        self._views, self._part = {}, None
+        self._durations.step()
+        states, waits = self._ours(sorted(self._journal.streams(pending_only=True) if keys is None else keys))
+        self._observe(states)
+        for key in self._in_turn(states):
+            spent = self._clock.monotonic() - began > SLICE
+            waits += self._waits(key, states[key] if spent else self._work_on(key, states[key]))
         self._deliver()
         return max(BREATH, min(waits)) if waits else None
 
     def hurry(self, key: str, command: int) -> None:
         """Look at a pending command with the next step; after an error of AWS it still waits for its turn."""
-        if (key, command) not in self._tries:
-            self._due.pop((key, command), None)
+        self._schedule.hurry((key, command))
 
     def waiting_for(self, key: str) -> str:
         """Who holds the lease of a stream that this runner waits for, or nothing."""
         return self._leases.holder(key)
 
-    def _work_on(self, key: str) -> list[float]:
-        """Act on what is due in one stream; the waits until the rest is. What is unresolved is not waited for."""
-        pending = self._journal.head(key).state.pending
-        if not pending:
+    def _ours(self, keys: Sequence[str]) -> tuple[dict[str, DeployerState], list[float]]:
+        """The states of the streams that are ours to act on, and how long the others are waited for."""
+        states = {key: self._journal.head(key).state for key in keys}
+        ours: dict[str, DeployerState] = {}
+        waits: list[float] = []
+        self._leases.renew(key for key, state in states.items() if state.pending)
+        for key, state in states.items():
+            if not state.pending:
+                self._schedule.keep_only(key, ())
+                self._leases.release(key)
+            elif self._leases.hold(key):
+                ours[key] = state
+            elif any(map(is_open, state.pending)):
+                waits.append(self._pace.quick)
+        return ours, waits
+
+    def _observe(self, states: Mapping[str, DeployerState]) -> None:
+        """One look of each executor at all that is due, and at what comes along; then that is due too."""
+        now, today = self._clock.monotonic(), self._clock.now()
+        for executor in self._observers:
+            works = [
+                Work(key, state.stream, p, today, self._journal.blob)
+                for key, state in states.items()
+                for p in state.pending
+                if isinstance(p.command, executor.commands)
+                and self._schedule.comes_along((key, p.id), now)
+                and today < last_moment(p)
+            ]
+            if any(self._schedule.is_due(work.id, now) for work in works):
+                self._views |= executor.observe(works)
+                for work in works:
+                    self._schedule.bring_forward(work.id, now)
+
+    def _in_turn(self, states: Mapping[str, DeployerState]) -> list[str]:
+        """What was seen together comes first, while that is fresh; then what has been due for the longest time."""
+        seen = {key for key, _ in self._views}
+
+        def turn(key: str) -> tuple[bool, float]:
+            return key not in seen, min(self._schedule.at((key, p.id)) for p in states[key].pending)
+
+        return sorted(states, key=turn)
+
+    def _work_on(self, key: str, state: DeployerState) -> DeployerState:
+        """Act on what is due in one stream; its state after that."""
+        done: set[int] = set()
+        while due := self._first_due(key, state, done):
+            done.add(due.id)
+            state = self._act(key, state, due)
+        return state
+
+    def _first_due(self, key: str, state: DeployerState, done: Collection[int]) -> Pending | None:
+        now = self._clock.monotonic()
+        left = (p for p in state.pending if p.id not in done)
+        return next((p for p in left if self._schedule.is_due((key, p.id), now)), None)
+
+    def _waits(self, key: str, state: DeployerState) -> list[float]:
+        """The waits until what is pending in a stream is due. What is unresolved is not waited for."""
+        pending = state.pending
+        now = self._clock.monotonic()
+        self._schedule.keep_only(key, (p.id for p in pending))
+        if not any(map(is_open, pending)):
             self._leases.release(key)
             return []
-        if not self._leases.hold(key):
-            return [self._pace.quick] if any(map(_open, pending)) else []
-        done: set[int] = set()
-        while due := [
-            p for p in self._journal.head(key).state.pending if self._is_due(key, p) and p.id not in done
-        ]:
-            done.add(due[0].id)
-            self._act(key, due[0])
-        pending = self._journal.head(key).state.pending
-        now = self._clock.monotonic()
-        waits = [self._due.get((key, p.id), now) - now for p in pending if any(map(_open, pending))]
-        self._forget(key, {p.id for p in pending})
-        if not waits:
-            self._leases.release(key)
-        return [min(wait, self._pace.slow) for wait in waits]
+        return [min(self._schedule.at((key, p.id)) - now, self._pace.slow) for p in pending]
 
-    def _is_due(self, key: str, pending: Pending) -> bool:
-        return self._due.get((key, pending.id), -math.inf) <= self._clock.monotonic()
-
-    def _forget(self, key: str, still: set[int]) -> None:
-        for gone in [known for known in self._due if known[0] == key and known[1] not in still]:
-            del self._due[gone]
-            self._tries.pop(gone, None)
-
-    def _act(self, key: str, pending: Pending) -> None:
-        """One look at a command, and one step on with it."""
+    def _act(self, key: str, state: DeployerState, pending: Pending) -> DeployerState:
+        """One look at a command, and one step on with it; the stream's state after that."""
         now = self._clock.now()
-        head = self._journal.head(key)
-        work = Work(key, head.state.stream, pending, now, self._journal.blob)
-        this, trouble = (key, pending.id), ""
+        view = self._views.pop((key, pending.id), None)
+        work = Work(key, state.stream, pending, now, self._journal.blob, view)
+        trouble: Problem | None = None
         try:
-            for event in self._executors[type(pending.command)].act(work):
+            for event in self._look(work):
                 if not self._record(key, pending, event):
                     break
         except Exception as error:
-            problem = understand(error)
-            if problem is None:
+            trouble = understand(error)
+            if trouble is None:
                 raise
-            trouble = f"{_what(work)}: {problem}"
-            self._due[this] = self._clock.monotonic() + self._trouble(work, problem)
-            if self._tries.get(this, 0) < LAST_TRIES:
-                return
-        else:
-            self._tries.pop(this, None)
-            wait = self._pace.wait(self._still(key, pending) or pending, now)
-            self._due[this] = self._clock.monotonic() + wait * (0.5 + self._jitter() / 2)
-        still = self._still(key, pending)
-        if still is not None and now >= _latest(still) and not still.unresolved:
-            if trouble:
-                self.commit(key, work.reply(Progress(f"{trouble}; {_LATER}")))
-            self.commit(key, work.reply(DeadlinePassed()))
+            self._trouble(work, trouble)
+        state = self._journal.head(key).state
+        still = find(state, pending.id)
+        if still is None or (trouble is not None and self._schedule.tries(work.id) < LAST_TRIES):
+            return state
+        if trouble is None:
+            self._wait(work.id, still, now)
+        if now < last_moment(still) or still.unresolved:
+            return state
+        if trouble is not None:
+            self.commit(key, work.reply(Progress(f"{in_words(work)}: {trouble}; {_LATER}")))
+        self.commit(key, work.reply(DeadlinePassed()))
+        return self._journal.head(key).state
+
+    def _look(self, work: Work) -> Act:
+        """What an executor says of a command. What may not be seen with others is looked at by itself."""
+        if isinstance(work.view, Exception):
+            problem = understand(work.view)
+            if problem is None or problem.kind is not Kind.PERMANENT:
+                raise work.view
+            work = evolve(work, view=None)
+        return self._executors[type(work.pending.command)].act(work)
+
+    def _wait(self, command: CommandId, pending: Pending, now: float) -> None:
+        """Until the next look, a random part of what the pace gives."""
+        wait = self._pace.wait(pending, now, self._durations.usual(command[0], pending))
+        self._schedule.set(command, self._clock.monotonic(), wait * self._jittered())
+
+    def _jittered(self) -> float:
+        """The part of each wait that is waited: of all in one step the same, so that they stay together.
+
+        Were it another one for each, then of a thousand one would be due at any time, and all would come along.
+        """
+        if self._part is None:
+            self._part = self._jitter()
+        return self._part
 
     def _record(self, key: str, pending: Pending, event: Attempted | Accepted | Replied) -> bool:
         """Write down what an executor says; False where it must not go on."""
@@ -267,7 +320,7 @@ class Runner:
         A task that has to stop is told so however late.
         """
         first_stop = isinstance(pending.command, StopTask) and pending.sent is None
-        if (event.at >= _latest(pending) and not first_stop) or not self._leases.hold(key, self._margin):
+        if (event.at >= last_moment(pending) and not first_stop) or not self._leases.hold(key, self._margin):
             return False
         if pending.sent is None or pending.sent.attempt != event.attempt:
             return self.commit(key, event) is not None
@@ -275,62 +328,39 @@ class Runner:
         return still is not None and still.sent == pending.sent
 
     def _still(self, key: str, pending: Pending) -> Pending | None:
-        return next((p for p in self._journal.head(key).state.pending if p.id == pending.id), None)
+        return find(self._journal.head(key).state, pending.id)
 
-    def _trouble(self, work: Work, problem: Problem) -> float:
-        """What an error of AWS means for the command that met it; the seconds until it is tried again."""
-        this = (work.key, work.pending.id)
-        what = _what(work)
+    def _trouble(self, work: Work, problem: Problem) -> None:
+        """What an error of AWS means for the command that met it, and when it is tried again."""
+        what, now = in_words(work), self._clock.monotonic()
         if problem.kind is Kind.CREDENTIALS:
             raise LoginNeeded(work.key, problem, what)
         if problem.kind is Kind.PERMANENT:
             # What was sent before this look may have been accepted, whatever is refused now.
             self.commit(work.key, work.fail(f"{what}: {problem}", may_still_run=work.pending.may_have_begun))
             if not isinstance(work.pending.command, StopTask):
-                return self._pace.quick
+                self._schedule.set(work.id, now, self._pace.quick)
+                return
             # Only STOPPED ends it: a permission may yet be given, until its time is over.
-        self._tries[this] = self._tries.get(this, 0) + 1
+        tries = self._schedule.tries(work.id) + 1
         log.info("%s: %s; trying again", what, problem)
-        return self._pace.retry(self._tries[this]) * self._jitter()
+        self._schedule.set(work.id, now, self._pace.retry(tries) * self._jittered(), tries)
 
     def _deliver(self) -> None:
         """Every notice that is due; one that cannot be delivered holds no other up, and is tried again."""
         for number, key, notice in self._journal.notices():
-            this = ("notice", number)
             not_ours = self._notify is None and (key, notice) not in self._ended
-            if not_ours or self._due.get(this, -math.inf) > self._clock.monotonic():
+            if not_ours or self._postponed.get(number, -math.inf) > self._clock.monotonic():
                 continue
             try:
                 (self._notify or _log_notice)(key, notice)
             except Exception as error:
                 log.warning("a notice of %s could not be delivered, and will be tried again: %s", key, error)
-                self._due[this] = self._clock.monotonic() + self._pace.slow
+                self._postponed[number] = self._clock.monotonic() + self._pace.slow
             else:
+                self._postponed.pop(number, None)
                 self._journal.delivered(number)
                 self._ended.discard((key, notice))
-
-
-def _open(pending: Pending) -> bool:
-    """Whether a runner can still do something about a command, other than look."""
-    return not (isinstance(pending.command, StopTask) and pending.unresolved)
-
-
-def _what(work: Work) -> str:
-    """A command and what it is about, for people."""
-    command = work.pending.command
-    name = type(command).__name__
-    if isinstance(command, RunTask | StopTask):
-        return f"{name} {command.run.id} of {work.key}"
-    if isinstance(command, UpsertDatabase | CleanupDatabase):
-        return f"{name} {work.pending.database} of {work.key}"
-    return f"{name} of stack {command.stack.name}"
-
-
-def _latest(pending: Pending) -> float:
-    """Until when a command is waited for. A task that has to stop is given its time from when it was told to."""
-    if isinstance(pending.command, StopTask) and pending.sent is not None:
-        return pending.sent.at + pending.deadline - pending.issued
-    return pending.deadline
 
 
 def _log_notice(key: str, notice: Notice) -> None:

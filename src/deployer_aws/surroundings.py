@@ -50,7 +50,8 @@ class SystemClock:
 class Surroundings:
     """A world, ready to be acted on. `marks` are texts that each request has to bring along.
 
-    `clients` are those of the real AWS, where it is acted on.
+    `calls` gives how often each operation of AWS was called since, retries included, by the API's names: what was
+    checked before is not counted. `clients` are those of the real AWS, where it is acted on.
     """
 
     journal: Journal
@@ -155,6 +156,7 @@ def _unreadable(world: Path, error: sqlite3.Error) -> JournalError:
 def _simulated_surroundings(path: Path, world: Path, script: Any) -> Surroundings:
     from deployer_aws.simulator import Simulator
     from deployer_aws.simulator.databases import SimulatedPostgres
+    from deployer_aws.simulator.service import camel
 
     try:
         simulator = Simulator.open(world, script)
@@ -174,6 +176,9 @@ def _simulated_surroundings(path: Path, world: Path, script: Any) -> Surrounding
     tasks = Ecs(simulator.client("ecs"), logs=simulator.client("logs"))
     before = simulator.call_counts
 
+    def calls() -> Counter[str]:
+        return Counter({camel(name): times for name, times in (simulator.call_counts - before).items()})
+
     def close() -> None:
         journal.close()
         simulator.close()
@@ -184,7 +189,7 @@ def _simulated_surroundings(path: Path, world: Path, script: Any) -> Surrounding
         (stacks, tasks, SimulatedPostgres()),
         True,
         {_MARK_SHA256: MARK},
-        lambda: simulator.call_counts - before,
+        calls,
         close,
     )
 
@@ -194,6 +199,7 @@ def _real_surroundings(
 ) -> Surroundings:
     executors: tuple[Executor, ...] = ()
     calls: Counter[str] = Counter()
+    before = Counter(clients.calls if clients is not None else ())
     if clients is not None:
         from deployer_aws.executors.postgres import Postgres  # psycopg comes with the extra 'aws'
 
@@ -209,7 +215,7 @@ def _real_surroundings(
         )
     journal = SqliteJournal(path)
     return Surroundings(
-        journal, SystemClock(), executors, False, marks or {}, lambda: calls, journal.close, clients
+        journal, SystemClock(), executors, False, marks or {}, lambda: calls - before, journal.close, clients
     )
 
 

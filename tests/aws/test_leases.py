@@ -35,6 +35,30 @@ def test_lease_is_renewed_in_its_second_half() -> None:
     assert journal.lease("s") == LeaseRow("first", 2)
 
 
+def test_leases_are_renewed_together() -> None:
+    """What is ours and in the second half of its term is renewed at once; what was taken from us is ours no more."""
+    first, second, clock, journal = two()
+    for key in ("a", "b", "c"):
+        first.hold(key)
+    clock.time += TERM / 2 - 1
+    first.hold("young")
+    first.renew(["a", "b", "c", "young", "never held"])
+    assert journal.lease("a") == LeaseRow("first", 1)
+    clock.time += 2
+    journal.claim("c", "second", journal.lease("c"))
+    first.renew(["a", "b", "c", "young", "never held"])
+    assert [journal.lease(key) for key in ("a", "b", "young")] == [
+        LeaseRow("first", 2),
+        LeaseRow("first", 2),
+        LeaseRow("first", 1),
+    ]
+    assert journal.lease("never held") is None
+    clock.time += TERM / 2 - 1
+    assert [first.hold(key) for key in ("a", "b", "c")] == [True, True, False]
+    assert journal.lease("a") == LeaseRow("first", 2), "a renewal is good for another half of the term"
+    assert not second.hold("a")
+
+
 def test_lease_is_renewed_where_more_time_is_asked_for() -> None:
     """Before a send the lease is renewed where less is left than the send may take."""
     first, _, clock, journal = two()

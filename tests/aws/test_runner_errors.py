@@ -6,8 +6,9 @@ import pytest
 from attrs import define
 
 from deployer_aws.executors.errors import RULES, Kind, understand
+from deployer_aws.pace import Pace
 from deployer_aws.ports import Act, LeaseRow, Work
-from deployer_aws.runner import LAST_TRIES, LoginNeeded, Pace
+from deployer_aws.runner import LAST_TRIES, LoginNeeded
 from deployer_core.deployer import StopTask
 from deployer_core.ecs_task import RunTask, Started, Status, StatusStopped
 from deployer_core.postgres_migration import UpsertDatabase
@@ -63,7 +64,7 @@ def test_transient_errors_are_tried_again(code: str) -> None:
 
 def test_retries_back_off_with_full_jitter() -> None:
     """The longest wait doubles up to a limit, and the wait is a random part of it; a success starts anew."""
-    parts = iter([0.5, *[1.0, 0.25, 1.0, 0.0, 1.0], *[0.5] * 9])
+    parts = iter([1.0, 0.25, 1.0, 0.0, 1.0, *[0.5] * 9])
     trouble = raising(Refused("Throttling"))
     w = world(
         complete, *[trouble] * 5, moving, trouble, jitter=lambda: next(parts), pace=Pace(quick=1.0, slow=20.0)

@@ -271,6 +271,20 @@ class JournalContract(LogicContract):
         assert journal.claim(OTHER, "two", seen) is None
         assert journal.lease(KEY) == now
 
+    def test_many_leases_are_renewed_at_once(self, journal: Journal) -> None:
+        """Those that still stand as seen rise by one; what has moved on, or never was, is left out and stays as it is."""
+        mine, moved = journal.claim(KEY, "one", None), journal.claim(OTHER, "one", None)
+        assert mine is not None
+        assert moved is not None
+        theirs = journal.claim(OTHER, "two", moved)
+        renewed = journal.renew("one", {KEY: mine, OTHER: moved, "prod/none": mine})
+        assert renewed == {KEY: journal.lease(KEY)}
+        assert renewed[KEY].owner == "one"
+        assert renewed[KEY].number > mine.number
+        assert journal.lease(OTHER) == theirs
+        assert journal.lease("prod/none") is None
+        assert journal.renew("one", {}) == {}
+
     def test_one_of_many_gets_the_lease(self, opener: Opener) -> None:
         """Of runners that claim a free lease at the same moment one has it."""
         with closing(opener()):

@@ -23,7 +23,8 @@ from deployer_aws.executors.cloudformation import CloudFormation
 from deployer_aws.executors.ecs import Ecs
 from deployer_aws.journals.replay import verify
 from deployer_aws.journals.sqlite import SqliteJournal
-from deployer_aws.runner import Pace, Runner
+from deployer_aws.pace import Pace
+from deployer_aws.runner import Runner
 from deployer_aws.simulator import Simulator
 from deployer_aws.simulator.databases import SimulatedPostgres
 from deployer_core.deployer import INITIAL, Notice, Requested, reduce

@@ -9,8 +9,9 @@ from deployer_aws.executors.ecs import Ecs
 from deployer_aws.intake import Intake
 from deployer_aws.journals.replay import verify
 from deployer_aws.journals.sqlite import SqliteJournal
+from deployer_aws.pace import Pace
 from deployer_aws.ports import Clock, Journal
-from deployer_aws.runner import Pace, Runner
+from deployer_aws.runner import Runner
 from deployer_aws.simulator import Simulator
 from deployer_aws.simulator.databases import SimulatedPostgres
 from deployer_core.deployer import DeployerState, Notice
@@ -29,7 +30,13 @@ class World:
     """A simulated account, a journal, and a runner: one that polls, or one that listens as well."""
 
     def __init__(
-        self, script: str = "", *, listens: bool = True, delivery: Delivery = list, pace: Pace | None = None
+        self,
+        script: str = "",
+        *,
+        listens: bool = True,
+        delivery: Delivery = list,
+        pace: Pace | None = None,
+        jitter: Callable[[], float] = _half,
     ) -> None:
         self.sim = Simulator(script)
         self.journal: Journal = SqliteJournal(":memory:")
@@ -45,7 +52,7 @@ class World:
             clock,
             pace=pace or (self.intake.pace if listens else Pace()),
             notify=lambda _, notice: self.notices.append(notice),
-            jitter=_half,
+            jitter=jitter,
         )
         self.intake.serve(self.runner)
 

@@ -92,7 +92,7 @@ def as_data(report: Report) -> dict[str, Any]:
         "unresolved": [{"run": u.force, "task": u.arn, "seen": u.seen} for u in status.unresolved],
         "events": status.events,
         "stale": report.stale,
-        "calls": dict(sorted(report.calls.items())),
+        "calls": {"total": report.calls.total(), "by_operation": dict(sorted(report.calls.items()))},
         "messages": dict(report.messages),
         "untold": report.untold,
         "journal": str(report.journal),

@@ -2,7 +2,12 @@
 
 Look before you leap, for a change: with a StackId only its outcome is observed; an attempt without one is looked for by
 its token in the stack's events; only else is it sent, with the same token again.
+
+While a stack is under way as the journal has it, its events have nothing to tell, and are not read: so where a shared
+look has shown that, nothing is asked. Every other look reads them.
 """
+
+from collections.abc import Mapping, Sequence
 
 from attrs import evolve, frozen
 
@@ -10,8 +15,9 @@ from deployer_aws.executors.errors import Kind, Problem, understand
 from deployer_aws.executors.parameters import Unresolved, resolve
 from deployer_aws.executors.requests import Change, Requests
 from deployer_aws.executors.services import NotAtZero, ServiceReader
-from deployer_aws.executors.stacks import Stack, StackReader, counts
-from deployer_aws.ports import Act, CloudFormationClient, EcsClient, Elbv2Client, S3Client, Work
+from deployer_aws.executors.stacks import MOVING, Stack, StackReader, counts
+from deployer_aws.executors.survey import Survey
+from deployer_aws.ports import Act, CloudFormationClient, CommandId, EcsClient, Elbv2Client, S3Client, Work
 from deployer_core.deployment import CreateStack, ScaleStack, StabiliseStack, UpdateStack, UpsertStack
 from deployer_core.spec import StackSpec
 from deployer_core.stack_status import Lifecycle, StackStatus
@@ -51,6 +57,7 @@ class CloudFormation:
         self._reader = StackReader(client, bare_events=self._settings.bare_events)
         self._services = ServiceReader(self._reader, ecs)
         self._requests = Requests(client, s3, self._settings.bucket)
+        self._survey = Survey(client)
 
     def act(self, work: Work) -> Act:
         """See `ports.Executor.act`."""
@@ -60,10 +67,18 @@ class CloudFormation:
         elif isinstance(command, CreateStack | UpdateStack | UpsertStack | ScaleStack):
             yield from self._change(work, command)
 
+    def observe(self, works: Sequence[Work]) -> Mapping[CommandId, object]:
+        """See `ports.Observer.observe`. What was sent and has no StackId yet is looked for by itself."""
+        names = {work.id: name for work in works if (name := _watched(work))}
+        seen = self._survey.of(names.values())
+        return {command: seen[name] for command, name in names.items() if name in seen}
+
     # Waiting for a stack to be at rest
 
     def _stabilise(self, work: Work, command: StabiliseStack) -> Act:
         spec = command.stack
+        if _goes_on(work):
+            return
         stack = self._reader.describe(spec.name)
         if stack is None:
             yield work.reply(StackStatus(Lifecycle.MISSING, "MISSING"))
@@ -171,9 +186,11 @@ class CloudFormation:
     # Observing a change of ours
 
     def _observe(self, work: Work, command: Change, ref: str) -> Act:
+        if _goes_on(work):
+            return
         sent = work.pending.sent
         since = sent.at if sent else work.pending.issued
-        stack = self._reader.describe(ref)
+        stack = work.view if isinstance(work.view, Stack) else self._reader.describe(ref)
         if stack is None:
             yield from self._unseen(work, since)
             return
@@ -209,6 +226,24 @@ class CloudFormation:
             return
         yield work.reply(StackStatus(Lifecycle.PROGRESS, status, left))
         yield work.accept(stack.id)
+
+
+def _watched(work: Work) -> str:
+    """What a command's stack is known by where it is only waited for; empty where there is something to do."""
+    command, pending = work.pending.command, work.pending
+    if not isinstance(command, StabiliseStack):
+        return pending.ref
+    return "" if pending.sent is not None and not pending.ref else command.stack.name
+
+
+def _goes_on(work: Work) -> bool:
+    """Whether a shared look has shown nothing but what the journal has: a stack under way, in the same status."""
+    view = work.view
+    return (
+        isinstance(view, Stack)
+        and view.lifecycle in MOVING
+        and view.status == work.pending.seen.partition(":")[0]
+    )
 
 
 def _to_zero(command: Change) -> bool:

@@ -6,14 +6,15 @@ and an hour, whichever is less, and stopped tasks are kept for an hour or so. An
 sent again is answered 'unknown whether it ran', and never run again.
 """
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from deployer_aws.executors.definitions import Definitions
 from deployer_aws.executors.errors import understand
 from deployer_aws.executors.last_words import LastWords
 from deployer_aws.executors.services import ENDED
-from deployer_aws.ports import Act, EcsClient, LogsClient, Work
+from deployer_aws.ports import Act, CommandId, EcsClient, LogsClient, Work
 from deployer_core.ecs_task import EXITED, Exit, Run, RunTask, Started, Status, StatusStopped
 from deployer_core.spec import Pairs
 from deployer_core.world import Refused, StopTask
@@ -22,6 +23,8 @@ RESEND = 50 * 60.0
 """Seconds for which an attempt may be sent again with its token."""
 UNSEEN = 300.0
 """Seconds after ECS accepted during which MISSING is no news: its reads are eventually consistent."""
+DESCRIBED = 100
+"""The most tasks that one call describes (ECS API reference, DescribeTasks)."""
 BEYOND_RUNNING = frozenset({"DEACTIVATING", "STOPPING", "DEPROVISIONING"})
 CAPACITY = (
     "RESOURCE:",
@@ -54,6 +57,29 @@ class Ecs:
             yield from self._run(work, command.run)
         elif isinstance(command, StopTask):
             yield from self._stop(work, command)
+
+    def observe(self, works: Sequence[Work]) -> Mapping[CommandId, object]:
+        """See `ports.Observer.observe`. Tasks by the hundred; what ECS does not show is looked at by itself."""
+        wanted: defaultdict[str, dict[str, CommandId]] = defaultdict(dict)
+        for work in works:
+            command: Any = work.pending.command
+            if arn := _arn(work):
+                wanted[command.run.task.cluster][arn] = work.id
+        seen: dict[CommandId, object] = {}
+        for cluster, commands in wanted.items():
+            arns = list(commands)
+            for start in range(0, len(arns), DESCRIBED):
+                seen |= self._describe_all(
+                    cluster, {arn: commands[arn] for arn in arns[start : start + DESCRIBED]}
+                )
+        return seen
+
+    def _describe_all(self, cluster: str, commands: Mapping[str, CommandId]) -> Mapping[CommandId, object]:
+        try:
+            tasks = self._client.describe_tasks(cluster=cluster, tasks=list(commands))["tasks"]
+        except Exception as error:
+            return dict.fromkeys(commands.values(), error)
+        return {commands[task["taskArn"]]: task for task in tasks if task["taskArn"] in commands}
 
     # Running
 
@@ -110,7 +136,8 @@ class Ecs:
             yield work.fail(f"{refused}; {advice}", may_still_run=not failures)
 
     def _observe(self, work: Work, run: Run, arn: str) -> Act:
-        task = self._describe(run.task.cluster, arn)
+        view: Any = work.view
+        task = view or self._describe(run.task.cluster, arn)
         if task is None:
             sent = work.pending.sent
             if work.now - (sent.at if sent else work.pending.issued) > UNSEEN:
@@ -133,14 +160,17 @@ class Ecs:
 
     def _stop(self, work: Work, command: StopTask) -> Act:
         cluster = command.run.task.cluster
-        arn = work.pending.ref or command.arn
+        arn = _arn(work)
         if not arn:
             if found := self._find(command.run, work.token(command.sent.attempt, command.command)):
                 yield work.accept(found)
             else:
                 yield work.reply(Status("looking for the task, of which ECS shows no trace"))
             return
-        task = self._describe(cluster, arn)
+        view: Any = work.view
+        # What is yet to be told to stop is looked at anew before it is told.
+        told = view is not None and view.get("desiredStatus") == "STOPPED"
+        task = view if told else self._describe(cluster, arn)
         if task is None:
             if work.now - command.sent.at > UNSEEN:
                 # ECS forgets only tasks that have stopped.
@@ -199,6 +229,11 @@ class Ecs:
                 why = "; ".join(filter(None, (why, self._last_words.of(definition, name, task["taskArn"]))))
             exits.append(Exit(name, code, name == judged, why))
         return StatusStopped(tuple(exits), task.get("stopCode", ""), task.get("stoppedReason", ""))
+
+
+def _arn(work: Work) -> str:
+    """The task that a command is about, empty where it is not known."""
+    return work.pending.ref or str(getattr(work.pending.command, "arn", ""))
 
 
 def _revision(run: Run, resolved: Pairs) -> str:

@@ -88,6 +88,23 @@ class Stack:
         return lifecycle(self.status)
 
 
+def described(found: Mapping[str, Any]) -> Stack:
+    """A stack of DescribeStacks' answer."""
+    return Stack(
+        id=found["StackId"],
+        name=found["StackName"],
+        status=found["StackStatus"],
+        reason=found.get("StackStatusReason", ""),
+        outputs=tuple(sorted((o["OutputKey"], o["OutputValue"]) for o in found.get("Outputs", []))),
+        parameters=tuple(
+            sorted((p["ParameterKey"], p.get("ParameterValue", "")) for p in found.get("Parameters", []))
+        ),
+        capabilities=tuple(sorted(found.get("Capabilities", []))),
+        protected=bool(found.get("EnableTerminationProtection", False)),
+        updated=_seconds(found.get("LastUpdatedTime", found["CreationTime"])),
+    )
+
+
 @frozen
 class Outcome:
     """What a change of ours has come to.
@@ -121,20 +138,7 @@ class StackReader:
             if problem is not None and problem.is_missing_stack:
                 return None
             raise
-        found = answer["Stacks"][0]
-        return Stack(
-            id=found["StackId"],
-            name=found["StackName"],
-            status=found["StackStatus"],
-            reason=found.get("StackStatusReason", ""),
-            outputs=tuple(sorted((o["OutputKey"], o["OutputValue"]) for o in found.get("Outputs", []))),
-            parameters=tuple(
-                sorted((p["ParameterKey"], p.get("ParameterValue", "")) for p in found.get("Parameters", []))
-            ),
-            capabilities=tuple(sorted(found.get("Capabilities", []))),
-            protected=bool(found.get("EnableTerminationProtection", False)),
-            updated=_seconds(found.get("LastUpdatedTime", found["CreationTime"])),
-        )
+        return described(answer["Stacks"][0])
 
     def is_empty(self, stack: Stack) -> bool:
         """A shell that holds nothing: a create that was rolled back, or a change set that was never executed."""

@@ -15,8 +15,9 @@ from deployer_aws.executors.errors import understand
 from deployer_aws.intake.answers import take
 from deployer_aws.intake.matching import Found, Index
 from deployer_aws.intake.understanding import Kind, Understood, understand_event
+from deployer_aws.pace import Pace
 from deployer_aws.ports import Clock, Journal, SqsClient, Work
-from deployer_aws.runner import Pace, Runner
+from deployer_aws.runner import Runner
 from deployer_core.deployer import Pending
 from deployer_core.deployment import StabiliseStack
 
@@ -37,23 +38,24 @@ _DELETING = "messages cannot be deleted, so they will come again"
 
 @frozen
 class SafetyNet(Pace):
-    """The pace with an intake: what events will speak of is looked at unasked every `net` seconds, and at its deadline.
+    """The pace with an intake: what events will speak of is looked at unasked after `net` seconds at the most, and at
+    its deadline.
 
     What AWS has not yet accepted, such as a task that was refused for want of capacity, has no events, and keeps the
     usual pace; so does everything while nothing is heard.
     """
 
-    net: float = 120.0
+    net: float = 180.0
     hears: Callable[[], bool] = lambda: True
 
-    def wait(self, pending: Pending, now: float) -> float:
+    def wait(self, pending: Pending, now: float, usual: float | None = None) -> float:
         """See `Pace.wait`."""
         if not self.hears():
-            return super().wait(pending, now)
+            return super().wait(pending, now, usual)
         known = pending.ref or getattr(pending.command, "arn", "")
         if known or isinstance(pending.command, StabiliseStack):
             return min(self.net, max(self.quick, pending.deadline - now))
-        return super().wait(pending, now)
+        return super().wait(pending, now, usual)
 
 
 @define

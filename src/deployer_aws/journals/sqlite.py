@@ -10,7 +10,7 @@ import hashlib
 import os
 import sqlite3
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -24,7 +24,8 @@ from deployer_core.deployer import DeployerState, Event, Notice
 
 PAGE = 256
 """Events that are read at a time: a reader of a long stream holds neither the lock nor all of it."""
-HEADS_KEPT = 1024
+HEADS_KEPT = 4096
+"""Heads that are kept decoded. A runner of more streams than that decodes each of them in every step."""
 Pair: TypeAlias = tuple[str, bytes]
 """A wire tag and its payload."""
 
@@ -252,16 +253,24 @@ class SqliteJournal:
     def claim(self, key: str, owner: str, seen: LeaseRow | None) -> LeaseRow | None:
         """Compare and set: the lease becomes the owner's, with the next number, if it still stands as seen."""
         with self._writing() as db:
-            if seen is None:
-                number = 1
-                done = db.execute("INSERT OR IGNORE INTO leases VALUES (?, ?, ?)", (key, owner, number))
-            else:
-                number = seen.number + 1
-                done = db.execute(
-                    "UPDATE leases SET owner = ?, number = ? WHERE key = ? AND owner = ? AND number = ?",
-                    (owner, number, key, seen.owner, seen.number),
-                )
-            return LeaseRow(owner, number) if done.rowcount == 1 else None
+            if seen is not None:
+                return _claim(db, key, owner, seen)
+            done = db.execute("INSERT OR IGNORE INTO leases VALUES (?, ?, 1)", (key, owner))
+            return LeaseRow(owner, 1) if done.rowcount == 1 else None
+
+    def renew(self, owner: str, seen: Mapping[str, LeaseRow]) -> Mapping[str, LeaseRow]:
+        """Compare and set each, in one transaction."""
+        with self._writing() as db:
+            return {key: now for key, row in seen.items() if (now := _claim(db, key, owner, row)) is not None}
+
+
+def _claim(db: sqlite3.Connection, key: str, owner: str, seen: LeaseRow) -> LeaseRow | None:
+    number = seen.number + 1
+    done = db.execute(
+        "UPDATE leases SET owner = ?, number = ? WHERE key = ? AND owner = ? AND number = ?",
+        (owner, number, key, seen.owner, seen.number),
+    )
+    return LeaseRow(owner, number) if done.rowcount == 1 else None
 
 
 def _digest(text: bytes) -> str:

@@ -133,7 +133,7 @@ def test_events_are_taken_from_the_queue(aws: Account) -> None:
     messages = said.data["messages"]
     assert messages["received"] == 2
     assert (messages["looks"], messages["foreign"], messages["failures"]) == (1, 1, 0)
-    assert said.data["calls"]["DeleteMessageBatch"] == 1
+    assert said.data["calls"]["by_operation"]["DeleteMessageBatch"] == 1
     assert aws.received(queue) == []
 
 
@@ -152,7 +152,7 @@ def test_without_a_queue_there_is_no_tally(aws: Account) -> None:
     said = aws.run("--json")
     assert said.code == 0
     assert said.data["messages"] == {}
-    assert "ReceiveMessage" not in said.data["calls"]
+    assert "ReceiveMessage" not in said.data["calls"]["by_operation"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this needs POSIX terminals and signals")

@@ -160,6 +160,29 @@ def test_only_looking_is_retried_by_the_sdk_and_every_try_is_counted(monkeypatch
     assert clients.calls == {"DescribeStacks": 3, "CreateStack": 1}
 
 
+def test_what_is_checked_before_a_run_is_not_counted_as_the_runs_own(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The calls of a deployment are those after its checks."""
+    for name, value in {"REGION": "eu-west-1", "ACCESS_KEY_ID": "none", "SECRET_ACCESS_KEY": "none"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setattr("time.sleep", abs)
+
+    def check(clients: Clients) -> dict[str, str]:
+        with pytest.raises(Exception, match="127.0.0.1"):
+            clients.cloudformation.describe_stacks()
+        return {}
+
+    nowhere = Options(endpoint_url="http://127.0.0.1:9")
+    world = open_surroundings(bed.journal, spec=specfile.load(V3).spec, options=nowhere, prepare=check)
+    assert world.calls() == {}
+    assert world.clients is not None
+    with pytest.raises(Exception, match="127.0.0.1"):
+        world.clients.cloudformation.delete_stack(StackName="orders")
+    assert world.calls() == {"DeleteStack": 1}
+    world.close()
+
+
 def test_a_profile_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """As everything that keeps clients from being made."""
     monkeypatch.setenv("AWS_PROFILE", "nobody")

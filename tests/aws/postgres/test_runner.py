@@ -10,7 +10,8 @@ from deployer_aws.executors.ecs import Ecs
 from deployer_aws.executors.postgres import Postgres
 from deployer_aws.journals.replay import verify
 from deployer_aws.journals.sqlite import SqliteJournal
-from deployer_aws.runner import Pace, Runner
+from deployer_aws.pace import Pace
+from deployer_aws.runner import Runner
 from deployer_aws.simulator import Simulator
 from deployer_core.deployer import Notice
 from deployer_core.spec import AdminUrl, DeploymentSpec

@@ -13,8 +13,9 @@ from attrs import frozen
 from deployer_aws.executors.cloudformation import CloudFormation, Settings
 from deployer_aws.executors.ecs import Ecs
 from deployer_aws.journals.sqlite import SqliteJournal
+from deployer_aws.pace import Pace
 from deployer_aws.ports import Act, Clock, Journal, Work
-from deployer_aws.runner import Pace, Runner, Step
+from deployer_aws.runner import Runner, Step
 from deployer_core import machine
 from deployer_core.deployer import DeployerState, Notice, Pending
 from deployer_core.postgres_migration import CleanupDatabase, CleanupDone, UpsertDatabase, UpsertDone

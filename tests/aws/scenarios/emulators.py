@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import pytest
 
+from deployer_aws.pace import Pace
 from deployer_aws.ports import Clock
-from deployer_aws.runner import Pace
 from deployer_core.spec import DatabaseSpec, Text
 from tests.aws.scenarios.bed import Bed, Change
 from tests.aws.scenarios.specs import Json, template

@@ -1,0 +1,64 @@
+"""Many stacks under way at once through one runner, on a simulated account; its calls are counted."""
+
+import hashlib
+import random
+from collections import Counter
+from typing import Any
+
+from deployer_aws.executors.cloudformation import CloudFormation
+from deployer_aws.executors.ecs import Ecs
+from deployer_aws.journals.sqlite import SqliteJournal
+from deployer_aws.runner import Runner
+from deployer_aws.simulator import Simulator
+from deployer_core.deployer import Notice
+from deployer_core.spec import DeploymentSpec, StackSpec, TemplateBody
+
+TEMPLATE = "Resources: {Topic: {Type: 'AWS::SNS::Topic'}}"
+SHA256 = hashlib.sha256(TEMPLATE.encode()).hexdigest()
+PAGE = 100
+"""Stacks to a page of the simulated account."""
+
+
+class Crowd:
+    """So many stacks that are created at once, in an account that has others too; each takes as long as is said."""
+
+    def __init__(self, count: int, *, others: int = 0, takes: float = 3_600.0, **script: Any) -> None:
+        self.sim = Simulator(
+            {
+                "templates": {"plain": TEMPLATE},
+                "stacks": [{"name": f"other-{n}", "template": "plain"} for n in range(others)],
+                "rules": [*script.pop("rules", []), {"on": "create_stack", "takes": takes}],
+                **script,
+            }
+        )
+        self.pages = -(-(count + others) // PAGE)
+        self.journal = SqliteJournal(":memory:")
+        self.notices: list[Notice] = []
+        cloudformation, ecs = self.sim.client("cloudformation"), self.sim.client("ecs")
+        self.runner = Runner(
+            self.journal,
+            [CloudFormation(cloudformation, ecs), Ecs(ecs)],
+            self.sim.clock,
+            notify=lambda _, notice: self.notices.append(notice),
+            jitter=random.Random(count).random,
+        )
+        for n in range(count):
+            stack = StackSpec(f"app-{n}", TemplateBody(SHA256, "plain"), timeout=100_000)
+            spec = DeploymentSpec("prod", f"app-{n}", "1", stack, quick=True)
+            self.runner.request("d", spec, {SHA256: TEMPLATE})
+
+    def carry_on(self, seconds: float) -> Counter[str]:
+        """Let so much time pass; the calls that were made."""
+        before, until = self.sim.call_counts, self.sim.clock.monotonic() + seconds
+        while (now := self.sim.clock.monotonic()) < until:
+            wait = self.runner.step()
+            assert wait is not None, "there is nothing under way any more"
+            self.sim.clock.sleep(min(wait, until - now))
+        return self.sim.call_counts - before
+
+    def get_under_way(self) -> None:
+        """Carry on until every stack was seen to be under way."""
+        while not all(
+            p.seen and p.ref for key in self.journal.streams() for p in self.journal.head(key).state.pending
+        ):
+            self.carry_on(10)
