@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
@@ -22,8 +22,15 @@ from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import Clock, Executor, Journal, JournalError
 from deployer_core.spec import DeploymentSpec
 
+if TYPE_CHECKING:
+    from deployer_aws.simulator import Simulator
+
 MARK = "This journal is about a simulated AWS account, kept in the file beside it.\n"
 _MARK_SHA256 = hashlib.sha256(MARK.encode()).hexdigest()
+
+
+REHEARSED = "rehearsal.json"
+"""The file beside a journal that says that its databases and tasks were real, in a rehearsal."""
 
 
 class WrongWorld(Exception):
@@ -95,6 +102,8 @@ def open_surroundings(
     Raises WrongWorld, JournalError, ClientsError, or what `prepare` does; then no file has been made.
     """
     world = world_of(path)
+    if spec is not None:
+        refuse_rehearsed(path)
     if spec is not None and not simulate and world.exists():
         raise WrongWorld(_simulated(path, world))
     if spec is None or path.exists():
@@ -110,6 +119,14 @@ def open_surroundings(
         return _real_surroundings(path, None, options)
     clients = connect(options)
     return _real_surroundings(path, clients, options, prepare(clients) if prepare else {})
+
+
+def refuse_rehearsed(path: Path) -> None:
+    """Raise WrongWorld where a journal is a rehearsal's: its migrations must not be carried on by pretending."""
+    if path.with_name(REHEARSED).exists():
+        raise WrongWorld(
+            f"the journal {path} is a rehearsal's: 'deployer rehearse SPEC --keep' carries on there"
+        )
 
 
 def _judge(path: Path, world: Path, *, simulate: bool) -> bool:
@@ -154,19 +171,32 @@ def _unreadable(world: Path, error: sqlite3.Error) -> JournalError:
 
 
 def _simulated_surroundings(path: Path, world: Path, script: Any) -> Surroundings:
-    from deployer_aws.simulator import Simulator
     from deployer_aws.simulator.databases import SimulatedPostgres
     from deployer_aws.simulator.service import camel
 
-    try:
-        simulator = Simulator.open(world, script)
-    except sqlite3.Error as error:
-        raise _unreadable(world, error) from None
+    simulator = open_simulator(world, script)
     try:
         journal = SqliteJournal(path)
     except BaseException:
         simulator.close()
         raise
+    return around(simulator, journal, SimulatedPostgres())
+
+
+def open_simulator(world: Path, script: Any = None) -> "Simulator":
+    """The simulated account in a file. Raises JournalError."""
+    from deployer_aws.simulator import Simulator
+
+    try:
+        return Simulator.open(world, script)
+    except sqlite3.Error as error:
+        raise _unreadable(world, error) from None
+
+
+def around(
+    simulator: "Simulator", journal: Journal, databases: Executor, clock: Clock | None = None
+) -> Surroundings:
+    """The surroundings in a simulated account, with an executor for its databases; closing them closes both."""
     stacks = CloudFormation(
         simulator.client("cloudformation"),
         simulator.client("ecs"),
@@ -185,8 +215,8 @@ def _simulated_surroundings(path: Path, world: Path, script: Any) -> Surrounding
 
     return Surroundings(
         journal,
-        simulator.clock,
-        (stacks, tasks, SimulatedPostgres()),
+        clock or simulator.clock,
+        (stacks, tasks, databases),
         True,
         {_MARK_SHA256: MARK},
         calls,
@@ -224,10 +254,5 @@ def now_of(journal: Journal, path: Path) -> float:
     world = world_of(path)
     if not is_simulated(journal) or not world.exists():
         return time.time()
-    from deployer_aws.simulator import Simulator
-
-    try:
-        with Simulator.open(world) as simulator:
-            return simulator.clock.now()
-    except sqlite3.Error as error:
-        raise _unreadable(world, error) from None
+    with open_simulator(world) as simulator:
+        return simulator.clock.now()

@@ -1,6 +1,6 @@
 """`deployer status`, `deployer history` and `deployer verify`: what the journal knows. Nothing is changed."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -140,6 +140,12 @@ def history(stack: str, journal: Path, events: bool, as_json: bool) -> Exit:
     if as_json:
         screen.data({"stack": key, "deployments": [histories.as_data(one) for one in found]})
         return Exit.DONE
+    say_history(screen, found)
+    return Exit.DONE
+
+
+def say_history(screen: Screen, found: Sequence[DeploymentHistory]) -> None:
+    """A line for each deployment."""
     head = [
         tuple(
             Text(name, "bold") for name in ("deployment", "version", "", "requested", "took", "outcome", "")
@@ -158,7 +164,6 @@ def history(stack: str, journal: Path, events: bool, as_json: bool) -> Exit:
         for one in found
     ]
     screen.rows([*head, *rows])
-    return Exit.DONE
 
 
 def _events(screen: Screen, found: tuple[histories.Line, ...], key: str, as_json: bool) -> None:

@@ -32,7 +32,7 @@ from deployer_aws.history import OPEN
 from deployer_aws.ids import deployment_id
 from deployer_aws.simulator import load_script
 from deployer_aws.status import stack_status, stopping
-from deployer_aws.surroundings import Surroundings, open_surroundings
+from deployer_aws.surroundings import Surroundings, open_surroundings, refuse_rehearsed
 from deployer_core.world import Requested
 
 _RUN = "deployer run examples/orders/v1.yaml --simulate examples/orders/simulation.yaml"
@@ -132,6 +132,7 @@ def resume(
     AWS is carried on with the options that it was deployed with; those of other accounts and regions are left alone.
     """
     screen, simulation = Screen(), read_script(script)
+    refuse_rehearsed(journal)
     world = open_surroundings(journal, simulation, simulate=script is not None, options=aws)
     try:
         keys = [known_stack(world, stack, journal)] if stack else world.journal.streams(pending_only=True)

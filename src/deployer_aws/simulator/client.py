@@ -93,7 +93,10 @@ class Client:
                 "at": world.now,
                 "service": self._service.name,
                 "operation": name,
-                "request": fresh(request),
+                "request": {
+                    member: "****" if member in self._service.sensitive else fresh(value)
+                    for member, value in request.items()
+                },
                 "outcome": outcome,
             },
         )

@@ -27,7 +27,7 @@ def found(world: World) -> None:
 
 
 def _found_definition(world: World, spec: DefinitionSpec) -> None:
-    if world_pointer(world, f"{spec.family}:{spec.revision}") is not None:
+    if world_pointer(world, spec.arn or f"{spec.family}:{spec.revision}") is not None:
         return
     by_name = all(container.essential for container in spec.containers) and len(spec.containers) > 1
     containers = [
@@ -39,7 +39,9 @@ def _found_definition(world: World, spec: DefinitionSpec) -> None:
         }
         for index, container in enumerate(spec.containers)
     ] or [{"name": "app", "image": "simulated:latest", "essential": True, "log": {}}]
-    arn = register(world, spec.family, containers, revision=spec.revision, network_mode=spec.network_mode)
+    arn = register(
+        world, spec.family, containers, revision=spec.revision, network_mode=spec.network_mode, arn=spec.arn
+    )
     if spec.status == "INACTIVE":
         definition = world.need(Definition, arn)
         definition.status, definition.deregistered = "INACTIVE", world.now

@@ -194,6 +194,12 @@ def _log_options(configuration: Any) -> Json:
     return configuration.get("Options", {}) if is_map(configuration) else {}
 
 
+def _pairs(declared: Any, member: str, shown: str) -> list[Json]:
+    """The variables that a container is given, in the shape of the ECS API."""
+    entries: list[Json] = declared if is_list(declared) else []
+    return [{"name": str(one.get("Name", "")), shown: str(one.get(member, ""))} for one in entries]
+
+
 def _register(work: Work) -> str:
     family = str(work.properties.get("Family") or f"{work.stack.name}{work.logical}{work.world.unique(8)}")
     declared: list[Json] = work.properties.get("ContainerDefinitions") or [{}]
@@ -203,6 +209,8 @@ def _register(work: Work) -> str:
             "image": str(container.get("Image", "")),
             "essential": str(container.get("Essential", True)).lower() == "true",
             "log": _log_options(container.get("LogConfiguration")),
+            "environment": _pairs(container.get("Environment"), "Value", "value"),
+            "secrets": _pairs(container.get("Secrets"), "ValueFrom", "valueFrom"),
         }
         for container in declared
     ]
@@ -230,12 +238,13 @@ def register(
     network_mode: str | None = None,
     extra: Json | None = None,
     tags: dict[str, str] | None = None,
+    arn: str | None = None,
 ) -> str:
-    """A new revision of a family; the answer is its ARN."""
+    """A new revision of a family; the answer is its ARN, which is one of this account unless it is given."""
     if revision is None:
         known = world.store.members(f"family:{family}")
         revision = 1 + max((world.need(Definition, arn).revision for arn in known), default=0)
-    arn = world.arn("ecs", f"task-definition/{family}:{revision}")
+    arn = arn or world.arn("ecs", f"task-definition/{family}:{revision}")
     definition = Definition(
         arn,
         family,

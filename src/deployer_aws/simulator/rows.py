@@ -170,6 +170,18 @@ class Task(Row):
     hidden_until: float = 0.0
     options: Json = attrs.field(factory=dict[str, Any])
     epoch: int = 0
+    hosted: bool = False  # its container runs for real, outside of this world
+
+
+@attrs.define
+class Secret(Row):
+    """One secret; the key is its name. Each version has its text, the stages attached to it, and when it was made."""
+
+    KIND: ClassVar[str] = "secret"
+    arn: str
+    created: float
+    changed: float
+    versions: dict[str, Json] = attrs.field(factory=dict[str, Json])
 
 
 @attrs.define

@@ -238,6 +238,7 @@ class DefinitionSpec:
     containers: list[ContainerSpec] = keys(_container)
     status: str = key(choice("ACTIVE", "INACTIVE"), "ACTIVE")
     network_mode: str | None = key(text)
+    arn: str | None = key(text)
 
 
 def _template(value: Any, path: str) -> str:

@@ -31,6 +31,8 @@ class Service:
     throttled: ClassVar[str] = "ThrottlingException"
     denied: ClassVar[str] = "AccessDeniedException"
     expired: ClassVar[str] = "ExpiredTokenException"
+    sensitive: ClassVar[frozenset[str]] = frozenset()
+    """Members of requests that are kept in no record of the calls."""
 
     def __init__(self, world: World) -> None:
         self.world = world

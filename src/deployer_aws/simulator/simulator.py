@@ -10,8 +10,9 @@ from typing import Any, Self
 
 import attrs
 
-from . import founding
+from . import founding, task_life
 from .client import Client
+from .hosting import Container, Host, containers_of_services
 from .rows import Json, Meta
 from .script import Script, load_script
 from .service import services
@@ -108,6 +109,24 @@ class Simulator:
         if service not in self._clients:
             self._clients[service] = Client(self._world, services()[service])
         return self._clients[service]
+
+    def attach(self, host: Host) -> None:
+        """Have a host run the tasks for real. Those that an earlier host was left with have ended, nobody knows how."""
+        with self._store.transaction():
+            self._world.host = host
+            for arn in self._store.members("hosted"):
+                reason = "The process ended together with the one that had started it."
+                task_life.end_hosted(self._world, arn, {}, [], "TerminationNotice", reason)
+
+    def end_task(self, arn: str, exits: dict[str, int], lines: list[str]) -> None:
+        """What a host ran of a task has ended: exit codes by container, and what it wrote to its log."""
+        with self._store.transaction():
+            task_life.end_hosted(self._world, arn, exits, lines)
+
+    def application(self, stack: str) -> list[Container]:
+        """The containers of the services of a stack, with what they are given: what the application would be."""
+        with self._store.transaction():
+            return containers_of_services(self._world, stack)
 
     def _log(self, name: str) -> list[Json]:
         with self._store.transaction():

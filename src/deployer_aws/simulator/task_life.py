@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .hosting import NotStarted, container_of
 from .rows import Definition, Json, Task
 from .world import World, due, iso
 
@@ -15,6 +16,7 @@ STARTS_IN = 15.0
 TAKES = 20.0
 STOPS_IN = 10.0
 
+Steps = tuple[tuple[float, str], ...]
 _STARTING = ((0.2, "PENDING"), (0.7, "ACTIVATING"), (1.0, "RUNNING"))
 _STOPPING = ((0.1, "DEACTIVATING"), (0.3, "STOPPING"), (0.8, "DEPROVISIONING"), (1.0, "STOPPED"))
 _ON_ITS_OWN = "EssentialContainerExited"
@@ -105,10 +107,40 @@ def stop(world: World, task: Task, takes: float, code: str, reason: str | None =
     task.times["stopping"] = world.now
     task.version += 1
     _emit(world, task)
-    for share, status in _STOPPING:
+    steps: Steps = _STOPPING
+    if task.hosted and world.host is not None:
+        world.host.stop(task.key)
+        steps = _STOPPING[:2]  # the rest follows once its process has ended
+    _take(world, task, takes, steps)
+
+
+def _take(world: World, task: Task, takes: float, steps: Steps) -> None:
+    for share, status in steps:
         if status == "DEACTIVATING" and task.status != "RUNNING":
             continue
         world.after(takes * share, "task.status", task=task.key, epoch=task.epoch, status=status)
+
+
+def end_hosted(
+    world: World,
+    arn: str,
+    exits: dict[str, int],
+    lines: list[str],
+    code: str = _ON_ITS_OWN,
+    reason: str | None = None,
+) -> None:
+    """What ran of a task for real has ended: the exit codes that are known, and what it had written."""
+    world.store.unlink("hosted", arn)
+    task = world.store.get(Task, arn)
+    if task is None or not task.hosted:
+        return
+    task.hosted = False
+    task.options = {**task.options, "log": lines, "exits": exits}
+    if task.desired == "STOPPED":
+        task.epoch += 1
+        _take(world, task, 0.0, _STOPPING[2:])
+    else:
+        stop(world, task, 0.0, code, reason)
 
 
 def stop_later(world: World, task: Task, delay: float, takes: float, code: str, reason: str) -> None:
@@ -141,7 +173,7 @@ def _end(world: World, payload: Json) -> None:
 @due("task.status")
 def _advance(world: World, payload: Json) -> None:
     task = live_task(world, payload)
-    if task is None:
+    if task is None or (payload["status"] == "RUNNING" and not _handed_over(world, task)):
         return
     task.status = payload["status"]
     task.version += 1
@@ -149,6 +181,20 @@ def _advance(world: World, payload: Json) -> None:
         world, task
     )
     _emit(world, task)
+
+
+def _handed_over(world: World, task: Task) -> bool:
+    """Give a task that now runs to the host, where there is one; False where it cannot be started."""
+    if world.host is None or task.service is not None:
+        return True
+    try:
+        world.host.start(container_of(world, task))
+    except NotStarted as refusal:
+        stop(world, task, STOPS_IN, "TaskFailedToStart", str(refusal))
+        return False
+    task.hosted = True
+    world.store.link("hosted", task.key)
+    return True
 
 
 def _pass(world: World, task: Task) -> None:
@@ -163,7 +209,7 @@ def _run(world: World, task: Task) -> None:
     task.times["pull_stopped"] = task.times["started"] = world.now
     for container in task.containers:
         container["status"] = "RUNNING"
-    if not task.options.get("forever"):
+    if not task.options.get("forever") and not task.hosted:
         world.after(_seconds(task, "takes", TAKES), "task.end", task=task.key, epoch=task.epoch)
 
 
@@ -172,7 +218,7 @@ def _exit(world: World, task: Task) -> None:
     task.times["execution_stopped"] = world.now
     for container in task.containers:
         container["status"] = "STOPPED"
-        if "started" in task.times:
+        if "started" in task.times and _has_code(task):
             container["exit_code"] = _exit_code(task, container)
     options = task.options
     if options.get("oom") and task.stop_code == _ON_ITS_OWN:
@@ -186,8 +232,17 @@ def _exit(world: World, task: Task) -> None:
         task.containers = []
 
 
+def _has_code(task: Task) -> bool:
+    """What ran for real has no exit code where nobody saw it end."""
+    exits: Json | None = task.options.get("exits")
+    return exits is None or bool(exits)
+
+
 def _exit_code(task: Task, container: Json) -> int:
-    """What the script says; else 0 for an essential container that ended by itself, and a signal's code if killed."""
+    """What really came of it, or what the script says; else 0 if it ended by itself, and a signal's code if killed."""
+    exits: Json = task.options.get("exits") or {}
+    if container["name"] in exits:
+        return int(exits[container["name"]])
     codes: Json = task.options.get("exit_codes") or {}
     given: Any = codes.get(container["name"])
     if given is None and container["essential"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -13,6 +13,9 @@ from .rows import Json, Meta, Tally, Text, is_list, is_map
 from .script import Rule, Script, is_inline
 from .store import R, Store
 from .templates import digest
+
+if TYPE_CHECKING:
+    from .hosting import Host
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
@@ -66,6 +69,7 @@ class World:
     def __init__(self, store: Store, script: Script) -> None:
         self.store = store
         self.script = script
+        self.host: Host | None = None
         self._faults: list[Chance] = []
         self._behaviours: list[Chance] = []
         for index, rule in enumerate(script.rules):

@@ -19,20 +19,25 @@ from deployer_aws.specfile.describe import tables
 from deployer_aws.specfile.document import LARGEST, decode, parse, read_text
 from deployer_aws.specfile.findings import Finding, SpecFileError, Wrong
 from deployer_aws.specfile.kinds import Place
+from deployer_aws.specfile.rehearsal import Processes, Rehearsal
 from deployer_aws.specfile.schema import DEPLOYMENT
 from deployer_core.preview import cautions
 from deployer_core.spec import DeploymentSpec, TemplateBody
 
-__all__ = ["Finding", "LoadedSpec", "SpecFileError", "load", "loads", "tables"]
+__all__ = ["Finding", "LoadedSpec", "Processes", "Rehearsal", "SpecFileError", "load", "loads", "tables"]
 
 
 @frozen
 class LoadedSpec:
-    """A spec, the texts of its templates by their SHA-256, and what a person should know of it."""
+    """A spec, the texts of its templates by their SHA-256, and what a person should know of it.
+
+    `rehearsal` is what the file says of rehearsing it, which is no part of the spec.
+    """
 
     spec: DeploymentSpec
     templates: Mapping[str, str]
     warnings: tuple[Finding, ...] = ()
+    rehearsal: Rehearsal | None = None
 
 
 def load(path: "str | os.PathLike[str]") -> LoadedSpec:
@@ -54,8 +59,8 @@ def loads(text: str | bytes, base_dir: "str | os.PathLike[str]", name: str = "sp
     try:
         tree = parse(decode(_checked(text)))
         root = Place((), tree, files, tree.line)
-        spec = DEPLOYMENT.read(root)
-        return LoadedSpec(spec, files.templates, _judge(spec, files, root))
+        found = DEPLOYMENT.read(root)
+        return LoadedSpec(found.spec, files.templates, _judge(found.spec, files, root), found.rehearsal)
     except Wrong as wrong:
         raise SpecFileError(name, wrong.findings) from None
 

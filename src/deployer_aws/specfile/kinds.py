@@ -7,6 +7,7 @@ import difflib
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path as FilePath
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from attrs import Factory, evolve, field, frozen
@@ -21,6 +22,11 @@ U = TypeVar("U")
 
 class Files(Protocol):
     """Where kinds find the files that a spec names."""
+
+    @property
+    def folder(self) -> FilePath:
+        """What paths in the spec are relative to."""
+        ...
 
     def template(self, path: str) -> str:
         """Read and keep a template; gives its SHA-256. Raises Wrong."""

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from deployer_aws.specfile.databases import DATABASE
 from deployer_aws.specfile.findings import Wrong
@@ -24,6 +24,7 @@ from deployer_aws.specfile.kinds import (
     variants,
     word,
 )
+from deployer_aws.specfile.rehearsal import REHEARSE, Rehearsal, check
 from deployer_core.spec import (
     AsBefore,
     DeploymentSpec,
@@ -215,6 +216,22 @@ STACK = Record(
 # The deployment
 
 
+@frozen
+class Document:
+    """What a whole file says: the spec, and beside it how it is rehearsed."""
+
+    spec: DeploymentSpec
+    rehearsal: Rehearsal | None
+
+
+def _document(given: dict[str, Any], place: Place) -> Document:
+    rehearsal: Rehearsal | None = given.pop("rehearse", None)
+    spec = _deployment(given, place)
+    if rehearsal is not None:
+        check(rehearsal, spec.databases, place.into("rehearse"))
+    return Document(spec, rehearsal)
+
+
 def _deployment(given: dict[str, Any], place: Place) -> DeploymentSpec:
     given["databases"] = tuple(database for _, database in given.get("databases", ()))
     spec = build(place, DeploymentSpec, given)
@@ -239,6 +256,7 @@ DEPLOYMENT = Record(
             "whether an update of the stack that is found in progress is cancelled, rather than waited for",
             "false",
         ),
+        Key("rehearse", REHEARSE.kind, "what `deployer rehearse` runs on this machine", "none"),
     ),
-    _deployment,
+    _document,
 )

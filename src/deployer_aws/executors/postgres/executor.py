@@ -28,7 +28,7 @@ class Postgres:
     """Carries out the databases' commands, with psycopg.
 
     `secrets` and `rds` are boto3's clients `secretsmanager` and `rds`, needed where a spec speaks of a secret or of an
-    IAM token. `connect` is the class of the connections.
+    IAM token. `connect` is the class of the connections, `access` another way in than the spec's.
     """
 
     commands: tuple[type, ...] = (UpsertDatabase, CleanupDatabase)
@@ -41,9 +41,10 @@ class Postgres:
         environ: Mapping[str, str] = os.environ,
         connect: type[Connection] = psycopg.Connection,
         share: float = SHARE,
+        access: Access | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._access = Access(secrets, rds, environ)
+        self._access = access or Access(secrets, rds, environ)
         self._connect, self._share, self._monotonic = connect, share, monotonic
 
     def act(self, work: Work) -> Act:

@@ -341,11 +341,13 @@ def _describe_definition(definition: Definition) -> Json:
             "image": container["image"],
             "cpu": 0,
             "essential": container["essential"],
-            "environment": [],
+            "environment": container.get("environment", []),
             "mountPoints": [],
             "portMappings": [],
             "volumesFrom": [],
         }
+        if container.get("secrets"):
+            shown["secrets"] = container["secrets"]
         if container.get("log"):
             options = {str(name): str(value) for name, value in container["log"].items()}
             shown["logConfiguration"] = {"logDriver": "awslogs", "options": options}

@@ -1,0 +1,301 @@
+"""`deployer rehearse`: the real adapter on a simulated AWS, with a real PostgreSQL and real processes."""
+
+import signal
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+from attrs import frozen
+from rich.text import Text
+
+from deployer_aws import specfile
+from deployer_aws.cli.app import Bad, example, json_option, program, simulate_option
+from deployer_aws.cli.carrying import Interrupted
+from deployer_aws.cli.reading import reading, say_history
+from deployer_aws.cli.report import Exit, Report, as_data, say, typed
+from deployer_aws.cli.running import carrier_for, read_script, report_of
+from deployer_aws.cli.screen import Screen, clean, duration, joined, state
+from deployer_aws.clients import Options
+from deployer_aws.history import OPEN, chronicle
+from deployer_aws.ids import deployment_id
+from deployer_aws.simulator import Script
+from deployer_aws.specfile import LoadedSpec, Rehearsal
+
+if TYPE_CHECKING:
+    from deployer_aws.rehearsal.world import Stage, World
+
+INTERRUPTED = 130
+"""The exit code after an interruption: 128 and the number of SIGINT, as shells have it."""
+_SPECS = "examples/orders/v1.yaml examples/orders/v2.yaml"
+
+
+class Guard:
+    """SIGINT, SIGTERM and SIGHUP raise Interrupted, but never while things are cleared away."""
+
+    def __init__(self) -> None:
+        self._clearing = False
+
+    def _take(self, _: int, __: FrameType | None) -> None:
+        if not self._clearing:
+            raise Interrupted
+
+    @contextmanager
+    def installed(self) -> Generator[None]:
+        """Take the signals over for a while."""
+        names = ("SIGINT", "SIGTERM", "SIGHUP")
+        numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+        before = {number: signal.signal(number, self._take) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def clear(self) -> None:
+        """From now on things are cleared away."""
+        self._clearing = True
+
+    @staticmethod
+    def pause(_: float) -> None:
+        """A moment at which a signal is taken anyway."""
+
+
+@frozen
+class Part:
+    """What became of one spec: the report, and the exit code of what ran after it."""
+
+    report: Report
+    after: int | None
+
+    @property
+    def code(self) -> Exit:
+        """The exit code that it comes to."""
+        return Exit.FAILED if self.after else self.report.code
+
+
+@program.command(
+    short_help="Try deployments here, with a real PostgreSQL.", epilog=example(f"deployer rehearse {_SPECS}")
+)
+@click.argument("specs", metavar="[SPEC]...", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--keep", is_flag=True, help="Leave the databases and the journal for a look, and go on there next time."
+)
+@click.option("--end", is_flag=True, help="End what --keep has left: stop the server and remove everything.")
+@click.option("--database-url", metavar="URL", help="Use this PostgreSQL server, as this administrator.")
+@simulate_option
+@json_option
+@click.pass_context
+def rehearse(
+    context: click.Context,
+    specs: tuple[Path, ...],
+    keep: bool,
+    end: bool,
+    database_url: str | None,
+    script: Path | None,
+    as_json: bool,
+) -> int:
+    """Deploy what each spec file SPEC asks for, one after the other, to a simulated AWS with a real PostgreSQL.
+
+    Each migration task runs as the local process that the spec's section 'rehearse' names (see docs/rehearsal.md). At
+    the end nothing is left running or lying about, unless --keep is given.
+
+    Exit codes: 0 done, 1 a deployment or what runs after it failed, 2 bad input or usage, 3 it waits for a repair, 130
+    interrupted.
+    """
+    screen = Screen()
+    try:
+        from deployer_aws.rehearsal.children import RehearsalError
+    except ImportError:
+        raise Bad(_EXTRA) from None
+    try:
+        if end:
+            if specs or keep:
+                raise click.UsageError("--end stands alone: it begins nothing", context)
+            return _end(screen, database_url)
+        if not specs:
+            raise click.UsageError("Missing argument 'SPEC'.", context)
+        loaded = [_load(screen, path) for path in specs]
+        simulation = _simulation(loaded, script)
+        return _rehearse(screen, loaded, simulation, keep=keep, database_url=database_url, as_json=as_json)
+    except RehearsalError as error:
+        raise Bad(str(error)) from None
+
+
+_EXTRA = "rehearsals need the extra 'rehearse': pip install 'deployer-core[rehearse]'"
+
+
+def _end(screen: Screen, database_url: str | None) -> Exit:
+    from deployer_aws.rehearsal.world import KEPT, end_kept
+
+    left = end_kept(KEPT, database_url)
+    screen.say("The kept rehearsal is ended, and nothing of it is left.")
+    if left:
+        screen.warn(left)
+    return Exit.DONE
+
+
+def _load(screen: Screen, path: Path) -> LoadedSpec:
+    """A spec that can be rehearsed."""
+    loaded = specfile.load(path)
+    rehearsal = loaded.rehearsal or Rehearsal(path.parent)
+    databases = () if loaded.spec.quick else loaded.spec.databases
+    if lacking := rehearsal.lacks(databases):
+        raise Bad(
+            f"{path}: {joined(lacking)} is missing: the program, with its arguments, that runs as that task"
+        )
+    if not rehearsal.folder.is_dir():
+        raise Bad(f"{path}: rehearse.folder: there is no folder {rehearsal.folder}")
+    for warning in loaded.warnings:
+        screen.warn(f"{path}: {warning}")
+    return loaded
+
+
+def _simulation(loaded: Sequence[LoadedSpec], script: Path | None) -> list[Script]:
+    """The script for each spec: its own, unless one is given for all."""
+    from deployer_aws.rehearsal.account import script_for
+
+    specs, found = [one.spec for one in loaded], list[Script]()
+    for one in loaded:
+        own = script or (one.rehearsal.script if one.rehearsal else None)
+        read_script(own)
+        found.append(script_for(specs, own))
+    return found
+
+
+def _rehearse(
+    screen: Screen,
+    loaded: Sequence[LoadedSpec],
+    scripts: Sequence[Script],
+    *,
+    keep: bool,
+    database_url: str | None,
+    as_json: bool,
+) -> int:
+    from deployer_aws.rehearsal.world import KEPT, World
+
+    guard, world, parts = Guard(), World(KEPT if keep else None, database_url), list[Part]()
+    code: int = Exit.DONE
+    with guard.installed():
+        try:
+            world.open()
+            for one, script in zip(loaded, scripts, strict=True):
+                parts.append(_deploy(screen, world, one, script, guard, keep=keep, as_json=as_json))
+                if (code := parts[-1].code) != Exit.DONE:
+                    break
+            _tell(screen, world, parts, keep=keep, as_json=as_json)
+        except Interrupted:
+            code = INTERRUPTED
+        finally:
+            guard.clear()
+            world.close()
+    if code == INTERRUPTED:
+        left = f"; what it has made is kept in {KEPT}" if keep else ", and nothing of it is left"
+        screen.complain(f"the rehearsal was interrupted{left}")
+    return code
+
+
+def _deploy(
+    screen: Screen,
+    world: "World",
+    loaded: LoadedSpec,
+    script: Script,
+    guard: Guard,
+    *,
+    keep: bool,
+    as_json: bool,
+) -> Part:
+    """Deploy one spec, and run what is to run after it."""
+
+    def show(label: str, line: str) -> None:
+        if not as_json:
+            screen.say(Text(f"         {label} | ", "dim"), line)
+
+    stage = world.stage(loaded, script, show)
+    try:
+        report = _carry(screen, world, stage, loaded, as_json=as_json)
+        if not as_json:
+            _say(screen, report, keep=keep)
+        after = stage.after(guard.pause) if report.code is Exit.DONE else None
+        if after and not as_json:
+            screen.complain(f"what runs after the deployment exits with {after}")
+        return Part(report, after)
+    finally:
+        stage.surroundings.close()
+
+
+def _carry(screen: Screen, world: "World", stage: "Stage", loaded: LoadedSpec, *, as_json: bool) -> Report:
+    surroundings, key = stage.surroundings, loaded.spec.key
+    carrier = carrier_for(screen, surroundings, [key], None, as_json)
+    deployment = deployment_id(surroundings.clock.now())
+    known = carrier.followers[key].chronicle
+
+    def over() -> bool:
+        found = known.find(deployment)
+        return found is not None and found.outcome != OPEN and not known.state.pending
+
+    with carrier:
+        carrier.runner.request(deployment, loaded.spec, {**loaded.templates, **surroundings.marks})
+        carrier.carry_on(over)
+    if carrier.interrupts.asked:
+        raise Interrupted
+    return report_of(carrier, world.journal, key, deployment, Options())
+
+
+def _say(screen: Screen, report: Report, *, keep: bool) -> None:
+    """What became of a deployment, and of each of its databases."""
+    shown = report.deployment
+    if keep:
+        say(screen, report)
+    else:
+        took = f" after {duration(shown.duration)}" if shown.duration is not None else ""
+        where = f" in {shown.step}" if shown.outcome == "FAILED" and shown.step else ""
+        screen.say(state(shown.outcome), f"  {report.status.key} version {shown.version}{took}{where}")
+        if shown.reason:
+            screen.say(shown.reason, indent=8)
+    rows = [
+        (Text(clean(one.name)), state(one.state).append(f"  {_FATES.get(one.state, '')}", "default"))
+        for one in shown.databases
+    ]
+    screen.rows(rows, indent=8)
+
+
+_FATES = {"NOP": "nothing to migrate", "DONE": "migrated"}
+
+
+def _tell(screen: Screen, world: "World", parts: Sequence[Part], *, keep: bool, as_json: bool) -> None:
+    """The rehearsal as a whole, and how to go on."""
+    if as_json:
+        screen.data({"deployments": [_data(part) for part in parts], "kept": _kept(world) if keep else None})
+        return
+    with reading(world.journal) as journal:
+        for key in dict.fromkeys(part.report.status.key for part in parts):
+            screen.say()
+            say_history(screen, chronicle(journal, key).deployments)
+    if not keep:
+        return
+    screen.say()
+    screen.say(f"Kept in {world.folder}. To look at the databases:")
+    for url in world.urls():
+        screen.say(_psql(world, url), indent=2)
+    screen.say("To see what happened, to rehearse the next version, and to end it:")
+    for line in (
+        typed(world.journal, "history", parts[-1].report.status.key),
+        "deployer rehearse SPEC --keep",
+        "deployer rehearse --end",
+    ):
+        screen.say(line, indent=2)
+
+
+def _psql(world: "World", url: str) -> str:
+    return f"PGPASSFILE={world.passfile} psql {url}" if world.passfile.exists() else f"psql {url}"
+
+
+def _kept(world: "World") -> dict[str, Any]:
+    return {"folder": str(world.folder), "journal": str(world.journal), "databases": world.urls()}
+
+
+def _data(part: Part) -> dict[str, Any]:
+    return {**as_data(part.report), "after": part.after, "exit_code": int(part.code)}

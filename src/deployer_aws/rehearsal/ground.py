@@ -1,0 +1,292 @@
+"""The PostgreSQL server that a rehearsal works on: one of its own, or one that is given by a URL.
+
+On a server of its own the administrator is no superuser, as on RDS; the role `rds_iam` is there, and its members get in
+without a password, since there is no IAM. On a server that is given, what the rehearsal makes is dropped at its end.
+"""
+
+import secrets
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import psycopg
+from attrs import frozen
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from deployer_aws.executors.postgres.access import Access
+from deployer_aws.executors.postgres.session import Server
+from deployer_aws.ports import SecretsClient
+from deployer_aws.rehearsal.children import RehearsalError
+from deployer_aws.rehearsal.postgres import HOST, LocalServer, Superuser, suitable, unprivileged
+from deployer_core.spec import DatabaseSpec
+
+ADMIN, SUPERUSER, IAM = "rehearsal", "rehearsal_superuser", "rds_iam"
+HBA = f"""
+host all {ADMIN} {HOST}/32 scram-sha-256
+host all +{IAM} {HOST}/32 trust
+host all all {HOST}/32 scram-sha-256
+"""
+
+
+class LocalAccess(Access):
+    """The administrator's way in, whatever the spec says of it."""
+
+    def __init__(self, secrets: SecretsClient, server: Server) -> None:
+        super().__init__(secrets, None, {})
+        self._server = server
+        self.seen: dict[str, DatabaseSpec[str]] = {}
+        """The databases that were asked for, as their stack has them."""
+
+    def server(self, spec: DatabaseSpec[str]) -> Server:
+        """The rehearsal's server."""
+        self.seen[spec.name] = spec
+        return self._server
+
+
+class Ground(Protocol):
+    """Where the databases are."""
+
+    @property
+    def admin(self) -> Server:
+        """The administrator's way in."""
+        ...
+
+    def kept(self) -> dict[str, Any]:
+        """What has to be known to come back to it, as JSON has it."""
+        ...
+
+    def leave(self) -> None:
+        """Let go of it, and leave everything as it is."""
+        ...
+
+    def end(self, databases: Mapping[str, str]) -> None:
+        """Leave nothing behind; `databases` are those that were asked for, with their owners."""
+        ...
+
+
+class OwnGround:
+    """A server of the rehearsal's own."""
+
+    def __init__(self, server: LocalServer, password: str) -> None:
+        self._server, self._password = server, password
+
+    @property
+    def admin(self) -> Server:
+        """See `Ground`."""
+        return Server(HOST, self._server.port, ADMIN, self._password, sslmode="disable")
+
+    @property
+    def passwords(self) -> tuple[str, ...]:
+        """What must not be shown."""
+        return self._password, self._server.superuser.password
+
+    def make(self) -> None:
+        """Make the server, start it, and make the administrator. Raises RehearsalError."""
+        self._server.make(HBA)
+        self._server.start()
+        iam = sql.Identifier(IAM)
+        with self._server.connect() as connection:
+            verifier = connection.pgconn.encrypt_password(
+                self._password.encode(), ADMIN.encode(), b"scram-sha-256"
+            )
+            for statement in (
+                sql.SQL("CREATE ROLE {} LOGIN CREATEROLE CREATEDB PASSWORD {}").format(
+                    sql.Identifier(ADMIN), sql.Literal(verifier.decode())
+                ),
+                sql.SQL("CREATE ROLE {}").format(iam),
+                sql.SQL("GRANT {} TO {} WITH ADMIN OPTION").format(iam, sql.Identifier(ADMIN)),
+            ):
+                connection.execute(statement)
+
+    def resume(self) -> None:
+        """Start the server again, if it does not run any more. Raises RehearsalError."""
+        if not self._server.folder.is_dir():
+            raise RehearsalError(
+                f"the kept server's folder {self._server.folder} is gone; 'deployer rehearse --end' clears up"
+            )
+        if not self._server.answers():
+            self._server.start()
+
+    def kept(self) -> dict[str, Any]:
+        """See `Ground`."""
+        return {
+            "programs": str(self._server.programs),
+            "folder": str(self._server.folder),
+            "port": self._server.port,
+            "superuser_password": self._server.superuser.password,
+            "password": self._password,
+        }
+
+    def leave(self) -> None:
+        """See `Ground`."""
+        self._server.leave()
+
+    def end(self, databases: Mapping[str, str]) -> None:
+        """See `Ground`."""
+        self._server.stop()
+
+
+def own_ground(folder: Path, *, lasting: bool) -> OwnGround:
+    """A server that is still to be made, below a folder; as root in a folder that its user may enter."""
+    home = folder / "postgres"
+    if unprivileged():
+        home = Path(tempfile.mkdtemp(prefix="deployer-rehearsal-postgres-"))
+    superuser = Superuser(SUPERUSER, secrets.token_urlsafe(24))
+    server = LocalServer(suitable(), home, superuser, lasting=lasting)
+    return OwnGround(server, secrets.token_urlsafe(24))
+
+
+def own_ground_of(kept: Mapping[str, Any]) -> OwnGround:
+    """The server that was kept."""
+    superuser = Superuser(SUPERUSER, kept["superuser_password"])
+    server = LocalServer(
+        Path(kept["programs"]), Path(kept["folder"]), superuser, port=int(kept["port"]), lasting=True
+    )
+    return OwnGround(server, kept["password"])
+
+
+@frozen
+class Before:
+    """What was on a server before the first rehearsal."""
+
+    databases: frozenset[str]
+    roles: frozenset[str]
+
+
+class GivenGround:
+    """A server that somebody else looks after."""
+
+    def __init__(self, admin: Server, before: Before | None = None) -> None:
+        self._admin = admin
+        self._before = before or self._look()
+
+    @property
+    def admin(self) -> Server:
+        """See `Ground`."""
+        return self._admin
+
+    @property
+    def passwords(self) -> tuple[str, ...]:
+        """What must not be shown."""
+        return (self._admin.password,)
+
+    def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
+        return connect(self._admin)
+
+    def _look(self) -> Before:
+        with self._connect() as connection:
+            databases = connection.execute("SELECT datname FROM pg_database").fetchall()
+            roles = connection.execute("SELECT rolname FROM pg_roles").fetchall()
+        return Before(frozenset(name for (name,) in databases), frozenset(name for (name,) in roles))
+
+    def kept(self) -> dict[str, Any]:
+        """See `Ground`. The password is not kept."""
+        return {
+            "url": url(self._admin, self._admin.maintenance),
+            "databases": sorted(self._before.databases),
+            "roles": sorted(self._before.roles),
+        }
+
+    def leave(self) -> None:
+        """See `Ground`."""
+
+    def end(self, databases: Mapping[str, str]) -> None:
+        """Drop the databases and the roles that were not there before; what was there stays."""
+        with self._connect() as connection:
+            for name in databases:
+                if name not in self._before.databases:
+                    connection.execute(
+                        sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+                    )
+            for role, database in self._made(connection, databases):
+                if database in self._before.databases:
+                    self._disown(role, database, databases[database])
+                connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
+
+    def _made(
+        self, connection: psycopg.Connection[tuple[Any, ...]], databases: Mapping[str, str]
+    ) -> Iterable[tuple[str, str]]:
+        """Roles of these databases that were not there before, logins first."""
+        marks = {f"made by deployer: a login of the database {name}": name for name in databases}
+        query = "SELECT rolname, shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname <> ALL (%s)"
+        found = dict(connection.execute(query, [sorted(self._before.roles)]).fetchall())
+        yield from ((role, marks[mark]) for role, mark in found.items() if mark in marks)
+        yield from ((owner, name) for name, owner in databases.items() if owner in found)
+
+    def _disown(self, role: str, database: str, owner: str) -> None:
+        """In a database that stays nothing may depend on a role that goes; what it owns stays with the owner."""
+        who = sql.Identifier(role)
+        with connect(self._admin, database) as connection:
+            connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(who))
+            heir = sql.SQL("CURRENT_USER") if role == owner else sql.Identifier(owner)
+            connection.execute(sql.SQL("REASSIGN OWNED BY {} TO {}").format(who, heir))
+            connection.execute(sql.SQL("DROP OWNED BY {}").format(who))
+
+
+def given_ground(text: str, kept: Mapping[str, Any] | None = None) -> GivenGround:
+    """The server that a URL names, as libpq understands it. Raises RehearsalError."""
+    admin = _server(text)
+    if kept is None:
+        return GivenGround(admin)
+    if url(admin, admin.maintenance) != kept["url"]:
+        raise RehearsalError(
+            f"the kept rehearsal is on another server: give --database-url {kept['url']}, or first "
+            "'deployer rehearse --end'"
+        )
+    before = Before(frozenset(kept["databases"]), frozenset(kept["roles"]))
+    with connect(admin):
+        return GivenGround(admin, before)
+
+
+def _server(text: str) -> Server:
+    """What libpq makes of a URL: its variables, and the files of passwords, count too."""
+    try:
+        said = conninfo_to_dict(text)
+        if not text.startswith(("postgresql://", "postgres://")):
+            raise psycopg.ProgrammingError
+    except psycopg.Error:
+        raise RehearsalError(
+            "--database-url: a postgresql:// URL, such as postgresql://admin@127.0.0.1/postgres"
+        ) from None
+    try:
+        with psycopg.connect(text, connect_timeout=10) as connection:
+            info = connection.info
+            more = {
+                name: str(value)
+                for name, value in said.items()
+                if name not in ("host", "port", "user", "password", "dbname", "sslmode")
+            }
+            host, mode = info.host or str(said.get("host") or HOST), str(said.get("sslmode") or "")
+            return Server(
+                host, info.port, info.user, info.password, info.dbname, mode, tuple(sorted(more.items()))
+            )
+    except psycopg.OperationalError as error:
+        raise RehearsalError(f"--database-url: {error}") from None
+
+
+def connect(server: Server, database: str = "") -> psycopg.Connection[tuple[Any, ...]]:
+    """A connection of the administrator's. Raises RehearsalError."""
+    more: dict[str, Any] = dict(server.more)
+    try:
+        return psycopg.connect(
+            host=server.host,
+            port=server.port,
+            user=server.user,
+            password=server.password or None,
+            dbname=database or server.maintenance,
+            sslmode=server.sslmode or None,
+            autocommit=True,
+            connect_timeout=10,
+            **more,
+        )
+    except psycopg.OperationalError as error:
+        raise RehearsalError(f"the PostgreSQL server {server.place}: {error}") from None
+
+
+def url(server: Server, database: str) -> str:
+    """The administrator's URL, without a password."""
+    host = f"[{server.host}]" if ":" in server.host else quote(server.host, safe="")
+    return f"postgresql://{quote(server.user, safe='')}@{host}:{server.port}/{quote(database, safe='')}"

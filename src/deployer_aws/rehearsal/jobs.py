@@ -1,0 +1,102 @@
+"""What runs in the place of a container, and the environment that it is given.
+
+The deployer's own environment comes first, without what it tells libpq; then the application's way into the database as
+libpq's variables have it; then what ECS would give the container; then `rehearse.environment`.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from deployer_aws.executors.postgres.session import Server
+from deployer_aws.rehearsal.mask import Mask
+from deployer_aws.rehearsal.processes import Job
+from deployer_aws.simulator.hosting import Container, NotStarted
+from deployer_aws.specfile import Processes, Rehearsal
+from deployer_core.spec import DatabaseSpec
+
+RUN = "deployer:run"
+"""The tag by which a task is known: `deployment/database/purpose`."""
+
+
+class Jobs:
+    """Finds the process for a container. `database` gives the database of a deployment, as its stack has it by now."""
+
+    def __init__(
+        self,
+        rehearsal: Rehearsal,
+        server: Server,
+        mask: Mask,
+        database: Callable[[str, str], DatabaseSpec[str] | None],
+    ) -> None:
+        self._rehearsal, self._server, self._mask, self._database = rehearsal, server, mask, database
+
+    def __call__(self, container: Container) -> Job:
+        """The process for a task. Raises NotStarted."""
+        deployment, _, rest = container.tags.get(RUN, "").partition("/")
+        name, _, purpose = rest.rpartition("/")
+        command = self._rehearsal.databases.get(name, Processes()).of(purpose)
+        spec = self._database(deployment, name)
+        if not command or spec is None:
+            raise NotStarted(
+                f"CannotStartContainerError: the spec names no process for {rest or 'this task'} to rehearse"
+            )
+        environment = (
+            self._base() | self._libpq(spec, container.reveal) | self._given([container], strict=True)
+        )
+        return self._job(command, environment, f"{name} {purpose}")
+
+    def after(self, services: Iterable[Container], databases: Iterable[DatabaseSpec[str]]) -> Job:
+        """The process that runs when the deployment is DONE: it is given what the application's containers would be."""
+        containers, known = list(services), list(databases)
+        environment = self._base()
+        if len(known) == 1 and containers:
+            environment |= self._libpq(known[0], containers[0].reveal)
+        environment |= {"PGHOST": self._server.host, "PGPORT": str(self._server.port)}
+        return self._job(self._rehearsal.after, environment | self._given(containers, strict=False), "after")
+
+    def _job(self, command: tuple[str, ...], environment: Mapping[str, str], label: str) -> Job:
+        return Job(
+            command, self._rehearsal.folder, {**environment, **dict(self._rehearsal.environment)}, label
+        )
+
+    def _base(self) -> dict[str, str]:
+        """Without an active virtual environment `python` is the deployer's own; lines come when they are written."""
+        own = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+        if "VIRTUAL_ENV" not in own:
+            own["PATH"] = os.pathsep.join(filter(None, (str(Path(sys.executable).parent), own.get("PATH"))))
+        return {"PYTHONUNBUFFERED": "1", **own}
+
+    def _libpq(self, spec: DatabaseSpec[str], reveal: Callable[[str], str]) -> dict[str, str]:
+        """The application's way in: what the secret holds, or the login that needs no password here."""
+        found = {"PGHOST": self._server.host, "PGPORT": str(self._server.port), "PGDATABASE": spec.name}
+        if spec.app_secret is not None:
+            text = reveal(spec.app_secret)
+            self._mask.add(text)
+            held: Any = json.loads(text)
+            return found | {"PGUSER": str(held["username"]), "PGPASSWORD": str(held["password"])}
+        return found | ({"PGUSER": spec.login_role} if spec.iam_login else {})
+
+    def _given(self, containers: Iterable[Container], *, strict: bool) -> dict[str, str]:
+        """What the task definition and the overrides say; what the rehearsal gives anyway is looked up nowhere."""
+        given: dict[str, str] = {}
+        ours = dict(self._rehearsal.environment)
+        for container in containers:
+            given |= container.environment
+            for name, source in container.secrets.items():
+                if name in ours:
+                    continue
+                try:
+                    given[name] = container.reveal(source)
+                except NotStarted as missing:
+                    if strict:
+                        raise NotStarted(
+                            f"{missing}. There are only the secrets that the rehearsal makes: give {name} in "
+                            "rehearse.environment"
+                        ) from None
+                    continue
+                self._mask.add(given[name])
+        return given

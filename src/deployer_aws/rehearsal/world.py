@@ -1,0 +1,247 @@
+"""Where rehearsals take place: a folder with a journal, a simulated account and a PostgreSQL server's data.
+
+A temporary world is gone at the end, whatever happened. A kept one stays in its folder, with its server running, until
+`end_kept`; the next rehearsal there carries on.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve
+
+from deployer_aws.executors.postgres import Postgres
+from deployer_aws.journals.sqlite import SqliteJournal
+from deployer_aws.ports import Journal
+from deployer_aws.rehearsal.children import RehearsalError
+from deployer_aws.rehearsal.clock import RehearsalClock
+from deployer_aws.rehearsal.ground import (
+    GivenGround,
+    LocalAccess,
+    OwnGround,
+    given_ground,
+    own_ground,
+    own_ground_of,
+    url,
+)
+from deployer_aws.rehearsal.jobs import Jobs
+from deployer_aws.rehearsal.mask import Mask
+from deployer_aws.rehearsal.processes import Processes
+from deployer_aws.simulator import Script, Simulator
+from deployer_aws.simulator.hosting import NotStarted
+from deployer_aws.specfile import LoadedSpec, Rehearsal
+from deployer_aws.surroundings import REHEARSED, Surroundings, around, open_simulator, world_of
+from deployer_core.machine import Absent
+from deployer_core.spec import DatabaseSpec
+
+KEPT = Path(".deployer/rehearsal")
+"""Where a world is kept."""
+Show = Callable[[str, str], None]
+
+
+class Stage:
+    """One spec's rehearsal in a world: its surroundings, and the processes in them."""
+
+    def __init__(
+        self, loaded: LoadedSpec, simulator: Simulator, journal: Journal, world: "World", show: Show
+    ) -> None:
+        self._spec, self._simulator, self._journal, self._show = loaded.spec, simulator, journal, show
+        self._rehearsal = loaded.rehearsal or Rehearsal(Path())
+        secrets = simulator.client("secretsmanager")
+        self._access = LocalAccess(secrets, world.ground.admin)
+        self._jobs = Jobs(self._rehearsal, world.ground.admin, world.mask, self._database)
+        self._processes, self._mask = Processes(self._jobs, show, world.mask), world.mask
+        simulator.attach(self._processes)
+        self._clock = RehearsalClock(simulator, self._processes)
+        made = around(simulator, journal, Postgres(secrets, access=self._access), self._clock)
+        self.surroundings: Surroundings = evolve(made, close=self.close)
+        self._close = made.close
+
+    def _database(self, deployment: str, name: str) -> DatabaseSpec[str] | None:
+        for migration in self._journal.head(self._spec.key).state.migrations:
+            if isinstance(migration, Absent):
+                continue
+            if migration.database.deployment == deployment and migration.database.spec.name == name:
+                return migration.database.spec
+        return None
+
+    def after(self, pause: Callable[[float], None]) -> int | None:
+        """Run what is to run when all is done; its exit code, or None where there is none. Raises RehearsalError.
+
+        `pause` is called again and again meanwhile, and may raise what ends it.
+        """
+        if not self._rehearsal.after:
+            return None
+        containers = self._simulator.application(self._spec.stack.name)
+        job = self._jobs.after(containers, self._access.seen.values())
+        try:
+            self._processes.launch("after", "after", job)
+        except NotStarted as refusal:
+            raise RehearsalError(f"rehearse.after: {refusal}") from None
+        while True:
+            pause(0)
+            if ended := self._processes.wait(0.1):
+                return ended[0].code
+
+    def close(self) -> None:
+        """End what runs, and let go of the files."""
+        self._processes.close()
+        self._close()
+
+
+class World:
+    """A place for rehearsals: in `folder`, where it is kept, or else in a temporary one. See `open` and `close`."""
+
+    def __init__(self, folder: Path | None, database_url: str | None) -> None:
+        self._kept, self._url = folder is not None, database_url
+        self.folder = folder or Path()
+        self.mask = Mask()
+        self._ground: OwnGround | GivenGround | None = None
+        self._databases: dict[str, str] = {}
+        self._lock: int | None = None
+        self._ready = self._old = False
+
+    @property
+    def ground(self) -> OwnGround | GivenGround:
+        """The server, once the world is open."""
+        assert self._ground is not None
+        return self._ground
+
+    @property
+    def journal(self) -> Path:
+        """The journal's file."""
+        return self.folder / "journal.sqlite"
+
+    @property
+    def passfile(self) -> Path:
+        """The administrator's password, as libpq reads it."""
+        return self.folder / "pgpass"
+
+    def open(self) -> None:
+        """Make the world, or come back to the one that was kept. Raises RehearsalError. `close` it in any case."""
+        if self._kept:
+            self._lock = _lock(self.folder)
+            state = self.folder / REHEARSED
+            self._old = state.exists()
+        else:
+            self.folder = Path(tempfile.mkdtemp(prefix="deployer-rehearsal-"))
+        if self._old:
+            self._return(json.loads((self.folder / REHEARSED).read_text(encoding="utf-8")))
+        elif self._url is not None:
+            self._ground = given_ground(self._url)
+        else:
+            self._ground = own = own_ground(self.folder, lasting=self._kept)
+            own.make()
+        for password in self.ground.passwords:
+            self.mask.add(password)
+        self._ready = True
+        self._save()
+
+    def _return(self, kept: dict[str, Any]) -> None:
+        self._databases = dict(kept["owners"])
+        server = kept["server"]
+        if "url" in server:
+            if self._url is None:
+                raise RehearsalError(
+                    f"the kept rehearsal is on a server of yours: give --database-url {server['url']} again, or "
+                    "'deployer rehearse --end' first"
+                )
+            self._ground = given_ground(self._url, server)
+            return
+        if self._url is not None:
+            raise RehearsalError(
+                "the kept rehearsal has a server of its own: leave --database-url out, or first "
+                "'deployer rehearse --end'"
+            )
+        self._ground = own = own_ground_of(server)
+        own.resume()
+
+    def _save(self) -> None:
+        text = json.dumps({"owners": self._databases, "server": self.ground.kept()}, indent=2)
+        _write(self.folder / REHEARSED, text)
+        if self._kept and isinstance(self.ground, OwnGround):
+            admin = self.ground.admin
+            _write(self.passfile, f"{admin.host}:{admin.port}:*:{admin.user}:{admin.password}\n")
+
+    def stage(self, loaded: LoadedSpec, script: Script, show: Show) -> Stage:
+        """Where one spec is rehearsed; the stage is to be closed."""
+        self._databases |= {database.name: database.owner_role for database in loaded.spec.databases}
+        self._save()
+        simulator = open_simulator(world_of(self.journal), script)
+        try:
+            journal = SqliteJournal(self.journal)
+            return Stage(loaded, simulator, journal, self, show)
+        except BaseException:
+            simulator.close()
+            raise
+
+    def urls(self) -> list[str]:
+        """How the administrator connects to each database, without the password."""
+        return [url(self.ground.admin, name) for name in self._databases]
+
+    def close(self) -> None:
+        """Leave a kept world as it is, and nothing at all of another, or of one that was not made to the end."""
+        try:
+            if self._kept and (self._ready or self._old):
+                if self._ground is not None:
+                    self._ground.leave()
+                return
+            try:
+                if self._ground is not None:
+                    self._ground.end(self._databases)
+            finally:
+                if self.folder != Path():
+                    shutil.rmtree(self.folder, ignore_errors=True)
+        finally:
+            if self._lock is not None:
+                os.close(self._lock)
+
+
+def end_kept(folder: Path, database_url: str | None) -> str:
+    """End a kept world: what is left over, in words; empty where nothing is. Raises RehearsalError."""
+    state = folder / REHEARSED
+    if not state.exists():
+        raise RehearsalError(f"no rehearsal is kept in {folder}")
+    lock, left = _lock(folder), ""
+    try:
+        kept = json.loads(state.read_text(encoding="utf-8"))
+        server = kept["server"]
+        if "url" not in server:
+            own_ground_of(server).end({})
+        elif database_url is None:
+            names = ", ".join(name for name in kept["owners"] if name not in server["databases"]) or "none"
+            left = f"left at {server['url']}: the databases {names}, and their roles"
+        else:
+            given_ground(database_url, server).end(kept["owners"])
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(lock)
+    return left
+
+
+def _lock(folder: Path) -> int:
+    """Be the only one in a folder, until the file is closed. Raises RehearsalError."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+    with contextlib.suppress(ImportError):
+        import fcntl
+
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(handle)
+            raise RehearsalError(f"another rehearsal is under way in {folder}: wait for its end") from None
+    return handle
+
+
+def _write(path: Path, text: str) -> None:
+    """A file for nobody else, there as a whole or not at all."""
+    draft = path.with_name(f"{path.name}.new")
+    draft.touch(mode=0o600)
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)

@@ -1,0 +1,146 @@
+"""The section `rehearse` of a spec file: what runs on this machine in the place of the tasks. No part of the spec."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from deployer_aws.specfile.findings import Finding, Wrong
+from deployer_aws.specfile.kinds import TEXT, VALUE, Key, Kind, Place, Record, listing, mapping
+from deployer_core.spec import DatabaseSpec, Pairs, Text
+
+Command = tuple[str, ...]
+
+
+@frozen
+class Processes:
+    """The commands of one database; an empty one is not given."""
+
+    migrate: Command = ()
+    evaluate: Command = ()
+
+    def of(self, purpose: str) -> Command:
+        """The command for `migrate` or `evaluate`."""
+        return self.evaluate if purpose == "evaluate" else self.migrate
+
+
+@frozen
+class Rehearsal:
+    """How a spec is rehearsed. `folder` is where the processes run, `script` one of the simulator's."""
+
+    folder: Path
+    environment: Pairs = ()
+    script: Path | None = None
+    databases: Mapping[str, Processes] = field(factory=dict[str, Processes])
+    after: Command = ()
+
+    def lacks(self, databases: tuple[DatabaseSpec[Text], ...]) -> tuple[str, ...]:
+        """The commands that a rehearsal of these databases needs and that are not given, as keys of the spec file."""
+        return tuple(
+            f"rehearse.databases.{database.name}.{purpose}"
+            for database in databases
+            for purpose in ("migrate", "evaluate")
+            if getattr(database, purpose) is not None
+            and not self.databases.get(database.name, Processes()).of(purpose)
+        )
+
+
+def _command(place: Place) -> Command:
+    words = listing(TEXT, "texts").read(place)
+    if not words or not words[0]:
+        raise place.wrong("a program and its arguments, not an empty list")
+    for position, word in enumerate(words):
+        if "\0" in word:
+            raise place.into(position).wrong("no NUL in it: no program can be given one")
+    return words
+
+
+def _environment(place: Place) -> Pairs:
+    pairs: Pairs = mapping(VALUE, "a variable").read(place)
+    for name, value in pairs:
+        if not re.fullmatch(r"[^=\0]+", name) or "\0" in value:
+            raise place.into(name).wrong(
+                "a variable's name has no '=' in it, and neither name nor value a NUL"
+            )
+    return pairs
+
+
+def _path(place: Place) -> Path:
+    named = TEXT.read(place)
+    if not named or "\0" in named:
+        raise place.expected("a path")
+    return place.files.folder / named
+
+
+COMMAND = Kind("a list of texts", _command)
+PROCESSES = Record(
+    "rehearsed database",
+    (
+        Key("migrate", COMMAND, "the program that runs as its migration, with its arguments", "none"),
+        Key("evaluate", COMMAND, "the program that runs as its evaluation, with its arguments", "none"),
+    ),
+    lambda given, _: Processes(**given),
+    "These stand in the place of the image and the command of the task, and are needed by `deployer rehearse` alone.",
+)
+
+
+def _rehearsal(given: dict[str, Any], place: Place) -> Rehearsal:
+    databases = dict(given.pop("databases", ()))
+    folder = given.pop("folder", place.files.folder)
+    return Rehearsal(folder, databases=databases, **given)
+
+
+REHEARSE = Record(
+    "rehearsal",
+    (
+        Key("folder", Kind("text", _path), "where the processes run, relative to this file", "this file's"),
+        Key(
+            "environment",
+            Kind(mapping(VALUE, "a variable").called, _environment),
+            "more environment variables of all processes",
+            "{}",
+        ),
+        Key(
+            "script",
+            Kind("text", _path),
+            "a script of the simulated AWS, relative to this file: other stacks, faults (see simulator.md)",
+            "none",
+        ),
+        Key(
+            "databases",
+            mapping(PROCESSES.kind, "a database's name"),
+            "the processes that run in the place of the databases' tasks",
+            "{}",
+        ),
+        Key(
+            "after",
+            COMMAND,
+            "a program that runs when the deployment is DONE; its failure fails the rehearsal",
+            "none",
+        ),
+    ),
+    _rehearsal,
+    "What `deployer rehearse` needs to know (see rehearsal.md). Nothing else reads it, and it is no part"
+    " of what is deployed.",
+)
+
+
+def check(rehearsal: Rehearsal, databases: tuple[DatabaseSpec[Text], ...], place: Place) -> None:
+    """Refuse processes of databases, and of evaluations, that the spec does not have. Raises Wrong."""
+    known = {database.name: database for database in databases}
+    problems: list[Finding] = []
+    for name, processes in rehearsal.databases.items():
+        here = place.at("databases", name)
+        if name not in known:
+            names = ", ".join(known) or "none"
+            problems.append(here.finding(f"no database of this spec; it has {names}"))
+            continue
+        problems += [
+            here.into(purpose).finding(f"the database has no {purpose}, so nothing would run it")
+            for purpose in ("migrate", "evaluate")
+            if processes.of(purpose) and getattr(known[name], purpose) is None
+        ]
+    if problems:
+        raise Wrong(*problems)
