@@ -172,7 +172,6 @@ def _unreadable(world: Path, error: sqlite3.Error) -> JournalError:
 
 def _simulated_surroundings(path: Path, world: Path, script: Any) -> Surroundings:
     from deployer_aws.simulator.databases import SimulatedPostgres
-    from deployer_aws.simulator.service import camel
 
     simulator = open_simulator(world, script)
     try:
@@ -197,6 +196,8 @@ def around(
     simulator: "Simulator", journal: Journal, databases: Executor, clock: Clock | None = None
 ) -> Surroundings:
     """The surroundings in a simulated account, with an executor for its databases; closing them closes both."""
+    from deployer_aws.simulator.service import camel
+
     stacks = CloudFormation(
         simulator.client("cloudformation"),
         simulator.client("ecs"),

@@ -14,7 +14,8 @@ from deployer_aws.clients import Options, connect
 from deployer_aws.executors.cloudformation import CloudFormation
 from deployer_aws.executors.ecs import Ecs
 from deployer_aws.journals.sqlite import SqliteJournal
-from deployer_aws.runner import Pace, Runner
+from deployer_aws.pace import Pace
+from deployer_aws.runner import Runner
 from deployer_aws.surroundings import SystemClock
 from tests.aws.scenarios.bed import InstantPostgres
 from tests.aws.scenarios.servers import REGION

@@ -228,7 +228,7 @@ def _deploy(
 
 def _carry(screen: Screen, world: "World", stage: "Stage", loaded: LoadedSpec, *, as_json: bool) -> Report:
     surroundings, key = stage.surroundings, loaded.spec.key
-    carrier = carrier_for(screen, surroundings, [key], None, as_json)
+    carrier = carrier_for(screen, surroundings, [key], Options(), None, as_json)
     deployment = deployment_id(surroundings.clock.now())
     known = carrier.followers[key].chronicle
 
