@@ -170,7 +170,7 @@ def test_want_of_capacity_as_an_error_is_the_same(message: str) -> None:
         {"describe_task_definition": [defined()], "run_task": [Refused("ClientException", message)]}
     )
     (answer,) = answers(Ecs(client).act(work(RUN, database="orders")))
-    assert answer == Status(f"attempt 1 was refused for want of capacity: {message}")
+    assert answer == world.Refused(1, f"attempt 1 was refused for want of capacity: {message}")
 
 
 @pytest.mark.parametrize(
