@@ -206,6 +206,17 @@ def test_a_permission_that_is_missing_is_named_with_its_statement(patient: Patie
     assert {action for p in asked for action in p["ActionNames"]} <= known
 
 
+def test_a_stack_that_may_not_be_looked_at_is_a_permission_that_is_missing(patient: Patient) -> None:
+    """What the spec takes from the stack's outputs is not known then; what is missing is named all the same."""
+    patient.spec = SPEC.replace("cluster: staging, ", "cluster: {output: Host}, ")
+    patient.answers["describe_stacks"] = refusal("AccessDenied")
+    patient.answers["simulate_principal_policy"] = refusing("cloudformation:DescribeStacks")
+    result, text = patient.result("permissions")
+    assert result is Result.FAULT
+    assert "may not cloudformation:DescribeStacks" in text
+    assert "ObserveTheStack" in text
+
+
 def refusing(*actions: str) -> Any:
     """IAM's simulation where all but some is allowed."""
 

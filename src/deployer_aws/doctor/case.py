@@ -152,9 +152,9 @@ class Case:
     @property
     def readable_definitions(self) -> Iterator[Mapping[str, Any]]:
         """Those of the tasks' definitions that there are, as far as we may read them."""
-        for named in dict.fromkeys(self.known(task.task_definition) for _, task in self.tasks):
+        for wanted in dict.fromkeys(task.task_definition for _, task in self.tasks):
             try:
-                found = self.definition(named) if named else ""
+                found = self.definition(named) if (named := self.known(wanted)) else ""
             except Exception as error:
                 if understand(error) is None:
                     raise

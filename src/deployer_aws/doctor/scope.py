@@ -35,9 +35,9 @@ def scope(case: Case) -> Scope:
         partition=str(case.identity["Arn"]).split(":")[1],
         stack_role=(_role(spec.stack.role),) if spec.stack.role else (),
         source=tuple(v.stack for _, v in spec.stack.parameters if isinstance(v, StackOutput)),
-        cluster=_names((*(case.known(task.cluster) for _, task in tasks), *_clusters_of_services(case))),
-        family=_names(case.known(task.task_definition) for _, task in tasks)
-        if all(case.known(task.cluster) for _, task in tasks)
+        cluster=_names((*(_known(case, task.cluster) for _, task in tasks), *_clusters_of_services(case))),
+        family=_names(_known(case, task.task_definition) for _, task in tasks)
+        if all(_known(case, task.cluster) for _, task in tasks)
         else (),
         task_role=_all(_role(d.get(key)) for d in definitions for key in ("taskRoleArn", "executionRoleArn")),
         log_group=_all(_log_group(c) for d in definitions for c in d["containerDefinitions"]),
@@ -55,14 +55,25 @@ def scope(case: Case) -> Scope:
 
 def _clusters_of_services(case: Case) -> Iterator[str]:
     """Where the services run that are scaled to zero, as far as the stack is there and may be looked into."""
-    if case.stack is None or case.spec.quick or not case.spec.stack.scaling:
+    if case.spec.quick or not case.spec.stack.scaling:
         return
     services = ServiceReader(StackReader(case.clients.cloudformation), case.clients.ecs)
     try:
-        yield from [cluster_and_name(arn)[0] for arn in services.services(case.spec.stack.name)]
+        if case.stack is not None:
+            yield from [cluster_and_name(arn)[0] for arn in services.services(case.spec.stack.name)]
     except Exception as error:
         if understand(error) is None:
             raise
+
+
+def _known(case: Case, value: Text) -> str | None:
+    """A value of the spec; None where it is an output that the stack does not have yet, or does not show to us."""
+    try:
+        return case.known(value)
+    except Exception as error:
+        if understand(error) is None:
+            raise
+        return None
 
 
 def _all(names: Iterable[str]) -> tuple[str, ...]:
@@ -80,7 +91,7 @@ def _role(arn: str | None) -> str:
 
 def _secret(case: Case, named: Text | None) -> str:
     """As its ARN ends. That of another account or region has another policy too."""
-    known = case.known(named) if named is not None else None
+    known = _known(case, named) if named is not None else None
     if known is None:
         return ""
     if not known.startswith("arn:"):
