@@ -309,6 +309,10 @@ class DatabaseSpec(Generic[R]):
             )
         if self.iam_login and self.app_secret is not None:
             raise SpecError("iam_login", "not together with app_secret: such a login has no password to keep")
+        if isinstance(self.admin, AdminSecret) and self.admin.secret == self.app_secret:
+            raise SpecError(
+                "app_secret", "not the administrator's, which the application's credentials would overwrite"
+            )
         if self.rotate_credentials and self.app_secret is None:
             raise SpecError(
                 "rotate_credentials", "there is no app_secret that new credentials could be kept in"
@@ -355,6 +359,18 @@ class DeploymentSpec:
     )
     quick: bool = field(default=False, validator=check.flag)
     cancel_updates: bool = field(default=False, validator=check.flag)
+
+    def __attrs_post_init__(self) -> None:
+        taken = {one.admin.secret for one in self.databases if isinstance(one.admin, AdminSecret)}
+        for database in self.databases:
+            if database.app_secret in taken:
+                raise SpecError(
+                    "databases",
+                    f"{database.name!r:.80} has the app_secret of another one, or an administrator's; "
+                    "each would overwrite it",
+                )
+            if database.app_secret is not None:
+                taken.add(database.app_secret)
 
     @property
     def key(self) -> str:

@@ -241,11 +241,19 @@ _FIELDS: dict[tuple[type, str], Strategy] = {
     (DatabaseSpec, "statement_timeout"): st.integers(1, 30),
     (DatabaseSpec, "lock_timeout"): st.integers(1, 30),
     (DatabaseSpec, "timeout"): _TIMEOUT,
-    (DeploymentSpec, "databases"): _each(st.deferred(lambda: values(DatabaseSpec[Text])), attrgetter("name")),
+    (DeploymentSpec, "databases"): _each(
+        st.deferred(lambda: values(DatabaseSpec[Text])), attrgetter("name")
+    ).filter(lambda databases: not _share_a_secret(databases)),
 }
 
 
 # Rules between the fields of a spec
+
+
+def _share_a_secret(databases: tuple[DatabaseSpec[Text], ...]) -> bool:
+    kept = [one.app_secret for one in databases if one.app_secret is not None]
+    admins = {one.admin.secret for one in databases if isinstance(one.admin, AdminSecret)}
+    return len(set(kept)) < len(kept) or bool(admins.intersection(kept))
 
 
 def _priority(drawn: dict[str, Any]) -> dict[str, Any]:
@@ -271,6 +279,8 @@ def _evaluation(drawn: dict[str, Any]) -> dict[str, Any]:
 def _database(drawn: dict[str, Any]) -> dict[str, Any]:
     """The roles' names differ by their first letters; the default ones need a name that a role may have."""
     drawn = drawn | ({"evaluate": None} if drawn["migrate"] is None else {})
+    overwritten = isinstance(drawn["admin"], AdminSecret) and drawn["admin"].secret == drawn["app_secret"]
+    drawn = drawn | ({"app_secret": None} if overwritten else {})
     drawn = drawn | ({"rotate_credentials": False} if drawn["app_secret"] is None else {"iam_login": False})
     return drawn | ({"login": "l"} if drawn["iam_login"] and drawn["login"] is None else {})
 

@@ -73,7 +73,7 @@ def test_missing_outputs_are_all_named(database: DatabaseSpec[Text], data: st.Da
         assert (caught.value.missing, caught.value.present) == (missing, tuple(sorted(present)))
         assert str(caught.value).startswith(f"the stack has no output {', '.join(missing)}; it has: ")
     else:
-        resolve(database, dict.fromkeys(present, "value"))
+        resolve(database, {name: f"value-{name}" for name in present})
 
 
 def test_each_place_of_an_output() -> None:

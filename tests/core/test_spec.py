@@ -37,6 +37,13 @@ TOPIC = "arn:aws-cn:sns:cn-north-1:123456789012:deployments"
 TASK = TaskSpec[Text]("main", "migrate:1", container="app")
 STACK = StackSpec("shop", TemplateUrl("https://example.com/stack.yaml"))
 DATABASE = DatabaseSpec[Text]("orders", AdminSecret("rds/admin"))
+
+
+def deployment(*databases: DatabaseSpec[Text]) -> DeploymentSpec:
+    """A deployment with these databases."""
+    return DeploymentSpec("prod", "shop", "1.2.3", STACK, databases)
+
+
 VALID: dict[type, Any] = {
     Output: Output("Cluster"),
     StackOutput: StackOutput("network", "Subnets"),
@@ -267,6 +274,10 @@ def test_nothing_but_a_spec_error_comes_of_junk(cls: type, data: st.DataObject) 
         (lambda: evolve(DATABASE, name="pg_data"), "owner: needed: PostgreSQL keeps the role name 'pg_data'"),
         (lambda: evolve(DATABASE, name="none"), "owner: needed: PostgreSQL keeps the role name 'none'"),
         (lambda: evolve(DATABASE, iam_login=True, app_secret="s"), "iam_login: not together with app_secret"),
+        (
+            lambda: evolve(DATABASE, app_secret="rds/admin"),
+            "app_secret: not the administrator's, which the application's credentials would overwrite",
+        ),
         (lambda: evolve(DATABASE, rotate_credentials=True), "rotate_credentials: there is no app_secret"),
         (lambda: evolve(DATABASE, name="n" * 60, iam_login=True), "login: needed: a name made from"),
         (lambda: evolve(DATABASE, login="orders"), "login: not the owner, which cannot log in"),
@@ -277,6 +288,16 @@ def test_nothing_but_a_spec_error_comes_of_junk(cls: type, data: st.DataObject) 
         (
             lambda: evolve(DATABASE, name="pg_a", owner="a", iam_login=True),
             "login: needed: PostgreSQL keeps the role name 'pg_a_iam' to itself",
+        ),
+        (
+            lambda: deployment(evolve(DATABASE, app_secret="a"), evolve(DATABASE, name="b", app_secret="a")),
+            "databases: 'orders' has the app_secret of another one, or an administrator's",
+        ),
+        (
+            lambda: deployment(
+                DATABASE, evolve(DATABASE, name="b", admin=AdminIam("h", "u"), app_secret="rds/admin")
+            ),
+            "databases: 'b' has the app_secret of another one, or an administrator's",
         ),
     ],
 )

@@ -274,20 +274,30 @@ def test_cleanup_works_in_batches(
     ticks = iter(range(1000))
     moments = Moments()
     outcome = bench.cleanup(made, moments=moments, share=1.5, monotonic=lambda: float(next(ticks)))
-    assert outcome.progress[:2] == (
-        "set the owner of 4 objects right, 6 to go",
-        "set the owner of 2 objects right, 2 to go",
+    assert outcome.progress == (
+        f"set right: 4 table of {ADMIN}; next: set the owner of 4 objects right, 6 to go",
+        f"set right: 4 table of {ADMIN}; next: set the owner of 2 objects right, 2 to go",
+        f"set right: 2 table of {ADMIN}",
     )
     assert max(said.count("ALTER TABLE") for said in moments.said) == 4
 
 
-def test_a_table_that_is_locked(bench: Bench, made: DatabaseSpec[str]) -> None:
-    """The lock is waited for only so long as the spec says; then it is tried again, and a person is told."""
-    fill(bench, made.name, "CREATE TABLE t (id int)")
+def test_a_table_that_is_locked(
+    bench: Bench, made: DatabaseSpec[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock is waited for only so long as the spec says; then it is tried again, and a person is told.
+
+    What was done before it is told too.
+    """
+    fill(bench, made.name, "CREATE TABLE t (id int)", "CREATE SCHEMA s")
+    monkeypatch.setattr(cleanup, "BATCH", 1)
     with bench.server.connect(made.name) as blocker:
         blocker.execute("BEGIN")
         blocker.execute("LOCK TABLE t")
-        with pytest.raises(AssertionError, match=r"lock timeout \(55P03\); another session holds the lock"):
+        said = (
+            r"lock timeout \(55P03\); another session holds .*; before that: set right: 1 schema of adminus"
+        )
+        with pytest.raises(AssertionError, match=said):
             bench.cleanup(evolve(made, lock_timeout=1), looks=1)
         blocker.execute("ROLLBACK")
     assert bench.cleanup(made).good

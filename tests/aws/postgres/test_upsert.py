@@ -116,9 +116,11 @@ def test_a_trusted_extension_needs_no_superuser(bench: Bench) -> None:
 
 def test_an_extension_that_is_not_available(bench: Bench) -> None:
     """The error names it, and those that the server has."""
-    outcome = bench.upsert(database(bench.server, extensions=("no such thing", "plpgsql")))
-    assert "the server has no extension no such thing; it has: " in outcome.reason
-    assert "plpgsql" in outcome.reason
+    spec = database(bench.server, extensions=("no such thing", "plpgsql"))
+    reason = bench.upsert(spec).reason
+    assert "the server has no extension no such thing; it has: " in reason
+    assert "plpgsql" in reason
+    assert reason.endswith(f"; before that: made the owner {spec.name}; made the database {spec.name}")
 
 
 def test_an_extension_without_a_schema_for_it(bench: Bench) -> None:
@@ -301,7 +303,9 @@ def test_a_long_command_gives_way(bench: Bench) -> None:
     spec = database(bench.server, app_secret="shop/long")
     outcome = bench.upsert(spec, share=1.5, monotonic=lambda: float(next(ticks)))
     assert outcome.good
-    assert outcome.progress[0] == f"let the administrator act for {spec.name}"
+    assert (
+        outcome.progress[0] == f"made the owner {spec.name}; next: let the administrator act for {spec.name}"
+    )
     assert len(outcome.progress) >= 4
 
 

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 
 import psycopg
 
@@ -17,7 +17,7 @@ from deployer_aws.executors.postgres.roles import disable, drop, iam_login, owne
 from deployer_aws.executors.postgres.session import Connection, Timeouts, session
 from deployer_aws.ports import Act, RdsClient, SecretsClient, Work
 from deployer_core.postgres_migration import CleanupDatabase, CleanupDone, UpsertDatabase, UpsertDone
-from deployer_core.world import Progress
+from deployer_core.world import Attempted, Progress, Replied
 
 SHARE = 5.0
 """Seconds of one look after which no further change is begun: other commands wait meanwhile."""
@@ -73,16 +73,28 @@ class Postgres:
                 return
             token, who = work.token(number), administrator(maintenance)
             job = Job(spec, server, maintenance, who, token, self._connect)
-            started = self._monotonic()
-            for change in self._upsert(job) if isinstance(command, UpsertDatabase) else _cleanup(job):
-                if self._monotonic() - started > self._share:
-                    yield work.reply(Progress(change))
-                    return
-                yield work.attempt(number)
-                log.info("%s: %s: %s", work.key, spec.name, change)
+            steps = self._upsert(job) if isinstance(command, UpsertDatabase) else _cleanup(job)
+            try:
+                ended = yield from self._take(work, job, steps, number)
+            except Trouble as trouble:
+                raise trouble.after(job.report()) from None
+        if ended:
+            yield work.reply(UpsertDone() if isinstance(command, UpsertDatabase) else CleanupDone())
+
+    def _take(
+        self, work: Work, job: Job, steps: Steps, number: int
+    ) -> Generator[Attempted | Replied, None, bool]:
+        """Take steps until they or the share have ended, and tell what was done; whether the steps have ended."""
+        started = self._monotonic()
+        for change in steps:
+            if self._monotonic() - started > self._share:
+                yield work.reply(Progress("; next: ".join(filter(None, (job.report(), change)))))
+                return False
+            yield work.attempt(number)
+            log.info("%s: %s: %s", work.key, job.spec.name, change)
         if report := job.report():
             yield work.reply(Progress(report))
-        yield work.reply(UpsertDone() if isinstance(command, UpsertDatabase) else CleanupDone())
+        return True
 
     def _upsert(self, job: Job) -> Steps:
         spec = job.spec

@@ -20,6 +20,11 @@ class Trouble(Exception):
         self.passing, self.password = passing, password
         super().__init__(text)
 
+    def after(self, report: str) -> "Trouble":
+        """The same, with what was done before it."""
+        text = f"{self}; before that: {report}" if report else str(self)
+        return Trouble(text, passing=self.passing, password=self.password)
+
 
 class DatabaseUnavailable(Exception):
     """Passing trouble, for the runner, which tries again with backoff (`executors.errors`)."""
