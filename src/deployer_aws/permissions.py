@@ -82,7 +82,8 @@ GRANTS = (
             "cloudformation:ListStackResources",
         ),
         (f"{_STACKS}/{{stack}}/*", f"{_STACKS}/{{stack}}-*/*"),
-        "The second resource is the stack's nested stacks, whose events say why it failed.",
+        "The second resource is the stack's nested stacks, whose events say why it failed. With DescribeStacks on "
+        "`*` as well, many stacks are seen by the page; without it they are asked for one by one.",
     ),
     Grant(
         "ReadOutputsOfOthers",

@@ -245,6 +245,11 @@ AT_ZERO: dict[str, Any] = {"services": [{"status": "ACTIVE", "desiredCount": 0}]
 NO_TASKS: dict[str, Any] = {"taskArns": []}
 
 
+def tasks(**statuses: str) -> dict[str, Any]:
+    """DescribeTasks' answer."""
+    return {"tasks": [{"taskArn": arn, "lastStatus": status} for arn, status in statuses.items()]}
+
+
 def test_services_of_nested_stacks_count() -> None:
     """Services in nested stacks hold connections too; resources without a name or deleted ones are passed over."""
     outer = summaries(
@@ -259,9 +264,7 @@ def test_services_of_nested_stacks_count() -> None:
         {
             "describe_services": [AT_ZERO],
             "list_tasks": [{"taskArns": ["a"], "nextToken": "2"}, {"taskArns": ["b"]}, {"taskArns": ["c"]}],
-            "describe_tasks": [
-                {"tasks": [{"lastStatus": s} for s in ("STOPPED", "DEPROVISIONING", "RUNNING")]}
-            ],
+            "describe_tasks": [tasks(a="STOPPED", b="DEPROVISIONING", c="RUNNING")],
         },
     )
     assert [answer.reason for answer in found] == ["2 tasks of service web not yet stopped"]
@@ -284,10 +287,7 @@ def test_nothing_to_change_is_sent_once() -> None:
         {
             "describe_services": [AT_ZERO],
             "list_tasks": [{"taskArns": ["a"]}, {"taskArns": []}],
-            "describe_tasks": [
-                {"tasks": [{"lastStatus": "STOPPING"}]},
-                {"tasks": [{"lastStatus": "STOPPED"}]},
-            ],
+            "describe_tasks": [tasks(a="STOPPING"), tasks(a="STOPPED")],
         }
     )
     executor, command = CloudFormation(client, ecs), ScaleStack("d1", SPEC, (("Count", 0),))
@@ -330,7 +330,7 @@ def test_service_that_was_deleted(status: str) -> None:
             {
                 "describe_services": [deleted],
                 "list_tasks": [NO_TASKS, {"taskArns": ["a"]}],
-                "describe_tasks": [{"tasks": [{"lastStatus": last}]}],
+                "describe_tasks": [tasks(a=last)],
             },
         )
         assert answer.lifecycle is lifecycle

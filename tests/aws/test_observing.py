@@ -7,13 +7,14 @@ import pytest
 from attrs import define, evolve, field
 
 from deployer_aws.executors.cloudformation import CloudFormation
-from deployer_aws.executors.ecs import DESCRIBED, Ecs
+from deployer_aws.executors.ecs import Ecs
 from deployer_aws.executors.stacks import Stack, described
 from deployer_aws.executors.survey import Survey
+from deployer_aws.executors.tasks import AT_ONCE
 from deployer_aws.ports import Act, CommandId, Work
 from deployer_aws.runner import SLICE, LoginNeeded
 from deployer_core.deployer import Sent
-from deployer_core.deployment import StabiliseStack, UpsertStack
+from deployer_core.deployment import ScaleStack, StabiliseStack, UpsertStack
 from deployer_core.ecs_task import RunTask, Status, StatusStopped
 from deployer_core.stack_status import Lifecycle
 from tests.aws.cloudformation_answers import COUNTS, ID, SPEC, TOKEN, event, page, shown
@@ -21,7 +22,9 @@ from tests.aws.ecs_answers import ARN, RESOLVED, RUN, STOP, TASK, task
 from tests.aws.runner_world import CREATING, STACKS, moving, world
 from tests.aws.scenarios.specs import asked, template
 from tests.aws.stubs import NOW, Refused, Stub, answers, events, work
+from tests.aws.test_executors_outcomes import summaries, tasks
 from tests.support.crowd import PAGE, Crowd
+from tests.support.listening import World
 
 # The survey: whole pages, or one by one
 
@@ -218,6 +221,85 @@ def test_what_has_something_to_do_is_not_seen_with_others() -> None:
     assert sorted(key for key, _ in seen) == ["cancelled", "changes", "waits"]
 
 
+# A stack that has to be at zero: its tasks are waited for, and not its stack
+
+TO_ZERO = ScaleStack("d1", SPEC, (("Count", 0),))
+SERVICE = "arn:aws:ecs:eu-west-1:1:service/main/web"
+
+
+def waiting_for_tasks(*statuses: Any) -> tuple[Any, Any, CloudFormation, Work]:
+    """A stack whose service has a task short of STOPPED, as a first look has found; then what DescribeTasks gives."""
+    stacks = Stub(
+        {
+            "describe_stacks": [shown("UPDATE_COMPLETE")],
+            "describe_stack_events": [page(event("UPDATE_COMPLETE", TOKEN))],
+            "list_stack_resources": [summaries(("AWS::ECS::Service", SERVICE, "UPDATE_COMPLETE"))],
+        }
+    )
+    shows = [s if isinstance(s, Exception) else tasks(a=s) for s in ("DEACTIVATING", *statuses)]
+    ecs = Stub(
+        {
+            "describe_services": [{"services": [{"status": "ACTIVE", "desiredCount": 0}]}],
+            "list_tasks": [{"taskArns": []}, {"taskArns": ["a"]}],
+            "describe_tasks": shows,
+        }
+    )
+    executor, pending = CloudFormation(stacks, ecs), work(TO_ZERO, sent=Sent(1, NOW - 10), ref=ID)
+    (answer,) = answers(executor.act(pending))
+    assert answer.reason == "1 task of service web not yet stopped"
+    stacks.calls.clear()
+    ecs.calls.clear()
+    pending = evolve(pending, pending=evolve(pending.pending, seen=f"UPDATE_COMPLETE: {answer.reason}"))
+    return stacks, ecs, executor, pending
+
+
+def test_tasks_that_were_seen_to_run_are_waited_for() -> None:
+    """While one of them runs neither the stack nor its services are asked for, and there is nothing to say."""
+    stacks, ecs, executor, pending = waiting_for_tasks("STOPPING")
+    seen = executor.observe([pending])
+    assert events(executor.act(evolve(pending, view=seen[pending.id]))) == []
+    assert stacks.calls == []
+    assert ecs.calls == [("describe_tasks", {"cluster": "main", "tasks": ["a"]})]
+
+
+@pytest.mark.parametrize("last", ["STOPPED", "DELETED"])
+def test_zero_is_seen_by_a_look_of_its_own(last: str) -> None:
+    """Once none of them runs there is no view: the services are looked at anew before the stack is said to be at zero."""
+    stacks, ecs, executor, pending = waiting_for_tasks(last)
+    assert pending.id not in executor.observe([pending])
+    (answer,) = answers(executor.act(pending))
+    assert answer.lifecycle is Lifecycle.COMPLETE
+    assert len(stacks.sent("list_stack_resources")) == len(ecs.sent("describe_services")) == 1
+    assert len(ecs.sent("list_tasks")) == 2
+
+
+def test_trouble_with_tasks_that_are_waited_for_is_told() -> None:
+    """Where ECS is busy, that stands in the place of the view."""
+    trouble = Refused("ThrottlingException")
+    _, _, executor, pending = waiting_for_tasks(trouble)
+    assert executor.observe([pending]) == {pending.id: trouble}
+
+
+def test_tasks_of_an_earlier_command_hold_no_later_one_up() -> None:
+    """What one command waited for is nothing to the next one of the same stack: of that the stack is looked at."""
+    stacks, ecs, executor, pending = waiting_for_tasks("STOPPING")
+    later = evolve(pending, pending=evolve(pending.pending, id=8))
+    assert isinstance(executor.observe([later])[later.id], Stack)
+    assert ecs.calls == []
+    assert len(stacks.calls) == 1
+
+
+def test_services_that_stop_slowly_cost_one_call_a_look() -> None:
+    """However long the tasks of the services take to stop, their services and their lists are read twice a change."""
+    quick, slow = (World(f"rules: [{{on: update_stack, linger: {n}}}]", listens=False) for n in (0, 600))
+    for each in (quick, slow):
+        each.deploy("1.0", "1.1")
+        assert [notice.outcome for notice in each.notices] == ["DONE", "DONE"]
+    assert slow.calls["list_tasks"] - quick.calls["list_tasks"] <= 4
+    assert slow.calls["list_stack_resources"] - quick.calls["list_stack_resources"] <= 2
+    assert slow.sim.clock.monotonic() > quick.sim.clock.monotonic() + 500
+
+
 # ECS: tasks by the hundred
 
 
@@ -250,10 +332,10 @@ class Cluster:
 def test_tasks_are_described_by_the_hundred() -> None:
     """One call for a hundred tasks of a cluster; what ECS does not show is left out, what fails is told of its tasks."""
     client: Any = Cluster()
-    works = [_run(n) for n in range(2 * DESCRIBED + 1)]
+    works = [_run(n) for n in range(2 * AT_ONCE + 1)]
     seen = Ecs(client).observe([*works, _run(900, "other"), _run(901, "broken"), work(RUN)])
     assert client.asked == [("main", 100), ("main", 100), ("main", 1), ("other", 1), ("broken", 1)]
-    assert len(seen) == 2 * DESCRIBED + 2
+    assert len(seen) == 2 * AT_ONCE + 2
     assert works[7].id not in seen
     assert isinstance(seen[_run(901).id], Refused)
     assert events(Ecs(Stub({})).act(evolve(works[0], view=seen[works[0].id]))) == [

@@ -68,10 +68,15 @@ class CloudFormation:
             yield from self._change(work, command)
 
     def observe(self, works: Sequence[Work]) -> Mapping[CommandId, object]:
-        """See `ports.Observer.observe`. What was sent and has no StackId yet is looked for by itself."""
-        names = {work.id: name for work in works if (name := _watched(work))}
+        """See `ports.Observer.observe`. What was sent and has no StackId yet is looked for by itself.
+
+        A command that only waits for tasks to stop has them looked at, and not its stack.
+        """
+        tasks = self._services.still(works)
+        names = {work.id: name for work in works if work.id not in tasks and (name := _watched(work))}
         seen = self._survey.of(names.values())
-        return {command: seen[name] for command, name in names.items() if name in seen}
+        stopping = {command: still for command, still in tasks.items() if still}
+        return {**stopping, **{command: seen[name] for command, name in names.items() if name in seen}}
 
     # Waiting for a stack to be at rest
 
@@ -216,7 +221,7 @@ class CloudFormation:
     def _done(self, work: Work, command: Change, stack: Stack, status: str) -> Act:
         """The stack has what it was to have; one that was to be at zero must have nothing running either."""
         try:
-            left = self._services.running(stack.id) if _to_zero(command) else ""
+            left = self._services.running(stack.id, work.id) if _to_zero(command) else ""
         except NotAtZero as problem:
             yield work.fail(f"{type(command).__name__} of stack {stack.name}: {problem}")
             return
@@ -237,9 +242,12 @@ def _watched(work: Work) -> str:
 
 
 def _goes_on(work: Work) -> bool:
-    """Whether a shared look has shown nothing but what the journal has: a stack under way, in the same status."""
+    """Whether a shared look has shown nothing but what the journal has.
+
+    That is a stack under way, in the same status; or that tasks which were to stop still run.
+    """
     view = work.view
-    return (
+    return view is True or (
         isinstance(view, Stack)
         and view.lifecycle in MOVING
         and view.status == work.pending.seen.partition(":")[0]

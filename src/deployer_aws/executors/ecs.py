@@ -6,14 +6,13 @@ and an hour, whichever is less, and stopped tasks are kept for an hour or so. An
 sent again is answered 'unknown whether it ran', and never run again.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from deployer_aws.executors.definitions import Definitions
 from deployer_aws.executors.errors import understand
 from deployer_aws.executors.last_words import LastWords
-from deployer_aws.executors.services import ENDED
+from deployer_aws.executors.tasks import ENDED, describe_tasks
 from deployer_aws.ports import Act, CommandId, EcsClient, LogsClient, Work
 from deployer_core.ecs_task import EXITED, Exit, Run, RunTask, Started, Status, StatusStopped
 from deployer_core.spec import Pairs
@@ -23,8 +22,6 @@ RESEND = 50 * 60.0
 """Seconds for which an attempt may be sent again with its token."""
 UNSEEN = 300.0
 """Seconds after ECS accepted during which MISSING is no news: its reads are eventually consistent."""
-DESCRIBED = 100
-"""The most tasks that one call describes (ECS API reference, DescribeTasks)."""
 BEYOND_RUNNING = frozenset({"DEACTIVATING", "STOPPING", "DEPROVISIONING"})
 CAPACITY = (
     "RESOURCE:",
@@ -60,26 +57,13 @@ class Ecs:
 
     def observe(self, works: Sequence[Work]) -> Mapping[CommandId, object]:
         """See `ports.Observer.observe`. Tasks by the hundred; what ECS does not show is looked at by itself."""
-        wanted: defaultdict[str, dict[str, CommandId]] = defaultdict(dict)
-        for work in works:
-            command: Any = work.pending.command
-            if arn := _arn(work):
-                wanted[command.run.task.cluster][arn] = work.id
-        seen: dict[CommandId, object] = {}
-        for cluster, commands in wanted.items():
-            arns = list(commands)
-            for start in range(0, len(arns), DESCRIBED):
-                seen |= self._describe_all(
-                    cluster, {arn: commands[arn] for arn in arns[start : start + DESCRIBED]}
-                )
-        return seen
-
-    def _describe_all(self, cluster: str, commands: Mapping[str, CommandId]) -> Mapping[CommandId, object]:
-        try:
-            tasks = self._client.describe_tasks(cluster=cluster, tasks=list(commands))["tasks"]
-        except Exception as error:
-            return dict.fromkeys(commands.values(), error)
-        return {commands[task["taskArn"]]: task for task in tasks if task["taskArn"] in commands}
+        tasks = {
+            work.id: (command.run.task.cluster, arn)
+            for work in works
+            if (arn := _arn(work)) and isinstance(command := work.pending.command, RunTask | StopTask)
+        }
+        seen = describe_tasks(self._client, tasks.values())
+        return {command: seen[task] for command, task in tasks.items() if task in seen}
 
     # Running
 

@@ -1,14 +1,16 @@
-"""Whether a stack's ECS services are at zero: wanted at zero, and with no task short of STOPPED."""
+"""Whether a stack's ECS services are at zero: wanted at zero, and with no task short of STOPPED.
 
-from collections.abc import Iterator, Mapping
+Until then the tasks that were seen are waited for, those of many stacks together. Once none of them runs any more, the
+services are looked at anew: what is said to be at zero was seen to be by a look of its own.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from deployer_aws.executors.errors import understand
 from deployer_aws.executors.stacks import StackReader
-from deployer_aws.ports import EcsClient
-
-ENDED = frozenset({"STOPPED", "DELETED"})
-"""Statuses of a task that holds no connection any more (ECS Developer Guide, 'Amazon ECS task lifecycle')."""
+from deployer_aws.executors.tasks import TaskId, describe_tasks, is_alive
+from deployer_aws.ports import CommandId, EcsClient, Work
 
 _GONE = frozenset({"ServiceNotFoundException", "ServiceNotActiveException"})
 
@@ -22,16 +24,32 @@ class ServiceReader:
 
     def __init__(self, stacks: StackReader, ecs: EcsClient) -> None:
         self._stacks, self._ecs = stacks, ecs
+        self._waiting: dict[str, tuple[CommandId, tuple[TaskId, ...]]] = {}
 
-    def running(self, stack: str) -> str:
+    def running(self, stack: str, command: CommandId) -> str:
         """What of the stack's services still runs, in words; empty when no task of theirs is short of STOPPED.
 
-        Raises NotAtZero for a service whose desired count is not zero, and where the stack has no service at all.
+        Raises NotAtZero for a service whose desired count is not zero, and where the stack has no service at all. What
+        runs is remembered for the command that waits for it.
         """
+        self._waiting.pop(stack, None)
         services = list(self.services(stack))
         if not services:
             raise NotAtZero("the stack has no ECS service to scale; say 'scaling: none' if that is meant")
-        return "; ".join(words for service in services if (words := self._left(service)))
+        left = [self._left(service) for service in services]
+        if tasks := tuple(task for _, alive in left for task in alive):
+            self._waiting[stack] = command, tasks
+        return "; ".join(words for words, _ in left if words)
+
+    def still(self, works: Sequence[Work]) -> dict[CommandId, bool | Exception]:
+        """Of the commands that wait for tasks to stop: whether one still runs, or what kept that from being seen."""
+        waiting = {work.id: self._waiting.get(work.pending.ref, (None, ())) for work in works}
+        tasks = {command: tasks for command, (waits, tasks) in waiting.items() if waits == command}
+        shown = describe_tasks(self._ecs, (task for some in tasks.values() for task in some))
+        return {
+            command: _still([shown[task] for task in some if task in shown])
+            for command, some in tasks.items()
+        }
 
     def services(self, stack: str) -> Iterator[str]:
         """The ARNs of the services of a stack and of those nested in it."""
@@ -44,12 +62,13 @@ class ServiceReader:
             elif kind == "AWS::CloudFormation::Stack":
                 yield from self.services(physical)
 
-    def _left(self, service: str) -> str:
+    def _left(self, service: str) -> tuple[str, list[TaskId]]:
+        """What of a service still runs, in words and by name."""
         cluster, name = cluster_and_name(service)
         found = self._ecs.describe_services(cluster=cluster or "default", services=[service])["services"]
         if not found:
             if cluster:
-                return ""  # it was deleted, and has been forgotten
+                return "", []  # it was deleted, and has been forgotten
             raise NotAtZero(
                 f"service {name} is not in the cluster default, and its ARN is of the old form, which does not say "
                 "where it is: migrate it to a long ARN (ECS Developer Guide) and repair"
@@ -58,22 +77,28 @@ class ServiceReader:
         if shown["status"] == "ACTIVE" and shown["desiredCount"]:
             raise NotAtZero(_why_not(name, shown))
         counted = shown.get("runningCount", 0) + shown.get("pendingCount", 0)
-        alive = max(self._alive(cluster or "default", name), counted)
-        return f"{alive} task{'s' if alive > 1 else ''} of service {name} not yet stopped" if alive else ""
+        tasks = self._alive(cluster or "default", name)
+        alive = max(len(tasks), counted)
+        return (
+            f"{alive} task{'s' if alive > 1 else ''} of service {name} not yet stopped" if alive else "",
+            tasks,
+        )
 
-    def _alive(self, cluster: str, name: str) -> int:
-        """How many tasks of a service are short of STOPPED. One that was deleted may have some, while it is known."""
+    def _alive(self, cluster: str, name: str) -> list[TaskId]:
+        """The tasks of a service short of STOPPED. One that was deleted may have some, while it is known."""
         try:
             arns = [arn for wanted in ("RUNNING", "STOPPED") for arn in self._tasks(cluster, name, wanted)]
         except Exception as error:
             problem = understand(error)
             if problem is None or problem.code not in _GONE:
                 raise
-            return 0
-        alive = 0
-        for start in range(0, len(arns), 100):
-            tasks = self._ecs.describe_tasks(cluster=cluster, tasks=arns[start : start + 100])["tasks"]
-            alive += sum(task["lastStatus"] not in ENDED for task in tasks)
+            return []
+        alive: list[TaskId] = []
+        for task, shown in describe_tasks(self._ecs, ((cluster, arn) for arn in arns)).items():
+            if isinstance(shown, Exception):
+                raise shown
+            if is_alive(shown):
+                alive.append(task)
         return alive
 
     def _tasks(self, cluster: str, service: str, desired: str) -> Iterator[str]:
@@ -84,6 +109,13 @@ class ServiceReader:
             if not page.get("nextToken"):
                 return
             more = {"nextToken": page["nextToken"]}
+
+
+def _still(tasks: Sequence[Mapping[str, Any] | Exception]) -> bool | Exception:
+    """One that is seen to run is enough."""
+    if any(not isinstance(task, Exception) and is_alive(task) for task in tasks):
+        return True
+    return next((task for task in tasks if isinstance(task, Exception)), False)
 
 
 def _why_not(name: str, service: Mapping[str, Any]) -> str:
