@@ -23,6 +23,7 @@ class Scope:
     principal: tuple[str, ...] = ()
     stack_role: tuple[str, ...] = ()
     source: tuple[str, ...] = ()
+    many: tuple[str, ...] = ()
     cluster: tuple[str, ...] = ()
     family: tuple[str, ...] = ()
     task_role: tuple[str, ...] = ()
@@ -91,6 +92,15 @@ GRANTS = (
         (f"{_STACKS}/{{source}}/*",),
         "Where a parameter is another stack's output.",
         "source",
+    ),
+    Grant(
+        "SeeManyStacksAtOnce",
+        ("cloudformation:DescribeStacks",),
+        (f"{_STACKS}/{{many}}",),
+        "Where one deployer carries many stacks on at once: a page of all the account's stacks is one call. Without it "
+        "each stack is looked at by itself.",
+        "many",
+        helps=True,
     ),
     Grant(
         "PassTheStacksRole",
@@ -283,6 +293,7 @@ EXAMPLE = Scope(
     principal=("deployer",),
     stack_role=("cloudformation-orders",),
     source=("staging-network",),
+    many=("*",),
     cluster=("staging",),
     family=("orders-migrate",),
     task_role=("orders-migrate", "orders-execution"),

@@ -191,6 +191,14 @@ def test_advice() -> None:
     )
 
 
+@pytest.mark.parametrize("code", ["InvalidClientTokenId", "UnrecognizedClientException"])
+def test_credentials_that_a_region_does_not_know(code: str) -> None:
+    """A region that an account has not enabled refuses sound credentials as invalid: that is said too."""
+    words = str(understand(said(code, "The security token included in the request is invalid.")))
+    assert "enable the region for the account" in words
+    assert "then run 'deployer resume'" in words
+
+
 @pytest.mark.parametrize(("http", "kind"), [(400, P), (403, P), (404, P), (429, T), (500, T), (503, T)])
 def test_unknown_code(http: int, kind: Kind) -> None:
     """A code that nobody knows is permanent where AWS says that the request was at fault, else transient."""

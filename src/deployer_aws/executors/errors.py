@@ -145,12 +145,16 @@ RULES = (
     Rule("InvalidSignatureException", _T, r"Signature (expired|not yet current)", _CLOCK),
     *_rows(
         _C,
+        "log in again, or enable the region for the account where it is a new one, then run 'deployer resume'",
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+    ),
+    *_rows(
+        _C,
         _LOGIN,
         "ExpiredToken",
         "ExpiredTokenException",
         "TokenRefreshRequired",
-        "InvalidClientTokenId",
-        "UnrecognizedClientException",
         "InvalidAccessKeyId",
         "InvalidToken",
         "SignatureDoesNotMatch",
