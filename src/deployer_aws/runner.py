@@ -234,8 +234,13 @@ class Runner:
         return sorted(states, key=turn)
 
     def _work_on(self, key: str, state: DeployerState) -> DeployerState:
-        """Act on what is due in one stream; its state after that."""
+        """Act on what is due in one stream; its state after that.
+
+        The state may be from before the lease was ours: what is acted on is read anew.
+        """
         done: set[int] = set()
+        if self._first_due(key, state, done):
+            state = self._journal.head(key).state
         while due := self._first_due(key, state, done):
             done.add(due.id)
             state = self._act(key, state, due)
@@ -325,7 +330,7 @@ class Runner:
         if pending.sent is None or pending.sent.attempt != event.attempt:
             return self.commit(key, event) is not None
         still = self._still(key, pending)
-        return still is not None and still.sent == pending.sent
+        return still is not None and (still.sent, still.ref) == (pending.sent, pending.ref)
 
     def _still(self, key: str, pending: Pending) -> Pending | None:
         return find(self._journal.head(key).state, pending.id)

@@ -280,6 +280,14 @@ def test_trouble_with_tasks_that_are_waited_for_is_told() -> None:
     assert executor.observe([pending]) == {pending.id: trouble}
 
 
+def test_a_stack_at_rest_is_never_taken_for_one_that_goes_on() -> None:
+    """A stack that waits for tasks which nobody has seen yet is looked at in full, though its status is the journal's."""
+    _, ecs, executor, pending = waiting_for_tasks("STOPPED")
+    (answer,) = answers(executor.act(evolve(pending, view=_view("UPDATE_COMPLETE"))))
+    assert answer.lifecycle is Lifecycle.COMPLETE
+    assert len(ecs.sent("describe_services")) == 1
+
+
 def test_tasks_of_an_earlier_command_hold_no_later_one_up() -> None:
     """What one command waited for is nothing to the next one of the same stack: of that the stack is looked at."""
     stacks, ecs, executor, pending = waiting_for_tasks("STOPPING")
@@ -508,6 +516,19 @@ def test_a_long_step_is_broken_off() -> None:
         *((f"test/shop-{n}", False) for n in range(3)),
         *((f"test/shop-{n}", True) for n in (3, 4)),
     ]
+
+
+def test_a_view_that_was_not_used_is_void() -> None:
+    """What a step has seen and had no time for is not acted on in the next one."""
+
+    def slow(work: Work) -> Act:
+        w.clock.time += SLICE * 2
+        yield work.reply(CREATING)
+
+    w, executor = observing("old", None, looks=[moving, moving, slow], streams=2)
+    for _ in range(3):
+        w.clock.time += w.runner.step()
+    assert executor.alone[2:] == [("test/shop-0", "old"), ("test/shop-1", None)]
 
 
 # At scale

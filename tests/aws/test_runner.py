@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from deployer_aws.journals.sqlite import SqliteJournal
-from deployer_aws.ports import Act, Entry, Work
+from deployer_aws.ports import Act, Entry, LeaseRow, Work
 from deployer_aws.runner import Runner
-from deployer_core.deployer import Attempted, Notice
+from deployer_core.deployer import Accepted, Attempted, Notice
 from deployer_core.machine import IllegalEvent
 from tests.aws.runner_world import (
     COMPLETE,
@@ -119,6 +119,34 @@ def test_resend_is_acted_on_only_while_it_is_pending() -> None:
     w.request()
     w.runner.run([KEY])
     assert went_on == ["first", "again"]
+
+
+def test_what_the_last_holder_of_a_lease_did_is_seen() -> None:
+    """Where another runner sends and then gives its lease back, whoever takes it next acts on what that has journaled."""
+
+    class Handed(SqliteJournal):
+        """A journal in which somebody sends a command while its lease is waited for."""
+
+        waiting = False
+
+        def claim(self, key: str, owner: str, seen: LeaseRow | None) -> LeaseRow | None:
+            if self.waiting and owner:
+                self.waiting = False
+                pending = self.head(key).state.pending[0]
+                other = Runner(self, [], Clock())
+                other.commit(key, Attempted(pending.id, 1, 0.0))
+                other.commit(key, Accepted(pending.id, "arn", 0.0))
+            return super().claim(key, owner, seen)
+
+    journal = Handed(":memory:")
+    w = world(complete, moving, journal=journal)
+    w.request()
+    w.runner.step([KEY])
+    taker = world(moving, journal=journal)
+    w.journal.claim(KEY, "", w.journal.lease(KEY))
+    journal.waiting = True
+    taker.runner.step([KEY])
+    assert [work.pending.ref for work in taker.script.seen] == ["arn"]
 
 
 def test_nothing_is_sent_without_time_left_on_the_lease() -> None:
