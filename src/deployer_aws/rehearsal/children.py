@@ -3,8 +3,11 @@
 import contextlib
 import ctypes
 import os
+import secrets
 import signal
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -20,6 +23,11 @@ _LIBC = _libc()
 
 class RehearsalError(Exception):
     """A rehearsal cannot begin, or go on; says what is missing, and what to do."""
+
+
+def temporary(prefix: str) -> Path:
+    """A name for a temporary folder. Whoever makes the folder knows the name before, and so can always remove it."""
+    return Path(tempfile.gettempdir()) / f"{prefix}{secrets.token_hex(8)}"
 
 
 def end_with_parent(number: signal.Signals) -> Callable[[], None]:

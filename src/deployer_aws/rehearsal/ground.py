@@ -6,7 +6,6 @@ without a password, since there is no IAM. On a server that is given, what the r
 
 import contextlib
 import secrets
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,7 +19,7 @@ from psycopg.conninfo import conninfo_to_dict
 from deployer_aws.executors.postgres.access import Access
 from deployer_aws.executors.postgres.session import Server
 from deployer_aws.ports import SecretsClient
-from deployer_aws.rehearsal.children import RehearsalError
+from deployer_aws.rehearsal.children import RehearsalError, temporary
 from deployer_aws.rehearsal.postgres import HOST, LocalServer, Superuser, suitable, unprivileged
 from deployer_core.spec import DatabaseSpec
 
@@ -135,7 +134,7 @@ def own_ground(folder: Path, *, lasting: bool) -> OwnGround:
     """A server that is still to be made, below a folder; as root in a folder that its user may enter."""
     home = folder / "postgres"
     if unprivileged():
-        home = Path(tempfile.mkdtemp(prefix="deployer-rehearsal-postgres-"))
+        home = temporary("deployer-rehearsal-postgres-")
     superuser = Superuser(SUPERUSER, secrets.token_urlsafe(24))
     server = LocalServer(suitable(), home, superuser, lasting=lasting)
     return OwnGround(server, secrets.token_urlsafe(24))

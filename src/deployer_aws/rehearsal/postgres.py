@@ -163,6 +163,8 @@ class LocalServer:
 
     def start(self) -> None:
         """Start the server, and wait until it answers. Raises RehearsalError."""
+        if (number := self._number()) and _is_zombie(number):
+            (self._data / "postmaster.pid").unlink()  # PostgreSQL takes it for a server that runs
         settings = [word for key, value in self._settings.items() for word in ("-c", f"{key}={value}")]
         with self._log.open("ab") as log:
             process = self._process = subprocess.Popen[bytes](
@@ -215,21 +217,15 @@ class LocalServer:
                 self._process.kill()
                 self._process.wait()
             self._process = None
-        elif self.answers():
-            self._halt_other(how)
+        elif self.answers() and (number := self._number()):
+            _halt(number, how)
 
-    def _halt_other(self, how: signal.Signals) -> None:
-        """'postmaster.pid' begins with the number of the process ('Database File Layout')."""
-        number = int((self._data / "postmaster.pid").read_text().splitlines()[0])
-        os.kill(number, how)
-        patience = time.monotonic() + PATIENCE
-        with contextlib.suppress(ProcessLookupError):
-            while time.monotonic() < patience:
-                os.kill(number, 0)
-                if _is_zombie(number):
-                    return
-                time.sleep(0.05)
-            os.kill(number, signal.SIGKILL)
+    def _number(self) -> int:
+        """The server's process; 'postmaster.pid' begins with it ('Database File Layout'). 0 where there is none."""
+        try:
+            return int((self._data / "postmaster.pid").read_text().splitlines()[0])
+        except (OSError, ValueError, IndexError):
+            return 0
 
     def find_port(self) -> None:
         """Take another port, if somebody else has taken this one meanwhile."""
@@ -254,6 +250,17 @@ class LocalServer:
     def log(self) -> str:
         """All that the server has written."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+
+def _halt(number: int, how: signal.Signals) -> None:
+    """End a process that is not our child, and wait for its end."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(number, how)
+        patience = time.monotonic() + PATIENCE
+        while time.monotonic() < patience and not _is_zombie(number):
+            os.kill(number, 0)
+            time.sleep(0.05)
+        os.kill(number, signal.SIGKILL)
 
 
 def _is_zombie(number: int) -> bool:

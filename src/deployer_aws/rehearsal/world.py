@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from deployer_aws.executors.postgres import Postgres
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import Journal
 from deployer_aws.rehearsal.children import RehearsalError as RehearsalError
+from deployer_aws.rehearsal.children import temporary
 from deployer_aws.rehearsal.clock import RehearsalClock
 from deployer_aws.rehearsal.ground import (
     GivenGround,
@@ -129,7 +129,8 @@ class World:
             state = self.folder / REHEARSED
             self._old = state.exists()
         else:
-            self.folder = Path(tempfile.mkdtemp(prefix="deployer-rehearsal-"))
+            self.folder = temporary("deployer-rehearsal-")
+            self.folder.mkdir(mode=0o700)
         if self._old:
             self._return(json.loads((self.folder / REHEARSED).read_text(encoding="utf-8")))
         elif self._url is not None:
@@ -186,6 +187,8 @@ class World:
 
     def close(self) -> None:
         """Leave a kept world as it is, and nothing at all of another, or of one that was not made to the end."""
+        if self._kept and self._lock is None:
+            return  # it is somebody else's
         try:
             if self._kept and (self._ready or self._old):
                 if self._ground is not None:
