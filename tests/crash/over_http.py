@@ -1,12 +1,16 @@
 """Carries on what a journal has pending, with boto3 over HTTP, in a process that is killed at a given moment.
 
-    python -m tests.crash.over_http JOURNAL ENDPOINT CLUSTER MOMENT
+    python -m tests.crash.over_http JOURNAL ENDPOINT CLUSTER [MOMENT]
 
-A moment is as in `tests.crash.driver`; one below zero kills nothing. A task that runs in the cluster is stopped by
-somebody else: the emulator's tasks never end by themselves. Tells how many moments there were.
+A moment is a number, as in `tests.crash.driver`, or `run_task:1`: just after the first call of that name, of which
+nothing is written down yet. A task that runs in the cluster is stopped by somebody else: the emulator's tasks never end
+by themselves. Tells how many moments there were.
 """
 
+import os
+import signal
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +29,30 @@ TERM = 2.0
 """Seconds for which the lease of a killed process is respected."""
 
 
-def carry_on(journal: Path, endpoint: str, cluster: str, moment: int) -> int:
+class Fatal:
+    """A client whose n-th call of a name ends the process, once AWS has answered."""
+
+    def __init__(self, inner: Any, moment: str) -> None:
+        self._inner, self._moment, self._calls = inner, moment, Counter[str]()
+
+    def __getattr__(self, name: str) -> Any:
+        def call(**request: Any) -> Any:
+            answer = getattr(self._inner, name)(**request)
+            self._calls[name] += 1
+            if self._moment == f"{name}:{self._calls[name]}":
+                os.kill(os.getpid(), signal.SIGKILL)
+            return answer
+
+        return call
+
+
+def carry_on(journal: Path, endpoint: str, cluster: str, moment: str = "") -> int:
     """To the end, or to the moment; the moments that there were."""
-    moments = Moments(moment if moment >= 0 else None)
+    moments = Moments(int(moment) if moment.isdigit() else None)
     clients, opened = connect(Options(region=REGION, endpoint_url=endpoint)), SqliteJournal(journal)
-    stacks, tasks = (Watched(client, moments) for client in (clients.cloudformation, clients.ecs))
+    stacks, tasks = (
+        Watched(Fatal(client, moment), moments) for client in (clients.cloudformation, clients.ecs)
+    )
     watched: Any = Watched(opened, moments, ("append", "claim", "delivered"))
     runner = Runner(
         watched,
@@ -57,5 +80,5 @@ def as_client(watched: Watched) -> Any:
 
 
 if __name__ == "__main__":
-    where, address, tasks_in, fatal = sys.argv[1:]
-    sys.stdout.write(f"{carry_on(Path(where), address, tasks_in, int(fatal))}\n")
+    where, *words = sys.argv[1:]
+    sys.stdout.write(f"{carry_on(Path(where), *words)}\n")
