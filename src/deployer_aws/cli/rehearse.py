@@ -33,13 +33,14 @@ _SPECS = "examples/orders/v1.yaml examples/orders/v2.yaml"
 
 
 class Guard:
-    """SIGINT, SIGTERM and SIGHUP raise Interrupted, but never while things are cleared away."""
+    """SIGINT, SIGTERM and SIGHUP raise Interrupted, once, and never while things are cleared away."""
 
     def __init__(self) -> None:
         self._clearing = False
 
     def _take(self, _: int, __: FrameType | None) -> None:
         if not self._clearing:
+            self._clearing = True
             raise Interrupted
 
     @contextmanager
@@ -107,9 +108,9 @@ def rehearse(
     """
     screen = Screen()
     try:
-        from deployer_aws.rehearsal.children import RehearsalError
-    except ImportError:
-        raise Bad(_EXTRA) from None
+        from deployer_aws.rehearsal.world import RehearsalError
+    except ImportError as error:
+        raise Bad(f"{_EXTRA} ({error})") from None
     try:
         if end:
             if specs or keep:
@@ -124,7 +125,7 @@ def rehearse(
         raise Bad(str(error)) from None
 
 
-_EXTRA = "rehearsals need the extra 'rehearse': pip install 'deployer-core[rehearse]'"
+_EXTRA = "rehearsals need POSIX and the extra 'rehearse': pip install 'deployer-core[rehearse]'"
 
 
 def _end(screen: Screen, database_url: str | None) -> Exit:
@@ -255,6 +256,7 @@ def _say(screen: Screen, report: Report, *, keep: bool) -> None:
         screen.say(state(shown.outcome), f"  {report.status.key} version {shown.version}{took}{where}")
         if shown.reason:
             screen.say(shown.reason, indent=8)
+            screen.say("With --keep the databases are left for a look.", indent=8)
     rows = [
         (Text(clean(one.name)), state(one.state).append(f"  {_FATES.get(one.state, '')}", "default"))
         for one in shown.databases

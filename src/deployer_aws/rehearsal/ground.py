@@ -4,9 +4,10 @@ On a server of its own the administrator is no superuser, as on RDS; the role `r
 without a password, since there is no IAM. On a server that is given, what the rehearsal makes is dropped at its end.
 """
 
+import contextlib
 import secrets
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -108,6 +109,7 @@ class OwnGround:
                 f"the kept server's folder {self._server.folder} is gone; 'deployer rehearse --end' clears up"
             )
         if not self._server.answers():
+            self._server.find_port()
             self._server.start()
 
     def kept(self) -> dict[str, Any]:
@@ -194,35 +196,33 @@ class GivenGround:
         """See `Ground`."""
 
     def end(self, databases: Mapping[str, str]) -> None:
-        """Drop the databases and the roles that were not there before; what was there stays."""
+        """Drop the databases and the roles that were not there before; what was there stays, with its owner."""
+        made = {name: owner for name, owner in databases.items() if name not in self._before.databases}
         with self._connect() as connection:
-            for name in databases:
-                if name not in self._before.databases:
-                    connection.execute(
-                        sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-                    )
-            for role, database in self._made(connection, databases):
-                if database in self._before.databases:
-                    self._disown(role, database, databases[database])
-                connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
+            for name in made:
+                drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+                connection.execute(drop.format(sql.Identifier(name)))
+            roles = self._new_roles(connection)
+            marks = {f"made by deployer: a login of the database {name}": name for name in databases}
+            logins = {role: marks[mark] for role, mark in roles.items() if mark in marks}
+            for login, name in logins.items():
+                if name not in made:
+                    self._disown(login, name, databases[name])
+            for role in (*logins, *(owner for owner in dict.fromkeys(made.values()) if owner in roles)):
+                with contextlib.suppress(psycopg.errors.DependentObjectsStillExist):  # it owns more than ours
+                    connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 
-    def _made(
-        self, connection: psycopg.Connection[tuple[Any, ...]], databases: Mapping[str, str]
-    ) -> Iterable[tuple[str, str]]:
-        """Roles of these databases that were not there before, logins first."""
-        marks = {f"made by deployer: a login of the database {name}": name for name in databases}
+    def _new_roles(self, connection: psycopg.Connection[tuple[Any, ...]]) -> dict[str, str | None]:
+        """The roles that were not there before, with what is said of each."""
         query = "SELECT rolname, shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname <> ALL (%s)"
-        found = dict(connection.execute(query, [sorted(self._before.roles)]).fetchall())
-        yield from ((role, marks[mark]) for role, mark in found.items() if mark in marks)
-        yield from ((owner, name) for name, owner in databases.items() if owner in found)
+        return dict(connection.execute(query, [sorted(self._before.roles)]).fetchall())
 
-    def _disown(self, role: str, database: str, owner: str) -> None:
-        """In a database that stays nothing may depend on a role that goes; what it owns stays with the owner."""
-        who = sql.Identifier(role)
+    def _disown(self, login: str, database: str, owner: str) -> None:
+        """In a database that stays nothing may depend on a login that goes; what it owns goes to the owner."""
+        who = sql.Identifier(login)
         with connect(self._admin, database) as connection:
             connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(who))
-            heir = sql.SQL("CURRENT_USER") if role == owner else sql.Identifier(owner)
-            connection.execute(sql.SQL("REASSIGN OWNED BY {} TO {}").format(who, heir))
+            connection.execute(sql.SQL("REASSIGN OWNED BY {} TO {}").format(who, sql.Identifier(owner)))
             connection.execute(sql.SQL("DROP OWNED BY {}").format(who))
 
 

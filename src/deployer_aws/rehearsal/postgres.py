@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
@@ -20,6 +21,7 @@ from attrs import field, frozen
 from deployer_aws.rehearsal.children import RehearsalError, end_with_parent
 
 HOST = "127.0.0.1"
+LOCALE = "C.UTF-8" if sys.platform == "linux" else "C"
 OLDEST = 15
 """The major version that the executor needs."""
 PATIENCE = 30.0
@@ -129,9 +131,10 @@ class LocalServer:
             "scram-sha-256",
             "-E",
             "UTF8",
+            f"--locale={LOCALE}",
         )
         made = subprocess.run(
-            [str(self.programs / "initdb"), *map(str, words), "--locale=C.UTF-8"],
+            [str(self.programs / "initdb"), *map(str, words)],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -227,6 +230,15 @@ class LocalServer:
                     return
                 time.sleep(0.05)
             os.kill(number, signal.SIGKILL)
+
+    def find_port(self) -> None:
+        """Take another port, if somebody else has taken this one meanwhile."""
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, self.port))
+            except OSError:
+                self.port = free_port()
 
     def leave(self) -> None:
         """Let go of a lasting server, which runs on."""

