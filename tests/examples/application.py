@@ -13,7 +13,8 @@ from attrs import frozen
 from tests.aws.postgres.server import SUPERPASSWORD, SUPERUSER, Server
 from tests.support.project import ROOT
 
-APP = ROOT / "examples/orders/app"
+ORDERS_FOLDER = ROOT / "examples/orders"
+APP = ORDERS_FOLDER / "app"
 NEWEST = {"orders": "1.2.0", "billing": "1.1.0"}
 
 
@@ -22,6 +23,7 @@ class Application:
     """Both databases of the example on a server, empty at first."""
 
     server: Server
+    folder: Path = APP
 
     def environment(self, database: str = "orders", **more: str) -> dict[str, str]:
         """What ECS would put into a container, and the interpreter's folder in front of the PATH."""
@@ -38,7 +40,7 @@ class Application:
         """Run a command in the application's folder, and wait for its end."""
         return subprocess.run(
             words,
-            cwd=APP,
+            cwd=self.folder,
             env=self.environment(database, **more),
             capture_output=True,
             text=True,

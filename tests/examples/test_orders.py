@@ -12,8 +12,10 @@ from tests.support.project import ROOT
 ORDERS = ROOT / "examples" / "orders"
 Yaml: TypeAlias = "dict[str, Yaml] | list[Yaml] | str | int | float | bool | None"
 VERSIONS = ["v1.yaml", "v2.yaml", "v3.yaml", "hotfix.yaml"]
+LATER = ["later/v4/v4.yaml", "later/v5/v5.yaml", "later/v6/v6.yaml"]
+OTHERS = {"template.yaml", "simulation.yaml"}
 SPECS = sorted(
-    path.name for path in ORDERS.glob("*.yaml") if path.name not in ("template.yaml", "simulation.yaml")
+    path.relative_to(ORDERS).as_posix() for path in ORDERS.rglob("*.yaml") if path.name not in OTHERS
 )
 
 
@@ -60,9 +62,9 @@ def outputs_named(value: Yaml) -> Iterator[str]:
             yield from outputs_named(inner)
 
 
-def test_there_are_four_versions() -> None:
-    """The tests below look at every spec that there is."""
-    assert sorted(VERSIONS) == SPECS
+def test_every_spec_is_found() -> None:
+    """The tests below look at the versions that `make run` and the walk-through deploy, and at the hotfix."""
+    assert sorted([*VERSIONS, *LATER]) == SPECS
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -103,6 +105,23 @@ def test_the_credentials_are_written_where_the_tasks_read_them(name: str) -> Non
     }
     for database in spec(name).get("databases", {}).values():
         assert database["app_secret"] in defaults
+
+
+@pytest.mark.parametrize("name", [name for name in SPECS if name != "hotfix.yaml"])
+def test_a_rehearsal_does_what_the_deployment_does(name: str) -> None:
+    """Every database is migrated, in the rehearsal up to the revision for which the spec and the rehearsal look."""
+    databases = spec(name)["databases"]
+    rehearsed = spec(name)["rehearse"]["databases"]
+    assert set(rehearsed) == set(databases)
+    for database, there in rehearsed.items():
+        *migrate, revision = there["migrate"]
+        definition = template()["Resources"][databases[database]["migrate"]["task_definition"]["output"]]
+        (container,) = definition["Properties"]["ContainerDefinitions"]
+        assert [*migrate, "head"] == container["Command"]
+        assert ("evaluate" in there) == ("evaluate" in databases[database])
+        if "evaluate" in there:
+            assert there["evaluate"] == databases[database]["evaluate"]["command"]
+            assert there["evaluate"][-2:] == [database, revision]
 
 
 def test_the_first_version_keeps_nothing() -> None:

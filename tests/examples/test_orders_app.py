@@ -1,10 +1,13 @@
 """The application of examples/orders on a real PostgreSQL: its migrations, its evaluation, what it shows."""
 
+import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
+from attrs import evolve
 
-from tests.examples.application import APP, NEWEST, Application
+from tests.examples.application import APP, NEWEST, ORDERS_FOLDER, Application
 
 SHAPE = """
     SELECT table_name, column_name, data_type, is_nullable, column_default
@@ -136,3 +139,37 @@ def test_what_was_lost_is_shown(app: Application) -> None:
     )
     shown = app.show()
     assert (shown.returncode, shown.stderr) == (1, "orders: 4,999 are there and 5,000 should be\n")
+
+
+def test_the_versions_of_the_walk_through_fail_half_way_and_are_mended(
+    app: Application, tmp_path: Path
+) -> None:
+    """Version 5's first revision of `orders` stays, its second fails by data; version 6's does it and loses no order."""
+    shutil.copytree(ORDERS_FOLDER, tmp_path, dirs_exist_ok=True)
+    here = evolve(app, folder=tmp_path / "app")
+    here.upgrade("orders", "1.2.0")
+    here.upgrade("billing", "1.1.0")
+    lay_over(tmp_path, "v4")
+    assert here.pending("orders", "1.3.0").returncode == 2
+    assert here.pending("billing", "1.3.0", database="billing").returncode == 1
+
+    lay_over(tmp_path, "v5")
+    assert here.pending("billing", "1.3.0", database="billing").returncode == 2
+    failed = here.run("alembic", "--name", "orders", "upgrade", "1.3.1")
+    assert failed.returncode == 1
+    assert "Key (email)=(customer1@example.com) is duplicated." in failed.stderr
+    assert here.rows("SELECT version_num FROM alembic_version") == [("1.3.0",)]
+    assert here.rows("SELECT count(*), count(*) FILTER (WHERE email = lower(email)) FROM customers") == [
+        (50, 50)
+    ]
+
+    lay_over(tmp_path, "v6")
+    here.upgrade("orders", "1.3.1")
+    here.upgrade("billing", "1.3.0")
+    shown = here.show()
+    assert "orders at 1.3.1: 5,000 orders of 49 customers, 164,814.53 EUR" in shown.stdout, shown.stderr
+
+
+def lay_over(folder: Path, version: str) -> None:
+    """Lay the files of a later version over a copy of the example."""
+    shutil.copytree(folder / "later" / version, folder, dirs_exist_ok=True)
