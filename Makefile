@@ -9,7 +9,6 @@ PYTEST_ARGS ?=
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-RUN := $(BIN)/deployer run --journal .deployer/orders.journal --simulate examples/orders/simulation.yaml
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
@@ -18,12 +17,8 @@ PYTEST := $(BIN)/python -m pytest
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(READY)  ## deploy examples/orders three times to a simulated AWS, then show the history
-	@rm -rf .deployer/orders.journal* && mkdir -p .deployer
-	$(RUN) examples/orders/v1.yaml
-	$(RUN) examples/orders/v2.yaml
-	$(RUN) examples/orders/v3.yaml
-	$(BIN)/deployer history staging/orders --journal .deployer/orders.journal
+run: $(READY)  ## rehearse three versions of examples/orders: a simulated AWS, real databases, real migrations
+	PATH="$(abspath $(BIN)):$$PATH" deployer rehearse $(sort $(wildcard examples/orders/v*.yaml))
 
 test: $(READY)  ## run the whole suite (more to pytest: PYTEST_ARGS='-k barrier -x')
 	HYPOTHESIS_PROFILE=quick $(PYTEST) -n $(WORKERS) --maxprocesses 8 $(PYTEST_ARGS)

@@ -11,7 +11,12 @@ from tests.support.project import ROOT
 
 ORDERS = ROOT / "examples" / "orders"
 Yaml: TypeAlias = "dict[str, Yaml] | list[Yaml] | str | int | float | bool | None"
-SPECS = sorted(path.name for path in ORDERS.glob("v*.yaml"))
+VERSIONS = ["v1.yaml", "v2.yaml", "v3.yaml", "hotfix.yaml"]
+LATER = ["later/v4/v4.yaml", "later/v5/v5.yaml", "later/v6/v6.yaml"]
+OTHERS = {"template.yaml", "simulation.yaml"}
+SPECS = sorted(
+    path.relative_to(ORDERS).as_posix() for path in ORDERS.rglob("*.yaml") if path.name not in OTHERS
+)
 
 
 class TemplateLoader(yaml.SafeLoader):
@@ -57,9 +62,9 @@ def outputs_named(value: Yaml) -> Iterator[str]:
             yield from outputs_named(inner)
 
 
-def test_there_are_three_versions() -> None:
-    """The tests below look at the three specs that `make run` deploys."""
-    assert SPECS == ["v1.yaml", "v2.yaml", "v3.yaml"]
+def test_every_spec_is_found() -> None:
+    """The tests below look at the versions that `make run` and the walk-through deploy, and at the hotfix."""
+    assert sorted([*VERSIONS, *LATER]) == SPECS
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -102,20 +107,37 @@ def test_the_credentials_are_written_where_the_tasks_read_them(name: str) -> Non
         assert database["app_secret"] in defaults
 
 
+@pytest.mark.parametrize("name", [name for name in SPECS if name != "hotfix.yaml"])
+def test_a_rehearsal_does_what_the_deployment_does(name: str) -> None:
+    """Every database is migrated, in the rehearsal up to the revision for which the spec and the rehearsal look."""
+    databases = spec(name)["databases"]
+    rehearsed = spec(name)["rehearse"]["databases"]
+    assert set(rehearsed) == set(databases)
+    for database, there in rehearsed.items():
+        *migrate, revision = there["migrate"]
+        definition = template()["Resources"][databases[database]["migrate"]["task_definition"]["output"]]
+        (container,) = definition["Properties"]["ContainerDefinitions"]
+        assert [*migrate, "head"] == container["Command"]
+        assert ("evaluate" in there) == ("evaluate" in databases[database])
+        if "evaluate" in there:
+            assert there["evaluate"] == databases[database]["evaluate"]["command"]
+            assert there["evaluate"][-2:] == [database, revision]
+
+
 def test_the_first_version_keeps_nothing() -> None:
     """A stack that does not exist yet has no previous values."""
     assert {"previous": True} not in spec("v1.yaml")["stack"]["parameters"].values()
 
 
 def test_the_versions_take_both_paths() -> None:
-    """The first two take the full path; the third is quick and has no databases, which it would skip."""
-    assert [spec(name).get("quick", False) for name in SPECS] == [False, False, True]
-    assert ["databases" in spec(name) for name in SPECS] == [True, True, False]
-    assert len({spec(name)["stack"]["parameters"]["ImageTag"] for name in SPECS}) == 3
+    """Three take the full path; the hotfix is quick and has no databases, which it would skip."""
+    assert [spec(name).get("quick", False) for name in VERSIONS] == [False, False, False, True]
+    assert ["databases" in spec(name) for name in VERSIONS] == [True, True, True, False]
+    assert len({spec(name)["stack"]["parameters"]["ImageTag"] for name in VERSIONS}) == 4
 
 
 def test_the_simulation_is_a_good_world_with_something_to_migrate() -> None:
-    """The one thing that is scripted is that version 2's evaluation finds changes."""
-    (rule,) = load_script(ORDERS / "simulation.yaml").rules
+    """All that is scripted is that the evaluations of `orders` in versions 2 and 3 find changes."""
+    rules = load_script(ORDERS / "simulation.yaml").rules
     evaluate = spec("v2.yaml")["databases"]["orders"]["evaluate"]
-    assert (rule.on, rule.exit_code) == ("run_task", evaluate["changes"][0])
+    assert {(rule.on, rule.exit_code) for rule in rules} == {("run_task", evaluate["changes"][0])}

@@ -9,8 +9,8 @@ from tests.support.project import ROOT
 DOC = ROOT / "docs" / "spec-file.md"
 GOLDEN = ROOT / "tests" / "core" / "golden" / "preview"
 ORDERS = ROOT / "examples" / "orders"
-PREVIEWS = {"v1-missing": False, "v2-exists": True, "v3-exists": True}
-"""The example's versions, and whether the stack exists: the create, the full path, quick mode."""
+PREVIEWS = {"v1-missing": False, "v2-exists": True, "v3-exists": True, "hotfix-exists": True}
+"""The example's versions, and whether the stack exists: the create, the full path with one and two evaluations, quick mode."""
 
 
 def derived() -> dict[Path, str]:

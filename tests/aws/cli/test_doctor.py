@@ -8,7 +8,7 @@ from moto.server import ThreadedMotoServer
 
 from tests.support.command import EXAMPLE, Bed, Said, invoke, on_terminal
 
-V1, V3 = EXAMPLE / "v1.yaml", EXAMPLE / "v3.yaml"
+V1, HOTFIX = EXAMPLE / "v1.yaml", EXAMPLE / "hotfix.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +33,8 @@ def test_a_pipe_gets_one_line_for_each_finding(aws: tuple[str, ...]) -> None:
 
 def test_a_fault_is_exit_code_1(aws: tuple[str, ...]) -> None:
     """Here a first deployment that counts on previous values; --json has the same."""
-    assert doctor(V3, *aws).code == 1
-    said = doctor(V3, *aws, "--json")
+    assert doctor(HOTFIX, *aws).code == 1
+    said = doctor(HOTFIX, *aws, "--json")
     assert said.code == 1
     assert said.data["sound"] is False
     (fault,) = [f for f in said.data["findings"] if f["result"] == "fault"]
@@ -45,7 +45,7 @@ def test_a_fault_is_exit_code_1(aws: tuple[str, ...]) -> None:
 
 def test_run_makes_the_same_checks_first(bed: Bed, aws: tuple[str, ...]) -> None:
     """A fault keeps it from requesting anything; no journal is made."""
-    said = bed("run", V3, *aws, env=ENV)
+    said = bed("run", HOTFIX, *aws, env=ENV)
     assert said.code == 2
     assert "nothing was requested" in said.err
     assert "spec: the stack does not exist" in said.err
@@ -54,7 +54,7 @@ def test_run_makes_the_same_checks_first(bed: Bed, aws: tuple[str, ...]) -> None
 
 def test_a_terminal_gets_a_table() -> None:
     """Without credentials: one fault, and what to do."""
-    code, seen = on_terminal("doctor", V3, "--region", "eu-west-1", COLUMNS="160")
+    code, seen = on_terminal("doctor", HOTFIX, "--region", "eu-west-1", COLUMNS="160")
     assert code == 1
     assert "what to do" in seen
     assert "log in" in seen

@@ -71,7 +71,7 @@ def test_history_tells_of_every_deployment_ever_requested(bed: Bed) -> None:
     """Its id, version, mode, time, duration, outcome and reason."""
     bed.run("v1", "--id", "one")
     bed.run("v2", "--id", "two", script=bed.script(FAILS))
-    bed.run("v3", "--id", "three")
+    bed.run("hotfix", "--id", "three")
     rows = [line.split() for line in bed("history", KEY).out.splitlines()]
     assert rows[0][:2] == ["deployment", "version"]
     assert [row[0] for row in rows[1:]] == ["one", "two", "three"]

@@ -110,7 +110,7 @@ def test_two_runs_at_once_take_their_turns(bed: Bed) -> None:
             stderr=subprocess.PIPE,
             env=environment(),
         )
-        for version in ("v2", "v3")
+        for version in ("v2", "hotfix")
     ]
     ended = [run.communicate(timeout=120) for run in runs]
     assert [run.returncode for run in runs] == [0, 0], ended

@@ -11,20 +11,26 @@ from deployer_core.machine import name_of
 from tests.support.command import EXAMPLE, FAILS, KEY, SCRIPT, STUCK, Bed
 
 
-def test_the_three_versions_of_the_example_are_deployed_one_after_the_other(bed: Bed) -> None:
-    """Version 1 creates the stack, version 2 takes the full path and migrates `orders`, version 3 is quick."""
-    reports = [bed.run(version, "--json").data for version in ("v1", "v2", "v3")]
-    assert [report["outcome"] for report in reports] == ["DONE"] * 3
+def test_the_versions_of_the_example_are_deployed_one_after_the_other(bed: Bed) -> None:
+    """Version 1 creates the stack, 2 and 3 take the full path and migrate `orders`, the hotfix is quick."""
+    reports = [bed.run(version, "--json").data for version in ("v1", "v2", "v3", "hotfix")]
+    assert [report["outcome"] for report in reports] == ["DONE"] * 4
     states = [[spell["state"] for spell in report["states"]] for report in reports]
     assert states == [
         ["WAITING", "CREATING", "DB_MIGRATING", "SCALING_UP", "DONE"],
         ["WAITING", "SCALING_DOWN", "INFRA_MIGRATE", "DB_MIGRATING", "SCALING_UP", "DONE"],
+        ["WAITING", "SCALING_DOWN", "INFRA_MIGRATE", "DB_MIGRATING", "SCALING_UP", "DONE"],
         ["WAITING", "UPSERTING", "DONE"],
     ]
     fates = [{database["name"]: database["state"] for database in report["databases"]} for report in reports]
-    assert fates == [{"billing": "DONE", "orders": "NOP"}, {"billing": "DONE", "orders": "DONE"}, {}]
+    assert fates == [
+        {"billing": "DONE", "orders": "NOP"},
+        {"billing": "DONE", "orders": "DONE"},
+        {"billing": "NOP", "orders": "DONE"},
+        {},
+    ]
     calls = [report["calls"]["by_operation"] for report in reports]
-    assert [each.get("CreateStack", 0) for each in calls] == [1, 0, 0]
+    assert [each.get("CreateStack", 0) for each in calls] == [1, 0, 0, 0]
     assert [report["calls"]["total"] for report in reports] == [sum(each.values()) for each in calls]
     assert all(report["duration"] > 30 and report["exit_code"] == 0 for report in reports)
 
@@ -100,13 +106,13 @@ def test_a_deployment_behind_a_broken_stack_waits_for_its_repair(bed: Bed) -> No
     """Exit code 3 and 'deployer repair'; after that, resume carries it to its end."""
     bed.run("v1")
     bed.run("v2", script=bed.script(FAILS))
-    said = bed.run("v3", "--id", "third")
+    said = bed.run("hotfix", "--id", "third")
     assert said.code == 3
     assert f"deployer repair staging/orders --journal {bed.journal}" in said.out
     assert bed("repair", KEY).out.startswith("staging/orders  MIGRATING")
     resumed = bed("resume", KEY)
     assert resumed.code == 0
-    assert "DONE  staging/orders version 3" in resumed.out
+    assert "DONE  staging/orders version 3.1" in resumed.out
 
 
 def test_the_same_id_and_spec_again_deploy_nothing(bed: Bed) -> None:

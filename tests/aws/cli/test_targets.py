@@ -25,7 +25,7 @@ def there(clients: Clients) -> Target:
 def bound(bed: Bed) -> Bed:
     """A journal with one stack, which belongs to HERE."""
     journal = SqliteJournal(bed.journal)
-    loaded = specfile.load(EXAMPLE / "v3.yaml")
+    loaded = specfile.load(EXAMPLE / "hotfix.yaml")
     Runner(journal, (), SystemClock()).request(
         "one", loaded.spec, {**loaded.templates, **HERE.marks(KEY, NAME)}
     )
@@ -78,7 +78,7 @@ def test_resume_in_another_account_changes_nothing(bound: Bed, monkeypatch: pyte
 def test_run_in_another_account_is_refused(bound: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before anything is requested."""
     monkeypatch.setattr(targets, "find", there)
-    said = bound("run", EXAMPLE / "v3.yaml", "--region", "eu-west-1", "--no-checks")
+    said = bound("run", EXAMPLE / "hotfix.yaml", "--region", "eu-west-1", "--no-checks")
     assert said.code == 2
     assert "belongs to another account" in said.err
     journal = SqliteJournal(bound.journal)
@@ -88,7 +88,7 @@ def test_run_in_another_account_is_refused(bound: Bed, monkeypatch: pytest.Monke
 
 def test_a_role_that_is_none_is_refused(bed: Bed) -> None:
     """As bad usage, before anything is made."""
-    said = bed("run", EXAMPLE / "v3.yaml", "--role-arn", "deployer")
+    said = bed("run", EXAMPLE / "hotfix.yaml", "--role-arn", "deployer")
     assert said.code == 2
     assert "arn:aws:iam::123456789012:role/deployer" in said.err
     assert not list(bed.folder.iterdir())

@@ -18,13 +18,13 @@ from deployer_core.explore import explore
 from deployer_core.world import WorldCommand
 from tests.support.command import EXAMPLE, KEY, SCRIPT, Bed, invoke, process
 
-V3 = EXAMPLE / "v3.yaml"
+HOTFIX = EXAMPLE / "hotfix.yaml"
 
 
 @pytest.fixture
 def real(bed: Bed) -> Bed:
     """A journal that is about the real AWS: version 3 was requested there, and nothing more."""
-    loaded = specfile.load(V3)
+    loaded = specfile.load(HOTFIX)
     journal = SqliteJournal(bed.journal)
     Runner(journal, (), SystemClock()).request("real", loaded.spec, loaded.templates)
     journal.close()
@@ -34,7 +34,7 @@ def real(bed: Bed) -> Bed:
 def test_a_simulated_journal_is_refused_for_the_real_aws(bed: Bed) -> None:
     """Without --simulate the real AWS is meant."""
     bed.half_way(events=3)
-    said = bed("run", V3)
+    said = bed("run", HOTFIX)
     assert said.code == 2
     assert "is about a simulated AWS" in said.err
     assert "--simulate SCRIPT" in said.err
@@ -42,7 +42,7 @@ def test_a_simulated_journal_is_refused_for_the_real_aws(bed: Bed) -> None:
 
 def test_a_real_journal_is_refused_for_a_simulation(real: Bed) -> None:
     """By run and by resume, and no simulated world is made."""
-    for words in (("run", V3), ("resume",)):
+    for words in (("run", HOTFIX), ("resume",)):
         said = real(*words, "--simulate", SCRIPT)
         assert said.code == 2
         assert "is about the real AWS" in said.err
@@ -53,7 +53,7 @@ def test_a_simulated_journal_without_its_world_is_refused(bed: Bed) -> None:
     """It would otherwise be carried on in the real AWS, or in a world where nothing has happened."""
     bed.half_way(events=3)
     world_of(bed.journal).unlink()
-    for words in (("resume",), ("run", V3), ("run", V3, "--simulate", SCRIPT), ("repair", KEY)):
+    for words in (("resume",), ("run", HOTFIX), ("run", HOTFIX, "--simulate", SCRIPT), ("repair", KEY)):
         said = bed(*words)
         assert said.code == 2
         assert "is gone" in said.err
@@ -63,7 +63,7 @@ def test_a_world_without_its_journal_is_no_place_for_the_real_aws(bed: Bed) -> N
     """Such as is left by a process that was killed between making the two."""
     bed.half_way(events=3)
     bed.journal.unlink()
-    assert "is about a simulated AWS" in bed("run", V3).err
+    assert "is about a simulated AWS" in bed("run", HOTFIX).err
     assert not bed.journal.exists()
     assert bed.run("v1").code == 0
 
@@ -95,7 +95,7 @@ def test_only_emulators_have_events_without_tokens(bed: Bed, endpoint: str) -> N
 
 def test_the_region_has_to_be_known(bed: Bed) -> None:
     """Said before anything is made."""
-    said = bed("run", V3)
+    said = bed("run", HOTFIX)
     assert said.code == 2
     assert "region" in said.err
     assert not list(bed.folder.iterdir())
@@ -112,7 +112,7 @@ def test_without_credentials_nothing_fails(real: Bed) -> None:
 
 def test_without_credentials_nothing_is_requested(bed: Bed) -> None:
     """Said before anything is made."""
-    said = bed("run", V3, "--region", "eu-west-1")
+    said = bed("run", HOTFIX, "--region", "eu-west-1")
     assert said.code == 2
     assert "log in" in said.err
     assert "resume" not in said.err
@@ -122,7 +122,7 @@ def test_without_credentials_nothing_is_requested(bed: Bed) -> None:
 def test_without_the_extra_aws_that_is_said(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
     """In one line, before anything is made."""
     monkeypatch.setitem(sys.modules, "botocore.exceptions", None)
-    said = bed("run", V3)
+    said = bed("run", HOTFIX)
     assert said.code == 2
     assert "pip install 'deployer-core[aws]'" in said.err
     assert not list(bed.folder.iterdir())
@@ -174,7 +174,7 @@ def test_what_is_checked_before_a_run_is_not_counted_as_the_runs_own(
         return {}
 
     nowhere = Options(endpoint_url="http://127.0.0.1:9")
-    world = open_surroundings(bed.journal, spec=specfile.load(V3).spec, options=nowhere, prepare=check)
+    world = open_surroundings(bed.journal, spec=specfile.load(HOTFIX).spec, options=nowhere, prepare=check)
     assert world.calls() == {}
     assert world.clients is not None
     with pytest.raises(Exception, match="127.0.0.1"):
@@ -221,7 +221,7 @@ def test_a_journal_that_cannot_be_opened_leaves_no_world_open(
 
     monkeypatch.setattr(surroundings, "SqliteJournal", refuse)
     with pytest.raises(JournalError):
-        open_surroundings(bed.journal, SCRIPT, simulate=True, spec=specfile.load(V3).spec)
+        open_surroundings(bed.journal, SCRIPT, simulate=True, spec=specfile.load(HOTFIX).spec)
 
 
 # What needs no world
@@ -278,7 +278,7 @@ def test_exploring_checks_every_state(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_default_journal_is_made_in_its_folder(tmp_path: Path) -> None:
     """`.deployer/journal.sqlite` in the current directory; other folders are not made."""
-    said = process("run", EXAMPLE / "v3.yaml", "--simulate", SCRIPT, "--json", cwd=tmp_path)
+    said = process("run", EXAMPLE / "hotfix.yaml", "--simulate", SCRIPT, "--json", cwd=tmp_path)
     assert said.data["journal"] == ".deployer/journal.sqlite"
     assert (tmp_path / ".deployer/journal.sqlite").exists()
 

@@ -1,0 +1,1 @@
+"""The orders service, as far as its databases go."""
