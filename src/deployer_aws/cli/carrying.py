@@ -201,7 +201,9 @@ class Carrier:
             return over() or self.interrupts.asked
 
         try:
-            if not look():
+            if look():
+                self.runner.step(())  # nothing is left to do here, but there may be something to tell
+            else:
                 self.runner.run(tuple(self.followers), until=look)
                 look()
         except Interrupted:

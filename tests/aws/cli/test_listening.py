@@ -273,6 +273,15 @@ def test_what_could_not_be_told_is_told_by_a_later_resume(aws: Account) -> None:
     assert aws.resume("--notify", f"sns:{topic}", "--json").data == {"deployments": [], "told": 0}
 
 
+def test_what_could_not_be_told_is_told_by_the_same_run_again(aws: Account) -> None:
+    """Though its deployment is over, and nothing is left to do."""
+    topic, queue = subscribed(aws)
+    aws.run("--notify", f"sns:{topic}-gone", "--id", "one")
+    again = aws.run("--notify", f"sns:{topic}", "--id", "one", "--json")
+    assert (again.code, again.data["untold"]) == (0, 0)
+    assert len(aws.received(queue)) == 1
+
+
 def test_the_log_is_stderr(bed: Bed) -> None:
     """One line of JSON for the end, on a simulated AWS too; stdout has none of it."""
     said = bed.run("v1", "--notify", "log", script=bed.script(FAILS))
