@@ -23,7 +23,7 @@ from tests.aws.runner_world import CREATING, STACKS, moving, world
 from tests.aws.scenarios.specs import asked, template
 from tests.aws.stubs import NOW, Refused, Stub, answers, events, work
 from tests.aws.test_executors_outcomes import summaries, tasks
-from tests.support.crowd import PAGE, Crowd
+from tests.support.crowd import PAGE, Crowd, full_path
 from tests.support.listening import World
 
 # The survey: whole pages, or one by one
@@ -567,6 +567,15 @@ def test_a_crowd_comes_to_its_end() -> None:
     assert len(crowd.sim.changes) == 120
     own = crowd.sim.call_counts - before
     assert own["describe_stack_events"] <= 2 * 120, "once for each status that is news"
+
+
+def test_many_whole_deployments_share_their_looks() -> None:
+    """Thirty stacks that are migrated at once cost each less than half of what one alone does: what is its own."""
+    alone, each = full_path(1).total(), {name: n / 30 for name, n in full_path(30).items()}
+    assert sum(each.values()) < alone / 2
+    assert each["describe_tasks"] < 5
+    assert each["list_tasks"] == 4
+    assert each["list_stack_resources"] == each["describe_services"] == 2
 
 
 @pytest.mark.parametrize("rule", [{"on": "describe_stacks", "every": 3, "throttle": True}])
