@@ -8,7 +8,9 @@ First, 10, 100 and 1,000 stacks that are all being created: calls a minute while
 costs from its request to its end. The aim is that a minute's calls grow with the account's pages, of a hundred stacks
 each, and not with the stacks under way.
 
-Then the full path of the example (scaled to zero, updated, evaluated and migrated, scaled up), the first time and once
+Then whole deployments of so many stacks at once, each with a service that is scaled to zero and a task that migrates.
+
+Last, the full path of the example (scaled to zero, updated, evaluated and migrated, scaled up), the first time and once
 its usual durations are known. Beside it is what `aws cloudformation wait` and `aws ecs wait` would spend on the very
 same changes and tasks, had each been started at the moment at which AWS accepted them.
 """
@@ -20,7 +22,7 @@ from statistics import mean
 from attrs import frozen
 
 from deployer_core.world import Accepted, Replied
-from tests.support.crowd import Crowd
+from tests.support.crowd import Crowd, full_path
 from tests.support.listening import World
 from tests.support.orders import KEY
 
@@ -30,6 +32,7 @@ STACK_WAITER, TASK_WAITER = 30, 6
 """Seconds between two calls of StackCreateComplete and StackUpdateComplete, which give up after 120 calls, and of
 TasksStopped, after 100 (botocore 1.44.5, waiters-2.json of cloudformation/2010-05-15 and ecs/2014-11-13)."""
 DEPLOYMENTS = 6
+TOGETHER = (1, 10, 100)
 CHANGES = {"create_stack", "update_stack", "run_task", "stop_task", "cancel_update_stack", "delete_stack"}
 
 
@@ -49,6 +52,13 @@ def crowd(count: int) -> str:
         f"{count:>8,}{world.pages:>8}{quiet:>12.1f}{quiet / world.pages:>12.1f}{total.total() / count:>16.1f}"
         f"{done:>8,}"
     )
+
+
+def together(count: int) -> str:
+    """A line of the second table."""
+    calls = full_path(count)
+    acting = sum(calls[name] for name in CHANGES)
+    return f"{count:>8,}{(calls.total() - acting) / count:>12.1f}{acting / count:>12.1f}"
 
 
 # One deployment, beside the waiters
@@ -132,7 +142,7 @@ def _was_before(end: float, noticed: float, token: str) -> bool:
 
 
 def deployments() -> None:
-    """The second table."""
+    """The third table."""
     rows: dict[str, list[dict[str, Spent]]] = {"the first time": [], "later on": []}
     for seed in SEEDS:
         chance = random.Random(seed)
@@ -149,10 +159,13 @@ def deployments() -> None:
 
 
 def main(counts: list[str] | None = None) -> None:
-    """Print both tables."""
+    """Print the tables."""
     print(f"{'stacks':>8}{'pages':>8}{'a minute':>12}{'and page':>12}{'in all, each':>16}{'done':>8}   calls")
     for count in map(int, counts or ["10", "100", "1000"]):
         print(crowd(count), flush=True)
+    print(f"\n{'stacks':>8}{'to look':>12}{'to act':>12}   calls each, for a whole deployment")
+    for count in TOGETHER:
+        print(together(count), flush=True)
     print(f"\n{'the full path':<26}{'looks':>10}{'late on av.':>14}{'at most':>12}   calls, seconds")
     deployments()
 

@@ -13,29 +13,30 @@ from deployer_core.machine import IllegalEvent
 from deployer_core.stack_status import Lifecycle, StackStatus
 from deployer_core.world import Replied, StopTask
 
+READ = 500
+"""Events that are read in a step at the most, but for the last stream that is begun: it is read to its end."""
 KEPT = 5
 """Of how many latest durations the median is what is usual."""
 Kind: TypeAlias = tuple[str, str, str]
 
 
 class Durations:
-    """What is usual in a journal's streams. A stream is read when it is first asked about, one stream in each step."""
+    """What is usual in a journal's streams. A stream is read when it is first asked about, a few in each step."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._known: dict[str, dict[Kind, deque[float]]] = {}
-        self._may_read = True
+        self._left = READ
 
     def step(self) -> None:
-        """Another step begins: another stream may be read."""
-        self._may_read = True
+        """Another step begins: more streams may be read."""
+        self._left = READ
 
     def usual(self, key: str, pending: Pending) -> float | None:
         """The seconds that a command like this one usually takes on this stack; None where that is not known (yet)."""
         if key not in self._known:
-            if not self._may_read:
+            if self._left <= 0:
                 return None
-            self._may_read = False
             self._read(key)
         lately = self._known[key].get(_kind(pending))
         return median(lately) if lately else None
@@ -54,6 +55,7 @@ class Durations:
         state = deployer.INITIAL
         try:
             for row in self._journal.events(key, from_checkpoint=True):
+                self._left -= 1
                 if row.checkpoint is not None:
                     state = row.checkpoint
                 elif row.event is not None and row.logic == deployer.LOGIC:

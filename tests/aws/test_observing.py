@@ -11,19 +11,21 @@ from deployer_aws.executors.ecs import Ecs
 from deployer_aws.executors.stacks import Stack, described
 from deployer_aws.executors.survey import Survey
 from deployer_aws.executors.tasks import AT_ONCE
+from deployer_aws.pace import Pace
 from deployer_aws.ports import Act, CommandId, Work
-from deployer_aws.runner import SLICE, LoginNeeded
-from deployer_core.deployer import Sent
+from deployer_aws.runner import SLICE, LoginNeeded, Step
+from deployer_core.deployer import Replied, Sent
 from deployer_core.deployment import ScaleStack, StabiliseStack, UpsertStack
 from deployer_core.ecs_task import RunTask, Status, StatusStopped
-from deployer_core.stack_status import Lifecycle
+from deployer_core.stack_status import Lifecycle, StackStatus
 from tests.aws.cloudformation_answers import COUNTS, ID, SPEC, TOKEN, event, page, shown
 from tests.aws.ecs_answers import ARN, RESOLVED, RUN, STOP, TASK, task
 from tests.aws.runner_world import CREATING, STACKS, moving, world
+from tests.aws.scenarios.simulated import SimulatedBed
 from tests.aws.scenarios.specs import asked, template
 from tests.aws.stubs import NOW, Refused, Stub, answers, events, work
 from tests.aws.test_executors_outcomes import summaries, tasks
-from tests.support.crowd import PAGE, Crowd
+from tests.support.crowd import PAGE, Crowd, full_path
 from tests.support.listening import World
 
 # The survey: whole pages, or one by one
@@ -531,6 +533,31 @@ def test_a_view_that_was_not_used_is_void() -> None:
     assert executor.alone[2:] == [("test/shop-0", "old"), ("test/shop-1", None)]
 
 
+def test_an_update_that_follows_ours_unseen_delays_its_end_and_no_more() -> None:
+    """Ours ends and somebody else's begins between two looks that show the same status: it is DONE when theirs ends."""
+    bed = SimulatedBed("shop")
+    bed.rule(on="update_stack", takes=100, cleanup_takes=1)
+    bed.deploy("d1", quick=True)
+    ended: list[float] = []
+
+    def theirs(step: Step) -> None:
+        if not ended and any(p.seen == "UPDATE_IN_PROGRESS" for p in step.after.pending):
+            ended.append(bed.clock.now())
+            bed.clock.sleep(110)
+            bed.others_update({"Version": "7"}, takes=300)
+
+    bed.request("d2", quick=True, version="2")
+    runner = bed.make_runner(pace=Pace(10, 10), watch=theirs)
+    runner.run([bed.key])
+    assert bed.outcome("d2").outcome == "DONE"
+    assert bed.clock.now() - ended[0] > 400
+    events = [row.event for row in bed.journal.events(bed.key)]
+    statuses = [
+        e.answer.status for e in events if isinstance(e, Replied) and isinstance(e.answer, StackStatus)
+    ]
+    assert statuses[-2:] == ["UPDATE_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"]
+
+
 # At scale
 
 
@@ -567,6 +594,15 @@ def test_a_crowd_comes_to_its_end() -> None:
     assert len(crowd.sim.changes) == 120
     own = crowd.sim.call_counts - before
     assert own["describe_stack_events"] <= 2 * 120, "once for each status that is news"
+
+
+def test_many_whole_deployments_share_their_looks() -> None:
+    """Thirty stacks that are migrated at once cost each less than half of what one alone does: what is its own."""
+    alone, each = full_path(1).total(), {name: n / 30 for name, n in full_path(30).items()}
+    assert sum(each.values()) < alone / 2
+    assert each["describe_tasks"] < 5
+    assert each["list_tasks"] == 4
+    assert each["list_stack_resources"] == each["describe_services"] == 2
 
 
 @pytest.mark.parametrize("rule", [{"on": "describe_stacks", "every": 3, "throttle": True}])

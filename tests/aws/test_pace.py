@@ -2,9 +2,11 @@
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deployer_aws import durations
 from deployer_aws.durations import KEPT, Durations
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.pace import Pace
@@ -155,11 +157,11 @@ class Told(Story):
         self.now += takes
         self.reply(UpsertStack, answer or complete())
 
-    def usual(self, durations: Durations) -> float | None:
+    def usual(self, known: Durations) -> float | None:
         """What is usual for the change of a deployment that is under way."""
         if not self.state.pending:
             self.request("asking", QUICK).reply(StabiliseStack, complete())
-        return durations.usual("prod/shop", self.pending(UpsertStack))
+        return known.usual("prod/shop", self.pending(UpsertStack))
 
 
 def test_usual_is_the_median_of_the_latest() -> None:
@@ -193,17 +195,23 @@ def test_bad_ends_are_not_usual() -> None:
     assert told.usual(Durations(told.journal)) is None
 
 
-def test_one_stream_is_read_in_a_step() -> None:
-    """A runner of many streams reads no more than one of them in a step; the others are unknown until then."""
+def test_few_events_are_read_in_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A runner of many streams learns from some of them in each step; of the others nothing is known until then."""
     told = Told()
     told.upsert("d1", 40.0)
-    durations = Durations(told.journal)
     pending = _some(told)
-    assert durations.usual("prod/other", pending) is None
-    assert durations.usual("prod/shop", pending) is None
-    durations.step()
-    assert durations.usual("prod/shop", pending) == 40.0
-    assert durations.usual("prod/other", pending) is None
+    state = deployer.INITIAL
+    for event in told.events:
+        after, _ = deployer.reduce(state, event)
+        told.journal.append([Entry("prod/copy", told.journal.head("prod/copy"), event, after)])
+        state = after
+    monkeypatch.setattr(durations, "READ", len(told.events))
+    known = Durations(told.journal)
+    assert known.usual("prod/shop", pending) == 40.0
+    assert known.usual("prod/copy", pending) is None
+    known.step()
+    assert known.usual("prod/copy", pending) == 40.0
+    assert known.usual("prod/shop", pending) == 40.0
 
 
 def test_a_stream_that_cannot_be_replayed_is_a_guess_less() -> None:

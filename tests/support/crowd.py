@@ -12,6 +12,8 @@ from deployer_aws.runner import Runner
 from deployer_aws.simulator import Simulator
 from deployer_core.deployer import Notice
 from deployer_core.spec import DeploymentSpec, StackSpec, TemplateBody
+from tests.aws.scenarios.bed import InstantPostgres
+from tests.aws.scenarios.specs import asked, database, template
 
 TEMPLATE = "Resources: {Topic: {Type: 'AWS::SNS::Topic'}}"
 SHA256 = hashlib.sha256(TEMPLATE.encode()).hexdigest()
@@ -62,3 +64,32 @@ class Crowd:
             p.seen and p.ref for key in self.journal.streams() for p in self.journal.head(key).state.pending
         ):
             self.carry_on(10)
+
+
+def full_path(count: int) -> Counter[str]:
+    """The calls of so many stacks that all are migrated at once, each with a service, a database and a task for it."""
+    sim = Simulator(
+        {
+            "clusters": ["main"],
+            "task_definitions": [{"family": "orders-migrate", "containers": ["migrate"]}],
+            "rules": [{"on": "update_stack", "takes": 120}, {"on": "run_task", "takes": 90}],
+        }
+    )
+    cloudformation, ecs = sim.client("cloudformation"), sim.client("ecs")
+    notices: list[Notice] = []
+    runner = Runner(
+        SqliteJournal(":memory:"),
+        [CloudFormation(cloudformation, ecs), Ecs(ecs), InstantPostgres()],
+        sim.clock,
+        notify=lambda _, notice: notices.append(notice),
+        jitter=random.Random(count).random,
+    )
+    before = Counter[str]()
+    for version in ("1", "2"):
+        before = sim.call_counts
+        for n in range(count):
+            wanted = asked(f"app-{n}", template(), version=version, databases=(database(),))
+            runner.request(version, wanted.spec, wanted.templates)
+        runner.run()
+    assert [notice.outcome for notice in notices] == ["DONE"] * 2 * count
+    return sim.call_counts - before
