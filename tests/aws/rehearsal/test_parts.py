@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from attrs import evolve
@@ -15,6 +16,7 @@ from deployer_aws.rehearsal.mask import Mask
 from deployer_aws.rehearsal.processes import Ended, Job, Processes
 from deployer_aws.simulator import Simulator
 from deployer_aws.simulator.hosting import Container, NotStarted
+from tests.aws.postgres.server import RealServer, found
 from tests.aws.rehearsal.yard import runs, wait_for
 from tests.support.orders import orders
 
@@ -180,3 +182,22 @@ def test_programs_that_are_too_old_are_passed_over(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(postgres, "found", lambda: iter([tmp_path, tmp_path / "nowhere"]))
     with pytest.raises(RehearsalError, match=r"pip install 'deployer-core\[rehearse\]'"):
         postgres.suitable()
+
+
+def test_a_server_in_a_folder_that_is_named_from_here(
+    monkeypatch: pytest.MonkeyPatch, server: RealServer
+) -> None:
+    """Its programs run in its folder, so it is told by its whole path."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        monkeypatch.chdir(folder)
+        made = postgres.LocalServer(
+            next(found()), Path("server"), postgres.Superuser("root_of_all", "secret")
+        )
+        made.make("host all all 127.0.0.1/32 scram-sha-256\n")
+        made.start()
+        try:
+            assert made.answers()
+        finally:
+            made.stop()
+        assert list(Path(folder).iterdir()) == []
