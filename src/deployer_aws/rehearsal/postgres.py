@@ -103,12 +103,12 @@ class LocalServer:
     ) -> None:
         self.programs, self.folder, self.superuser, self.port = (
             programs,
-            folder,
+            folder.absolute(),  # programs are run in it
             superuser,
             port or free_port(),
         )
         self._settings, self._lasting = settings, lasting
-        self._data, self._log = folder / "data", folder / "log"
+        self._data, self._log = self.folder / "data", self.folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
         self._user = unprivileged()
 

@@ -11,13 +11,7 @@ def test_versions_on_a_server_of_its_own(yard: Yard) -> None:
     """A new version is migrated, the same again ends in NOP, the next is migrated; nothing is left afterwards."""
     said = yard.rehearse(yard.spec("1"), yard.folder / "v1.yaml", yard.spec("2"))
     assert said.code == 0, said
-    assert yard.words == [
-        *("orders evaluate", "orders migrate", "billing migrate"),
-        *("orders evaluate", "billing migrate"),
-        *("orders evaluate", "orders migrate", "billing migrate"),
-    ] or sorted(yard.words) == sorted(
-        ["orders evaluate"] * 3 + ["orders migrate"] * 2 + ["billing migrate"] * 3
-    )
+    assert sorted(yard.words) == ["billing migrate"] * 3 + ["orders evaluate"] * 3 + ["orders migrate"] * 2
     assert "orders   NOP  nothing to migrate" in said.out
     assert said.out.count("orders   DONE  migrated") == 2
     assert said.out.count(f"DONE  {KEY} version") == 3
