@@ -208,7 +208,7 @@ class Runner:
         return ours, waits
 
     def _observe(self, states: Mapping[str, DeployerState]) -> None:
-        """One look of each executor at all that is due, and at what comes along; then that is due too."""
+        """One look of each executor at all that is due, and at what comes along; what of that was seen is due too."""
         now, today = self._clock.monotonic(), self._clock.now()
         for executor in self._observers:
             works = [
@@ -220,9 +220,10 @@ class Runner:
                 and today < last_moment(p)
             ]
             if any(self._schedule.is_due(work.id, now) for work in works):
-                self._views |= executor.observe(works)
-                for work in works:
-                    self._schedule.bring_forward(work.id, now)
+                seen = executor.observe(works)
+                self._views |= seen
+                for command in seen:
+                    self._schedule.bring_forward(command, now)
 
     def _in_turn(self, states: Mapping[str, DeployerState]) -> list[str]:
         """What was seen together comes first, while that is fresh; then what has been due for the longest time."""

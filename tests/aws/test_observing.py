@@ -424,6 +424,20 @@ def test_a_view_is_used_once() -> None:
     assert [view for _, view in executor.alone] == [None, "first", None, "third"]
 
 
+def test_what_comes_along_unseen_waits_for_its_own_turn() -> None:
+    """A command that is not due yet, and of which a shared look shows nothing, is not looked at before its time."""
+    w, executor = observing(None, streams=1)
+    w.runner.step()
+    w.clock.time += 1.5
+    wanted = asked("shop-1", template(), quick=True)
+    w.runner.request("d", wanted.spec, wanted.templates)
+    w.runner.step()
+    w.clock.time += 1
+    w.runner.step()
+    assert executor.together == [["test/shop-0", "test/shop-1"]]
+    assert [key for key, _ in executor.alone] == ["test/shop-0", "test/shop-1", "test/shop-0"]
+
+
 def test_a_hint_is_followed_up_alone() -> None:
     """A command that is to be looked at now is not waited for by others, nor seen with them: it may have news."""
     w, executor = observing(streams=2)

@@ -6,6 +6,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from deployer_aws.executors.stacks import described
 from tests.aws.scenarios.bed import Bed
 from tests.aws.scenarios.emulators import GATE
 from tests.aws.scenarios.specs import template
@@ -243,6 +244,26 @@ def _(bed: Bed) -> str:
     settle(bed)
     bed.client("cloudformation").delete_stack(StackName=bed.stack)
     return settle(bed, stack)
+
+
+@probe("DescribeStacks of all, a page at a time")
+def _(bed: Bed) -> str:
+    create(bed)
+    settle(bed)
+    alone, more, pages = bed.describe(), dict[str, str](), 0
+    while True:
+        page = bed.client("cloudformation").describe_stacks(**more)
+        pages += 1
+        for stack in page["Stacks"]:
+            if stack["StackName"] == bed.stack:
+                return (
+                    "as by its name"
+                    if described(stack) == described(alone)
+                    else "differs from that by its name"
+                )
+        if not page.get("NextToken"):
+            return f"not in {pages} pages"
+        more = {"NextToken": page["NextToken"]}
 
 
 @probe("DescribeTaskDefinition of none")
