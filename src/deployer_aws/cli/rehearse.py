@@ -223,6 +223,9 @@ def _deploy(
         if after and not as_json:
             screen.complain(f"what runs after the deployment exits with {after}")
         return Part(report, after)
+    except Interrupted:
+        guard.clear()
+        raise
     finally:
         stage.surroundings.close()
 
