@@ -59,10 +59,6 @@ class Guard:
         """From now on things are cleared away."""
         self._clearing = True
 
-    @staticmethod
-    def pause(_: float) -> None:
-        """A moment at which a signal is taken anyway."""
-
 
 @frozen
 class Part:
@@ -219,10 +215,13 @@ def _deploy(
         report = _carry(screen, world, stage, loaded, as_json=as_json)
         if not as_json:
             _say(screen, report, keep=keep)
-        after = stage.after(guard.pause) if report.code is Exit.DONE else None
+        after = stage.after() if report.code is Exit.DONE else None
         if after and not as_json:
             screen.complain(f"what runs after the deployment exits with {after}")
         return Part(report, after)
+    except Interrupted:
+        guard.clear()
+        raise
     finally:
         stage.surroundings.close()
 
@@ -254,6 +253,8 @@ def _say(screen: Screen, report: Report, *, keep: bool) -> None:
         took = f" after {duration(shown.duration)}" if shown.duration is not None else ""
         where = f" in {shown.step}" if shown.outcome == "FAILED" and shown.step else ""
         screen.say(state(shown.outcome), f"  {report.status.key} version {shown.version}{took}{where}")
+        if report.stopped:
+            screen.say(f"{report.stopped}, and nothing of it is left.", indent=8)
         if shown.reason:
             screen.say(shown.reason, indent=8)
             screen.say("With --keep the databases are left for a look.", indent=8)

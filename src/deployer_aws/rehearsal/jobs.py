@@ -66,7 +66,7 @@ class Jobs:
     def _base(self) -> dict[str, str]:
         """Without an active virtual environment `python` is the deployer's own; lines come when they are written."""
         own = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-        if "VIRTUAL_ENV" not in own:
+        if not own.get("VIRTUAL_ENV"):
             own["PATH"] = os.pathsep.join(filter(None, (str(Path(sys.executable).parent), own.get("PATH"))))
         return {"PYTHONUNBUFFERED": "1", **own}
 

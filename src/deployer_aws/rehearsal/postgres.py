@@ -132,6 +132,7 @@ class LocalServer:
             "-E",
             "UTF8",
             f"--locale={LOCALE}",
+            "--no-sync",
         )
         made = subprocess.run(
             [str(self.programs / "initdb"), *map(str, words)],

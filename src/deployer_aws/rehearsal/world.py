@@ -70,11 +70,8 @@ class Stage:
                 return migration.database.spec
         return None
 
-    def after(self, pause: Callable[[float], None]) -> int | None:
-        """Run what is to run when all is done; its exit code, or None where there is none. Raises RehearsalError.
-
-        `pause` is called again and again meanwhile, and may raise what ends it.
-        """
+    def after(self) -> int | None:
+        """Run what is to run when all is done; its exit code, or None where there is none. Raises RehearsalError."""
         if not self._rehearsal.after:
             return None
         containers = self._simulator.application(self._spec.stack.name)
@@ -84,7 +81,6 @@ class Stage:
         except NotStarted as refusal:
             raise RehearsalError(f"rehearse.after: {refusal}") from None
         while True:
-            pause(0)
             if ended := self._processes.wait(0.1):
                 return ended[0].code
 
