@@ -76,8 +76,11 @@ def tell(
 
 
 def failed(steps: Steps) -> bool:
-    """Whether what was answered was a failure."""
-    return any(isinstance(step.event, _BAD) for _, step in steps)
+    """Whether what was answered was a failure, to the machine that asked: what others make of it is their own affair."""
+    asked = {_subject(machine, step.state) for machine, step in steps[:1]}
+    return any(
+        isinstance(step.event, _BAD) for machine, step in steps if _subject(machine, step.state) in asked
+    )
 
 
 def _people(event: Event) -> Iterator[Told]:

@@ -19,6 +19,7 @@ from deployer_core.deployment import Failure
 from deployer_core.stack_status import Lifecycle, StackStatus
 from deployer_core.world import Accepted, Attempted, Replied, Requested, Terminated
 from tests.support.command import KEY
+from tests.support.deploying import Story, exited, full
 from tests.support.orders import TEMPLATES, orders
 
 QUICK = orders("1.0", quick=True)
@@ -98,6 +99,19 @@ def test_every_change_is_told_in_words() -> None:
         "stack  BROKEN",
     ):
         assert words in told
+
+
+def test_a_task_that_ended_well_did_not_fail_with_its_sibling() -> None:
+    """The last plan is good, and the deployment fails by it for the first one's sake: that is not the task's failure."""
+    story = Story().to_tasks("one", full("evaluated", "evaluated"))
+    story.run_task("db0", exited(1)).run_task("db1", exited(2))
+    known, changes = _told(tuple(story.events))
+    (ended,) = [t for t in changes[-1].told if t.kind == "command"]
+    assert (ended.name, ended.text, ended.bad) == ("RunTask db1/evaluate", "done", False)
+    assert {c.what: c.good for c in known.deployments[0].commands if c.name == "RunTask"} == {
+        "db0/evaluate": False,
+        "db1/evaluate": True,
+    }
 
 
 def test_the_status_follows_the_story() -> None:
