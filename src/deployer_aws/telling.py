@@ -76,7 +76,7 @@ def tell(
 
 
 def failed(steps: Steps) -> bool:
-    """Whether what was answered was a failure, to the machine that asked: what others make of it is their own affair."""
+    """Whether what was answered was a failure to the machine that asked; what others make of it is their affair."""
     asked = {_subject(machine, step.state) for machine, step in steps[:1]}
     return any(
         isinstance(step.event, _BAD) for machine, step in steps if _subject(machine, step.state) in asked
