@@ -116,10 +116,11 @@ def trial(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     made: list[Any] = []
 
     def make(name: str) -> Trial:
-        made.append(emulators.Ministack(f"shop-{name}", endpoint))
+        bed = emulators.Ministack(f"shop-{name}", endpoint)
+        made.append(bed)  # by several threads at once
         folder = tmp_path / name
         folder.mkdir()
-        return Trial(made[-1], folder)
+        return Trial(bed, folder)
 
     yield make
     for bed in made:
