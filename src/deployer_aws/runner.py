@@ -172,11 +172,11 @@ class Runner:
 
         Where that takes long it ends early, to be called again at once.
         """
-        began = self._clock.monotonic()
         self._views, self._part = {}, None
         self._durations.step()
         states, waits = self._ours(sorted(self._journal.streams(pending_only=True) if keys is None else keys))
         self._observe(states)
+        began = self._clock.monotonic()  # a shared look may take longer than that, and must not be in vain
         for key in self._in_turn(states):
             spent = self._clock.monotonic() - began > SLICE
             waits += self._waits(key, states[key] if spent else self._work_on(key, states[key]))
