@@ -157,8 +157,7 @@ def _simulation(loaded: Sequence[LoadedSpec], script: Path | None) -> list[Scrip
     specs, found = [one.spec for one in loaded], list[Script]()
     for one in loaded:
         own = script or (one.rehearsal.script if one.rehearsal else None)
-        read_script(own)
-        found.append(script_for(specs, own))
+        found.append(script_for(specs, read_script(own)))
     return found
 
 
