@@ -45,7 +45,7 @@ log = logging.getLogger("deployer")
 BREATH = 0.001
 """The shortest sleep in seconds: what is nearly due is due then, however finely the clock is divided."""
 SLICE = 10.0
-"""Seconds of looks after which a step begins no more of them: in between, leases are renewed and what runs is seen to."""
+"""Seconds of looks after which a step begins no more: in between, leases are renewed and what runs is seen to."""
 LAST_TRIES = 10
 """How often in a row a look may fail after a command's deadline, before the command is given up without one."""
 

@@ -73,7 +73,7 @@ def test_a_server_that_was_not_made_to_the_end_is_found(yard: Yard, words: list[
     assert not runs(server)
     if "--end" not in words:
         yard.rehearse("--end")
-    assert yard.postmasters() == yard.left == []
+    assert (yard.postmasters(), yard.left) == ([], [])
 
 
 def test_a_killed_rehearsal_is_carried_on(yard: Yard) -> None:
