@@ -4,7 +4,7 @@ from collections import defaultdict, deque
 from statistics import median
 from typing import TypeAlias
 
-from deployer_aws.commands import since
+from deployer_aws.commands import find, since
 from deployer_aws.ports import Journal
 from deployer_core import deployer
 from deployer_core.deployer import DeployerState, Event, Pending
@@ -45,9 +45,8 @@ class Durations:
         """An event of a stream: where it is a command's good end, that is how long it took."""
         if key not in self._known or not isinstance(event, Replied) or not _is_good(event):
             return
-        for pending in before.pending:
-            if pending.id == event.command:
-                self._known[key][_kind(pending)].append(event.at - since(pending))
+        if (pending := find(before, event.command)) is not None:
+            self._known[key][_kind(pending)].append(event.at - since(pending))
 
     def _read(self, key: str) -> None:
         """Learn from what was written by our own logic; what an older one left is not replayed."""

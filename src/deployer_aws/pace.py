@@ -29,11 +29,11 @@ class Pace:
 
         Once it is overdue, what is usual says little: it is looked at as often at least as if nothing were known.
         """
-        late = age / UNKNOWN
+        more = age / UNKNOWN
         if usual is not None:
             left = usual - age
-            late = min(age, left) / KNOWN if left >= 0 else min(late, -left / KNOWN)
-        return min(self.slow, self.quick + late)
+            more = min(age, left) / KNOWN if left >= 0 else min(more, -left / KNOWN)
+        return min(self.slow, self.quick + more)
 
     def wait(self, pending: Pending, now: float, usual: float | None = None) -> float:
         """The longest wait before the next look at this command."""

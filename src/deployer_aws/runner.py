@@ -45,7 +45,7 @@ log = logging.getLogger("deployer")
 BREATH = 0.001
 """The shortest sleep in seconds: what is nearly due is due then, however finely the clock is divided."""
 SLICE = 10.0
-"""Seconds after which a step begins no more looks: in between, leases are renewed and what is under way is seen to."""
+"""Seconds of looks after which a step begins no more: in between, leases are renewed and what runs is seen to."""
 LAST_TRIES = 10
 """How often in a row a look may fail after a command's deadline, before the command is given up without one."""
 
@@ -172,11 +172,11 @@ class Runner:
 
         Where that takes long it ends early, to be called again at once.
         """
-        began = self._clock.monotonic()
         self._views, self._part = {}, None
         self._durations.step()
         states, waits = self._ours(sorted(self._journal.streams(pending_only=True) if keys is None else keys))
         self._observe(states)
+        began = self._clock.monotonic()  # a shared look may take longer than that, and must not be in vain
         for key in self._in_turn(states):
             spent = self._clock.monotonic() - began > SLICE
             waits += self._waits(key, states[key] if spent else self._work_on(key, states[key]))

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 MARK = "This journal is about a simulated AWS account, kept in the file beside it.\n"
 _MARK_SHA256 = hashlib.sha256(MARK.encode()).hexdigest()
 
-
 REHEARSED = "rehearsal.json"
 """The file beside a journal that says that its databases and tasks were real, in a rehearsal."""
 
@@ -113,7 +112,7 @@ def open_surroundings(
             f"the journal {path}: there is no folder {path.parent}. Make it, or give another path"
         )
     if simulate:
-        _insist_on_the_real_one(options or Options())
+        _refuse_what_only_aws_has(options or Options())
         return _simulated_surroundings(path, world, script)
     if not act:
         return _real_surroundings(path, None, options)
@@ -149,7 +148,7 @@ def _judge(path: Path, world: Path, *, simulate: bool) -> bool:
     return simulated or (not used and world.exists())
 
 
-def _insist_on_the_real_one(options: Options) -> None:
+def _refuse_what_only_aws_has(options: Options) -> None:
     """A simulated AWS is asked in no time, and has nobody to tell."""
     if options.queue:
         raise WrongWorld("--queue (or DEPLOYER_QUEUE) is for the real AWS; leave it out with a simulated one")

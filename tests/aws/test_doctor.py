@@ -348,6 +348,11 @@ def test_what_is_only_of_help_or_is_a_guess_keeps_nobody_from_deploying(
     [
         ({"SecretString": '{"host": "db.example.com", "port": 6543}'}, Result.OK, "db.example.com:6543"),
         ({"SecretString": '{"username": "admin"}'}, Result.FAULT, "the secret rds/admin holds no host"),
+        (
+            {"SecretString": '{"host": "db", "port": "any"}'},
+            Result.FAULT,
+            "port that the secret rds/admin holds",
+        ),
         (refusal("ResourceNotFoundException", "can't find the specified secret"), Result.FAULT, "can't find"),
         (refusal("AccessDeniedException", "no"), Result.FAULT, "the secret rds/admin cannot be read: no"),
     ],
@@ -361,6 +366,16 @@ def test_a_database_by_a_secret_is_reached_where_the_secret_says(
     found, text = patient.result("databases")
     assert found is result
     assert words in text
+
+
+def test_the_port_of_a_secret_counts_without_its_host_too(patient: Patient) -> None:
+    """The host of the spec is reached at the port of the secret, as the deployment itself would."""
+    patient.answers["get_secret_value"] = {"SecretString": '{"port": 6543}'}
+    admin = "admin: {secret: rds/admin, host: db.example.com, port: 5432}"
+    patient.spec = SPEC.replace("admin: {host: db.example.com, user: admin}", admin)
+    found, text = patient.result("databases")
+    assert found is Result.OK
+    assert "db.example.com:6543" in text
 
 
 def test_a_secret_that_rds_keeps_has_its_host_in_the_spec(patient: Patient) -> None:

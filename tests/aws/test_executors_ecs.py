@@ -234,14 +234,14 @@ def test_found_among_those_that_have_stopped(named: str) -> None:
     """The stopped tasks of the family are looked through, all pages of them and a hundred at a time."""
     run = RunTask(Run("r", evolve(TASK, task_definition=named), (0,)))
     pending = work(run, database="orders", sent=Sent(1, NOW - 9_000, RESOLVED), age=9_000)
-    others = [{"taskArn": "x", "startedBy": "somebody"}, {"taskArn": "y"}]
+    others = [{"taskArn": "x0", "startedBy": "somebody"}, {"taskArn": "x1"}]
     ours = {"taskArn": ARN, "startedBy": pending.token(1)}
     client = Stub(
         {
             "list_tasks": [
                 NONE,
-                {"taskArns": ["x"] * 100, "nextToken": "2"},
-                {"taskArns": ["y"] * 50},
+                {"taskArns": [f"x{n}" for n in range(100)], "nextToken": "2"},
+                {"taskArns": [*(f"y{n}" for n in range(49)), ARN]},
             ],
             "describe_tasks": [{"tasks": others}, {"tasks": [ours]}],
         }

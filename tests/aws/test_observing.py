@@ -534,6 +534,21 @@ def test_a_long_step_is_broken_off() -> None:
     ]
 
 
+def test_a_shared_look_that_takes_long_is_not_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it takes to see all that is due, what was seen is then acted on."""
+    w, executor = observing("seen")
+    observe = Observing.observe
+
+    def slow(self: Observing, works: Sequence[Work]) -> Mapping[CommandId, object]:
+        w.clock.time += SLICE * 2
+        return observe(self, works)
+
+    monkeypatch.setattr(Observing, "observe", slow)
+    for _ in range(2):
+        w.clock.time += w.runner.step()
+    assert executor.alone[1:] == [("test/shop-0", "seen")]
+
+
 def test_a_view_that_was_not_used_is_void() -> None:
     """What a step has seen and had no time for is not acted on in the next one."""
 

@@ -3,7 +3,7 @@
 import signal
 import time
 from collections.abc import Callable, Collection, Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import FrameType
 from typing import Any, Protocol, Self
 
@@ -26,6 +26,19 @@ class Interrupted(BaseException):
     """Somebody asked this process to end, at a moment when nothing was under way."""
 
 
+@contextmanager
+def signals_to(take: Callable[[int, FrameType | None], None]) -> Generator[None]:
+    """Have SIGINT, SIGTERM and SIGHUP taken for a while, as far as there are such."""
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {number: signal.signal(number, take) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 class Interrupts:
     """SIGINT, SIGTERM and SIGHUP: the call in hand is finished first; a second signal does not wait for it."""
 
@@ -33,17 +46,9 @@ class Interrupts:
         self.asked = False
         self._pausing = False
 
-    @contextmanager
-    def installed(self) -> Generator[None]:
+    def installed(self) -> AbstractContextManager[None]:
         """Take the signals over for a while."""
-        names = ("SIGINT", "SIGTERM", "SIGHUP")
-        numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-        before = {number: signal.signal(number, self._take) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        return signals_to(self._take)
 
     def _take(self, _: int, __: FrameType | None) -> None:
         if self.asked or self._pausing:

@@ -1,8 +1,7 @@
 """`deployer rehearse`: the real adapter on a simulated AWS, with a real PostgreSQL and real processes."""
 
-import signal
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from rich.text import Text
 
 from deployer_aws import specfile
 from deployer_aws.cli.app import Bad, example, json_option, program, simulate_option
-from deployer_aws.cli.carrying import Interrupted
+from deployer_aws.cli.carrying import Interrupted, signals_to
 from deployer_aws.cli.reading import reading, say_history
 from deployer_aws.cli.report import Exit, Report, as_data, say, typed
 from deployer_aws.cli.running import carrier_for, read_script, report_of
@@ -43,17 +42,9 @@ class Guard:
             self._clearing = True
             raise Interrupted
 
-    @contextmanager
-    def installed(self) -> Generator[None]:
+    def installed(self) -> AbstractContextManager[None]:
         """Take the signals over for a while."""
-        names = ("SIGINT", "SIGTERM", "SIGHUP")
-        numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-        before = {number: signal.signal(number, self._take) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        return signals_to(self._take)
 
     def clear(self) -> None:
         """From now on things are cleared away."""
@@ -157,8 +148,7 @@ def _simulation(loaded: Sequence[LoadedSpec], script: Path | None) -> list[Scrip
     specs, found = [one.spec for one in loaded], list[Script]()
     for one in loaded:
         own = script or (one.rehearsal.script if one.rehearsal else None)
-        read_script(own)
-        found.append(script_for(specs, own))
+        found.append(script_for(specs, read_script(own)))
     return found
 
 

@@ -94,13 +94,16 @@ def _place_by_secret(case: Case, admin: AdminSecret[Text]) -> tuple[str, int] | 
         if problem is None or problem.kind is not Kind.PERMANENT:
             raise
         return fault(f"the secret {named} cannot be read: {problem.message} ({problem.code})", problem.advice)
+    port = str(held.get("port") or admin.port)
+    if not port.isdecimal():
+        return fault(f"the port that the secret {named} holds is no number", "correct the secret")
     if held.get("host"):
-        return str(held["host"]), int(held.get("port") or admin.port)
+        return str(held["host"]), int(port)
     if host is None:
         return fault(f"the secret {named} holds no host", "name it as the administrator's host in the spec")
     known = case.known(host)
     return (
-        (known, admin.port) if known else unverified("its host is an output that the stack does not have yet")
+        (known, int(port)) if known else unverified("its host is an output that the stack does not have yet")
     )
 
 

@@ -6,13 +6,13 @@ and an hour, whichever is less, and stopped tasks are kept for an hour or so. An
 sent again is answered 'unknown whether it ran', and never run again.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deployer_aws.executors.definitions import Definitions
 from deployer_aws.executors.errors import understand
 from deployer_aws.executors.last_words import LastWords
-from deployer_aws.executors.tasks import ENDED, describe_tasks
+from deployer_aws.executors.tasks import ENDED, describe_tasks, list_tasks, read_tasks
 from deployer_aws.ports import Act, CommandId, EcsClient, LogsClient, Work
 from deployer_core.ecs_task import EXITED, Exit, Run, RunTask, Started, Status, StatusStopped
 from deployer_core.spec import Pairs
@@ -184,22 +184,10 @@ class Ecs:
         running = self._client.list_tasks(cluster=cluster, startedBy=token)["taskArns"]
         if running:
             return str(running[0])
-        stopped = list(self._stopped(cluster, run.task.task_definition.rsplit("/", 1)[-1].split(":")[0]))
-        for start in range(0, len(stopped), 100):
-            tasks = self._client.describe_tasks(cluster=cluster, tasks=stopped[start : start + 100])["tasks"]
-            for task in tasks:
-                if task.get("startedBy") == token:
-                    return str(task["taskArn"])
-        return None
-
-    def _stopped(self, cluster: str, family: str) -> Iterator[str]:
-        more: dict[str, Any] = {}
-        while True:
-            page = self._client.list_tasks(cluster=cluster, family=family, desiredStatus="STOPPED", **more)
-            yield from page["taskArns"]
-            if not page.get("nextToken"):
-                return
-            more = {"nextToken": page["nextToken"]}
+        family = run.task.task_definition.rsplit("/", 1)[-1].split(":")[0]
+        stopped = list_tasks(self._client, cluster, family=family, desiredStatus="STOPPED")
+        found = (t for t in read_tasks(self._client, stopped) if t.get("startedBy") == token)
+        return next((str(task["taskArn"]) for task in found), None)
 
     def _end(self, run: Run, task: Mapping[str, Any]) -> StatusStopped:
         """How the task ended; where it failed, with what its judged container had to say."""

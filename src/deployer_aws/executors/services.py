@@ -9,7 +9,7 @@ from typing import Any
 
 from deployer_aws.executors.errors import understand
 from deployer_aws.executors.stacks import StackReader
-from deployer_aws.executors.tasks import TaskId, describe_tasks, is_alive
+from deployer_aws.executors.tasks import TaskId, describe_tasks, is_alive, list_tasks, read_tasks
 from deployer_aws.ports import CommandId, EcsClient, Work
 
 _GONE = frozenset({"ServiceNotFoundException", "ServiceNotActiveException"})
@@ -87,28 +87,17 @@ class ServiceReader:
     def _alive(self, cluster: str, name: str) -> list[TaskId]:
         """The tasks of a service short of STOPPED. One that was deleted may have some, while it is known."""
         try:
-            arns = [arn for wanted in ("RUNNING", "STOPPED") for arn in self._tasks(cluster, name, wanted)]
+            tasks = [
+                task
+                for wanted in ("RUNNING", "STOPPED")
+                for task in list_tasks(self._ecs, cluster, serviceName=name, desiredStatus=wanted)
+            ]
         except Exception as error:
             problem = understand(error)
             if problem is None or problem.code not in _GONE:
                 raise
             return []
-        alive: list[TaskId] = []
-        for task, shown in describe_tasks(self._ecs, ((cluster, arn) for arn in arns)).items():
-            if isinstance(shown, Exception):
-                raise shown
-            if is_alive(shown):
-                alive.append(task)
-        return alive
-
-    def _tasks(self, cluster: str, service: str, desired: str) -> Iterator[str]:
-        more: dict[str, Any] = {}
-        while True:
-            page = self._ecs.list_tasks(cluster=cluster, serviceName=service, desiredStatus=desired, **more)
-            yield from page["taskArns"]
-            if not page.get("nextToken"):
-                return
-            more = {"nextToken": page["nextToken"]}
+        return [(cluster, task["taskArn"]) for task in read_tasks(self._ecs, tasks) if is_alive(task)]
 
 
 def _still(tasks: Sequence[Mapping[str, Any] | Exception]) -> bool | Exception:

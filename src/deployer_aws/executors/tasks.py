@@ -1,7 +1,7 @@
 """ECS tasks by the hundred."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from deployer_aws.ports import EcsClient
@@ -34,6 +34,25 @@ def describe_tasks(client: EcsClient, tasks: Iterable[TaskId]) -> dict[TaskId, M
             else:
                 found.update(((cluster, task["taskArn"]), task) for task in shown)
     return found
+
+
+def read_tasks(client: EcsClient, tasks: Iterable[TaskId]) -> Iterator[Mapping[str, Any]]:
+    """The same, for those that need all of them: raises the client's error."""
+    for shown in describe_tasks(client, tasks).values():
+        if isinstance(shown, Exception):
+            raise shown
+        yield shown
+
+
+def list_tasks(client: EcsClient, cluster: str, **which: str) -> Iterator[TaskId]:
+    """The tasks of a cluster that the filters of ListTasks let through, of all its pages."""
+    more: dict[str, str] = {}
+    while True:
+        page = client.list_tasks(cluster=cluster, **which, **more)
+        yield from ((cluster, arn) for arn in page["taskArns"])
+        if not page.get("nextToken"):
+            return
+        more = {"nextToken": page["nextToken"]}
 
 
 def is_alive(task: Mapping[str, Any]) -> bool:

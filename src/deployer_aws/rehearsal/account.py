@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from attrs import evolve
@@ -12,11 +11,8 @@ from deployer_aws.simulator import Script, load_script
 from deployer_core.spec import DeploymentSpec, TaskSpec, Text
 
 
-def script_for(specs: Iterable[DeploymentSpec], script: Path | None) -> Script:
-    """The script, with the clusters and the task definitions that the specs name literally; time begins now.
-
-    Raises ScriptError.
-    """
+def script_for(specs: Iterable[DeploymentSpec], script: Script | None) -> Script:
+    """The script, with the clusters and the task definitions that the specs name literally; time begins now."""
     made = load_script(script)
     data: dict[str, Any] = json.loads(made.source)
     tasks = [task for spec in specs for task in _tasks(spec)]
@@ -29,10 +25,9 @@ def script_for(specs: Iterable[DeploymentSpec], script: Path | None) -> Script:
 
 
 def _tasks(spec: DeploymentSpec) -> list[TaskSpec[Text]]:
-    found = [
+    return [
         part.task for database in spec.databases for part in (database.migrate, database.evaluate) if part
     ]
-    return list(found)
 
 
 def _definitions(tasks: list[TaskSpec[Text]]) -> list[dict[str, Any]]:

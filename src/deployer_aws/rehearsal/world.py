@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -122,22 +123,33 @@ class World:
         """Make the world, or come back to the one that was kept. Raises RehearsalError. `close` it in any case."""
         if self._kept:
             self._lock = _lock(self.folder)
-            state = self.folder / REHEARSED
-            self._old = state.exists()
         else:
             self.folder = temporary("deployer-rehearsal-")
             self.folder.mkdir(mode=0o700)
-        if self._old:
-            self._return(json.loads((self.folder / REHEARSED).read_text(encoding="utf-8")))
+        if (kept := self._find()) is not None:
+            self._old = True
+            self._return(kept)
         elif self._url is not None:
             self._ground = given_ground(self._url)
         else:
             self._ground = own = own_ground(self.folder, lasting=self._kept)
+            self._save()  # whoever comes after us has to find the server, even if we are killed while it is made
             own.make()
         for password in self.ground.passwords:
             self.mask.add(password)
         self._ready = True
         self._save()
+
+    def _find(self) -> dict[str, Any] | None:
+        """What was kept here. A server that a killed process had not made to the end is ended, and counts as none."""
+        state = self.folder / REHEARSED
+        if not state.exists():
+            return None
+        kept: dict[str, Any] = json.loads(state.read_text(encoding="utf-8"))
+        if kept["ready"]:
+            return kept
+        own_ground_of(kept["server"]).end({})
+        return None
 
     def _return(self, kept: dict[str, Any]) -> None:
         self._databases = dict(kept["owners"])
@@ -159,8 +171,8 @@ class World:
         own.resume()
 
     def _save(self) -> None:
-        text = json.dumps({"owners": self._databases, "server": self.ground.kept()}, indent=2)
-        _write(self.folder / REHEARSED, text)
+        kept = {"ready": self._ready, "owners": self._databases, "server": self.ground.kept()}
+        _write(self.folder / REHEARSED, json.dumps(kept, indent=2))
         if self._kept and isinstance(self.ground, OwnGround):
             admin = self.ground.admin
             _write(self.passfile, f"{admin.host}:{admin.port}:*:{admin.user}:{admin.password}\n")
@@ -169,13 +181,14 @@ class World:
         """Where one spec is rehearsed; the stage is to be closed."""
         self._databases |= {database.name: database.owner_role for database in loaded.spec.databases}
         self._save()
-        simulator = open_simulator(world_of(self.journal), script)
-        try:
+        with ExitStack() as opened:
+            simulator = open_simulator(world_of(self.journal), script)
+            opened.callback(simulator.close)
             journal = SqliteJournal(self.journal)
-            return Stage(loaded, simulator, journal, self, show)
-        except BaseException:
-            simulator.close()
-            raise
+            opened.callback(journal.close)
+            stage = Stage(loaded, simulator, journal, self, show)
+            opened.pop_all()  # the stage closes them from now on
+        return stage
 
     def urls(self) -> list[str]:
         """How the administrator connects to each database, without the password."""

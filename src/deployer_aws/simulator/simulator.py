@@ -12,7 +12,8 @@ import attrs
 
 from . import founding, task_life
 from .client import Client
-from .hosting import Container, Host, containers_of_services
+from .containers import containers_of_services
+from .hosting import Container, Host
 from .rows import Json, Meta
 from .script import Script, load_script
 from .service import services

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .hosting import NotStarted, container_of
+from .containers import container_of
+from .hosting import NotStarted
 from .rows import Definition, Json, Task
 from .world import World, due, iso
 

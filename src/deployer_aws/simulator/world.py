@@ -5,17 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
+from .hosting import Host
 from .rows import Json, Meta, Tally, Text, is_list, is_map
 from .script import Rule, Script, is_inline
 from .store import R, Store
 from .templates import digest
-
-if TYPE_CHECKING:
-    from .hosting import Host
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"

@@ -5,8 +5,9 @@ import subprocess
 from pathlib import Path
 
 import psycopg
+import pytest
 
-from tests.aws.rehearsal.yard import KEY, Yard, kill, runs
+from tests.aws.rehearsal.yard import KEY, Yard, kill, runs, wait_for
 from tests.support.command import invoke
 
 JOURNAL = Path(".deployer/rehearsal/journal.sqlite")
@@ -57,6 +58,22 @@ def test_a_kept_server_that_has_died_is_started_again(yard: Yard) -> None:
     assert "orders   NOP  nothing to migrate" in again.out
     yard.rehearse("--end")
     assert yard.postmasters() == []
+
+
+@pytest.mark.parametrize("words", [["--end"], ["v1.yaml", "--keep"]], ids=["ended", "begun-anew"])
+def test_a_server_that_was_not_made_to_the_end_is_found(yard: Yard, words: list[str]) -> None:
+    """It outlives the process that was killed while making it; the next command knows of it, and ends it."""
+    run = yard.begin(yard.spec("1"), "--keep")
+    wait_for(lambda: bool(yard.postmasters()))
+    run.kill()
+    run.communicate()
+    (server,) = yard.postmasters()
+    said = yard.rehearse(*words)
+    assert said.code == 0, said
+    assert not runs(server)
+    if "--end" not in words:
+        yard.rehearse("--end")
+    assert (yard.postmasters(), yard.left) == ([], [])
 
 
 def test_a_killed_rehearsal_is_carried_on(yard: Yard) -> None:
