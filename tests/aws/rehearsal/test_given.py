@@ -26,8 +26,20 @@ def test_what_was_made_is_dropped(yard: Yard, server: RealServer, given: str) ->
     assert not any("PGPASSFILE" in one["env"] or ADMINPASSWORD in one["env"].values() for one in yard.seen)
 
 
+def test_the_administrators_password_is_masked(yard: Yard, given: str) -> None:
+    """Even a process that knows it from elsewhere does not get it shown."""
+    tells = ["python", "-c", "import sys; print('it is', sys.argv[1])", ADMINPASSWORD]
+    said = yard.rehearse(yard.spec("1", after=tells), "--database-url", given)
+    assert said.code == 0, said
+    assert "it is ****" in said.out
+    assert ADMINPASSWORD not in said.out + said.err
+
+
 def test_what_was_there_stays_and_is_used(yard: Yard, server: RealServer, given: str) -> None:
-    """A database and its owner stay, with what was migrated; only the login of the rehearsal is dropped."""
+    """A database and its owner stay, with what was migrated; only the login is dropped, with the rights it was given."""
+    program = yard.folder / "program.py"
+    grant = "psycopg.connect(autocommit=True).execute('GRANT SELECT ON versions TO SESSION_USER')"
+    program.write_text(f"{program.read_text()}if word == 'migrate': {grant}\n")
     server.run("CREATE ROLE orders", "GRANT orders TO adminus", "CREATE DATABASE orders OWNER orders")
     before = inventory(server)
     try:
