@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from psycopg import sql
 
+from deployer_aws.rehearsal.children import RehearsalError
+from deployer_aws.rehearsal.ground import given_ground
 from tests.aws.postgres.server import ADMINPASSWORD, RealServer
 from tests.aws.rehearsal.yard import Yard
 
@@ -49,6 +51,17 @@ def test_what_was_there_stays_and_is_used(yard: Yard, server: RealServer, given:
         assert server.rows(query, database="orders") == [("1", "orders")]
     finally:
         server.run("DROP DATABASE orders", "DROP ROLE orders")
+
+
+def test_what_cannot_be_dropped_is_told(server: RealServer, given: str) -> None:
+    """A database that has come to belong to somebody else is no mistake of the deployer's."""
+    ground = given_ground(given)
+    server.run("CREATE DATABASE theirs")
+    try:
+        with pytest.raises(RehearsalError, match="is not all dropped: must be owner of database theirs"):
+            ground.end({"theirs": "orders"})
+    finally:
+        server.run("DROP DATABASE theirs")
 
 
 def test_a_kept_world_on_a_given_server(yard: Yard, server: RealServer, given: str) -> None:
