@@ -38,6 +38,20 @@ def test_every_benchmark_runs_without_arguments() -> None:
         inspect.signature(main).bind()
 
 
+def test_the_documentation_says_where_each_thing_is() -> None:
+    """Every public module and folder of the two packages, and every page, stands in a table of docs/README.md."""
+    tables = (ROOT / "docs/README.md").read_text(encoding="utf-8")
+    modules = [
+        f"`{path.name}`" if path.is_file() else f"`{path.name}/`"
+        for package in ("deployer_core", "deployer_aws")
+        for path in (ROOT / "src" / package).iterdir()
+        if not path.name.startswith("_") and (path.suffix == ".py" or (path / "__init__.py").exists())
+    ]
+    pages = [f"]({path.name})" for path in (ROOT / "docs").glob("*.md") if path.name != "README.md"]
+    assert len(modules) > 30
+    assert [name for name in (*modules, *pages) if name not in tables] == []
+
+
 def test_the_core_needs_three_packages() -> None:
     """Whoever embeds the core takes on attrs, typing-extensions and msgspec, and nothing more."""
     names = {requirement.partition(">")[0] for requirement in pyproject()["project"]["dependencies"]}

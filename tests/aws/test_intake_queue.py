@@ -160,6 +160,20 @@ def test_while_nothing_is_heard_aws_is_asked_as_often_as_ever() -> None:
     assert deaf.calls.total() - before < polling.calls.total() / 2
 
 
+def test_when_events_cease_what_was_left_to_them_is_looked_at() -> None:
+    """The long waits that were begun in the hope of events end with the first failure to receive, and only with that."""
+    world = in_creation()
+    world.runner.step([KEY])
+    world.sqs.failing = denied("ReceiveMessage")
+    looks: list[int] = []
+    for _ in range(2):
+        before = world.calls["describe_stacks"]
+        world.intake.poll(0)
+        world.runner.step([KEY])
+        looks.append(world.calls["describe_stacks"] - before)
+    assert looks == [1, 0]
+
+
 def test_a_mistake_is_not_swallowed() -> None:
     """What does not come from AWS is raised."""
     world = in_creation()

@@ -214,6 +214,15 @@ def test_few_events_are_read_in_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     assert known.usual("prod/shop", pending) == 40.0
 
 
+def test_what_older_logic_has_written_is_not_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events mean what the logic that wrote them made of them, so a newer one learns nothing from them."""
+    told = Told()
+    told.upsert("d1", 40.0)
+    pending = _some(told)
+    monkeypatch.setattr(deployer, "LOGIC", deployer.LOGIC + 1)
+    assert Durations(told.journal).usual("prod/shop", pending) is None
+
+
 def test_a_stream_that_cannot_be_replayed_is_a_guess_less() -> None:
     """What is usual is learnt as far as the events can be replayed; a damaged stream is for `verify` to tell of."""
     told = Told()

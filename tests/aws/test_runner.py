@@ -99,7 +99,7 @@ def test_stale_attempt_is_not_acted_on() -> None:
 
 
 def test_resend_is_acted_on_only_while_it_is_pending() -> None:
-    """The same attempt again is no event; it is sent if it is still pending, and not if that was answered."""
+    """The same attempt again is no event; it is sent if it is still pending, and not if it was accepted or answered."""
     went_on: list[str] = []
 
     def first(work: Work) -> Act:
@@ -110,12 +110,17 @@ def test_resend_is_acted_on_only_while_it_is_pending() -> None:
         yield work.attempt(1)
         went_on.append("again")
 
+    def accepted_meanwhile(work: Work) -> Act:
+        w.runner.commit(KEY, work.accept("arn"))
+        yield work.attempt(1)
+        went_on.append("accepted")
+
     def answered_meanwhile(work: Work) -> Act:
         w.runner.commit(KEY, work.reply(COMPLETE))
         yield work.attempt(1)
         went_on.append("late")
 
-    w = world(complete, first, again, answered_meanwhile)
+    w = world(complete, first, again, accepted_meanwhile, answered_meanwhile)
     w.request()
     w.runner.run([KEY])
     assert went_on == ["first", "again"]

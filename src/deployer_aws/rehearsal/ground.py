@@ -195,7 +195,18 @@ class GivenGround:
         """See `Ground`."""
 
     def end(self, databases: Mapping[str, str]) -> None:
-        """Drop the databases and the roles that were not there before; what was there stays, with its owner."""
+        """Drop the databases and the roles that were not there before; what was there stays, with its owner.
+
+        Raises RehearsalError where not all of it can be dropped.
+        """
+        try:
+            self._drop(databases)
+        except psycopg.Error as error:
+            raise RehearsalError(
+                f"what the rehearsal has made on {self._admin.place} is not all dropped: {error}"
+            ) from None
+
+    def _drop(self, databases: Mapping[str, str]) -> None:
         made = {name: owner for name, owner in databases.items() if name not in self._before.databases}
         with self._connect() as connection:
             for name in made:

@@ -101,12 +101,8 @@ class LocalServer:
         settings: Mapping[str, str] = QUICK,
         lasting: bool = False,
     ) -> None:
-        self.programs, self.folder, self.superuser, self.port = (
-            programs,
-            folder.absolute(),  # programs are run in it
-            superuser,
-            port or free_port(),
-        )
+        self.programs, self.superuser, self.port = programs, superuser, port or free_port()
+        self.folder = folder.absolute()  # programs are run in it
         self._settings, self._lasting = settings, lasting
         self._data, self._log = self.folder / "data", self.folder / "log"
         self._process: subprocess.Popen[bytes] | None = None

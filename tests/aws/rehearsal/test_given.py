@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from psycopg import sql
 
+from deployer_aws.rehearsal.children import RehearsalError
+from deployer_aws.rehearsal.ground import given_ground
 from tests.aws.postgres.server import ADMINPASSWORD, RealServer
 from tests.aws.rehearsal.yard import Yard
 
@@ -26,8 +28,20 @@ def test_what_was_made_is_dropped(yard: Yard, server: RealServer, given: str) ->
     assert not any("PGPASSFILE" in one["env"] or ADMINPASSWORD in one["env"].values() for one in yard.seen)
 
 
+def test_the_administrators_password_is_masked(yard: Yard, given: str) -> None:
+    """Even a process that knows it from elsewhere does not get it shown."""
+    tells = ["python", "-c", "import sys; print('it is', sys.argv[1])", ADMINPASSWORD]
+    said = yard.rehearse(yard.spec("1", after=tells), "--database-url", given)
+    assert said.code == 0, said
+    assert "it is ****" in said.out
+    assert ADMINPASSWORD not in said.out + said.err
+
+
 def test_what_was_there_stays_and_is_used(yard: Yard, server: RealServer, given: str) -> None:
-    """A database and its owner stay, with what was migrated; only the login of the rehearsal is dropped."""
+    """A database and its owner stay, with what was migrated; only the login is dropped, with the rights it was given."""
+    program = yard.folder / "program.py"
+    grant = "psycopg.connect(autocommit=True).execute('GRANT SELECT ON versions TO SESSION_USER')"
+    program.write_text(f"{program.read_text()}if word == 'migrate': {grant}\n")
     server.run("CREATE ROLE orders", "GRANT orders TO adminus", "CREATE DATABASE orders OWNER orders")
     before = inventory(server)
     try:
@@ -37,6 +51,17 @@ def test_what_was_there_stays_and_is_used(yard: Yard, server: RealServer, given:
         assert server.rows(query, database="orders") == [("1", "orders")]
     finally:
         server.run("DROP DATABASE orders", "DROP ROLE orders")
+
+
+def test_what_cannot_be_dropped_is_told(server: RealServer, given: str) -> None:
+    """A database that has come to belong to somebody else is no mistake of the deployer's."""
+    ground = given_ground(given)
+    server.run("CREATE DATABASE theirs")
+    try:
+        with pytest.raises(RehearsalError, match="is not all dropped: must be owner of database theirs"):
+            ground.end({"theirs": "orders"})
+    finally:
+        server.run("DROP DATABASE theirs")
 
 
 def test_a_kept_world_on_a_given_server(yard: Yard, server: RealServer, given: str) -> None:

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from deployer_aws.cli.carrying import Interrupted
+from deployer_aws.cli.rehearse import Guard
 from tests.aws.rehearsal.yard import Yard, runs, wait_for
 
 
@@ -24,6 +26,18 @@ def test_nothing_is_left_after_an_interruption(yard: Yard, number: signal.Signal
     assert not any(map(runs, numbers))
     assert yard.postmasters() == []
     assert yard.left == []
+
+
+def test_a_second_signal_does_not_disturb_the_clearing_away() -> None:
+    """The first one ends the rehearsal; those after it, or while things are cleared away anyway, do nothing."""
+    interrupted, done = Guard(), Guard()
+    with interrupted.installed():
+        with pytest.raises(Interrupted):
+            signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+    with done.installed():
+        done.clear()
+        signal.raise_signal(signal.SIGINT)
 
 
 def test_an_interruption_before_the_server_is_there(yard: Yard) -> None:
