@@ -23,6 +23,11 @@ class Mask:
         if secret:
             self._known |= {secret, quote(secret, safe=""), json.dumps(secret)[1:-1]}
 
+    @property
+    def longest(self) -> int:
+        """How many characters the longest of them has; at least one."""
+        return max(map(len, self._known), default=1)
+
     def __call__(self, text: str) -> str:
         """The text without them; the longer ones first, since one may be part of another."""
         for secret in sorted(self._known, key=len, reverse=True):

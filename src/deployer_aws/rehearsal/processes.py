@@ -23,6 +23,10 @@ KEPT = 1_000
 """Lines of its output that are kept for each task: the last ones."""
 LONGEST = 16_384
 """Characters after which a line is broken."""
+PIECE = 16_384
+"""Bytes that are read at once: whoever writes without an end keeps nobody from stopping it."""
+PIPE = 65_536
+"""Bytes that a pipe holds unless somebody asks for more (pipe(7)); what has ended has left no more in it."""
 
 
 @frozen
@@ -123,26 +127,33 @@ class Processes:
             if over or time.monotonic() >= until:
                 return [self._end(task) for task in over]
 
-    def _read(self, one: _Running) -> None:
-        """Take what there is; at the end of the pipe no more is waited for."""
+    def _read(self, one: _Running) -> bool:
+        """Take one piece of what there is; whether there may be more. At the end of the pipe no more is waited for."""
         stream = one.process.stdout
         assert stream is not None
-        while not stream.closed:
-            try:
-                data = os.read(stream.fileno(), 65_536)
-            except BlockingIOError:
-                return
-            one.rest += one.decoder.decode(data, final=not data)
-            self._lines(one, last=not data)
-            if not data:
-                self._selector.unregister(stream)
-                stream.close()
+        if stream.closed:
+            return False
+        try:
+            data = os.read(stream.fileno(), PIECE)
+        except BlockingIOError:
+            return False
+        one.rest += one.decoder.decode(data, final=not data)
+        self._lines(one, last=not data)
+        if not data:
+            self._selector.unregister(stream)
+            stream.close()
+        return bool(data)
 
     def _lines(self, one: _Running, *, last: bool) -> None:
         *lines, one.rest = one.rest.split("\n")
-        if one.rest and (last or len(one.rest) > LONGEST):
+        if last and one.rest:
             lines.append(one.rest)
             one.rest = ""
+        elif len(one.rest) > LONGEST:
+            known = self._mask(one.rest)
+            cut = len(known) - self._mask.longest  # what may be the beginning of a secret waits for its end
+            lines.append(known[:cut])
+            one.rest = known[cut:]
         for line in lines:
             shown = self._mask(line.rstrip("\r"))
             one.kept.append(shown)
@@ -152,7 +163,9 @@ class Processes:
         """What it has started ends with it, as all in a container does."""
         one = self._running.pop(task)
         kill_group(one.process.pid, signal.SIGKILL)
-        self._read(one)
+        for _ in range(PIPE // PIECE):  # what has left the group may write on for ever
+            if not self._read(one):
+                break
         stream = one.process.stdout
         if stream is not None and not stream.closed:
             self._lines(one, last=True)

@@ -145,7 +145,7 @@ class World:
         state = self.folder / REHEARSED
         if not state.exists():
             return None
-        kept: dict[str, Any] = json.loads(state.read_text(encoding="utf-8"))
+        kept = _state(self.folder)
         if kept["ready"]:
             return kept
         own_ground_of(kept["server"]).end({})
@@ -221,7 +221,7 @@ def end_kept(folder: Path, database_url: str | None) -> str:
         raise RehearsalError(f"no rehearsal is kept in {folder}")
     lock, left = _lock(folder), ""
     try:
-        kept = json.loads(state.read_text(encoding="utf-8"))
+        kept = _state(folder)
         server = kept["server"]
         if "url" not in server:
             own_ground_of(server).end({})
@@ -234,6 +234,25 @@ def end_kept(folder: Path, database_url: str | None) -> str:
     finally:
         os.close(lock)
     return left
+
+
+def _state(folder: Path) -> dict[str, Any]:
+    """What was kept. Raises RehearsalError where the file is not as we have written it."""
+    path = folder / REHEARSED
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        server, _ = kept["server"], (kept["ready"], dict(kept["owners"]))
+        if "url" in server:
+            _ = frozenset(server["databases"]), frozenset(server["roles"])
+        else:
+            own_ground_of(server)
+    except (ValueError, LookupError, TypeError) as error:
+        raise RehearsalError(
+            f"{path} is damaged ({error!r}), so the kept rehearsal can be neither carried on nor ended: stop its "
+            "server, if that still runs (a process 'postgres -D' with this folder, or with a "
+            f"'deployer-rehearsal-postgres-*'), and remove {folder}"
+        ) from None
+    return dict(kept)
 
 
 def _lock(folder: Path) -> int:

@@ -118,3 +118,16 @@ def test_two_rehearsals_do_not_share_a_kept_world(yard: Yard) -> None:
     assert "what it has made is kept" in out
     assert not any(map(runs, yard.hung()))
     yard.rehearse("--end")
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[]", '{"ready": true, "owners": {}, "server": {"folder": 1}}'])
+def test_a_kept_world_whose_state_is_damaged(yard: Yard, text: str) -> None:
+    """It is neither carried on nor ended by guessing: what is said is what is wrong, and what to do."""
+    state = yard.folder / ".deployer/rehearsal/rehearsal.json"
+    state.parent.mkdir(parents=True)
+    state.write_text(text)
+    for said in (yard.rehearse(yard.spec("1"), "--keep"), yard.rehearse("--end")):
+        assert said.code == 2, said
+        assert "rehearsal.json is damaged" in said.err
+        assert "remove .deployer/rehearsal" in said.err
+    assert state.read_text() == text

@@ -90,6 +90,19 @@ def test_how_a_process_ends(host: Processes, code: str, exit_code: int) -> None:
     assert wait(host).code == exit_code
 
 
+def test_a_secret_where_a_line_is_broken(
+    host: Processes, shown: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is hidden however its pieces arrive."""
+    monkeypatch.setattr(processes, "LONGEST", 10)
+    launch(
+        host,
+        "import os, time\n"
+        "for piece in ('x' * 20 + 'ses', 'ame', 'x' * 9 + 'sesa', 'me'): os.write(1, piece.encode()); time.sleep(0.2)",
+    )
+    assert "".join(wait(host).lines) == "x" * 20 + "****" + "x" * 9 + "****"
+
+
 STUBBORN = "import signal, time; signal.signal(15, {}); print('ready'); time.sleep(600)"
 
 
@@ -115,6 +128,29 @@ def test_what_a_process_has_started_ends_with_it(host: Processes, shown: Shown) 
     )
     child = int(wait(host).lines[0])
     wait_for(lambda: not runs(child))
+
+
+ENDLESS = "import os\nwhile True: os.write(1, b'on\\n' * 1000)"
+
+
+def test_who_writes_without_an_end_keeps_nobody_waiting(host: Processes, shown: Shown) -> None:
+    """A look is over in time, so that the task's own time can end, and whoever waits can be interrupted."""
+    launch(host, ENDLESS)
+    wait_for(lambda: bool(host.wait(0.05) or shown))
+    host.stop("task")
+    assert wait(host).code == 143
+
+
+def test_what_has_left_the_group_and_writes_without_an_end(host: Processes, shown: Shown) -> None:
+    """Its output is read no further than to what the process itself can have written."""
+    child = f"[sys.executable, '-c', {ENDLESS!r}]"
+    launch(
+        host,
+        f"import subprocess, sys; print(subprocess.Popen({child}, start_new_session=True).pid); print('over')",
+    )
+    assert wait(host).code == 0
+    assert ("job", "over") in shown
+    wait_for(lambda: not runs(int(shown[0][1])))  # nobody reads what it writes
 
 
 def test_close_ends_what_runs(host: Processes, shown: Shown) -> None:
