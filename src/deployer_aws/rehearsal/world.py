@@ -127,7 +127,6 @@ class World:
             self.folder = temporary("deployer-rehearsal-")
             self.folder.mkdir(mode=0o700)
         if (kept := self._find()) is not None:
-            self._old = True
             self._return(kept)
         elif self._url is not None:
             self._ground = given_ground(self._url)
@@ -145,7 +144,9 @@ class World:
         state = self.folder / REHEARSED
         if not state.exists():
             return None
+        self._old = True  # a damaged one is not ours to remove
         kept = _state(self.folder)
+        self._old = bool(kept["ready"])
         if kept["ready"]:
             return kept
         own_ground_of(kept["server"]).end({})
