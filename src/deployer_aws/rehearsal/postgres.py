@@ -26,6 +26,8 @@ OLDEST = 15
 """The major version that the executor needs."""
 PATIENCE = 30.0
 """Seconds until a server has to answer, and until it has to end."""
+STARTING = 5.0
+"""Seconds for which a process that is to be ended may not answer: then it is another one, with the number of ours."""
 QUICK: Mapping[str, str] = {
     "fsync": "off",
     "full_page_writes": "off",
@@ -213,8 +215,17 @@ class LocalServer:
                 self._process.kill()
                 self._process.wait()
             self._process = None
-        elif self.answers() and (number := self._number()):
-            _halt(number, how)
+        elif self._comes_to_answer():
+            _halt(self._number(), how)
+
+    def _comes_to_answer(self) -> bool:
+        """Whether the server runs, or is just being started: its process is then there before it answers."""
+        patience = time.monotonic() + STARTING
+        while not self.answers():
+            if not _runs(self._number()) or time.monotonic() > patience:
+                return False
+            time.sleep(0.1)
+        return self._number() != 0
 
     def _number(self) -> int:
         """The server's process; 'postmaster.pid' begins with it ('Database File Layout'). 0 where there is none."""
@@ -257,6 +268,19 @@ def _halt(number: int, how: signal.Signals) -> None:
             os.kill(number, 0)
             time.sleep(0.05)
         os.kill(number, signal.SIGKILL)
+
+
+def _runs(number: int) -> bool:
+    """Whether there is such a process."""
+    if not number or _is_zombie(number):
+        return False
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # it is somebody else's, and runs
+    return True
 
 
 def _is_zombie(number: int) -> bool:

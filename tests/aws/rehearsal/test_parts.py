@@ -237,3 +237,26 @@ def test_a_server_in_a_folder_that_is_named_from_here(
         finally:
             made.stop()
         assert list(Path(folder).iterdir()) == []
+
+
+def test_a_server_that_does_not_answer_yet_is_ended(
+    monkeypatch: pytest.MonkeyPatch, server: RealServer
+) -> None:
+    """One that is just being started is waited for; a process that never answers is another one's, and left alone."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        superuser = postgres.Superuser("root_of_all", "secret")
+        made = postgres.LocalServer(next(found()), Path(folder) / "server", superuser, lasting=True)
+        made.make("host all all 127.0.0.1/32 scram-sha-256\n")
+        made.start()
+        made.leave()
+        says = made.answers
+        monkeypatch.setattr(postgres, "STARTING", 0.3)
+        monkeypatch.setattr(made, "answers", lambda: False)
+        made.halt()
+        assert says()
+        silences = iter([False, False])
+        monkeypatch.setattr(made, "answers", lambda: next(silences, True))
+        monkeypatch.setattr(postgres, "STARTING", 30.0)
+        made.stop()
+        assert not says()
