@@ -108,7 +108,7 @@ def rehearse(
         loaded = [_load(screen, path) for path in specs]
         simulation = _simulation(loaded, script)
         return _rehearse(screen, loaded, simulation, keep=keep, database_url=database_url, as_json=as_json)
-    except RehearsalError as error:
+    except (RehearsalError, OSError) as error:  # of a rehearsal nothing is resumed
         raise Bad(str(error)) from None
 
 

@@ -131,3 +131,12 @@ def test_a_kept_world_whose_state_is_damaged(yard: Yard, text: str) -> None:
         assert "rehearsal.json is damaged" in said.err
         assert "remove .deployer/rehearsal" in said.err
     assert state.read_text() == text
+
+
+def test_a_folder_that_cannot_be_made(yard: Yard) -> None:
+    """It is bad input, and nothing is said of what could be resumed."""
+    (yard.folder / ".deployer").write_text("")
+    said = yard.rehearse(yard.spec("1"), "--keep")
+    assert (said.code, said.out) == (2, "")
+    assert ".deployer" in said.err
+    assert "resume" not in said.err
