@@ -20,7 +20,7 @@ VOLATILE = (
     (r"\b\d{8}-\d{6}-[a-z0-9]{4}\b", "<deployment>"),
     (r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", "<time>"),
     (r"^ *\d+:\d\d(:\d\d)?(?= )", "<elapsed>"),
-    (r"\b(\d+h)?(\d+m)?\d+s\b", "<duration>"),
+    (r"\b\d+[hms](\d+[ms])*\b", "<duration>"),  # 3m12s, and 2m on the minute
     (r"(?<=127\.0\.0\.1:)\d+", "<port>"),
     (r"\b[0-9a-f]{32}\b|\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<id>"),
     (r"(?<=LogGroup-)[0-9A-F]{12}\b", "<id>"),

@@ -37,6 +37,8 @@ def test_a_pages_commands_are_read_with_what_they_print() -> None:
             "20260101-000756-xnrz  1  2026-01-01 00:07:56Z  51s  DONE",
             "20270102-111213-aaaa  1  2027-01-02 11:12:13Z  1m5s  DONE",
         ),
+        ("FAILED  after 2m5s in DB_MIGRATING", "FAILED  after 2m in DB_MIGRATING"),
+        ("DONE  after 51s", "DONE  after 1h2m"),
         ("   0:41  stack  BROKEN", "  12:07  stack  BROKEN"),
         ("postgresql://127.0.0.1:5432/orders", "postgresql://127.0.0.1:40001/orders"),
         ("task/0123456789abcdef0123456789abcdef", "task/ffffffffffffffffffffffffffffffff"),
