@@ -61,7 +61,7 @@ bench: $(READY)  ## time the core and the journal beside hand-written floors
 
 golden: $(READY)  ## write what is derived from the code anew: diagrams, golden texts, tables
 	$(BIN)/python -m tests.regenerate
-	$(BIN)/python -m tests.core.samples
+	$(BIN)/python -m tests.deployer_core.samples
 
 clean:  ## remove all that make has made
 	rm -rf $(VENV) .venv-* .deployer .coverage .coverage.* build dist .hypothesis

@@ -12,14 +12,15 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.harness import interleaved, ratio, table
-from deployer_core import deployer, ecs_task, postgres_migration, stack
-from deployer_core import deployment as d
-from deployer_core.choices import STACK, database
-from deployer_core.deployer import Accepted, Attempted, Event, Replied, Requested
-from deployer_core.ecs_task import EXITED, Exit
-from deployer_core.machine import ABSENT
+from deployer_core.analysis.choices import STACK, database
+from deployer_core.engine import reducer as deployer
+from deployer_core.engine.reducer import Accepted, Attempted, Event, Replied, Requested
+from deployer_core.kernel.machine import ABSENT
+from deployer_core.machines import deployment as d
+from deployer_core.machines import ecs_task, postgres_migration, stack
+from deployer_core.machines.ecs_task import EXITED, Exit
+from deployer_core.machines.stack_status import Lifecycle, StackStatus
 from deployer_core.spec import DeploymentSpec, resolve
-from deployer_core.stack_status import Lifecycle, StackStatus
 
 LAPS = 20
 AIM = 4.0

@@ -19,10 +19,12 @@ from attrs import evolve
 from benchmarks.harness import interleaved, ratio, table
 from deployer_aws.journals import SqliteJournal
 from deployer_aws.ports import Entry, Head
-from deployer_core import deployer, deployment, wire
-from deployer_core.deployer import Accepted, Attempted, Event, Replied, Requested
+from deployer_core import wire
+from deployer_core.engine import reducer as deployer
+from deployer_core.engine.reducer import Accepted, Attempted, Event, Replied, Requested
+from deployer_core.machines import deployment
+from deployer_core.machines.stack_status import Lifecycle, StackStatus
 from deployer_core.spec import AsBefore, DeploymentSpec, StackSpec, TemplateUrl
-from deployer_core.stack_status import Lifecycle, StackStatus
 
 AIM = 1.25
 MANY = 50

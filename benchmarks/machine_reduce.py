@@ -9,8 +9,8 @@ for the likeliest states first. So the ratio is the price of a table that can be
 from typing import Any
 
 from benchmarks.harness import interleaved, ratio, table
-from deployer_core import deployment as d
-from deployer_core.machine import Absent, IllegalEvent
+from deployer_core.kernel.machine import Absent, IllegalEvent
+from deployer_core.machines import deployment as d
 from deployer_core.spec import (
     AdminSecret,
     AsBefore,

@@ -21,7 +21,7 @@ from statistics import mean
 
 from attrs import frozen
 
-from deployer_core.world import Accepted, Replied
+from deployer_core.engine.messages import Accepted, Replied
 from tests.support.crowd import Crowd, full_path
 from tests.support.listening import World
 from tests.support.orders import KEY

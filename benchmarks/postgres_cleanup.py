@@ -12,8 +12,8 @@ from time import perf_counter
 from psycopg import sql
 
 from deployer_aws.executors.postgres.session import compose
-from tests.aws.postgres.bench import Bench, database
-from tests.aws.postgres.server import ADMIN, RealServer, found
+from tests.deployer_aws.executors.postgres.bench import Bench, database
+from tests.deployer_aws.executors.postgres.server import ADMIN, RealServer, found
 
 FILL = (
     "DO $$ BEGIN FOR i IN {} .. {} LOOP"

@@ -1,14 +1,14 @@
 """Write what is derived from the code anew: `make golden`, then review the difference as text.
 
-The diagrams go to `diagrams/`, the golden matrices to `tests/core/golden/`, the previews of the example's versions to
-`tests/core/golden/preview/`, and the tables of the spec file's keys to the end of `docs/spec-file.md`. A test fails
+The diagrams go to `diagrams/`, the golden matrices to `tests/deployer_core/golden/`, the previews of the example's versions to
+`tests/deployer_core/golden/preview/`, and the tables of the spec file's keys to the end of `docs/spec-file.md`. A test fails
 while a file differs from what would be written.
 """
 
 from pathlib import Path
 
-from deployer_core.diagram import machines, mermaid
-from tests.core.matrix import matrix
+from deployer_core.analysis.diagram import machines, mermaid
+from tests.deployer_core.matrix import matrix
 from tests.support import derived as examples
 
 ROOT = Path(__file__).resolve().parent.parent

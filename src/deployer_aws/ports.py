@@ -9,8 +9,8 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from attrs import field, frozen
 
-from deployer_core.deployer import INITIAL, DeployerState, Event, Notice, Pending, failure, token
-from deployer_core.world import Accepted, Answer, Attempted, Replied
+from deployer_core.engine.messages import Accepted, Answer, Attempted, Replied
+from deployer_core.engine.reducer import INITIAL, DeployerState, Event, Notice, Pending, failure, token
 
 
 class Clock(Protocol):

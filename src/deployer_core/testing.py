@@ -22,8 +22,8 @@ from typing import Any, TypeVar, get_args, get_origin, overload
 from attrs import frozen
 from hypothesis import strategies as st
 
-from deployer_core._codec import class_of, fields_of, members_of
-from deployer_core.machine import IllegalEvent, Machine, name_of
+from deployer_core.kernel.machine import IllegalEvent, Machine, name_of
+from deployer_core.kernel.tags import discover
 from deployer_core.spec import (
     AdminIam,
     AdminSecret,
@@ -45,7 +45,7 @@ from deployer_core.spec import (
     Text,
     Wanted,
 )
-from deployer_core.tags import discover
+from deployer_core.wire._codec import class_of, fields_of, members_of
 
 __all__ = ["Scene", "from_tag", "given", "values"]
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from attrs import frozen
 
-from tests.aws.postgres.server import SUPERPASSWORD, SUPERUSER, Server
+from tests.deployer_aws.executors.postgres.server import SUPERPASSWORD, SUPERUSER, Server
 from tests.support.project import ROOT
 
 ORDERS_FOLDER = ROOT / "examples/orders"

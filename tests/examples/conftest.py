@@ -2,8 +2,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.aws.postgres.conftest import MISSING
-from tests.aws.postgres.server import RealServer, found
+from tests.deployer_aws.executors.postgres.conftest import MISSING
+from tests.deployer_aws.executors.postgres.server import RealServer, found
 from tests.examples.application import NEWEST, Application
 
 

@@ -12,9 +12,9 @@ import pytest
 from attrs import frozen
 
 from deployer_aws.journals.sqlite import SqliteJournal
-from deployer_core.machine import name_of
-from tests.aws.postgres.conftest import MISSING
-from tests.aws.postgres.server import found
+from deployer_core.kernel.machine import name_of
+from tests.deployer_aws.executors.postgres.conftest import MISSING
+from tests.deployer_aws.executors.postgres.server import found
 from tests.examples.console import Shell, agrees, commands
 from tests.support.command import KEY, environment
 from tests.support.project import ROOT

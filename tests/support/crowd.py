@@ -5,15 +5,15 @@ import random
 from collections import Counter
 from typing import Any
 
-from deployer_aws.executors.cloudformation import CloudFormation
-from deployer_aws.executors.ecs import Ecs
+from deployer_aws.executors.cloudformation.executor import CloudFormation
+from deployer_aws.executors.ecs.executor import Ecs
 from deployer_aws.journals.sqlite import SqliteJournal
-from deployer_aws.runner import Runner
+from deployer_aws.runner.loop import Runner
 from deployer_aws.simulator import Simulator
-from deployer_core.deployer import Notice
+from deployer_core.engine.reducer import Notice
 from deployer_core.spec import DeploymentSpec, StackSpec, TemplateBody
-from tests.aws.scenarios.bed import InstantPostgres
-from tests.aws.scenarios.specs import asked, database, template
+from tests.deployer_aws.scenarios.bed import InstantPostgres
+from tests.deployer_aws.scenarios.specs import asked, database, template
 
 TEMPLATE = "Resources: {Topic: {Type: 'AWS::SNS::Topic'}}"
 SHA256 = hashlib.sha256(TEMPLATE.encode()).hexdigest()

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from deployer_core import deployer
-from deployer_core.choices import QUICK, STACK, database
-from deployer_core.deployer import (
+from deployer_core.analysis.choices import QUICK, STACK, database
+from deployer_core.engine import reducer as deployer
+from deployer_core.engine.reducer import (
     INITIAL,
     Accepted,
     Attempted,
@@ -19,12 +19,23 @@ from deployer_core.deployer import (
     Requested,
     Terminated,
 )
-from deployer_core.deployment import CreateStack, ScaleStack, StabiliseStack, UpdateStack, UpsertStack
-from deployer_core.ecs_task import EXITED, Exit, RunTask, Started, StatusStopped
-from deployer_core.machine import Absent, name_of
-from deployer_core.postgres_migration import CleanupDatabase, CleanupDone, UpsertDatabase, UpsertDone
+from deployer_core.kernel.machine import Absent, name_of
+from deployer_core.machines.deployment import (
+    CreateStack,
+    ScaleStack,
+    StabiliseStack,
+    UpdateStack,
+    UpsertStack,
+)
+from deployer_core.machines.ecs_task import EXITED, Exit, RunTask, Started, StatusStopped
+from deployer_core.machines.postgres_migration import (
+    CleanupDatabase,
+    CleanupDone,
+    UpsertDatabase,
+    UpsertDone,
+)
+from deployer_core.machines.stack_status import Lifecycle, StackStatus
 from deployer_core.spec import AsBefore, Counts, DeploymentSpec, Scale, StackSpec
-from deployer_core.stack_status import Lifecycle, StackStatus
 
 __all__ = ["QUICK", "Story", "complete", "exited", "full", "seen"]
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from deployer_aws import specfile
-from deployer_core.preview import preview, render
+from deployer_core.analysis.preview import preview, render
 from tests.support.project import ROOT
 
 DOC = ROOT / "docs" / "spec-file.md"

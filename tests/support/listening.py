@@ -4,18 +4,18 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from deployer_aws.executors.cloudformation import CloudFormation
-from deployer_aws.executors.ecs import Ecs
-from deployer_aws.intake import Intake
+from deployer_aws.events import Intake
+from deployer_aws.executors.cloudformation.executor import CloudFormation
+from deployer_aws.executors.ecs.executor import Ecs
 from deployer_aws.journals.replay import verify
 from deployer_aws.journals.sqlite import SqliteJournal
-from deployer_aws.pace import Pace
 from deployer_aws.ports import Clock, Journal
-from deployer_aws.runner import Runner
+from deployer_aws.runner.loop import Runner
+from deployer_aws.runner.polling import Pace
 from deployer_aws.simulator import Simulator
 from deployer_aws.simulator.databases import SimulatedPostgres
-from deployer_core.deployer import DeployerState, Notice
-from deployer_core.machine import name_of
+from deployer_core.engine.reducer import DeployerState, Notice
+from deployer_core.kernel.machine import name_of
 from tests.support.orders import KEY, TEMPLATES, orders
 from tests.support.sqs import URL, Sqs
 

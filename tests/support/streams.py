@@ -7,8 +7,9 @@ from itertools import count
 from attrs import evolve
 
 from deployer_aws.ports import Entry, Head, Journal
-from deployer_core import deployer, deployment, ecs_task, postgres_migration
-from deployer_core.deployer import (
+from deployer_core.engine import reducer as deployer
+from deployer_core.engine.messages import Answer
+from deployer_core.engine.reducer import (
     Accepted,
     Attempted,
     DeadlinePassed,
@@ -21,7 +22,9 @@ from deployer_core.deployer import (
     StopTask,
     Terminated,
 )
-from deployer_core.machine import Absent, IllegalEvent
+from deployer_core.kernel.machine import Absent, IllegalEvent
+from deployer_core.machines import deployment, ecs_task, postgres_migration
+from deployer_core.machines.stack_status import Lifecycle, StackStatus
 from deployer_core.spec import (
     AdminSecret,
     AsBefore,
@@ -35,8 +38,6 @@ from deployer_core.spec import (
     TemplateBody,
     Text,
 )
-from deployer_core.stack_status import Lifecycle, StackStatus
-from deployer_core.world import Answer
 
 TEMPLATE = "Resources: {}\n# Größe: 1 µm\n"
 OUTPUTS = (("Admin", "orders/admin"), ("Cluster", "main"))

@@ -5,8 +5,8 @@ Never imported; `tests/typing/test_typing.py` hands it to mypy and to pyright.
 
 from typing import TypeVar, assert_type
 
-from deployer_core import deployment, ecs_task, stack
-from deployer_core.machine import Absent, Step, to
+from deployer_core.kernel.machine import Absent, Step, to
+from deployer_core.machines import deployment, ecs_task, stack
 
 Held = TypeVar("Held", stack.Creating, stack.Migrating)
 

@@ -9,16 +9,16 @@ from typing import Any, TypeVar
 
 import click
 
+from deployer_aws.aws.accounts import WrongTarget
+from deployer_aws.aws.clients import ClientsError
 from deployer_aws.cli.report import DEFAULT, Exit
 from deployer_aws.cli.screen import Screen
-from deployer_aws.clients import ClientsError
+from deployer_aws.environment import WrongWorld
 from deployer_aws.ports import JournalError
-from deployer_aws.runner import LoginNeeded
+from deployer_aws.runner.loop import LoginNeeded
 from deployer_aws.simulator import ScriptError
 from deployer_aws.specfile import SpecFileError
-from deployer_aws.surroundings import WrongWorld
-from deployer_aws.targets import WrongTarget
-from deployer_core.machine import IllegalEvent
+from deployer_core.kernel.machine import IllegalEvent
 from deployer_core.spec import SpecError
 
 F = TypeVar("F", bound=Callable[..., Any])

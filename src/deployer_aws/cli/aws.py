@@ -8,11 +8,11 @@ from typing import Any
 import click
 from attrs import fields_dict
 
-from deployer_aws import targets
-from deployer_aws.clients import Clients, ClientsError, Options
-from deployer_aws.executors.notices import Address
-from deployer_aws.runner import LoginNeeded
-from deployer_aws.surroundings import Surroundings
+from deployer_aws.aws import accounts as targets
+from deployer_aws.aws.clients import Clients, ClientsError, Options
+from deployer_aws.environment import Surroundings
+from deployer_aws.notifications import Address
+from deployer_aws.runner.loop import LoginNeeded
 from deployer_core.spec import DeploymentSpec
 
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+")

@@ -7,14 +7,14 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import FrameType
 from typing import Any, Protocol, Self
 
-from deployer_aws.clients import Options
-from deployer_aws.executors.notices import Address, Notices
-from deployer_aws.following import Follower
-from deployer_aws.history import Change
-from deployer_aws.intake import Intake
+from deployer_aws.aws.clients import Options
+from deployer_aws.environment import Surroundings
+from deployer_aws.events import Intake
+from deployer_aws.notifications import Address, Notices
 from deployer_aws.ports import Clock, SqsClient
-from deployer_aws.runner import LoginNeeded, Runner, Step
-from deployer_aws.surroundings import Surroundings
+from deployer_aws.runner.loop import LoginNeeded, Runner, Step
+from deployer_aws.views.follow import Follower
+from deployer_aws.views.history import Change
 
 YIELD = 0.05
 """Real seconds that a simulated runner leaves to another one, for whose lease it waits."""

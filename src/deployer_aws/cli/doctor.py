@@ -7,12 +7,12 @@ from rich.table import Table
 from rich.text import Text
 
 from deployer_aws import specfile
+from deployer_aws.aws.clients import Clients, Options, connect
 from deployer_aws.cli.app import Bad, example, json_option, program
 from deployer_aws.cli.aws import aws_options
 from deployer_aws.cli.report import Exit
 from deployer_aws.cli.screen import Screen, clean
-from deployer_aws.clients import Clients, Options, connect
-from deployer_aws.doctor import Case, Finding, Result, examine, is_sound
+from deployer_aws.preflight import Case, Finding, Result, examine, is_sound
 from deployer_aws.specfile import LoadedSpec
 
 _STYLES = {Result.OK: "green", Result.WARNING: "yellow", Result.FAULT: "bold red", Result.UNVERIFIED: "dim"}

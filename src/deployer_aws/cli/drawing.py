@@ -9,10 +9,10 @@ from deployer_aws import specfile
 from deployer_aws.cli.app import example, json_option, program
 from deployer_aws.cli.report import Exit
 from deployer_aws.cli.screen import Screen
-from deployer_core import preview
-from deployer_core.diagram import machines, mermaid
-from deployer_core.explore import edge_text
-from deployer_core.explore import explore as explore_all
+from deployer_core.analysis import preview
+from deployer_core.analysis.diagram import machines, mermaid
+from deployer_core.analysis.explore import edge_text
+from deployer_core.analysis.explore import explore as explore_all
 
 _STACKS = {"exists": True, "missing": False}
 

@@ -7,7 +7,7 @@ import click
 from deployer_aws.cli.app import Bad, example, program
 from deployer_aws.cli.report import Exit
 from deployer_aws.cli.screen import Screen
-from deployer_aws.intake import explain
+from deployer_aws.events import explain
 
 
 @program.command(

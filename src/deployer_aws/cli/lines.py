@@ -5,10 +5,10 @@ from typing import Self
 from rich.text import Text
 
 from deployer_aws.cli.screen import STYLES, Screen, clean, duration, elapsed
-from deployer_aws.following import Follower
-from deployer_aws.history import Change
-from deployer_aws.status import stack_status
-from deployer_aws.telling import COMMAND, DEPLOYMENT, PEOPLE, Told
+from deployer_aws.views.describe import COMMAND, DEPLOYMENT, PEOPLE, Told
+from deployer_aws.views.follow import Follower
+from deployer_aws.views.history import Change
+from deployer_aws.views.status import stack_status
 
 
 class Silent:

@@ -13,12 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from deployer_aws.cli.screen import Screen, clean, duration, state
-from deployer_aws.following import Follower
-from deployer_aws.history import Change, DatabaseHistory, DeploymentHistory, Sending, Spell
-from deployer_aws.status import StackStatus, TaskStatus, stack_status
-from deployer_core.deployer import DeployerState
-from deployer_core.machine import Absent, name_of
-from deployer_core.preview import preview
+from deployer_aws.views.follow import Follower
+from deployer_aws.views.history import Change, DatabaseHistory, DeploymentHistory, Sending, Spell
+from deployer_aws.views.status import StackStatus, TaskStatus, stack_status
+from deployer_core.analysis.preview import preview
+from deployer_core.engine.reducer import DeployerState
+from deployer_core.kernel.machine import Absent, name_of
 
 _OVER = ("DONE", "FAILED")
 

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import click
 
+from deployer_aws.aws.clients import Options
 from deployer_aws.cli.app import Bad, example, journal_option, json_option, program, stack_argument
 from deployer_aws.cli.aws import aws_options, insist
 from deployer_aws.cli.report import Exit, typed
 from deployer_aws.cli.running import known_stack
 from deployer_aws.cli.screen import Screen, state
-from deployer_aws.clients import Options
-from deployer_aws.history import chronicle
+from deployer_aws.environment import open_surroundings
 from deployer_aws.ports import Journal
-from deployer_aws.runner import Runner
-from deployer_aws.status import StackStatus, stack_status, stopping
-from deployer_aws.surroundings import open_surroundings
-from deployer_core.world import StopTask
+from deployer_aws.runner.loop import Runner
+from deployer_aws.views.history import chronicle
+from deployer_aws.views.status import StackStatus, stack_status, stopping
+from deployer_core.engine.messages import StopTask
 
 
 def operator() -> str:

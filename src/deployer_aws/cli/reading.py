@@ -9,17 +9,17 @@ import attrs
 import click
 from rich.text import Text
 
-from deployer_aws import history as histories
 from deployer_aws.cli.app import example, journal_option, json_option, program, stack_argument
 from deployer_aws.cli.report import Exit, say_unresolved, typed
 from deployer_aws.cli.running import among
 from deployer_aws.cli.screen import Screen, duration, moment, state
-from deployer_aws.history import DeploymentHistory, Sending, chronicle
+from deployer_aws.environment import now_of
 from deployer_aws.journals.replay import verify as verify_stream
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import Journal, JournalError
-from deployer_aws.status import StackStatus, stack_status
-from deployer_aws.surroundings import now_of
+from deployer_aws.views import history as histories
+from deployer_aws.views.history import DeploymentHistory, Sending, chronicle
+from deployer_aws.views.status import StackStatus, stack_status
 
 
 @contextmanager

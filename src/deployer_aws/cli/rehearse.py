@@ -11,17 +11,17 @@ from attrs import frozen
 from rich.text import Text
 
 from deployer_aws import specfile
+from deployer_aws.aws.clients import Options
 from deployer_aws.cli.app import Bad, example, json_option, program, simulate_option
 from deployer_aws.cli.carrying import Interrupted, signals_to
 from deployer_aws.cli.reading import reading, say_history
 from deployer_aws.cli.report import Exit, Report, as_data, say, typed
 from deployer_aws.cli.running import carrier_for, read_script, report_of
 from deployer_aws.cli.screen import Screen, clean, duration, joined, state
-from deployer_aws.clients import Options
-from deployer_aws.history import OPEN, chronicle
-from deployer_aws.ids import deployment_id
+from deployer_aws.runner.ids import deployment_id
 from deployer_aws.simulator import Script
 from deployer_aws.specfile import LoadedSpec, Rehearsal
+from deployer_aws.views.history import OPEN, chronicle
 
 if TYPE_CHECKING:
     from deployer_aws.rehearsal.world import Stage, World

@@ -9,10 +9,10 @@ from typing import Any
 
 from attrs import field, frozen
 
+from deployer_aws.aws.clients import Options
 from deployer_aws.cli.screen import Screen, duration, state
-from deployer_aws.clients import Options
-from deployer_aws.history import OPEN, DatabaseHistory, DeploymentHistory
-from deployer_aws.status import StackStatus
+from deployer_aws.views.history import OPEN, DatabaseHistory, DeploymentHistory
+from deployer_aws.views.status import StackStatus
 
 DEFAULT = Path(".deployer/journal.sqlite")
 """The journal where none is named."""

@@ -9,6 +9,7 @@ import click
 from attrs import asdict
 
 from deployer_aws import specfile
+from deployer_aws.aws.clients import Options
 from deployer_aws.cli.app import (
     Bad,
     example,
@@ -27,13 +28,12 @@ from deployer_aws.cli.live import Live
 from deployer_aws.cli.logs import shown_on
 from deployer_aws.cli.report import DEFAULT, Exit, Report, as_data, say
 from deployer_aws.cli.screen import Screen
-from deployer_aws.clients import Options
-from deployer_aws.history import OPEN
-from deployer_aws.ids import deployment_id
+from deployer_aws.environment import Surroundings, open_surroundings, refuse_rehearsed
+from deployer_aws.runner.ids import deployment_id
 from deployer_aws.simulator import load_script
-from deployer_aws.status import stack_status, stopping
-from deployer_aws.surroundings import Surroundings, open_surroundings, refuse_rehearsed
-from deployer_core.world import Requested
+from deployer_aws.views.history import OPEN
+from deployer_aws.views.status import stack_status, stopping
+from deployer_core.engine.messages import Requested
 
 _RUN = "deployer run examples/orders/v1.yaml --simulate examples/orders/simulation.yaml"
 

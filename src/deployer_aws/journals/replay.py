@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from attrs import fields
 
 from deployer_aws.ports import Head, Journal, JournalError, Recorded
-from deployer_core import deployer
-from deployer_core.deployer import DeployerState
-from deployer_core.machine import IllegalEvent
+from deployer_core.engine import reducer as deployer
+from deployer_core.engine.reducer import DeployerState
+from deployer_core.kernel.machine import IllegalEvent
 
 
 def replay(journal: Journal, key: str) -> DeployerState:

@@ -17,10 +17,18 @@ from typing import Any, TypeAlias
 
 from attrs import frozen
 
-from deployer_aws.journals._database import MEMORY, Faults, Transaction, check_schema, identity, open_database
+from deployer_aws.journals._database import (
+    MEMORY,
+    Faults,
+    Transaction,
+    check_schema,
+    identity,
+    open_database,
+)
 from deployer_aws.ports import Conflict, Entry, Head, JournalError, LeaseRow, Recorded
-from deployer_core import deployer, wire
-from deployer_core.deployer import DeployerState, Event, Notice
+from deployer_core import wire
+from deployer_core.engine import reducer as deployer
+from deployer_core.engine.reducer import DeployerState, Event, Notice
 
 PAGE = 256
 """Events that are read at a time: a reader of a long stream holds neither the lock nor all of it."""

@@ -15,13 +15,17 @@ from typing import Any
 
 from attrs import evolve
 
+from deployer_aws.environment import REHEARSED, Surroundings, around, open_simulator, world_of
 from deployer_aws.executors.postgres import Postgres
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import Journal
 from deployer_aws.rehearsal.children import RehearsalError as RehearsalError
 from deployer_aws.rehearsal.children import temporary
 from deployer_aws.rehearsal.clock import RehearsalClock
-from deployer_aws.rehearsal.ground import (
+from deployer_aws.rehearsal.jobs import Jobs
+from deployer_aws.rehearsal.mask import Mask
+from deployer_aws.rehearsal.processes import Processes
+from deployer_aws.rehearsal.server import (
     GivenGround,
     LocalAccess,
     OwnGround,
@@ -30,14 +34,10 @@ from deployer_aws.rehearsal.ground import (
     own_ground_of,
     url,
 )
-from deployer_aws.rehearsal.jobs import Jobs
-from deployer_aws.rehearsal.mask import Mask
-from deployer_aws.rehearsal.processes import Processes
 from deployer_aws.simulator import Script, Simulator
 from deployer_aws.simulator.hosting import NotStarted
 from deployer_aws.specfile import LoadedSpec, Rehearsal
-from deployer_aws.surroundings import REHEARSED, Surroundings, around, open_simulator, world_of
-from deployer_core.machine import Absent
+from deployer_core.kernel.machine import Absent
 from deployer_core.spec import DatabaseSpec
 
 KEPT = Path(".deployer/rehearsal")

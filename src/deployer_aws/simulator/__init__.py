@@ -11,10 +11,10 @@ It needs neither boto3 nor a network. `sim.calls` tells what was asked, `sim.cha
 described in `docs/simulator.md`.
 """
 
-from .errors import ClientError, ConnectionClosedError
-from .reading import ScriptError
-from .script import Script, load_script
-from .simulator import Call, Change, Simulator, VirtualClock
+from deployer_aws.simulator.errors import ClientError, ConnectionClosedError
+from deployer_aws.simulator.reading import ScriptError
+from deployer_aws.simulator.script import Script, load_script
+from deployer_aws.simulator.simulator import Call, Change, Simulator, VirtualClock
 
 __all__ = [
     "Call",

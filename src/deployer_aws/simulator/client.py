@@ -7,11 +7,11 @@ from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
-from .errors import ClientError, ConnectionClosedError, Refused
-from .rows import Json, fresh
-from .service import Service, camel
-from .store import Store
-from .world import World
+from deployer_aws.simulator.errors import ClientError, ConnectionClosedError, Refused
+from deployer_aws.simulator.rows import Json, fresh
+from deployer_aws.simulator.service import Service, camel
+from deployer_aws.simulator.store import Store
+from deployer_aws.simulator.world import World
 
 _TOKENS = ("NextToken", "nextToken")
 

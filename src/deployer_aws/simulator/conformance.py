@@ -12,10 +12,10 @@ from typing import Any
 
 import botocore.session
 
-from .client import Client
-from .rows import Json, is_list, is_map
-from .service import camel
-from .simulator import Simulator
+from deployer_aws.simulator.client import Client
+from deployer_aws.simulator.rows import Json, is_list, is_map
+from deployer_aws.simulator.service import camel
+from deployer_aws.simulator.simulator import Simulator
 
 _PLAIN: dict[str, type | tuple[type, ...]] = {
     "string": str,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from .hosting import Container, NotStarted
-from .rows import Definition, Json, Pointer, Service, Stack, Task
-from .secrets import NoSecret, value_from
-from .world import World
+from deployer_aws.simulator.hosting import Container, NotStarted
+from deployer_aws.simulator.rows import Definition, Json, Pointer, Service, Stack, Task
+from deployer_aws.simulator.secrets import NoSecret, value_from
+from deployer_aws.simulator.world import World
 
 
 def container_of(world: World, task: Task) -> Container:

@@ -6,7 +6,12 @@ The steps are idempotent by their nature, so nothing has to be remembered of the
 from __future__ import annotations
 
 from deployer_aws.ports import Act, Work
-from deployer_core.postgres_migration import CleanupDatabase, CleanupDone, UpsertDatabase, UpsertDone
+from deployer_core.machines.postgres_migration import (
+    CleanupDatabase,
+    CleanupDone,
+    UpsertDatabase,
+    UpsertDone,
+)
 
 TAKES = 3.0
 """Virtual seconds that a step takes."""

@@ -5,10 +5,10 @@ What a nested template holds is not carried out; the nested stack has its own id
 
 from __future__ import annotations
 
-from .resources import Work
-from .rows import Pointer, Stack
-from .stack_events import set_status
-from .world import World
+from deployer_aws.simulator.resources import Work
+from deployer_aws.simulator.rows import Pointer, Stack
+from deployer_aws.simulator.stack_events import set_status
+from deployer_aws.simulator.world import World
 
 TYPE = "AWS::CloudFormation::Stack"
 _BODY = "Resources: {Content: {Type: 'AWS::CloudFormation::WaitConditionHandle'}}"

@@ -10,14 +10,22 @@ from typing import Any
 
 import attrs
 
-from . import resources, service_life, task_life
-from .reading import of
-from .rows import Json, Pointer, Service, Stack, Task, is_map
-from .script import Deed, DesiredCount, Event, Meanwhile, OutsideUpdate, Rule, StopTasks
-from .stack_engine import begin_delete, begin_update, cancel
-from .stack_inputs import parameters
-from .templates import parse
-from .world import World, due
+from deployer_aws.simulator import resources, service_life, task_life
+from deployer_aws.simulator.reading import of
+from deployer_aws.simulator.rows import Json, Pointer, Service, Stack, Task, is_map
+from deployer_aws.simulator.script import (
+    Deed,
+    DesiredCount,
+    Event,
+    Meanwhile,
+    OutsideUpdate,
+    Rule,
+    StopTasks,
+)
+from deployer_aws.simulator.stack_engine import begin_delete, begin_update, cancel
+from deployer_aws.simulator.stack_inputs import parameters
+from deployer_aws.simulator.templates import parse
+from deployer_aws.simulator.world import World, due
 
 SETTLED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from .rows import is_list, is_map
+from deployer_aws.simulator.rows import is_list, is_map
 
 T = TypeVar("T")
 Reader = Callable[[Any, str], Any]

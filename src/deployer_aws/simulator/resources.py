@@ -10,10 +10,10 @@ from typing import Any
 
 import attrs
 
-from . import service_life
-from .rows import Definition, Json, Pointer, Stack, is_list, is_map
-from .templates import Scope, parse
-from .world import ACCOUNT, REGION, World
+from deployer_aws.simulator import service_life
+from deployer_aws.simulator.rows import Definition, Json, Pointer, Stack, is_list, is_map
+from deployer_aws.simulator.templates import Scope, parse
+from deployer_aws.simulator.world import ACCOUNT, REGION, World
 
 _BY_NAME = {
     "AWS::S3::Bucket": "BucketName",

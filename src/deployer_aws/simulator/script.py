@@ -35,7 +35,7 @@ from typing import Any
 import attrs
 import yaml
 
-from .reading import (
+from deployer_aws.simulator.reading import (
     ScriptError,
     choice,
     count,
@@ -53,9 +53,9 @@ from .reading import (
     switch_or,
     text,
 )
-from .rows import is_map
-from .statuses import STACK_STATUSES, STOP_CODES
-from .templates import PlainLoader
+from deployer_aws.simulator.rows import is_map
+from deployer_aws.simulator.statuses import STACK_STATUSES, STOP_CODES
+from deployer_aws.simulator.templates import PlainLoader
 
 
 @attrs.frozen
@@ -331,7 +331,7 @@ def _plain(script: str | Path | dict[str, Any] | None) -> tuple[dict[str, Any], 
 
 def _check_rule(rule: Rule, data: dict[str, Any], path: str) -> None:
     """Refuse a rule that could never do what it says."""
-    from .service import operations  # the services read scripts too
+    from deployer_aws.simulator.service import operations  # the services read scripts too
 
     if rule.on != "*" and rule.on not in operations():
         raise ScriptError(

@@ -6,8 +6,8 @@ import json
 import re
 from typing import Any
 
-from .rows import Secret, is_map
-from .store import Store
+from deployer_aws.simulator.rows import Secret, is_map
+from deployer_aws.simulator.store import Store
 
 CURRENT, PREVIOUS = "AWSCURRENT", "AWSPREVIOUS"
 _SUFFIX = re.compile(r"-[A-Za-z0-9]{6}$")

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, ClassVar
 
-from .errors import Refused
-from .rows import Json
-from .world import ACCOUNT, World
+from deployer_aws.simulator.errors import Refused
+from deployer_aws.simulator.rows import Json
+from deployer_aws.simulator.world import ACCOUNT, World
 
 Operation = Callable[[Any, Json], Json]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from . import task_life
-from .rows import Json, Pointer, Service, Task
-from .world import World, due
+from deployer_aws.simulator import task_life
+from deployer_aws.simulator.rows import Json, Pointer, Service, Task
+from deployer_aws.simulator.world import World, due
 
 
 def cluster_arn(world: World, named: str | None) -> str:

@@ -10,15 +10,16 @@ from typing import Any, Self
 
 import attrs
 
-from . import founding, task_life
-from .client import Client
-from .containers import containers_of_services
-from .hosting import Container, Host
-from .rows import Json, Meta
-from .script import Script, load_script
-from .service import services
-from .store import MemoryStore, SqliteStore, Store
-from .world import World
+from deployer_aws.simulator import seed as founding
+from deployer_aws.simulator import task_life
+from deployer_aws.simulator.client import Client
+from deployer_aws.simulator.containers import containers_of_services
+from deployer_aws.simulator.hosting import Container, Host
+from deployer_aws.simulator.rows import Json, Meta
+from deployer_aws.simulator.script import Script, load_script
+from deployer_aws.simulator.service import services
+from deployer_aws.simulator.store import MemoryStore, SqliteStore, Store
+from deployer_aws.simulator.world import World
 
 
 @attrs.frozen

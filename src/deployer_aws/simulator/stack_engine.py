@@ -8,14 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import nested, resources
-from .resources import Work, live, scope_of
-from .rows import Json, Pointer, Stack
-from .script import Rule
-from .stack_events import publish_outputs, resource_status, retract_exports, set_status
-from .stack_inputs import parsed
-from .templates import needs
-from .world import World, due
+from deployer_aws.simulator import nested, resources
+from deployer_aws.simulator.resources import Work, live, scope_of
+from deployer_aws.simulator.rows import Json, Pointer, Stack
+from deployer_aws.simulator.script import Rule
+from deployer_aws.simulator.stack_events import (
+    publish_outputs,
+    resource_status,
+    retract_exports,
+    set_status,
+)
+from deployer_aws.simulator.stack_inputs import parsed
+from deployer_aws.simulator.templates import needs
+from deployer_aws.simulator.world import World, due
 
 CREATE_TAKES, UPDATE_TAKES, DELETE_TAKES, ROLLBACK_TAKES, CLEANUP_TAKES = 60.0, 40.0, 20.0, 30.0, 10.0
 _DONE = {"CREATE": "CREATE_COMPLETE", "UPDATE": "UPDATE_COMPLETE", "DELETE": "DELETE_COMPLETE"}

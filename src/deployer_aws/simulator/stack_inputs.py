@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from .errors import Refused, invalid
-from .rows import Json, Stack, Text, Token
-from .templates import Template, as_text, parse
-from .world import World, fingerprint
+from deployer_aws.simulator.errors import Refused, invalid
+from deployer_aws.simulator.rows import Json, Stack, Text, Token
+from deployer_aws.simulator.templates import Template, as_text, parse
+from deployer_aws.simulator.world import World, fingerprint
 
 _NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]*")
 _TOKEN = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*")

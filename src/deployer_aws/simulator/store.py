@@ -19,7 +19,7 @@ from typing import TypeVar, cast
 
 import attrs
 
-from .rows import Json, Row
+from deployer_aws.simulator.rows import Json, Row
 
 R = TypeVar("R", bound=Row)
 

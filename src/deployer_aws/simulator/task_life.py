@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from .containers import container_of
-from .hosting import NotStarted
-from .rows import Definition, Json, Task
-from .world import World, due, iso
+from deployer_aws.simulator.containers import container_of
+from deployer_aws.simulator.hosting import NotStarted
+from deployer_aws.simulator.rows import Definition, Json, Task
+from deployer_aws.simulator.world import World, due, iso
 
 REMEMBERED = 3600.0  # stopped tasks can be described for at least an hour: DescribeTasks, API Reference
 STARTS_IN = 15.0

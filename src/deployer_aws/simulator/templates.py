@@ -15,8 +15,8 @@ from typing import Any
 import attrs
 import yaml
 
-from .errors import invalid
-from .rows import Json, is_list, is_map
+from deployer_aws.simulator.errors import invalid
+from deployer_aws.simulator.rows import Json, is_list, is_map
 
 _IAM = re.compile(
     r"AWS::IAM::(Role|User|Group|Policy|ManagedPolicy|InstanceProfile|AccessKey|UserToGroupAddition)"

@@ -9,11 +9,11 @@ from typing import Any
 
 import attrs
 
-from .hosting import Host
-from .rows import Json, Meta, Tally, Text, is_list, is_map
-from .script import Rule, Script, is_inline
-from .store import R, Store
-from .templates import digest
+from deployer_aws.simulator.hosting import Host
+from deployer_aws.simulator.rows import Json, Meta, Tally, Text, is_list, is_map
+from deployer_aws.simulator.script import Rule, Script, is_inline
+from deployer_aws.simulator.store import R, Store
+from deployer_aws.simulator.templates import digest
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from deployer_aws.specfile.kinds import (
+from deployer_aws.documents.kinds import (
     DURATION,
     FLAG,
     NUMBER,

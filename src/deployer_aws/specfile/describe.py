@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from deployer_aws.specfile.kinds import Key, Record
+from deployer_aws.documents.kinds import Key, Record
 from deployer_aws.specfile.schema import DEPLOYMENT
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from attrs import field, frozen
 
-from deployer_aws.specfile.findings import Finding, Wrong
-from deployer_aws.specfile.kinds import TEXT, VALUE, Key, Kind, Place, Record, listing, mapping
+from deployer_aws.documents.findings import Finding, Wrong
+from deployer_aws.documents.kinds import TEXT, VALUE, Key, Kind, Place, Record, listing, mapping
 from deployer_core.spec import DatabaseSpec, Pairs, Text
 
 Command = tuple[str, ...]

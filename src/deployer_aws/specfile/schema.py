@@ -5,9 +5,8 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from deployer_aws.specfile.databases import DATABASE
-from deployer_aws.specfile.findings import Wrong
-from deployer_aws.specfile.kinds import (
+from deployer_aws.documents.findings import Wrong
+from deployer_aws.documents.kinds import (
     DURATION,
     FLAG,
     NUMBER,
@@ -24,6 +23,7 @@ from deployer_aws.specfile.kinds import (
     variants,
     word,
 )
+from deployer_aws.specfile.databases import DATABASE
 from deployer_aws.specfile.rehearsal import REHEARSE, Rehearsal, check
 from deployer_core.spec import (
     AsBefore,

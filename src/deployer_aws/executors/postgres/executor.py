@@ -16,8 +16,13 @@ from deployer_aws.executors.postgres.problems import DatabaseUnavailable, Troubl
 from deployer_aws.executors.postgres.roles import disable, drop, iam_login, owner
 from deployer_aws.executors.postgres.session import Connection, Timeouts, session
 from deployer_aws.ports import Act, RdsClient, SecretsClient, Work
-from deployer_core.postgres_migration import CleanupDatabase, CleanupDone, UpsertDatabase, UpsertDone
-from deployer_core.world import Attempted, Progress, Replied
+from deployer_core.engine.messages import Attempted, Progress, Replied
+from deployer_core.machines.postgres_migration import (
+    CleanupDatabase,
+    CleanupDone,
+    UpsertDatabase,
+    UpsertDone,
+)
 
 SHARE = 5.0
 """Seconds of one look after which no further change is begun: other commands wait meanwhile."""

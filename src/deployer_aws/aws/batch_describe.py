@@ -1,0 +1,78 @@
+"""Many stacks in few calls: page by page of the whole account where that costs less, else one by one.
+
+DescribeStacks without a name gives the account's stacks by the page, whose size is AWS's own affair. How many pages
+there are is learnt by reading them, and never more are read than there are stacks to be found.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from deployer_aws.aws.errors import Kind, understand
+from deployer_aws.aws.stacks import Stack, described
+from deployer_aws.ports import CloudFormationClient
+
+Seen = Stack | Exception
+"""A stack as described, or what has kept it from being seen."""
+
+
+class Survey:
+    """Looks at many stacks at once, changes nothing."""
+
+    def __init__(self, client: CloudFormationClient) -> None:
+        self._client = client
+        self._pages = 1
+        self._may_list = True
+
+    def of(self, named: Iterable[str]) -> Mapping[str, Seen]:
+        """Stacks by name or StackId. Left out is what was not found: a deleted stack is in no listing."""
+        wanted = dict.fromkeys(named)
+        found: dict[str, Seen] = {}
+        whole = False
+        if self._may_list and len(wanted) > self._pages:
+            try:
+                whole = self._list(wanted, found)
+            except Exception as error:
+                if not self._is_refused(error):
+                    return {**dict.fromkeys(wanted, error), **found}
+        return found if whole else {**found, **self._one_by_one(name for name in wanted if name not in found)}
+
+    def _list(self, wanted: Mapping[str, None], found: dict[str, Seen]) -> bool:
+        """Read pages until all is found or there is no more: True. After as many pages as there are stacks: False."""
+        for number, stacks in enumerate(self._pages_of_the_account(), 1):
+            self._pages = number
+            for stack in stacks:
+                found.update((name, stack) for name in (stack.id, stack.name) if name in wanted)
+            if len(found) == len(wanted) or number >= len(wanted):
+                return len(found) == len(wanted)
+        return True
+
+    def _pages_of_the_account(self) -> Iterator[list[Stack]]:
+        more: dict[str, Any] = {}
+        while True:
+            page = self._client.describe_stacks(**more)
+            yield [described(stack) for stack in page["Stacks"]]
+            if not page.get("NextToken"):
+                return
+            more = {"NextToken": page["NextToken"]}
+
+    def _is_refused(self, error: Exception) -> bool:
+        """Whether the account may not be listed: that is remembered."""
+        problem = understand(error)
+        if problem is None or problem.kind is not Kind.PERMANENT:
+            return False
+        self._may_list = False
+        return True
+
+    def _one_by_one(self, names: Iterable[str]) -> dict[str, Seen]:
+        """Each by a call of its own. After one that fails no more are made: AWS is busy, or does not know us."""
+        seen: dict[str, Seen] = {}
+        trouble: Exception | None = None
+        for name in names:
+            try:
+                seen[name] = trouble or described(self._client.describe_stacks(StackName=name)["Stacks"][0])
+            except Exception as error:
+                problem = understand(error)
+                if problem is not None and problem.kind is Kind.PERMANENT:
+                    continue  # it is missing, perhaps: that is for its own look to say
+                trouble = seen[name] = error
+        return seen

@@ -1,0 +1,127 @@
+"""Whether a stack's ECS services are at zero: wanted at zero, and with no task short of STOPPED.
+
+Until then the tasks that were seen are waited for, those of many stacks together. Once none of them runs any more, the
+services are looked at anew: what is said to be at zero was seen to be by a look of its own.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from deployer_aws.aws.errors import understand
+from deployer_aws.aws.stacks import StackReader
+from deployer_aws.aws.tasks import TaskId, describe_tasks, is_alive, list_tasks, read_tasks
+from deployer_aws.ports import CommandId, EcsClient, Work
+
+_GONE = frozenset({"ServiceNotFoundException", "ServiceNotActiveException"})
+
+
+class NotAtZero(Exception):
+    """A service that should have nothing running is wanted to run something."""
+
+
+class ServiceReader:
+    """Looks at the services of stacks, changes nothing."""
+
+    def __init__(self, stacks: StackReader, ecs: EcsClient) -> None:
+        self._stacks, self._ecs = stacks, ecs
+        self._waiting: dict[str, tuple[CommandId, tuple[TaskId, ...]]] = {}
+
+    def running(self, stack: str, command: CommandId) -> str:
+        """What of the stack's services still runs, in words; empty when no task of theirs is short of STOPPED.
+
+        Raises NotAtZero for a service whose desired count is not zero, and where the stack has no service at all. What
+        runs is remembered for the command that waits for it.
+        """
+        self._waiting.pop(stack, None)
+        services = list(self.services(stack))
+        if not services:
+            raise NotAtZero("the stack has no ECS service to scale; say 'scaling: none' if that is meant")
+        left = [self._left(service) for service in services]
+        if tasks := tuple(task for _, alive in left for task in alive):
+            self._waiting[stack] = command, tasks
+        return "; ".join(words for words, _ in left if words)
+
+    def still(self, works: Sequence[Work]) -> dict[CommandId, bool | Exception]:
+        """Of the commands that wait for tasks to stop: whether one still runs, or what kept that from being seen."""
+        waiting = {work.id: self._waiting.get(work.pending.ref, (None, ())) for work in works}
+        tasks = {command: tasks for command, (waits, tasks) in waiting.items() if waits == command}
+        shown = describe_tasks(self._ecs, (task for some in tasks.values() for task in some))
+        return {
+            command: _still([shown[task] for task in some if task in shown])
+            for command, some in tasks.items()
+        }
+
+    def services(self, stack: str) -> Iterator[str]:
+        """The ARNs of the services of a stack and of those nested in it."""
+        for resource in self._stacks.resources(stack):
+            physical, kind = resource.get("PhysicalResourceId"), resource["ResourceType"]
+            if not physical or resource["ResourceStatus"] == "DELETE_COMPLETE":
+                continue
+            if kind == "AWS::ECS::Service":
+                yield physical
+            elif kind == "AWS::CloudFormation::Stack":
+                yield from self.services(physical)
+
+    def _left(self, service: str) -> tuple[str, list[TaskId]]:
+        """What of a service still runs, in words and by name."""
+        cluster, name = cluster_and_name(service)
+        found = self._ecs.describe_services(cluster=cluster or "default", services=[service])["services"]
+        if not found:
+            if cluster:
+                return "", []  # it was deleted, and has been forgotten
+            raise NotAtZero(
+                f"service {name} is not in the cluster default, and its ARN is of the old form, which does not say "
+                "where it is: migrate it to a long ARN (ECS Developer Guide) and repair"
+            )
+        shown = found[0]
+        if shown["status"] == "ACTIVE" and shown["desiredCount"]:
+            raise NotAtZero(_why_not(name, shown))
+        counted = shown.get("runningCount", 0) + shown.get("pendingCount", 0)
+        tasks = self._alive(cluster or "default", name)
+        alive = max(len(tasks), counted)
+        return (
+            f"{alive} task{'s' if alive > 1 else ''} of service {name} not yet stopped" if alive else "",
+            tasks,
+        )
+
+    def _alive(self, cluster: str, name: str) -> list[TaskId]:
+        """The tasks of a service short of STOPPED. One that was deleted may have some, while it is known."""
+        try:
+            tasks = [
+                task
+                for wanted in ("RUNNING", "STOPPED")
+                for task in list_tasks(self._ecs, cluster, serviceName=name, desiredStatus=wanted)
+            ]
+        except Exception as error:
+            problem = understand(error)
+            if problem is None or problem.code not in _GONE:
+                raise
+            return []
+        return [(cluster, task["taskArn"]) for task in read_tasks(self._ecs, tasks) if is_alive(task)]
+
+
+def _still(tasks: Sequence[Mapping[str, Any] | Exception]) -> bool | Exception:
+    """One that is seen to run is enough."""
+    if any(not isinstance(task, Exception) and is_alive(task) for task in tasks):
+        return True
+    return next((task for task in tasks if isinstance(task, Exception)), False)
+
+
+def _why_not(name: str, service: Mapping[str, Any]) -> str:
+    if service.get("schedulingStrategy") == "DAEMON":
+        return (
+            f"service {name} is a daemon, which has a task on every instance and cannot be scaled to zero: move it to "
+            "a stack of its own, or say 'scaling: none', and repair"
+        )
+    why = "something outside of the stack has lifted it, such as auto scaling or a change by hand"
+    desired = service["desiredCount"]
+    return (
+        f"service {name} has desired count {desired} instead of 0: its count is none of the spec's, or {why}; "
+        "set it right and repair"
+    )
+
+
+def cluster_and_name(service: str) -> tuple[str, str]:
+    """`arn:aws:ecs:region:account:service/cluster/name`; old ARNs lack the cluster."""
+    parts = service.split("/")
+    return (parts[-2], parts[-1]) if len(parts) > 2 else ("", parts[-1])

@@ -1,0 +1,278 @@
+"""Reading CloudFormation stacks: what they are, what became of a change, and whether their services are at zero."""
+
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from attrs import frozen
+
+from deployer_aws.aws.errors import understand
+from deployer_aws.ports import CloudFormationClient
+from deployer_core.machines.stack_status import Lifecycle, StackStatus
+from deployer_core.spec import Counts, Pairs, StackSpec
+
+log = logging.getLogger("deployer")
+
+_PROGRESS, _ROLLING_BACK = Lifecycle.PROGRESS, Lifecycle.ROLLING_BACK
+LIFECYCLES: Mapping[str, Lifecycle] = {
+    "CREATE_IN_PROGRESS": _PROGRESS,
+    "UPDATE_IN_PROGRESS": _PROGRESS,
+    "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS": _PROGRESS,
+    "DELETE_IN_PROGRESS": _PROGRESS,
+    "IMPORT_IN_PROGRESS": _PROGRESS,
+    "ROLLBACK_IN_PROGRESS": _ROLLING_BACK,
+    "UPDATE_ROLLBACK_IN_PROGRESS": _ROLLING_BACK,
+    "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS": _ROLLING_BACK,
+    "IMPORT_ROLLBACK_IN_PROGRESS": _ROLLING_BACK,
+    "CREATE_COMPLETE": Lifecycle.COMPLETE,
+    "UPDATE_COMPLETE": Lifecycle.COMPLETE,
+    "IMPORT_COMPLETE": Lifecycle.COMPLETE,
+    "UPDATE_ROLLBACK_COMPLETE": Lifecycle.ROLLED_BACK,
+    "IMPORT_ROLLBACK_COMPLETE": Lifecycle.ROLLED_BACK,
+    "DELETE_COMPLETE": Lifecycle.MISSING,
+    "ROLLBACK_COMPLETE": Lifecycle.EMPTY_SHELL,
+    "REVIEW_IN_PROGRESS": Lifecycle.EMPTY_SHELL,
+    "CREATE_FAILED": Lifecycle.TERMINAL,
+    "ROLLBACK_FAILED": Lifecycle.TERMINAL,
+    "UPDATE_FAILED": Lifecycle.TERMINAL,
+    "UPDATE_ROLLBACK_FAILED": Lifecycle.TERMINAL,
+    "DELETE_FAILED": Lifecycle.TERMINAL,
+    "IMPORT_ROLLBACK_FAILED": Lifecycle.TERMINAL,
+}
+"""Every stack status of CloudFormation (API reference, Stack.StackStatus); one that is not here fails closed."""
+
+WAYS_OUT: Mapping[str, str] = {
+    "CREATE_FAILED": "delete the stack in CloudFormation, or roll it back",
+    "ROLLBACK_FAILED": "delete the stack in CloudFormation, keeping what it cannot delete",
+    "UPDATE_FAILED": "roll the stack back in CloudFormation",
+    "UPDATE_ROLLBACK_FAILED": "continue the stack's update rollback in CloudFormation",
+    "DELETE_FAILED": "delete the stack in CloudFormation, keeping what it cannot delete",
+    "IMPORT_ROLLBACK_FAILED": "put right in AWS what could not be rolled back",
+}
+"""What somebody has to do about each status of which CloudFormation itself knows no way out."""
+
+MOVING = frozenset({_PROGRESS, _ROLLING_BACK})
+SKEW = 300.0
+"""Seconds by which AWS's clock and ours may differ when events are searched by time."""
+
+BARE_SKEW = 5.0
+"""The same where events bear no tokens, as with some emulators, whose clock is ours."""
+NESTED = 6 * 3600.0
+"""Seconds before a nested stack's failure within which its own events may say why."""
+
+
+def lifecycle(status: str) -> Lifecycle:
+    """Where a stack with this status is; an unknown status is TERMINAL, so that somebody looks."""
+    return LIFECYCLES.get(status, Lifecycle.TERMINAL)
+
+
+@frozen
+class Stack:
+    """A stack as described."""
+
+    id: str
+    name: str
+    status: str
+    reason: str
+    outputs: Pairs
+    parameters: Pairs
+    capabilities: tuple[str, ...]
+    protected: bool
+    updated: float
+
+    @property
+    def lifecycle(self) -> Lifecycle:
+        """Where it is."""
+        return lifecycle(self.status)
+
+
+def described(found: Mapping[str, Any]) -> Stack:
+    """A stack of DescribeStacks' answer."""
+    return Stack(
+        id=found["StackId"],
+        name=found["StackName"],
+        status=found["StackStatus"],
+        reason=found.get("StackStatusReason", ""),
+        outputs=tuple(sorted((o["OutputKey"], o["OutputValue"]) for o in found.get("Outputs", []))),
+        parameters=tuple(
+            sorted((p["ParameterKey"], p.get("ParameterValue", "")) for p in found.get("Parameters", []))
+        ),
+        capabilities=tuple(sorted(found.get("Capabilities", []))),
+        protected=bool(found.get("EnableTerminationProtection", False)),
+        updated=_seconds(found.get("LastUpdatedTime", found["CreationTime"])),
+    )
+
+
+@frozen
+class Outcome:
+    """What a change of ours has come to.
+
+    `followed` says that somebody else's change of the stack came after it, `taken_over` that it came before ours had
+    ended: then the status is what the stack has come to since.
+    """
+
+    status: str
+    reason: str
+    followed: bool = False
+    taken_over: bool = False
+
+
+class StackReader:
+    """Looks at stacks, changes nothing.
+
+    `bare_events` says that events without tokens may be taken for ours where there are no others, as with some
+    emulators. AWS's events bear the tokens that were sent: there, such events are somebody else's.
+    """
+
+    def __init__(self, cloudformation: CloudFormationClient, *, bare_events: bool = True) -> None:
+        self._cloudformation, self._bare_events = cloudformation, bare_events
+
+    def describe(self, name_or_id: str) -> Stack | None:
+        """The stack, or None where it does not exist (or is not visible yet)."""
+        try:
+            answer = self._cloudformation.describe_stacks(StackName=name_or_id)
+        except Exception as error:
+            problem = understand(error)
+            if problem is not None and problem.is_missing_stack:
+                return None
+            raise
+        return described(answer["Stacks"][0])
+
+    def is_empty(self, stack: Stack) -> bool:
+        """A shell that holds nothing: a create that was rolled back, or a change set that was never executed."""
+        if stack.status == "REVIEW_IN_PROGRESS":
+            return not any(self.resources(stack.id))
+        return stack.status == "ROLLBACK_COMPLETE"
+
+    def status(self, stack: Stack, spec: StackSpec, *, reason: str | None = None) -> StackStatus:
+        """What there is to say of a stack."""
+        said = stack.reason if reason is None else reason
+        if stack.status not in LIFECYCLES:
+            said = f"a status that this version does not know; look at the stack in AWS. {said}".strip()
+        where = stack.lifecycle
+        if stack.status in WAYS_OUT:
+            said = "; ".join(filter(None, (said, f"{WAYS_OUT[stack.status]}, then repair")))
+        if stack.status == "REVIEW_IN_PROGRESS" and not self.is_empty(stack):
+            where = Lifecycle.PROGRESS
+        if where in MOVING:
+            return StackStatus(where, stack.status, said)
+        return StackStatus(where, stack.status, said, stack.outputs, counts(stack, spec))
+
+    def find(self, name: str, token: str, since: float) -> str | None:
+        """The StackId of the stack whose events bear a token, or None."""
+        for event in self._events(name, since):
+            if event.get("ClientRequestToken") == token:
+                return str(event["StackId"])
+        return None
+
+    def outcome(self, stack: Stack, token: str, since: float) -> Outcome | None:
+        """What became of the change that bears a token; None while no event of it is visible.
+
+        The stack's own events are those whose PhysicalResourceId is the StackId: nested stacks have COMPLETE events
+        in their parent too. The last one that bears the token counts; where that is not final and an event with
+        another token follows, or with none, it is the status in which the stack then settles.
+        """
+        events = list(self._events(stack.id, since))
+        own = [e for e in events if _is_own(e)]
+        ours = [e for e in own if e.get("ClientRequestToken") == token]
+        if not ours:
+            blind = self._bare_events and own and not any(e.get("ClientRequestToken") for e in own)
+            return self._bare(stack, events, since) if blind else None
+        last = str(ours[0]["ResourceStatus"])
+        followed = own[0] is not ours[0]
+        reason = self._why([e for e in events if e.get("ClientRequestToken") == token])
+        reason = reason or _worth_saying(ours[0].get("ResourceStatusReason"))
+        if followed and lifecycle(last) in MOVING:
+            words = f"taken over by another change of the stack; {reason}".rstrip("; ")
+            return Outcome(stack.status, words, followed=True, taken_over=True)
+        return Outcome(last, reason, followed)
+
+    def _bare(self, stack: Stack, events: list[Mapping[str, Any]], since: float) -> Outcome | None:
+        """The same where events bear no tokens, as with some emulators: by status and time alone."""
+        recent = [e for e in events if _seconds(e["Timestamp"]) >= since - BARE_SKEW]
+        if not any(map(_is_own, recent)):
+            return None
+        log.warning(
+            "the events of %s bear no tokens: its status and the time of its events are trusted", stack.id
+        )
+        return Outcome(stack.status, self._why(recent) or stack.reason)
+
+    def resources(self, stack: str) -> Iterator[Mapping[str, Any]]:
+        """A stack's resources as ListStackResources gives them."""
+        more: dict[str, Any] = {}
+        while True:
+            page = self._cloudformation.list_stack_resources(StackName=stack, **more)
+            yield from page["StackResourceSummaries"]
+            if not page.get("NextToken"):
+                return
+            more = {"NextToken": page["NextToken"]}
+
+    def _events(self, stack: str, since: float) -> Iterator[Mapping[str, Any]]:
+        """A stack's events, newest first, back to a time; none where the stack does not exist."""
+        more: dict[str, Any] = {}
+        while True:
+            try:
+                page = self._cloudformation.describe_stack_events(StackName=stack, **more)
+            except Exception as error:
+                problem = understand(error)
+                if problem is not None and problem.is_missing_stack:
+                    return
+                raise
+            for event in page["StackEvents"]:
+                if _seconds(event["Timestamp"]) < since - SKEW:
+                    return
+                yield event
+            if not page.get("NextToken"):
+                return
+            more = {"NextToken": page["NextToken"]}
+
+    def _why(self, events: list[Mapping[str, Any]]) -> str:
+        """The first failing resources, in AWS's own words; of a nested stack, those inside it."""
+        found: list[str] = []
+        for event in reversed(events):
+            said = str(event.get("ResourceStatusReason", ""))
+            if _is_own(event) or not event["ResourceStatus"].endswith("_FAILED") or _CANCELLED.search(said):
+                continue
+            is_nested = event["ResourceType"] == "AWS::CloudFormation::Stack"
+            nested = event.get("PhysicalResourceId") if is_nested else None
+            inner = self._why(self._last_operation(nested, _seconds(event["Timestamp"]))) if nested else ""
+            found.append(inner or f"{event['LogicalResourceId']} ({event['ResourceType']}): {said}")
+        return "; ".join(list(dict.fromkeys(found))[:3])
+
+    def _last_operation(self, nested: str, at: float) -> list[Mapping[str, Any]]:
+        """A nested stack's events since its parent last began to change it, whose token they may lack."""
+        events: list[Mapping[str, Any]] = []
+        for event in self._events(nested, at - NESTED):
+            events.append(event)
+            if _is_own(event) and event["ResourceStatus"] in _BEGINNINGS:
+                break
+        return events
+
+
+def _worth_saying(reason: Any) -> str:
+    return "" if reason in (None, "User Initiated") else str(reason)
+
+
+def _is_own(event: Mapping[str, Any]) -> bool:
+    """Whether it is about the stack itself rather than about a resource of it."""
+    return bool(event.get("PhysicalResourceId") == event["StackId"])
+
+
+_BEGINNINGS = frozenset({"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "IMPORT_IN_PROGRESS"})
+_CANCELLED = re.compile(r"Resource (creation|update|deletion) cancelled", re.IGNORECASE)
+
+
+def counts(stack: Stack, spec: StackSpec) -> Counts:
+    """The counts that a stack's parameters carry now."""
+    values = dict(stack.parameters)
+    return tuple(
+        (s.parameter, int(values[s.parameter])) for s in spec.scaling if values.get(s.parameter, "").isdigit()
+    )
+
+
+def _seconds(time: Any) -> float:
+    if isinstance(time, datetime):
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    return float(time)

@@ -1,0 +1,1 @@
+"""YAML documents as trees that remember lines, and records read from them."""

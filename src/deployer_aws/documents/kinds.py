@@ -1,0 +1,314 @@
+"""What may stand at a place of a file: kinds that read a node into a value, put together from smaller ones.
+
+A kind says what it is called, for errors and for the documentation, so each key is described once, where it is defined.
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path as FilePath
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+from attrs import Factory, evolve, field, frozen
+
+from deployer_aws.documents.findings import Finding, Path, Wrong, gather, shown
+from deployer_aws.documents.tree import Entries, Items, Node, Scalar
+from deployer_core.spec import SpecError
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+class Files(Protocol):
+    """Where kinds find the files that a spec names."""
+
+    @property
+    def folder(self) -> FilePath:
+        """What paths in the spec are relative to."""
+        ...
+
+    def template(self, path: str) -> str:
+        """Read and keep a template; gives its SHA-256. Raises Wrong."""
+        ...
+
+
+@frozen
+class Place:
+    """A node, the path that leads to it, and the line where its key stands."""
+
+    path: Path
+    node: Node
+    files: Files
+    line: int
+
+    def into(self, key: str | int) -> "Place":
+        """The place of a key, or of a position in a list; this very node where there is none."""
+        path = (*self.path, key)
+        if isinstance(self.node, Entries) and isinstance(key, str) and key in self.node.entries:
+            line, node = self.node.entries[key]
+            return Place(path, node, self.files, line)
+        if isinstance(self.node, Items) and isinstance(key, int):
+            node = self.node.items[key]
+            return Place(path, node, self.files, node.line)
+        return evolve(self, path=path)
+
+    def at(self, *keys: str | int) -> "Place":
+        """The same, several steps at once."""
+        place = self
+        for key in keys:
+            place = place.into(key)
+        return place
+
+    def finding(self, text: str) -> Finding:
+        """Something to say of this place."""
+        return Finding(shown(self.path), self.line, text)
+
+    def wrong(self, text: str) -> Wrong:
+        """What is wrong with this place."""
+        return Wrong(self.finding(text))
+
+    def expected(self, what: str) -> Wrong:
+        """It is not what it should be."""
+        node = self.node
+        if isinstance(node, Items):
+            found = "a list"
+        elif isinstance(node, Entries):
+            found = "a map"
+        elif node.kind == "nothing":
+            found = "nothing: give a value, or leave the key out"
+        else:
+            found = f"{node.text!r:.80}" + (f", which is {node.kind} to YAML" if node.kind != "text" else "")
+        return self.wrong(f"{what}, not {found}")
+
+
+@frozen(eq=False)
+class Kind(Generic[T]):
+    """`called` completes 'this has to be ...'; `parts` are the maps with fixed keys that it may hold."""
+
+    called: str
+    read: Callable[[Place], T]
+    parts: "tuple[Record[Any], ...]" = ()
+
+
+# Words
+
+
+def _scalar(place: Place) -> Scalar | None:
+    return place.node if isinstance(place.node, Scalar) else None
+
+
+def _plain_number(word: Scalar) -> bool:
+    return word.whole and re.fullmatch(r"-?(0|[1-9]\d{0,17})", word.text, re.ASCII) is not None
+
+
+def _text(place: Place) -> str:
+    """Whole numbers in plain digits read the same either way; what would lose its form has to be quoted."""
+    word = _scalar(place)
+    if word is None or word.kind == "nothing":
+        raise place.expected("text")
+    if word.kind != "text" and not _plain_number(word):
+        raise place.wrong(f"text, but {word.text!r:.80} is {word.kind} to YAML; quote it")
+    return word.text
+
+
+def _value(place: Place) -> str:
+    """As text; true and false may also stand without quotes, and mean what CloudFormation calls so."""
+    word = _scalar(place)
+    if word is not None and word.kind == "true or false" and word.text.lower() in ("true", "false"):
+        return word.text.lower()
+    return _text(place)
+
+
+def _number(place: Place) -> int:
+    word = _scalar(place)
+    if word is None or not _plain_number(word):
+        raise place.expected("a whole number in plain digits")
+    return int(word.text)
+
+
+def _flag(place: Place) -> bool:
+    word = _scalar(place)
+    meaning = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+    if word is None or word.kind != "true or false" or word.text.lower() not in meaning:
+        raise place.expected("true or false")
+    return meaning[word.text.lower()]
+
+
+_DURATION = re.compile(r"(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", re.ASCII)
+
+
+def _duration(place: Place) -> int:
+    word = _scalar(place)
+    if word is not None and _plain_number(word):
+        return int(word.text)
+    found = _DURATION.fullmatch(word.text) if word is not None and word.kind == "text" else None
+    if found is None or not any(found.groups()):
+        raise place.expected("a duration: 90 (seconds), 90s, 30m, 2h or 1h30m")
+    hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return hours * 3600 + minutes * 60 + seconds
+
+
+TEXT = Kind("text", _text)
+VALUE = Kind("text, a whole number, true or false", _value)
+NUMBER = Kind("a whole number", _number)
+FLAG = Kind("true or false", _flag)
+DURATION = Kind("a duration", _duration)
+
+
+def word(*words: str) -> Kind[str]:
+    """One of these words."""
+    called = " or ".join(f"`{w}`" for w in words)
+
+    def read(place: Place) -> str:
+        node = _scalar(place)
+        if node is None or node.text not in words:
+            raise place.expected(called.replace("`", ""))
+        return node.text
+
+    return Kind(called, read)
+
+
+# Lists and maps
+
+
+def listing(kind: Kind[T], many: str) -> Kind[tuple[T, ...]]:
+    """A list of a kind; `many` is what several of them are called."""
+
+    def read(place: Place) -> tuple[T, ...]:
+        if not isinstance(place.node, Items):
+            raise place.expected(f"a list of {many}")
+        return tuple(gather(partial(kind.read, place.into(i)) for i in range(len(place.node.items))))
+
+    return Kind(f"a list of {many}", read, kind.parts)
+
+
+def mapping(kind: Kind[T], of: str) -> Kind[tuple[tuple[str, T], ...]]:
+    """A map with keys of the person's own."""
+
+    def read(place: Place) -> tuple[tuple[str, T], ...]:
+        if not isinstance(place.node, Entries):
+            raise place.expected(f"a map from {of} to {kind.called}")
+
+        def read_one(key: str) -> tuple[str, T]:
+            return key, kind.read(place.into(key))
+
+        return tuple(gather(partial(read_one, key) for key in place.node.entries))
+
+    return Kind(f"a map from {of} to {kind.called}", read, kind.parts)
+
+
+def either(scalar: Kind[Any], other: Kind[Any], *, lists: Kind[Any] | None = None) -> Kind[Any]:
+    """A word of one kind, or a map of another, or a list of a third."""
+
+    def read(place: Place) -> Any:
+        if isinstance(place.node, Entries):
+            return other.read(place)
+        return (lists if lists is not None and isinstance(place.node, Items) else scalar).read(place)
+
+    kinds = [scalar, *([lists] if lists is not None else []), other]
+    return Kind(", or ".join(k.called for k in kinds), read, tuple(part for k in kinds for part in k.parts))
+
+
+# Maps with fixed keys
+
+
+@frozen(eq=False)
+class Key:
+    """One key of a map. `default` is written as in a file; without one the key has to be given."""
+
+    name: str
+    kind: Kind[Any]
+    meaning: str
+    default: str | None = None
+
+
+@frozen(eq=False)
+class Record(Generic[T]):
+    """A map with fixed keys, and what is made of it. `title` names it in the documentation."""
+
+    title: str
+    keys: tuple[Key, ...]
+    make: Callable[[dict[str, Any], Place], T]
+    intro: str = ""
+    names: tuple[str, ...] = field(default=Factory(lambda self: tuple(k.name for k in self.keys), True))
+
+    @property
+    def kind(self) -> Kind[T]:
+        """The map as a kind."""
+        article = "an" if self.title[0] in "aeiou" else "a"
+        return Kind(f"{article} {self.title}", self.read, (self,))
+
+    def read(self, place: Place) -> T:
+        """Read the keys, all problems at once, and make the value. Raises Wrong."""
+        node = place.node
+        if not isinstance(node, Entries):
+            raise place.expected(f"a map with the keys {', '.join(self.names)}")
+        by_name = {key.name: key for key in self.keys}
+        problems = [self._unknown(place, name) for name in node.entries if name not in by_name]
+        problems += [
+            place.finding(f"{key.name} is missing: {key.meaning}")
+            for key in self.keys
+            if key.default is None and key.name not in node.entries
+        ]
+        given: dict[str, Any] = {}
+        for key in self.keys:
+            if key.name in node.entries:
+                try:
+                    given[key.name] = key.kind.read(place.into(key.name))
+                except Wrong as wrong:
+                    problems += wrong.findings
+        if problems:
+            raise Wrong(*problems)
+        return self.make(given, place)
+
+    def _unknown(self, place: Place, name: str) -> Finding:
+        near = difflib.get_close_matches(name[:64], self.names, 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        text = f"no key of this map; {hint}It takes {', '.join(self.names)}"
+        return place.into(name).finding(text)
+
+
+def variants(title: str, records: Mapping[str, Record[Any]]) -> Kind[Any]:
+    """One of several maps, told apart by the key that only one of them has."""
+
+    def read(place: Place) -> Any:
+        keys = place.node.entries if isinstance(place.node, Entries) else {}
+        found = [record for key, record in records.items() if key in keys]
+        if len(found) != 1:
+            raise place.expected(f"a map with one of the keys {', '.join(records)}")
+        return found[0].read(place)
+
+    return Kind(title, read, tuple(records.values()))
+
+
+def build(
+    place: Place, make: Callable[..., T], given: Mapping[str, Any], names: Mapping[str, str] | None = None
+) -> T:
+    """Make a value of the spec; the rule that it breaks is said of the key that breaks it.
+
+    `names` gives the file's key for a field, '' where the field is the map itself. Where one of several values breaks
+    the rule, it is found by trying each alone. Raises Wrong.
+    """
+    try:
+        return make(**given)
+    except SpecError as error:
+        name = (names or {}).get(error.field, error.field)
+        wrong = place.into(name) if name else place
+        for key, value in _each(wrong.node, given.get(error.field)):
+            try:
+                make(**{**given, error.field: (value,)})
+            except SpecError as alone:
+                if (alone.field, alone.rule) == (error.field, error.rule):
+                    raise wrong.into(key).wrong(error.rule) from None
+        raise wrong.wrong(error.rule) from None
+
+
+def _each(node: Node, value: Any) -> list[tuple[str | int, Any]]:
+    values = cast(tuple[object, ...], value) if isinstance(value, tuple) else ()
+    keys: tuple[str | int, ...] = ()
+    if isinstance(node, Entries):
+        keys = tuple(node.entries)
+    elif isinstance(node, Items):
+        keys = tuple(range(len(node.items)))
+    return list(zip(keys, values, strict=True)) if len(keys) == len(values) else []

@@ -1,0 +1,258 @@
+"""What a deployer works in: a journal, a clock and executors, for the real AWS or for a simulated one.
+
+A journal belongs to one world for ever. One that is about a simulated account says so from its first event on: the
+text `MARK` is among its texts. The account itself is kept in a file beside it, `<journal>.simulated`. So nothing that
+was simulated is ever taken for real, or the other way round.
+"""
+
+import hashlib
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from deployer_aws.aws.clients import Clients, Options, connect
+from deployer_aws.executors.cloudformation.executor import CloudFormation, Settings
+from deployer_aws.executors.ecs.executor import Ecs
+from deployer_aws.journals.sqlite import SqliteJournal
+from deployer_aws.ports import Clock, Executor, Journal, JournalError
+from deployer_core.spec import DeploymentSpec
+
+if TYPE_CHECKING:
+    from deployer_aws.simulator import Simulator
+
+MARK = "This journal is about a simulated AWS account, kept in the file beside it.\n"
+_MARK_SHA256 = hashlib.sha256(MARK.encode()).hexdigest()
+
+REHEARSED = "rehearsal.json"
+"""The file beside a journal that says that its databases and tasks were real, in a rehearsal."""
+
+
+class WrongWorld(Exception):
+    """Simulated and real must not be mixed; says which journal is which, and what to do."""
+
+
+class SystemClock:
+    """The machine's own time."""
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds since some moment; never goes back."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Return after so many seconds."""
+        time.sleep(seconds)
+
+
+@frozen
+class Surroundings:
+    """A world, ready to be acted on. `marks` are texts that each request has to bring along.
+
+    `calls` gives how often each operation of AWS was called since, retries included, by the API's names: what was
+    checked before is not counted. `clients` are those of the real AWS, where it is acted on.
+    """
+
+    journal: Journal
+    clock: Clock
+    executors: tuple[Executor, ...]
+    simulated: bool
+    marks: Mapping[str, str]
+    calls: Callable[[], Counter[str]]
+    close: Callable[[], None]
+    clients: Clients | None = None
+
+
+def is_simulated(journal: Journal) -> bool:
+    """Whether a journal is about a simulated account."""
+    try:
+        return journal.blob(_MARK_SHA256) == MARK
+    except JournalError:
+        return False
+
+
+def world_of(journal: Path) -> Path:
+    """The file of the simulated account that belongs to a journal."""
+    return journal.with_name(f"{journal.name}.simulated")
+
+
+def open_surroundings(
+    path: Path,
+    script: Any = None,
+    *,
+    simulate: bool = False,
+    spec: DeploymentSpec | None = None,
+    act: bool = True,
+    options: Options | None = None,
+    prepare: Callable[[Clients], Mapping[str, str]] | None = None,
+) -> Surroundings:
+    """The world of a journal; with a `spec` to deploy, a new journal in a new world where there is none.
+
+    A journal that exists knows which world it is about, and a new one is simulated where `simulate` says so. With
+    `script` a simulated account goes on by another script. Without `act` there are no executors, and no clients are
+    made. On the real AWS, which `options` choose, `prepare` is called before anything is made; it gives the marks.
+    Raises WrongWorld, JournalError, ClientsError, or what `prepare` does; then no file has been made.
+    """
+    world = world_of(path)
+    if spec is not None:
+        refuse_rehearsed(path)
+    if spec is not None and not simulate and world.exists():
+        raise WrongWorld(_simulated(path, world))
+    if spec is None or path.exists():
+        simulate = _judge(path, world, simulate=simulate) or simulate
+    elif not path.parent.is_dir():
+        raise JournalError(
+            f"the journal {path}: there is no folder {path.parent}. Make it, or give another path"
+        )
+    if simulate:
+        _refuse_what_only_aws_has(options or Options())
+        return _simulated_surroundings(path, world, script)
+    if not act:
+        return _real_surroundings(path, None, options)
+    clients = connect(options)
+    return _real_surroundings(path, clients, options, prepare(clients) if prepare else {})
+
+
+def refuse_rehearsed(path: Path) -> None:
+    """Raise WrongWorld where a journal is a rehearsal's: its migrations must not be carried on by pretending."""
+    if path.with_name(REHEARSED).exists():
+        raise WrongWorld(
+            f"the journal {path} is a rehearsal's: 'deployer rehearse SPEC --keep' carries on there"
+        )
+
+
+def _judge(path: Path, world: Path, *, simulate: bool) -> bool:
+    """Whether an existing journal is simulated; raises WrongWorld where that is not what is wanted."""
+    journal = SqliteJournal(path, create=False)
+    try:
+        used, simulated = bool(journal.streams()), is_simulated(journal)
+    finally:
+        journal.close()
+    if simulated and not world.exists():
+        raise WrongWorld(
+            f"the journal {path} is about a simulated AWS, and the file of that, {world}, is gone. "
+            "Put it back, or give another --journal"
+        )
+    if simulate and used and not simulated:
+        raise WrongWorld(
+            f"the journal {path} is about the real AWS, and --simulate would mix the two. Give another --journal"
+        )
+    # A run that was killed before its first request has made the account, and a journal without a mark yet.
+    return simulated or (not used and world.exists())
+
+
+def _refuse_what_only_aws_has(options: Options) -> None:
+    """A simulated AWS is asked in no time, and has nobody to tell."""
+    if options.queue:
+        raise WrongWorld("--queue (or DEPLOYER_QUEUE) is for the real AWS; leave it out with a simulated one")
+    if options.notify not in ("", "log"):
+        raise WrongWorld(
+            f"--notify {options.notify} (or DEPLOYER_NOTIFY) is for the real AWS; a simulated one has --notify log"
+        )
+
+
+def _simulated(path: Path, world: Path) -> str:
+    return (
+        f"the journal {path} is about a simulated AWS ({world}). Go on with --simulate SCRIPT, "
+        "or give another --journal for the real one"
+    )
+
+
+def _unreadable(world: Path, error: sqlite3.Error) -> JournalError:
+    return JournalError(f"the simulated AWS {world} cannot be opened: {error}. Give another --journal")
+
+
+def _simulated_surroundings(path: Path, world: Path, script: Any) -> Surroundings:
+    from deployer_aws.simulator.databases import SimulatedPostgres
+
+    simulator = open_simulator(world, script)
+    try:
+        journal = SqliteJournal(path)
+    except BaseException:
+        simulator.close()
+        raise
+    return around(simulator, journal, SimulatedPostgres())
+
+
+def open_simulator(world: Path, script: Any = None) -> "Simulator":
+    """The simulated account in a file. Raises JournalError."""
+    from deployer_aws.simulator import Simulator
+
+    try:
+        return Simulator.open(world, script)
+    except sqlite3.Error as error:
+        raise _unreadable(world, error) from None
+
+
+def around(
+    simulator: "Simulator", journal: Journal, databases: Executor, clock: Clock | None = None
+) -> Surroundings:
+    """The surroundings in a simulated account, with an executor for its databases; closing them closes both."""
+    from deployer_aws.simulator.service import camel
+
+    stacks = CloudFormation(
+        simulator.client("cloudformation"),
+        simulator.client("ecs"),
+        s3=simulator.client("s3"),
+        elbv2=simulator.client("elbv2"),
+    )
+    tasks = Ecs(simulator.client("ecs"), logs=simulator.client("logs"))
+    before = simulator.call_counts
+
+    def calls() -> Counter[str]:
+        return Counter({camel(name): times for name, times in (simulator.call_counts - before).items()})
+
+    def close() -> None:
+        journal.close()
+        simulator.close()
+
+    return Surroundings(
+        journal,
+        clock or simulator.clock,
+        (stacks, tasks, databases),
+        True,
+        {_MARK_SHA256: MARK},
+        calls,
+        close,
+    )
+
+
+def _real_surroundings(
+    path: Path, clients: Clients | None, options: Options | None, marks: Mapping[str, str] | None = None
+) -> Surroundings:
+    executors: tuple[Executor, ...] = ()
+    calls: Counter[str] = Counter()
+    before = Counter(clients.calls if clients is not None else ())
+    if clients is not None:
+        from deployer_aws.executors.postgres import Postgres  # psycopg comes with the extra 'aws'
+
+        calls = clients.calls
+        bucket = options.template_bucket if options else ""
+        settings = Settings(bucket=bucket, bare_events=bool(clients.endpoint_url))
+        executors = (
+            CloudFormation(
+                clients.cloudformation, clients.ecs, s3=clients.s3, elbv2=clients.elbv2, settings=settings
+            ),
+            Ecs(clients.ecs, logs=clients.logs),
+            Postgres(clients.secretsmanager, clients.rds),
+        )
+    journal = SqliteJournal(path)
+    return Surroundings(
+        journal, SystemClock(), executors, False, marks or {}, lambda: calls - before, journal.close, clients
+    )
+
+
+def now_of(journal: Journal, path: Path) -> float:
+    """What time it is in a journal's world."""
+    world = world_of(path)
+    if not is_simulated(journal) or not world.exists():
+        return time.time()
+    with open_simulator(world) as simulator:
+        return simulator.clock.now()

@@ -1,0 +1,136 @@
+"""What may be taken from an event for the command that it speaks of, and what the executor has to look at itself.
+
+Taken are the answers for which an event alone is enough: a task's progress, its good end, the end of one that was to
+stop, and the progress of a stack under a change of our own. For everything else an event is a *hint*, and the executor
+looks at the command now: a stack's end needs outputs, counts and whether its services are at zero; a task's bad end
+needs its last log lines. So there is one place that decides about those, and a hint that is late, doubled or wrong
+costs a look and no more.
+"""
+
+from collections.abc import Iterator
+
+from attrs import frozen
+
+from deployer_aws.aws.stacks import LIFECYCLES, MOVING, lifecycle
+from deployer_aws.events.parsing import Kind, Understood
+from deployer_aws.ports import Work
+from deployer_core.engine.messages import Accepted, Replied, StopTask
+from deployer_core.machines.deployment import CreateStack, ScaleStack, UpdateStack, UpsertStack
+from deployer_core.machines.ecs_task import EXITED, Exit, Run, RunTask, Started, Status, StatusStopped
+from deployer_core.machines.stack_status import Lifecycle, StackStatus
+
+RANKS = {
+    status: rank
+    for rank, status in enumerate(
+        (
+            "PROVISIONING",
+            "PENDING",
+            "ACTIVATING",
+            "RUNNING",
+            "DEACTIVATING",
+            "STOPPING",
+            "DEPROVISIONING",
+            "STOPPED",
+        )
+    )
+}
+"""The order of a task's statuses, of which some are skipped (ECS Developer Guide, 'Amazon ECS task lifecycle')."""
+
+
+@frozen
+class Taken:
+    """What comes of an event for one command: events to append, and whether the executor has to look now."""
+
+    events: tuple[Accepted | Replied, ...] = ()
+    look: bool = False
+
+
+NOTHING = Taken()
+LOOK = Taken(look=True)
+
+
+def take(work: Work, event: Understood) -> Taken:
+    """What an event means to a pending command; nothing, where it is no news."""
+    command = work.pending.command
+    if event.kind is Kind.STACK:
+        return _stack(work, event)
+    if isinstance(command, RunTask):
+        return _task(work, command.run, event)
+    if isinstance(command, StopTask):
+        return _stop(work, event)
+    return LOOK  # a service's task has stopped, and a stack's command waits for that
+
+
+# Tasks
+
+
+def _task(work: Work, run: Run, event: Understood) -> Taken:
+    arn, status = event.task_arn or "", event.last_status or ""
+    accepted = () if work.pending.ref else (work.accept(arn),)
+    if event.final:
+        end = _good_end(run, event)
+        return Taken((*accepted, work.reply(end))) if end else Taken(accepted, look=True)
+    if status not in RANKS:
+        return Taken(accepted, look=True)
+    if RANKS[status] <= RANKS.get(work.pending.seen, -1):
+        return Taken(accepted)
+    return Taken((*accepted, *(work.reply(answer) for answer in _progress(arn, status))))
+
+
+def _good_end(run: Run, event: Understood) -> StatusStopped | None:
+    """A task's end of which nothing is left to be asked: the named container's own, accepted exit code."""
+    judged = run.task.container
+    if event.last_status != "STOPPED" or event.stop_code != EXITED or judged is None:
+        return None
+    if event.exit_codes.get(judged) not in run.success:
+        return None
+    exits = tuple(Exit(c.name, c.exit_code, c.name == judged, c.reason) for c in event.containers)
+    return StatusStopped(exits, EXITED, event.reason or "")
+
+
+def _progress(arn: str, status: str) -> Iterator[Started | Status]:
+    """As the executor says it: a task that is beyond RUNNING was started, too."""
+    if RANKS[status] >= RANKS["RUNNING"]:
+        yield Started(arn)
+    if status != "RUNNING":
+        yield Status(status)
+
+
+def _stop(work: Work, event: Understood) -> Taken:
+    """Only STOPPED ends it. A task whose ARN was not known can now be told to stop."""
+    if event.final:
+        return Taken((work.reply(StatusStopped((), event.stop_code or "", event.reason or "")),))
+    status = event.last_status or ""
+    news = RANKS.get(status, -1) > RANKS.get(work.pending.seen, -1)
+    progress = (work.reply(Status(status)),) if news else ()
+    if work.pending.ref or getattr(work.pending.command, "arn", ""):
+        return Taken(progress)
+    return Taken((work.accept(event.task_arn or ""), *progress), look=True)
+
+
+# Stacks
+
+
+def _stack(work: Work, event: Understood) -> Taken:
+    """A stack at rest is looked at; one that moves is news only where our own change moves it on."""
+    status, where = event.status or "", event.lifecycle or Lifecycle.TERMINAL
+    if where not in MOVING:
+        return LOOK
+    pending = work.pending
+    ours = isinstance(pending.command, CreateStack | UpdateStack | UpsertStack | ScaleStack)
+    if not ours or pending.sent is None or event.token != work.token(pending.sent.attempt):
+        return NOTHING
+    if not pending.ref:
+        return LOOK
+    if _stage(status) <= _stage(pending.seen.partition(":")[0]):
+        return NOTHING
+    return Taken((work.reply(StackStatus(where, status, event.reason or "")),))
+
+
+def _stage(status: str) -> int:
+    """How far a change is, by its status: it goes on, cleans up, or rolls back, and never the other way."""
+    if status not in LIFECYCLES:
+        return -1
+    if lifecycle(status) not in MOVING:
+        return 4
+    return 2 * (lifecycle(status) is Lifecycle.ROLLING_BACK) + ("CLEANUP" in status)

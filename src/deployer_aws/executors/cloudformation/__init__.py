@@ -1,0 +1,1 @@
+"""CloudFormation: StabiliseStack, CreateStack, UpdateStack, UpsertStack and ScaleStack."""

@@ -1,0 +1,275 @@
+"""CloudFormation: StabiliseStack, CreateStack, UpdateStack, UpsertStack and ScaleStack.
+
+Look before you leap, for a change: with a StackId only its outcome is observed; an attempt without one is looked for by
+its token in the stack's events; only else is it sent, with the same token again.
+
+While a stack is under way as the journal has it, its events have nothing to tell, and are not read: so where a shared
+look has shown that, nothing is asked. Every other look reads them.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from attrs import evolve, frozen
+
+from deployer_aws.aws.batch_describe import Survey
+from deployer_aws.aws.errors import Kind, Problem, understand
+from deployer_aws.aws.services import NotAtZero, ServiceReader
+from deployer_aws.aws.stacks import MOVING, Stack, StackReader, counts
+from deployer_aws.executors.cloudformation.parameters import Unresolved, resolve
+from deployer_aws.executors.cloudformation.requests import Change, Requests
+from deployer_aws.ports import (
+    Act,
+    CloudFormationClient,
+    CommandId,
+    EcsClient,
+    Elbv2Client,
+    S3Client,
+    Work,
+)
+from deployer_core.machines.deployment import (
+    CreateStack,
+    ScaleStack,
+    StabiliseStack,
+    UpdateStack,
+    UpsertStack,
+)
+from deployer_core.machines.stack_status import Lifecycle, StackStatus
+from deployer_core.spec import StackSpec
+
+UNSEEN = 300.0
+"""Seconds after AWS accepted during which 'does not exist' is no news: its reads are eventually consistent."""
+NO_UPDATES = "NO_UPDATES"
+"""How the journal remembers that a change had nothing to change, so that it is not sent again."""
+
+
+@frozen
+class Settings:
+    """How the executor acts: the bucket for templates too long to send; for `bare_events` see `StackReader`."""
+
+    bucket: str = ""
+    bare_events: bool = True
+
+
+class CloudFormation:
+    """Carries out the stack's commands through boto3's clients, or the simulator's.
+
+    `elbv2` is needed where parameters are listener priorities, `s3` where templates are too long for a request.
+    """
+
+    commands: tuple[type, ...] = (StabiliseStack, CreateStack, UpdateStack, UpsertStack, ScaleStack)
+
+    def __init__(
+        self,
+        client: CloudFormationClient,
+        ecs: EcsClient,
+        *,
+        s3: S3Client | None = None,
+        elbv2: Elbv2Client | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        self._client, self._elbv2, self._settings = client, elbv2, settings or Settings()
+        self._reader = StackReader(client, bare_events=self._settings.bare_events)
+        self._services = ServiceReader(self._reader, ecs)
+        self._requests = Requests(client, s3, self._settings.bucket)
+        self._survey = Survey(client)
+
+    def act(self, work: Work) -> Act:
+        """See `ports.Executor.act`."""
+        command = work.pending.command
+        if isinstance(command, StabiliseStack):
+            yield from self._stabilise(work, command)
+        elif isinstance(command, CreateStack | UpdateStack | UpsertStack | ScaleStack):
+            yield from self._change(work, command)
+
+    def observe(self, works: Sequence[Work]) -> Mapping[CommandId, object]:
+        """See `ports.Observer.observe`. What was sent and has no StackId yet is looked for by itself.
+
+        A command that only waits for tasks to stop has them looked at, and not its stack.
+        """
+        tasks = self._services.still(works)
+        names = {work.id: name for work in works if work.id not in tasks and (name := _watched(work))}
+        seen = self._survey.of(names.values())
+        stopping = {command: still for command, still in tasks.items() if still}
+        return {**stopping, **{command: seen[name] for command, name in names.items() if name in seen}}
+
+    # Waiting for a stack to be at rest
+
+    def _stabilise(self, work: Work, command: StabiliseStack) -> Act:
+        spec = command.stack
+        if _goes_on(work):
+            return
+        stack = self._reader.describe(spec.name)
+        if stack is None:
+            yield work.reply(StackStatus(Lifecycle.MISSING, "MISSING"))
+        elif self._reader.is_empty(stack):
+            yield from self._discard(work, spec, stack)
+        else:
+            if command.cancel_updates and stack.status == "UPDATE_IN_PROGRESS":
+                yield from self._cancel(work, stack)
+            yield work.reply(self._reader.status(stack, spec))
+
+    def _discard(self, work: Work, spec: StackSpec, shell: Stack) -> Act:
+        """Delete a stack that holds nothing by its StackId: a name might stand for another stack by then."""
+        stuck = f"the stack {spec.name} is {shell.status}: it holds nothing, and must be deleted before it can be used"
+        if shell.protected:
+            yield work.fail(f"{stuck}; switch its termination protection off and delete it, then repair")
+        elif not spec.discard_shells:
+            yield work.fail(
+                f"{stuck}; delete it, then repair. Without stack.discard_shells: false in the spec the deployer does it"
+            )
+        else:
+            sent, this = work.pending.sent, (("shell", shell.id),)
+            number = 1 if sent is None else sent.attempt + (sent.resolved != this)
+            yield work.attempt(number, this)
+            self._client.delete_stack(StackName=shell.id, ClientRequestToken=work.token(number))
+
+    def _cancel(self, work: Work, stack: Stack) -> Act:
+        """Cancel the update that the first look saw in progress, once; a later one is waited for.
+
+        One that has just ended needs no cancelling, and one that was cancelled is not cancelled again.
+        """
+        pending, this = work.pending, (("update", repr(stack.updated)),)
+        if pending.ref or (pending.seen and pending.sent is None):
+            return
+        if pending.sent is not None and pending.sent.resolved != this:
+            return
+        yield work.attempt(1, this)
+        try:
+            self._client.cancel_update_stack(StackName=stack.id, ClientRequestToken=work.token(1))
+        except Exception as error:
+            problem = understand(error)
+            if problem is None or problem.code not in ("ValidationError", "TokenAlreadyExistsException"):
+                raise
+        yield work.accept(stack.id)
+
+    # Changing a stack
+
+    def _change(self, work: Work, command: Change) -> Act:
+        pending = work.pending
+        if isinstance(command, ScaleStack) and not command.counts:
+            yield work.reply(StackStatus(Lifecycle.COMPLETE, "NOT_SCALED"))
+            return
+        if pending.ref:
+            yield from self._observe(work, command, pending.ref)
+            return
+        if pending.sent is not None:
+            token = work.token(pending.sent.attempt)
+            if found := self._reader.find(command.stack.name, token, pending.sent.at):
+                yield work.accept(found)
+                return
+        yield from self._send(work, command)
+
+    def _send(self, work: Work, command: Change) -> Act:
+        spec, sent = command.stack, work.pending.sent
+        stack = self._reader.describe(spec.name)
+        missing = stack is None or stack.lifecycle is Lifecycle.MISSING
+        creates = isinstance(command, CreateStack) or (isinstance(command, UpsertStack) and missing)
+        if missing and not creates:
+            yield from self._unseen(work, work.pending.issued)
+            return
+        try:
+            resolved = sent.resolved if sent else resolve(spec, stack, self._reader, self._elbv2)
+            request = self._requests.build(work, command, stack, creates, resolved)
+        except Unresolved as missing_value:
+            yield work.fail(f"{type(command).__name__} of stack {spec.name}: {missing_value}")
+            return
+        number = sent.attempt if sent else 1
+        yield work.attempt(number, resolved)
+        try:
+            self._requests.upload(request)
+            call = self._client.create_stack if creates else self._client.update_stack
+            answer = call(StackName=spec.name, ClientRequestToken=work.token(number), **request.members)
+        except Exception as error:
+            problem = understand(error)
+            if problem is None:
+                raise
+            yield from self._refused(work, command, stack, problem, error)
+        else:
+            yield work.accept(answer["StackId"])
+
+    def _refused(
+        self, work: Work, command: Change, stack: Stack | None, problem: Problem, error: Exception
+    ) -> Act:
+        """What AWS said no to may be done already, or may have to wait."""
+        sent = work.pending.sent
+        if stack is not None and "No updates are to be performed" in problem.message:
+            yield from self._done(work, command, stack, NO_UPDATES)
+        elif problem.code == "AlreadyExistsException" and (sent is None or work.now - sent.at > UNSEEN):
+            why = "somebody else has created the stack meanwhile; repair, and deploy again"
+            yield work.fail(f"{type(command).__name__} of stack {command.stack.name}: {problem}; {why}")
+        elif problem.kind is Kind.ACCEPTED_BEFORE:
+            yield work.reply(StackStatus(Lifecycle.PROGRESS, "WAITING", problem.message))
+        else:
+            raise error
+
+    # Observing a change of ours
+
+    def _observe(self, work: Work, command: Change, ref: str) -> Act:
+        if _goes_on(work):
+            return
+        sent = work.pending.sent
+        since = sent.at if sent else work.pending.issued
+        stack = work.view if isinstance(work.view, Stack) else self._reader.describe(ref)
+        if stack is None:
+            yield from self._unseen(work, since)
+            return
+        if work.pending.seen.startswith(NO_UPDATES):
+            yield from self._done(work, command, stack, NO_UPDATES)
+            return
+        outcome = self._reader.outcome(stack, work.token(sent.attempt if sent else 1), since)
+        if outcome is None:
+            return
+        settled = evolve(stack, status=outcome.status)
+        if settled.lifecycle is not Lifecycle.COMPLETE:
+            yield work.reply(self._reader.status(settled, command.stack, reason=outcome.reason))
+        elif outcome.taken_over:
+            yield work.fail(f"the stack is {stack.status}: {outcome.reason}")
+        elif stack.status == outcome.status or outcome.followed:
+            yield from self._done(work, command, stack, outcome.status)
+
+    def _unseen(self, work: Work, since: float) -> Act:
+        """A stack that is not there, or not visible yet."""
+        if work.now - since > UNSEEN:
+            yield work.reply(StackStatus(Lifecycle.MISSING, "MISSING", "the stack has gone"))
+
+    def _done(self, work: Work, command: Change, stack: Stack, status: str) -> Act:
+        """The stack has what it was to have; one that was to be at zero must have nothing running either."""
+        try:
+            left = self._services.running(stack.id, work.id) if _to_zero(command) else ""
+        except NotAtZero as problem:
+            yield work.fail(f"{type(command).__name__} of stack {stack.name}: {problem}")
+            return
+        if not left:
+            at = counts(stack, command.stack)
+            yield work.reply(StackStatus(Lifecycle.COMPLETE, stack.status, "", stack.outputs, at))
+            return
+        yield work.reply(StackStatus(Lifecycle.PROGRESS, status, left))
+        yield work.accept(stack.id)
+
+
+def _watched(work: Work) -> str:
+    """What a command's stack is known by where it is only waited for; empty where there is something to do."""
+    command, pending = work.pending.command, work.pending
+    if not isinstance(command, StabiliseStack):
+        return pending.ref
+    return "" if pending.sent is not None and not pending.ref else command.stack.name
+
+
+def _goes_on(work: Work) -> bool:
+    """Whether a shared look has shown nothing but what the journal has.
+
+    That is a stack under way, in the same status; or that tasks which were to stop still run.
+    """
+    view = work.view
+    return view is True or (
+        isinstance(view, Stack)
+        and view.lifecycle in MOVING
+        and view.status == work.pending.seen.partition(":")[0]
+    )
+
+
+def _to_zero(command: Change) -> bool:
+    """At the end of ScaleStack(0) and of UpdateStack(0): the last looks before the migrations."""
+    if not isinstance(command, ScaleStack | UpdateStack) or not command.counts:
+        return False
+    return not any(count for _, count in command.counts)

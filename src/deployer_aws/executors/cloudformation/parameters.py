@@ -1,0 +1,109 @@
+"""The parameters that CreateStack and UpdateStack are sent."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from deployer_aws.aws.stacks import Stack, StackReader
+from deployer_aws.ports import Elbv2Client
+from deployer_core.spec import Counts, ListenerPriority, Pairs, Previous, StackOutput, StackSpec
+
+
+class Unresolved(LookupError):
+    """A value that the spec names, and that is not there."""
+
+
+def resolve(spec: StackSpec, stack: Stack | None, reader: StackReader, elbv2: Elbv2Client | None) -> Pairs:
+    """The values that are only known late, by parameter: journaled before the first send, so a resend is the same.
+
+    `stack` is the stack as it is, for the priorities that it keeps.
+    """
+    found: list[tuple[str, str]] = []
+    taken: dict[str, set[int]] = {}
+    for name, value in spec.parameters:
+        if isinstance(value, StackOutput):
+            found.append((name, _output(name, value, reader)))
+        elif isinstance(value, ListenerPriority):
+            if value.listener not in taken:
+                taken[value.listener] = set(_priorities(name, value.listener, elbv2))
+            kept = dict(stack.parameters).get(name, "") if stack else ""
+            priority = _priority(name, value, kept, taken[value.listener])
+            taken[value.listener].add(priority)
+            found.append((name, str(priority)))
+    return tuple(found)
+
+
+def _output(name: str, wanted: StackOutput, reader: StackReader) -> str:
+    other = reader.describe(wanted.stack)
+    if other is None:
+        raise Unresolved(f"parameter {name} needs an output of stack {wanted.stack}, which does not exist")
+    outputs = dict(other.outputs)
+    if wanted.name not in outputs:
+        has = ", ".join(sorted(outputs)) or "none"
+        raise Unresolved(
+            f"parameter {name} needs output {wanted.name} of stack {wanted.stack}, which has: {has}"
+        )
+    return outputs[wanted.name]
+
+
+def _priority(name: str, group: ListenerPriority, kept: str, taken: set[int]) -> int:
+    """The one that the stack has where it lies in the range, else the lowest that no rule of the listener has."""
+    if kept.isdigit() and group.lowest <= int(kept) <= group.highest:
+        return int(kept)
+    free = next((n for n in range(group.lowest, group.highest + 1) if n not in taken), None)
+    if free is None:
+        raise Unresolved(
+            f"parameter {name}: listener {group.listener} has no free priority from {group.lowest} to "
+            f"{group.highest}; remove rules that are not needed, or widen the range"
+        )
+    return free
+
+
+def _priorities(name: str, listener: str, elbv2: Elbv2Client | None) -> Iterator[int]:
+    """The priorities that a listener's rules have; its default rule has none."""
+    if elbv2 is None:
+        raise Unresolved(
+            f"parameter {name}: a listener's priorities cannot be read without a load balancer client"
+        )
+    more: dict[str, Any] = {}
+    while True:
+        page = elbv2.describe_rules(ListenerArn=listener, **more)
+        yield from (int(rule["Priority"]) for rule in page["Rules"] if rule["Priority"].isdigit())
+        if not page.get("NextMarker"):
+            return
+        more = {"Marker": page["NextMarker"]}
+
+
+def as_given(spec: StackSpec, resolved: Pairs, *, creates: bool) -> list[dict[str, Any]]:
+    """The spec's own parameters."""
+    values: dict[str, Any] = dict(spec.parameters) | dict(resolved)
+    if creates and (kept := sorted(name for name, value in values.items() if isinstance(value, Previous))):
+        raise Unresolved(
+            f"{', '.join(kept)} cannot keep a previous value: the stack {spec.name} does not exist yet"
+        )
+    return [
+        {"ParameterKey": name, "UsePreviousValue": True}
+        if isinstance(value, Previous)
+        else {"ParameterKey": name, "ParameterValue": value}
+        for name, value in sorted(values.items())
+    ]
+
+
+def with_counts(counts: Counts) -> list[dict[str, Any]]:
+    """The parameters that carry counts."""
+    return [{"ParameterKey": name, "ParameterValue": str(count)} for name, count in counts]
+
+
+def for_scaling(stack: Stack, counts: Counts) -> list[dict[str, Any]]:
+    """Every parameter of the stack with its previous value, but for the counts.
+
+    One that was left out would fall back to its default, and the `****` of NoEcho is never sent.
+    """
+    has = [name for name, _ in stack.parameters]
+    scaled = tuple((name, count) for name, count in counts if name in has)
+    if not scaled:
+        raise Unresolved(
+            f"the stack {stack.name} has no parameter {', '.join(name for name, _ in counts)} to scale by; "
+            "its parameters come with the first update: deploy once in quick mode, with its services stopped"
+        )
+    kept = [{"ParameterKey": name, "UsePreviousValue": True} for name in has if name not in dict(scaled)]
+    return [*kept, *with_counts(scaled)]

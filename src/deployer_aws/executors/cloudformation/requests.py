@@ -1,0 +1,150 @@
+"""What CreateStack and UpdateStack are sent, whole."""
+
+import hashlib
+import json
+import logging
+from typing import Any
+from urllib.parse import quote
+
+from attrs import frozen
+
+from deployer_aws.aws.stacks import Stack
+from deployer_aws.executors.cloudformation.parameters import (
+    Unresolved,
+    as_given,
+    for_scaling,
+    with_counts,
+)
+from deployer_aws.ports import CloudFormationClient, S3Client, Work
+from deployer_core.machines.deployment import CreateStack, ScaleStack, UpdateStack, UpsertStack
+from deployer_core.spec import Pairs, TemplateUrl
+
+log = logging.getLogger("deployer")
+
+Change = CreateStack | UpdateStack | UpsertStack | ScaleStack
+INLINE = 51_200
+"""Bytes that a template may have in the request itself (CloudFormation quotas, 'Template body size in a request')."""
+
+
+@frozen
+class Upload:
+    """A template that has to lie in S3 before the request that names it is sent."""
+
+    key: str
+    text: str
+
+
+@frozen
+class Request:
+    """The members of a request, and what must be uploaded first."""
+
+    members: dict[str, Any]
+    upload: Upload | None = None
+
+
+class Requests:
+    """Builds requests; looks at what is deployed where that is to be kept, and changes nothing until `upload`."""
+
+    def __init__(self, client: CloudFormationClient, s3: S3Client | None, bucket: str) -> None:
+        self._client, self._s3, self._bucket = client, s3, bucket
+
+    def build(
+        self, work: Work, command: Change, stack: Stack | None, creates: bool, resolved: Pairs
+    ) -> Request:
+        """The request of a change. Raises Unresolved where a value that the spec names is not to be had."""
+        spec = command.stack
+        if isinstance(command, ScaleStack):
+            assert stack is not None  # only what was seen is scaled
+            return self._scaling(command, stack)
+        members: dict[str, Any] = {
+            "Parameters": [*as_given(spec, resolved, creates=creates), *with_counts(command.counts)]
+        }
+        if spec.tags:
+            members["Tags"] = [{"Key": key, "Value": value} for key, value in spec.tags]
+        if spec.notifications:
+            members["NotificationARNs"] = list(spec.notifications)
+        members |= _permissions(spec.capabilities, spec.role)
+        if isinstance(spec.template, TemplateUrl):
+            return Request({**members, "TemplateURL": https(spec.template.url, self._s3)})
+        return self._with_template(members, work.read_blob(spec.template.sha256), spec.template.source)
+
+    def _scaling(self, command: ScaleStack, stack: Stack) -> Request:
+        """The counts and nothing else: the template as it is, every other parameter as it is.
+
+        CloudFormation expands macros anew with each update, and does not take a template that has any by
+        UsePreviousTemplate, so such a template is sent as it was written.
+        """
+        spec = command.stack
+        summary = self._client.get_template_summary(StackName=stack.id)
+        _warn_of_ssm(stack, summary, {name for name, _ in command.counts})
+        members = {"Parameters": for_scaling(stack, command.counts)}
+        members |= _permissions((*stack.capabilities, *spec.capabilities), spec.role)
+        if not summary.get("DeclaredTransforms"):
+            return Request({**members, "UsePreviousTemplate": True})
+        body = self._client.get_template(StackName=stack.id, TemplateStage="Original")["TemplateBody"]
+        text = body if isinstance(body, str) else json.dumps(body)
+        return self._with_template(members, text, f"of the stack {stack.name}")
+
+    def _with_template(self, members: dict[str, Any], text: str, source: str) -> Request:
+        size = len(text.encode())
+        if size <= INLINE:
+            return Request({**members, "TemplateBody": text})
+        if self._s3 is None or not self._bucket:
+            raise Unresolved(
+                f"the template {source} has {size} bytes, and {INLINE} fit into a request; "
+                "name a bucket for templates, or give the template by its s3:// URL"
+            )
+        key = f"deployer/templates/{hashlib.sha256(text.encode()).hexdigest()}"
+        return Request({**members, "TemplateURL": self._url_of(key)}, Upload(key, text))
+
+    def upload(self, request: Request) -> None:
+        """Put the template where the request says that it is; the same text always has the same name."""
+        if request.upload is not None and self._s3 is not None:
+            upload = request.upload
+            self._s3.put_object(Bucket=self._bucket, Key=upload.key, Body=upload.text.encode())
+
+    def _url_of(self, key: str) -> str:
+        """In the form with the bucket in the path, which a certificate covers whatever the bucket is called."""
+        meta: Any = getattr(self._s3, "meta", None)
+        endpoint = meta.endpoint_url if meta else "https://s3.amazonaws.com"
+        return f"{endpoint}/{self._bucket}/{key}"
+
+
+def _permissions(capabilities: tuple[str, ...], role: str | None) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    if capabilities:
+        members["Capabilities"] = sorted(set(capabilities))
+    if role:
+        members["RoleARN"] = role
+    return members
+
+
+def _warn_of_ssm(stack: Stack, summary: Any, counts: set[str]) -> None:
+    """The previous value of such a parameter is the name in Parameter Store, whose value is read anew."""
+    names = [
+        p["ParameterKey"]
+        for p in summary.get("Parameters", [])
+        if p.get("ParameterType", "").startswith("AWS::SSM::Parameter::Value")
+        and p["ParameterKey"] not in counts
+    ]
+    if names:
+        log.warning(
+            "scaling %s reads %s anew from the SSM Parameter Store: what changed there changes the stack too",
+            stack.name,
+            ", ".join(sorted(names)),
+        )
+
+
+def https(url: str, s3: S3Client | None) -> str:
+    """CloudFormation takes https URLs alone.
+
+    Amazon S3's one address for all regions leads to every bucket of the partition `aws`, and to none of the others.
+    """
+    if not url.startswith("s3://"):
+        return url
+    bucket, _, key = url.removeprefix("s3://").partition("/")
+    meta: Any = getattr(s3, "meta", None)
+    if getattr(meta, "partition", "aws") != "aws":
+        return f"{meta.endpoint_url}/{bucket}/{quote(key)}"
+    host = f"{bucket}.s3.amazonaws.com" if "." not in bucket else f"s3.amazonaws.com/{bucket}"
+    return f"https://{host}/{quote(key)}"

@@ -1,0 +1,1 @@
+"""ECS: RunTask and StopTask."""

@@ -1,0 +1,333 @@
+"""Notices: each deployment that ended, and each change of state where asked for, told to EventBridge, SNS or the log.
+
+The shapes are documented in `docs/notices.md`. That a deployment ended is told once at least: its notice stands in the
+journal until it was delivered, and the runner comes again with what could not be. Changes of state are told as they
+happen, once where all is well; what then cannot be delivered is kept for a while, and the journal has it anyway. A
+failing notice never holds a deployment.
+"""
+
+import json
+import logging
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from attrs import frozen
+
+from deployer_aws.ports import Clock, EventBridgeClient, SnsClient
+from deployer_aws.runner.loop import Step
+from deployer_core.engine.reducer import DeployerState, Notice
+from deployer_core.kernel.machine import Absent, name_of
+
+log = logging.getLogger("deployer")
+
+SCHEMA = 1
+"""The version of the documented shapes; a new member does not change it, a changed or missing one does."""
+SOURCE = "deployer"
+BATCH = 10
+"""The most entries that PutEvents takes (EventBridge API reference)."""
+TRIES = 3
+"""How often PutEvents is called for entries that it says have failed."""
+LONGEST = 4_000
+"""Characters of a reason that are told."""
+KEPT = 1_000
+"""Changes of state that wait for delivery at the most; older ones are dropped first."""
+PAUSE = 30.0
+"""Seconds for which changes are only kept after a delivery has failed."""
+
+ENDED = "Deployment Ended"
+CHANGED = "Deployment State Change"
+
+
+class NotDelivered(Exception):
+    """Some of what was to be told was not taken; says how many, and in whose words."""
+
+
+@frozen
+class Message:
+    """What is told: `about` is EventBridge's detail-type, `detail` is as documented."""
+
+    about: str
+    detail: Mapping[str, Any]
+
+
+class Channel(Protocol):
+    """Somewhere to tell it."""
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """Deliver all, or raise; what is sent again after that may arrive twice."""
+        ...
+
+
+# Channels
+
+
+class EventBridge:
+    """PutEvents on a bus, by name or ARN, through boto3's `events` client."""
+
+    def __init__(self, client: EventBridgeClient, *, bus: str = "default", source: str = SOURCE) -> None:
+        self._client, self._bus, self._source = client, bus, source
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """In tens; entries that failed are sent again, and the others are not. Raises NotDelivered."""
+        for start in range(0, len(messages), BATCH):
+            left = [self._entry(message) for message in messages[start : start + BATCH]]
+            why = ""
+            for _ in range(TRIES):
+                left, why = self._put(left)
+                if not left:
+                    break
+            if left:
+                raise NotDelivered(f"EventBridge did not take {len(left)} of {len(messages)} notices: {why}")
+
+    def _put(self, entries: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], str]:
+        """Send entries; those that were not taken, and why."""
+        answer = self._client.put_events(Entries=entries)
+        if not answer.get("FailedEntryCount"):
+            return [], ""
+        results = answer["Entries"]
+        failed = [entry for entry, r in zip(entries, results, strict=True) if r.get("ErrorCode")]
+        words = [f"{r['ErrorCode']}: {r.get('ErrorMessage', '')}" for r in results if r.get("ErrorCode")]
+        return failed, "; ".join(dict.fromkeys(words))
+
+    def _entry(self, message: Message) -> dict[str, Any]:
+        return {
+            "Source": self._source,
+            "DetailType": message.about,
+            "Detail": json.dumps(message.detail),
+            "EventBusName": self._bus,
+            "Time": datetime.fromisoformat(message.detail["at"]),
+            "Resources": [],
+        }
+
+
+class Sns:
+    """Publish to a topic, through boto3's `sns` client; subscribers can filter by the attributes."""
+
+    def __init__(self, client: SnsClient, topic: str) -> None:
+        self._client, self._topic = client, topic
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """One by one, with the detail as the message."""
+        for message in messages:
+            about = {"about": message.about, "stack": str(message.detail["stack"])}
+            if "outcome" in message.detail:
+                about["outcome"] = str(message.detail["outcome"])
+            self._client.publish(
+                TopicArn=self._topic,
+                Subject=_subject(message),
+                Message=json.dumps(message.detail),
+                MessageAttributes={
+                    name: {"DataType": "String", "StringValue": value} for name, value in about.items()
+                },
+            )
+
+
+class LogLine:
+    """One line of JSON a notice, into Python's own logging under `deployer.notices`."""
+
+    def __init__(self, logger: logging.Logger | None = None) -> None:
+        self._log = logger or logging.getLogger("deployer.notices")
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """A failed deployment is a warning."""
+        for message in messages:
+            level = logging.WARNING if message.detail.get("outcome") == "FAILED" else logging.INFO
+            self._log.log(level, "%s %s", message.about, json.dumps(message.detail))
+
+
+class Senders(Protocol):
+    """The clients that channels need."""
+
+    @property
+    def events(self) -> EventBridgeClient:
+        """EventBridge's."""
+        ...
+
+    @property
+    def sns(self) -> SnsClient:
+        """SNS's."""
+        ...
+
+
+@frozen
+class Address:
+    """Where notices go, as a person names it: `eventbridge`, `eventbridge:BUS`, `sns:TOPIC_ARN` or `log`."""
+
+    kind: str
+    name: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """Raises ValueError, in words, for what is none."""
+        if not _ADDRESS.fullmatch(text):
+            raise ValueError(
+                f"{text!r:.200} is none of eventbridge, eventbridge:BUS (a name or an ARN), sns:TOPIC_ARN (not a FIFO "
+                "one) and log"
+            )
+        kind, _, name = text.partition(":")
+        return cls(kind, name)
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}" if self.name else self.kind
+
+    def channel(self, clients: Senders | None) -> Channel:
+        """What carries them there; without AWS there is only the log."""
+        if clients is None or self.kind == "log":
+            return LogLine()
+        if self.kind == "sns":
+            return Sns(clients.sns, self.name)
+        return EventBridge(clients.events, bus=self.name or "default")
+
+
+_ADDRESS = re.compile(
+    r"""(?x) log | eventbridge (: (arn:aws[a-z-]*:events:[a-z0-9-]+:\d{12}:event-bus/)? [\w./-]{1,256} )?
+           | sns: arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w-]{1,256}""",
+    re.ASCII,
+)
+
+
+def _subject(message: Message) -> str:
+    """SNS takes 100 printable ASCII characters, for mails."""
+    detail = message.detail
+    state = detail.get("outcome") or f"{detail.get('machine')} {detail.get('to')}"
+    text = f"{detail['stack']}: {detail['deployment']} {state}"
+    return re.sub(r"[^ -~]", "?", text)[:100]
+
+
+# What the runner is given
+
+
+class Notices:
+    """`notify` and `watch` for a runner. `changes` asks for each change of state too; a clock paces what fails."""
+
+    def __init__(self, channel: Channel, clock: Clock, *, changes: bool = False) -> None:
+        self._channel, self._clock, self._changes = channel, clock, changes
+        self._kept: deque[Message] = deque(maxlen=KEPT)
+        self._resume = float("-inf")
+        self.dropped = 0
+        """Changes of state that were given up, so far."""
+
+    def notify(self, key: str, notice: Notice) -> None:
+        """Tell that a deployment ended; raises where it cannot be told, and the runner will come again."""
+        self._channel.send([ended(key, notice)])
+
+    def watch(self, step: Step) -> None:
+        """Tell what has changed, where that was asked for; never raises."""
+        if not self._changes:
+            return
+        for message in changed(step):
+            self.dropped += len(self._kept) == KEPT
+            self._kept.append(message)
+        if self._clock.monotonic() >= self._resume:
+            self.flush()
+
+    def flush(self) -> None:
+        """Tell what is kept; what cannot be told stays."""
+        while self._kept:
+            batch = list(self._kept)[:BATCH]
+            try:
+                self._channel.send(batch)
+            except Exception as error:
+                log.warning("%d changes of state could not be told: %s", len(self._kept), error)
+                self._resume = self._clock.monotonic() + PAUSE
+                return
+            for _ in batch:
+                self._kept.popleft()
+
+
+# What is told
+
+
+def ended(key: str, notice: Notice) -> Message:
+    """That a deployment ended, as documented."""
+    return Message(
+        ENDED,
+        {
+            **_about(key, notice.deployment, notice.version, notice.at),
+            "outcome": notice.outcome,
+            "reason": told(notice.reason),
+        },
+    )
+
+
+def changed(step: Step) -> Iterator[Message]:
+    """Each machine that has come to another state, as documented."""
+    before, after = _states(step.before), _states(step.after)
+    after |= {("Deployment", "", c.deployment): c.outcome for c in step.commands if isinstance(c, Notice)}
+    versions = _versions(step.before) | _versions(step.after)
+    for which, now in sorted(after.items()):
+        if (was := before.get(which, "[*]")) == now:
+            continue
+        machine, name, deployment = which
+        yield Message(
+            CHANGED,
+            {
+                **_about(step.key, deployment, versions.get(deployment, ""), step.event.at),
+                "machine": machine,
+                "name": name,
+                "from": was,
+                "to": now,
+            },
+        )
+
+
+def told(reason: str) -> str:
+    """A reason without what looks like a secret, and not longer than anybody reads."""
+    for pattern, instead in _SECRETS:
+        reason = pattern.sub(instead, reason)
+    return reason if len(reason) <= LONGEST else f"{reason[: LONGEST - 3]}..."
+
+
+_SECRETS = (
+    (re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]*(?=@)"), "***"),
+    (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), "***"),
+    (
+        re.compile(
+            r"""(?ix) (\b[\w.-]*(?:password|passwd|pwd|secret|api[_-]?key|access[_-]?key|session[_-]?token)"?\s*[=:]\s*)
+                (?:"[^"]*"|'[^']*'|[^\s,;'"&]+)"""
+        ),
+        r"\1***",
+    ),
+)
+"""Passwords in URLs, AWS's access key ids, and values of what is named like a secret: a task's last log lines may hold
+any of them."""
+
+
+def _about(key: str, deployment: str, version: str, at: float) -> dict[str, Any]:
+    environment, _, application = key.partition("/")
+    return {
+        "schema": SCHEMA,
+        "stack": key,
+        "environment": environment,
+        "application": application,
+        "deployment": deployment,
+        "version": version,
+        "at": datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds"),
+    }
+
+
+_Which = tuple[str, str, str]
+"""A machine, what it is the machine of, and the deployment that it belongs to."""
+
+
+def _states(state: DeployerState) -> dict[_Which, str]:
+    """Where each machine of a stack is; those of a deployment that ended are gone."""
+    states: dict[_Which, str] = {("Stack", "", ""): name_of(type(state.stack))}
+    for each in state.deployments:
+        if not isinstance(each, Absent):
+            states["Deployment", "", each.facts.id] = name_of(type(each))
+    current = ""
+    for migration in state.migrations:
+        if not isinstance(migration, Absent):
+            current = migration.database.deployment
+            states["PostgresMigration", migration.database.spec.name, current] = name_of(type(migration))
+    for task in state.tasks:
+        states["EcsTask", f"{task.database}/{task.purpose}", current] = name_of(type(task.state))
+    return states
+
+
+def _versions(state: DeployerState) -> dict[str, str]:
+    return {d.facts.id: d.facts.spec.version for d in state.deployments if not isinstance(d, Absent)}

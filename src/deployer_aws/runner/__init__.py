@@ -1,0 +1,1 @@
+"""The runner: the loop, its leases, and how often it looks."""

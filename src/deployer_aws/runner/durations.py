@@ -1,0 +1,80 @@
+"""How long commands usually take: by stream and kind, as the journal tells and as the runner sees."""
+
+from collections import defaultdict, deque
+from statistics import median
+from typing import TypeAlias
+
+from deployer_aws.ports import Journal
+from deployer_aws.runner.commands import find, since
+from deployer_core.engine import reducer as deployer
+from deployer_core.engine.messages import Replied, StopTask
+from deployer_core.engine.reducer import DeployerState, Event, Pending
+from deployer_core.kernel.machine import IllegalEvent
+from deployer_core.machines.ecs_task import RunTask, StatusStopped
+from deployer_core.machines.stack_status import Lifecycle, StackStatus
+
+READ = 500
+"""Events that are read in a step at the most, but for the last stream that is begun: it is read to its end."""
+KEPT = 5
+"""Of how many latest durations the median is what is usual."""
+Kind: TypeAlias = tuple[str, str, str]
+
+
+class Durations:
+    """What is usual in a journal's streams. A stream is read when it is first asked about, a few in each step."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._known: dict[str, dict[Kind, deque[float]]] = {}
+        self._left = READ
+
+    def step(self) -> None:
+        """Another step begins: more streams may be read."""
+        self._left = READ
+
+    def usual(self, key: str, pending: Pending) -> float | None:
+        """The seconds that a command like this one usually takes on this stack; None where that is not known (yet)."""
+        if key not in self._known:
+            if self._left <= 0:
+                return None
+            self._read(key)
+        lately = self._known[key].get(_kind(pending))
+        return median(lately) if lately else None
+
+    def take(self, key: str, before: DeployerState, event: Event) -> None:
+        """An event of a stream: where it is a command's good end, that is how long it took."""
+        if key not in self._known or not isinstance(event, Replied) or not _is_good(event):
+            return
+        if (pending := find(before, event.command)) is not None:
+            self._known[key][_kind(pending)].append(event.at - since(pending))
+
+    def _read(self, key: str) -> None:
+        """Learn from what was written by our own logic; what an older one left is not replayed."""
+        self._known[key] = defaultdict(lambda: deque(maxlen=KEPT))
+        state = deployer.INITIAL
+        try:
+            for row in self._journal.events(key, from_checkpoint=True):
+                self._left -= 1
+                if row.checkpoint is not None:
+                    state = row.checkpoint
+                elif row.event is not None and row.logic == deployer.LOGIC:
+                    self.take(key, state, row.event)
+                    state, _ = deployer.reduce(state, row.event)
+        except IllegalEvent:  # a matter for `verify`: here it is only a guess less
+            return
+
+
+def _is_good(event: Replied) -> bool:
+    answer = event.answer
+    if isinstance(answer, StackStatus):
+        return answer.lifecycle is Lifecycle.COMPLETE
+    return isinstance(answer, StatusStopped)
+
+
+def _kind(pending: Pending) -> Kind:
+    """What commands have in common that take about as long: scaling down is no scaling up."""
+    command = pending.command
+    if isinstance(command, RunTask | StopTask):
+        return type(command).__name__, pending.database, command.run.id.rpartition("/")[2]
+    up = any(count for _, count in getattr(command, "counts", ()))
+    return type(command).__name__, pending.database, "up" if up else "to zero"

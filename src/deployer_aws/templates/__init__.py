@@ -1,0 +1,1 @@
+"""CloudFormation templates: read and evaluated."""

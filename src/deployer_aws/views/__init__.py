@@ -1,0 +1,1 @@
+"""Views of a journal for people: history, status, and events in words."""

@@ -1,0 +1,229 @@
+"""What an event of a stream changed, in words: the states that were entered, and the commands that came and went.
+
+The words are plain data, so that a terminal, a log and a chat message can each show them in their own way.
+"""
+
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+from attrs import frozen
+
+from deployer_core.engine.messages import (
+    Accepted,
+    Attempted,
+    DeadlinePassed,
+    Repaired,
+    Replied,
+    Requested,
+    StopTask,
+    Terminated,
+)
+from deployer_core.engine.reducer import Commands, DeployerState, Event, Notice, Pending
+from deployer_core.kernel.machine import Microstep
+from deployer_core.machines import deployment, ecs_task, postgres_migration
+from deployer_core.machines.deployment import CreateStack, ScaleStack, UpdateStack, UpsertStack
+from deployer_core.machines.ecs_task import Run, RunTask
+from deployer_core.machines.stack_status import StackStatus
+from deployer_core.spec import Counts
+
+Steps: TypeAlias = tuple[tuple[str, Microstep[Any, Any]], ...]
+"""What `deployer.microsteps` gives: each edge that was taken, with the name of its machine."""
+
+STACK, DEPLOYMENT, DATABASE, TASK, COMMAND, PEOPLE = (
+    "stack",
+    "deployment",
+    "database",
+    "task",
+    "command",
+    "operator",
+)
+_USUAL = ": User Initiated"
+"""What CloudFormation gives as the reason of whatever somebody asked for."""
+_BAD = (deployment.Failure, ecs_task.Errored, postgres_migration.Errored)
+
+
+@frozen
+class Told:
+    """One thing that changed: of what kind, which one, what it is now, and why or how; `bad` where it went wrong.
+
+    `since` is when a command that has ended was issued.
+    """
+
+    at: float
+    kind: str
+    name: str
+    text: str
+    note: str = ""
+    bad: bool = False
+    since: float | None = None
+
+
+def tell(
+    before: DeployerState, event: Event, after: DeployerState, commands: Commands, steps: Steps
+) -> tuple[Told, ...]:
+    """All that there is to say of one event, in the order in which it follows from one another."""
+    return (
+        *_people(event),
+        *_ended(before, event, after, failed(steps)),
+        *_states(event, steps),
+        *_progress(before, event, after),
+        *(
+            Told(event.at, COMMAND, full_text(given), "")
+            for given in commands
+            if not isinstance(given, Notice)
+        ),
+    )
+
+
+def failed(steps: Steps) -> bool:
+    """Whether what was answered was a failure to the machine that asked; what others make of it is their affair."""
+    asked = {_subject(machine, step.state) for machine, step in steps[:1]}
+    return any(
+        isinstance(step.event, _BAD) for machine, step in steps if _subject(machine, step.state) in asked
+    )
+
+
+def _people(event: Event) -> Iterator[Told]:
+    if isinstance(event, Requested):
+        quick = ", quick" if event.spec.quick else ""
+        yield Told(event.at, PEOPLE, "", f"requests {event.deployment}, version {event.spec.version}{quick}")
+    elif isinstance(event, Terminated):
+        yield Told(event.at, PEOPLE, event.by, f"terminates {event.deployment}", bad=True)
+    elif isinstance(event, Repaired):
+        forced = f", taking for stopped: {', '.join(event.force)}" if event.force else ""
+        yield Told(event.at, PEOPLE, event.by, f"says that the stack is sound{forced}")
+
+
+# Commands
+
+
+def _ended(before: DeployerState, event: Event, after: DeployerState, bad: bool) -> Iterator[Told]:
+    still = {pending.id for pending in after.pending}
+    for pending in before.pending:
+        if pending.id in still:
+            continue
+        if isinstance(event, Replied) and event.command == pending.id:
+            text, answer = "failed" if bad else "done", answer_text(event.answer)
+            note = "" if answer == text else answer
+            yield Told(event.at, COMMAND, full_text(pending), text, note, bad, pending.issued)
+        else:
+            yield Told(event.at, COMMAND, full_text(pending), "dropped", since=pending.issued)
+
+
+def _progress(before: DeployerState, event: Event, after: DeployerState) -> Iterator[Told]:
+    """A further attempt, and progress that is news; what AWS calls the command is for whoever lists the events."""
+    if not isinstance(event, Attempted | Replied):
+        return
+    old = next((p for p in before.pending if p.id == event.command), None)
+    new = next((p for p in after.pending if p.id == event.command), None)
+    if old is None or new is None:
+        return
+    if isinstance(event, Attempted):
+        if event.attempt > 1:
+            yield Told(event.at, COMMAND, full_text(new), f"attempt {event.attempt}")
+    elif new.unresolved and not old.unresolved:
+        note = "its task may still run; repair is refused until it has stopped, or is forced"
+        yield Told(event.at, COMMAND, full_text(new), "unresolved", note, bad=True)
+    elif new.seen != old.seen and not isinstance(event.answer, ecs_task.Started):
+        # that a task has started is told by the task
+        yield Told(event.at, COMMAND, full_text(new), new.seen.removesuffix(_USUAL))
+
+
+def command_what(command: object, database: str) -> str:
+    """What a command is about, beside its name."""
+    if isinstance(command, CreateStack | UpdateStack | UpsertStack | ScaleStack):
+        return counts_text(command.counts)
+    if isinstance(command, RunTask | StopTask):
+        return run_text(command.run)
+    return database
+
+
+def full_text(pending: Pending) -> str:
+    """A command in a line."""
+    return f"{type(pending.command).__name__} {command_what(pending.command, pending.database)}".rstrip()
+
+
+def run_text(run: Run) -> str:
+    """A run without the deployment that it is of: `orders/migrate`."""
+    return run.id.partition("/")[2]
+
+
+def counts_text(counts: Counts) -> str:
+    """`DesiredCount=2, Workers=1`."""
+    return ", ".join(f"{name}={count}" for name, count in counts)
+
+
+def answer_text(answer: object) -> str:
+    """An answer in a line, in AWS's own words where it is AWS that answered."""
+    if isinstance(answer, StackStatus):
+        return f"{answer.status}: {answer.reason}" if answer.reason else answer.status
+    if isinstance(answer, ecs_task.StatusStopped):
+        return stopped_text(answer.exits, answer.stop_code, answer.reason)
+    if isinstance(answer, ecs_task.Status):
+        return answer.last_status
+    if isinstance(answer, DeadlinePassed):
+        return "its time is over"
+    return str(getattr(answer, "reason", "")) or (
+        "RUNNING" if isinstance(answer, ecs_task.Started) else "done"
+    )
+
+
+def stopped_text(exits: tuple[ecs_task.Exit, ...], stop_code: str, reason: str) -> str:
+    """How a task stopped."""
+    parts = [f"{e.container} exits with {e.code if e.code is not None else 'no code'}" for e in exits]
+    if stop_code not in ("", ecs_task.EXITED):
+        parts.append(f"{stop_code}: {reason}" if reason else stop_code)
+    return ", ".join(parts) or reason or "STOPPED"
+
+
+# States
+
+
+def rests(steps: Steps) -> dict[tuple[str, str], Microstep[Any, Any]]:
+    """The last step of each machine that came to another state, by its kind and name: where it rests."""
+    found: dict[tuple[str, str], Microstep[Any, Any]] = {}
+    moved: set[tuple[str, str]] = set()
+    for machine, step in steps:
+        subject = _subject(machine, step.state)
+        if step.edge.source != step.edge.target:
+            moved.add(subject)
+        found.pop(subject, None)  # the order is that of the last steps
+        found[subject] = step
+    return {subject: step for subject, step in found.items() if subject in moved}
+
+
+def _subject(machine: str, state: Any) -> tuple[str, str]:
+    if machine == "Deployment":
+        return DEPLOYMENT, state.facts.id
+    if machine == "PostgresMigration":
+        return DATABASE, state.database.spec.name
+    if machine == "EcsTask":
+        return TASK, run_text(state.run)
+    return STACK, ""
+
+
+def _states(event: Event, steps: Steps) -> Iterator[Told]:
+    for (kind, name), step in rests(steps).items():
+        state = step.state
+        if isinstance(state, ecs_task.Requested):
+            continue  # its command says it
+        note = getattr(state, "reason", "")
+        if isinstance(state, ecs_task.Done):
+            note = f"exit code {state.exit_code}"
+        bad = step.edge.target in ("FAILED", "ERROR", "BROKEN")
+        yield Told(event.at, kind, name, step.edge.target, note, bad)
+
+
+def event_text(event: Event, command: str) -> str:
+    """An event in a line; `command` is the text of the command that it is about, if it is about one."""
+    if isinstance(event, Requested):
+        return f"{event.deployment}, version {event.spec.version}{', quick' if event.spec.quick else ''}"
+    if isinstance(event, Terminated):
+        return f"{event.deployment} by {event.by}"
+    if isinstance(event, Repaired):
+        return f"by {event.by}" + (f", forced past {', '.join(event.force)}" if event.force else "")
+    about = f"{event.command} {command}".rstrip()
+    if isinstance(event, Attempted):
+        resolved = "".join(f", {name}={value}" for name, value in event.resolved)
+        return f"{about}: attempt {event.attempt}{resolved}"
+    return f"{about}: {event.ref if isinstance(event, Accepted) else answer_text(event.answer)}"

@@ -1,0 +1,300 @@
+"""What a journal's events tell of a stream: every deployment ever requested, what became of it, and when.
+
+    for deployment in chronicle(journal, "staging/orders").deployments:
+        print(deployment.id, deployment.outcome, deployment.duration)
+
+The events are replayed through the deployer itself, so nothing is told here that did not happen there. `Chronicle.take`
+gives what each event changed, for those who watch a deployment while it goes on.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from attrs import asdict, evolve, frozen
+
+from deployer_aws.ports import Journal, Recorded
+from deployer_aws.views.describe import (
+    DATABASE,
+    DEPLOYMENT,
+    Steps,
+    Told,
+    answer_text,
+    command_what,
+    event_text,
+    failed,
+    rests,
+    tell,
+)
+from deployer_core.engine import reducer as deployer
+from deployer_core.engine.messages import Attempted, Replied, Requested
+from deployer_core.engine.reducer import INITIAL, Commands, DeployerState, Event, Notice, Pending
+from deployer_core.kernel.machine import Absent, name_of
+
+OPEN: Final = "OPEN"
+UNKNOWN: Final = "UNKNOWN"
+"""What became of deployments that an older logic version carried out, whose events are no longer replayed."""
+
+
+@frozen
+class Spell:
+    """A state that was rested in; `until` is None while it lasts."""
+
+    state: str
+    since: float
+    until: float | None = None
+
+
+@frozen
+class Sending:
+    """One command to the world, from when it was issued to its last answer: `end` says what that was.
+
+    `ended` is None while it is pending; `good` is None until then, and where it was dropped.
+    """
+
+    id: int
+    name: str
+    what: str
+    database: str
+    issued: float
+    deadline: float
+    attempts: int = 0
+    ref: str = ""
+    seen: str = ""
+    ended: float | None = None
+    end: str = ""
+    good: bool | None = None
+
+    @property
+    def text(self) -> str:
+        """The command in a line."""
+        return f"{self.name} {self.what}".rstrip()
+
+
+@frozen
+class DatabaseHistory:
+    """One database of a deployment; `reason` where it failed."""
+
+    name: str
+    spells: tuple[Spell, ...] = ()
+    reason: str = ""
+
+    @property
+    def state(self) -> str:
+        """The state that it came to."""
+        return self.spells[-1].state
+
+
+@frozen
+class DeploymentHistory:
+    """One deployment, from its request on. Times are in seconds since 1970."""
+
+    id: str
+    version: str
+    quick: bool
+    requested: float
+    outcome: str = OPEN
+    reason: str = ""
+    ended: float | None = None
+    spells: tuple[Spell, ...] = ()
+    databases: tuple[DatabaseHistory, ...] = ()
+    commands: tuple[Sending, ...] = ()
+
+    @property
+    def started(self) -> float | None:
+        """When it was its turn."""
+        return next((s.since for s in self.spells if s.state not in ("QUEUED", "FAILED")), None)
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from its turn to its end; None while it waits or runs, and where it never had a turn."""
+        return None if self.ended is None or self.started is None else self.ended - self.started
+
+    @property
+    def step(self) -> str:
+        """The state that it is in, or that it was in when it ended."""
+        rested = [spell.state for spell in self.spells if spell.state not in ("DONE", "FAILED")]
+        return rested[-1] if rested else ""
+
+
+def as_data(deployment: DeploymentHistory) -> dict[str, Any]:
+    """The history for a program, what follows from it included."""
+    follows = {"started": deployment.started, "duration": deployment.duration, "step": deployment.step}
+    return {**asdict(deployment), **follows}
+
+
+@frozen
+class Change:
+    """What one event changed: the event itself, and what there is to tell of it."""
+
+    version: int
+    event: Event
+    told: tuple[Told, ...]
+
+
+class Chronicle:
+    """A stream's history, event by event. `state` and `version` are those after the last one taken."""
+
+    def __init__(self) -> None:
+        self.state: DeployerState = INITIAL
+        self.version = 0
+        self._deployments: dict[str, DeploymentHistory] = {}
+
+    @property
+    def deployments(self) -> tuple[DeploymentHistory, ...]:
+        """All, in the order of their requests."""
+        return tuple(self._deployments.values())
+
+    def find(self, deployment: str) -> DeploymentHistory | None:
+        """The deployment of an id, if it was ever requested."""
+        return self._deployments.get(deployment)
+
+    def read(self, rows: Iterable[Recorded]) -> tuple[Change, ...]:
+        """Take what was recorded after what is known already."""
+        changes: list[Change] = []
+        for row in rows:
+            if row.checkpoint is not None and row.version >= self.version and row.logic == deployer.LOGIC:
+                self._resume_from(row.version, row.checkpoint)
+            elif row.version > self.version and row.event is not None:
+                if row.logic == deployer.LOGIC:
+                    changes.append(self.take(row.event))
+                else:
+                    self._skip(row.version, row.event)
+        return tuple(changes)
+
+    def take(self, event: Event) -> Change:
+        """Reduce the next event, and remember what it changed."""
+        before = self.state
+        after, commands = deployer.reduce(before, event)
+        steps = deployer.microsteps(before, event)
+        told = tell(before, event, after, commands, steps)
+        self.state, self.version = after, self.version + 1
+        if isinstance(event, Requested):
+            self._keep(DeploymentHistory(event.deployment, event.spec.version, event.spec.quick, event.at))
+        self._enter(event.at, steps)
+        self._follow_commands(before, event, after, commands, failed(steps))
+        for notice in (c for c in commands if isinstance(c, Notice)):
+            ended = self._deployments[notice.deployment]
+            self._keep(evolve(ended, outcome=notice.outcome, reason=notice.reason, ended=notice.at))
+        return Change(self.version, event, told)
+
+    def _keep(self, deployment: DeploymentHistory) -> None:
+        self._deployments[deployment.id] = deployment
+
+    # States
+
+    def _enter(self, at: float, steps: Steps) -> None:
+        for (kind, _), step in rests(steps).items():
+            state: Any = step.state
+            if kind == DEPLOYMENT:
+                known = self._deployments[state.facts.id]
+                self._keep(evolve(known, spells=_entered(known.spells, step.edge.target, at)))
+            elif kind == DATABASE:
+                self._enter_database(state, step.edge.target, at)
+
+    def _enter_database(self, state: Any, name: str, at: float) -> None:
+        known = self._deployments[state.database.deployment]
+        databases = {database.name: database for database in known.databases}
+        own = state.database.spec.name
+        database = databases.get(own, DatabaseHistory(own))
+        spells = _entered(database.spells, name, at)
+        databases[own] = evolve(database, spells=spells, reason=getattr(state, "reason", ""))
+        self._keep(evolve(known, databases=tuple(databases.values())))
+
+    # Commands
+
+    def _follow_commands(
+        self, before: DeployerState, event: Event, after: DeployerState, commands: Commands, bad: bool
+    ) -> None:
+        still = {pending.id: pending for pending in after.pending}
+        for pending in before.pending:
+            if pending.id not in still:
+                self._end(pending, event, bad)
+        for pending in (c for c in commands if isinstance(c, Pending)):
+            self._update(pending)
+        if isinstance(event, Attempted | deployer.Accepted | Replied) and event.command in still:
+            self._update(still[event.command])
+
+    def _update(self, pending: Pending) -> None:
+        self._replace(pending.deployment, _sending(pending))
+
+    def _replace(self, deployment: str, sending: Sending) -> None:
+        known = self._deployments[deployment]
+        others = (c for c in known.commands if c.id != sending.id)
+        self._keep(evolve(known, commands=tuple(sorted((*others, sending), key=lambda c: c.id))))
+
+    def _end(self, pending: Pending, event: Event, bad: bool) -> None:
+        answered = isinstance(event, Replied) and event.command == pending.id
+        end = answer_text(event.answer) if isinstance(event, Replied) and answered else "dropped"
+        ended = evolve(_sending(pending), ended=event.at, end=end, good=not bad if answered else None)
+        self._replace(pending.deployment, ended)
+
+    # What an older logic version left
+
+    def _skip(self, version: int, event: Event) -> None:
+        self.version = version
+        if isinstance(event, Requested) and event.deployment not in self._deployments:
+            old = DeploymentHistory(event.deployment, event.spec.version, event.spec.quick, event.at)
+            self._keep(evolve(old, outcome=UNKNOWN, reason="carried out by an older version of the deployer"))
+
+    def _resume_from(self, version: int, state: DeployerState) -> None:
+        self.version, self.state = version, state
+        for deployment in state.deployments:
+            if not isinstance(deployment, Absent) and (known := self._deployments.get(deployment.facts.id)):
+                spells = (Spell(name_of(type(deployment)), known.requested),)
+                self._keep(evolve(known, outcome=OPEN, reason="", spells=spells))
+        for pending in state.pending:
+            if pending.deployment in self._deployments:
+                self._update(pending)
+
+
+def _entered(spells: tuple[Spell, ...], state: str, at: float) -> tuple[Spell, ...]:
+    """One more state, which ends the one before."""
+    ended = tuple(evolve(spell, until=at) if spell.until is None else spell for spell in spells)
+    return (*ended, Spell(state, at))
+
+
+def _sending(pending: Pending) -> Sending:
+    return Sending(
+        pending.id,
+        type(pending.command).__name__,
+        command_what(pending.command, pending.database),
+        pending.database,
+        pending.issued,
+        pending.deadline,
+        pending.sent.attempt if pending.sent else 0,
+        pending.ref,
+        pending.seen,
+    )
+
+
+def chronicle(journal: Journal, key: str) -> Chronicle:
+    """The history of a stream, all of it."""
+    found = Chronicle()
+    found.read(journal.events(key))
+    return found
+
+
+@frozen
+class Line:
+    """One event of a stream, in words."""
+
+    version: int
+    at: float
+    event: str
+    text: str
+
+
+def lines(journal: Journal, key: str) -> tuple[Line, ...]:
+    """Every event of a stream."""
+    known = Chronicle()
+    changes = known.read(journal.events(key))
+    commands = {c.id: c.text for d in known.deployments for c in d.commands}
+    return tuple(
+        Line(
+            change.version,
+            change.event.at,
+            type(change.event).__name__,
+            event_text(change.event, commands.get(getattr(change.event, "command", 0), "")),
+        )
+        for change in changes
+    )

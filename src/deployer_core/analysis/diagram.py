@@ -1,0 +1,119 @@
+"""Machines to mermaid: the same edges that run are the ones that are drawn.
+
+Mermaid cannot style a single arrow of a state diagram (its issue 1352), so an edge that the asked-for diagrams lack
+bears `(ext)` in its label, stands below the others, and a node that only such edges lead to has the class `extension`.
+It also draws several self-loops of a state one over the other (its issue 6132), so they are drawn as one, with a line
+each.
+"""
+
+import functools
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from attrs import frozen
+
+from deployer_core.kernel.discovery import modules
+from deployer_core.kernel.machine import Edge, Machine
+
+EXTENSION = " (ext)"
+"""What an extension's label ends in."""
+_CLASSES = {
+    "auto": "fill:#002222,stroke-dasharray:4",
+    "failed": "stroke:red,fill:#330000",
+    "end": "stroke:green,fill:#003300",
+    "extension": "stroke-width:2px,stroke-dasharray:2",
+}
+
+
+@frozen
+class Arrow:
+    """One arrow as it is drawn: between states, their copies, choices and `[*]`."""
+
+    source: str
+    label: str
+    target: str
+    extension: bool = False
+
+
+@functools.cache
+def machines() -> Mapping[str, Machine[Any, Any, Any]]:
+    """Every machine of the package by its module's name, `ecs-task` for `ecs_task`: whatever has a `MACHINE`.
+
+    The module `testing` is passed over: it needs Hypothesis, which only tests have.
+    """
+    found = {
+        name.rpartition(".")[2].replace("_", "-"): getattr(module, "MACHINE", None)
+        for name, module in modules().items()
+    }
+    return MappingProxyType({key: machine for key, machine in found.items() if isinstance(machine, Machine)})
+
+
+def arrows(machine: Machine[Any, Any, Any], *, asked_for: bool = False) -> tuple[Arrow, ...]:
+    """The arrows of a machine's drawing, in order, each once; `asked_for` leaves the extensions out."""
+    asked = [arrow for edge in machine.edges if not edge.extension for arrow in _arrows(edge)]
+    extra = [arrow for edge in machine.edges if edge.extension for arrow in _arrows(edge)]
+    leaves = [Arrow(name, "", "[*]") for name in machine.leaves]
+    return tuple(dict.fromkeys([*asked, *leaves, *([] if asked_for else extra)]))
+
+
+def _arrows(edge: Edge) -> Iterator[Arrow]:
+    if edge.choice:
+        yield Arrow(edge.source, edge.label, edge.choice, edge.extension)
+        yield Arrow(edge.choice, edge.guard, edge.drawn, edge.extension)
+    else:
+        yield Arrow(edge.source, edge.label, edge.drawn, edge.extension)
+
+
+def mermaid(machine: Machine[Any, Any, Any], *, asked_for: bool = False) -> str:
+    """The machine as a `stateDiagram-v2`; `asked_for` leaves the extensions out."""
+    drawn = arrows(machine, asked_for=asked_for)
+    classes = _classes(machine, drawn)
+    used = {name for names in classes.values() for name in names}
+    choices = {edge.choice for edge in machine.edges}
+    copies = {edge.drawn: edge.target for edge in machine.edges if edge.drawn != edge.target}
+    lines = [
+        "stateDiagram-v2",
+        *(f"classDef {name} {style}" for name, style in _CLASSES.items() if name in used),
+    ]
+    named: set[str] = set()
+
+    def name(node: str) -> str:
+        """A node's name, with its class where it stands for the first time."""
+        first, kinds = node not in named, classes.get(node, [])
+        named.add(node)
+        return f"{node}:::{kinds[0]}" if first and kinds else node
+
+    for arrow in _joined(drawn):
+        if arrow.target not in named and arrow.target in choices:
+            lines.append(f"state {arrow.target} <<choice>>")
+        if arrow.target not in named and arrow.target in copies:
+            lines.append(f"{name(arrow.target)} : {copies[arrow.target]}")
+        text = f"{name(arrow.source)} --> {name(arrow.target)}"
+        lines.append(f"{text} : {arrow.label}" if arrow.label else text)
+    lines += [f"class {node} {kind}" for node, kinds in classes.items() for kind in kinds[1:]]
+    return "\n    ".join(lines) + "\n"
+
+
+def _classes(machine: Machine[Any, Any, Any], drawn: Iterable[Arrow]) -> Mapping[str, list[str]]:
+    """What each node is: auto, failed, an end; and whether extensions alone lead to it."""
+    states = {edge.drawn: edge.target for edge in machine.edges} | {e.source: e.source for e in machine.edges}
+    kinds = {"auto": machine.auto, "failed": machine.failed, "end": machine.ends}
+    asked = {node for a in drawn if not a.extension for node in (a.source, a.target)}
+    shown = {node: states[node] for a in drawn for node in (a.source, a.target) if node in states}
+    return {
+        node: [kind for kind, names in kinds.items() if state in names]
+        + ([] if node in asked else ["extension"])
+        for node, state in shown.items()
+    }
+
+
+def _joined(drawn: Iterable[Arrow]) -> Iterable[Arrow]:
+    """The same arrows with their extensions marked, and the self-loops of a state as one."""
+    joined: dict[object, Arrow] = {}
+    for arrow in drawn:
+        label = arrow.label + (EXTENSION if arrow.extension else "")
+        key = arrow.source if arrow.source == arrow.target else arrow
+        before = f"{joined[key].label}<br>" if key in joined else ""
+        joined[key] = Arrow(arrow.source, before + label, arrow.target)
+    return joined.values()

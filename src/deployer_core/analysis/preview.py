@@ -1,0 +1,330 @@
+"""What a deployment will do, before anything is touched: the exact commands in order, and what follows when one fails.
+
+    preview(spec, exists=True)    the values, for programs
+    render(preview)               the same as text, for people
+
+Nothing here knows the path of a deployment: the deployer itself runs it, with an answer made up for each command. The
+first pending command is always answered next, so the databases, which really advance side by side, are shown in the
+order of the spec.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+from attrs import evolve, frozen
+
+from deployer_core.analysis.preview_values import (
+    Branch,
+    Caution,
+    Command,
+    Outcome,
+    Preview,
+    ShownCounts,
+    Step,
+    TaskRun,
+    as_data,
+    render,
+)
+from deployer_core.engine import reducer as deployer
+from deployer_core.engine.messages import (
+    Accepted,
+    Attempted,
+    DeadlinePassed,
+    Event,
+    Replied,
+    Requested,
+    Terminated,
+)
+from deployer_core.engine.reducer import INITIAL, DeployerState, Notice, Pending, StopTask
+from deployer_core.kernel.machine import Absent, name_of
+from deployer_core.machines import ecs_task, postgres_migration
+from deployer_core.machines.deployment import (
+    CreateStack,
+    ScaleStack,
+    StabiliseStack,
+    UpdateStack,
+    UpsertStack,
+)
+from deployer_core.machines.ecs_task import RunTask
+from deployer_core.machines.postgres_migration import CleanupDatabase
+from deployer_core.machines.stack_status import Lifecycle, StackStatus
+from deployer_core.spec import Counts, DeploymentSpec, Previous, TaskSpec, outputs_named
+
+__all__ = [
+    "Branch",
+    "Caution",
+    "Command",
+    "Outcome",
+    "Preview",
+    "Step",
+    "TaskRun",
+    "as_data",
+    "cautions",
+    "preview",
+    "render",
+]
+
+AS_BEFORE = -1
+"""Stands for the count that the stack has, which is unknown before the deployment."""
+ID = "preview"
+Change: TypeAlias = CreateStack | UpdateStack | UpsertStack | ScaleStack
+
+
+def preview(spec: DeploymentSpec, exists: bool) -> Preview:
+    """The commands of a deployment to a stack that exists or does not, and every branch that leaves the good path.
+
+    With `changes` to come in every database that is evaluated, since that is the long way; a branch shows the other.
+    """
+    requested = Requested(ID, spec, 0, stream=ID)
+    walk = _take(_Walk(INITIAL, spec, exists), requested)
+    branches: dict[int, tuple[Branch, ...]] = {}
+    while (pending := _next(walk)) is not None:
+        branches[pending.id] = tuple(_branch(walk, when, answer) for when, answer in _others(walk, pending))
+        walk = _answer(walk, pending, _good(walk, pending))
+    steps = tuple(
+        Step(number, command, branches.get(number, ())) for number, command in enumerate(walk.given, 1)
+    )
+    return Preview(
+        spec.environment,
+        spec.application,
+        spec.version,
+        spec.stack.name,
+        spec.quick,
+        exists,
+        cautions(spec, exists),
+        steps,
+        _outcome(walk),
+    )
+
+
+def cautions(spec: DeploymentSpec, exists: bool | None = None) -> tuple[Caution, ...]:
+    """What a person should know of a spec that is not wrong; `exists` is None where nobody knows."""
+    found: list[Caution] = []
+    names = ", ".join(database.name for database in spec.databases)
+    if spec.quick and spec.databases:
+        found.append(Caution("quick", f"quick mode skips the databases, so these are not migrated: {names}"))
+    if not spec.quick and spec.databases and not spec.stack.scaling:
+        text = f"with no counts to scale, the application runs during its migrations: {names}"
+        found.append(Caution("stack.scaling", text))
+    kept = [name for name, value in spec.stack.parameters if isinstance(value, Previous)]
+    if exists is False and kept:
+        text = f"the stack does not exist, so it has no previous value for {', '.join(kept)}: it can't be created"
+        found.append(Caution("stack.parameters", text))
+    return tuple(found)
+
+
+# A walk: the deployer under way, and what it has asked of the world so far
+
+
+@frozen
+class _Walk:
+    """`given` are all commands as they are shown, `asked` those that had to be answered: well, badly, or not yet."""
+
+    state: DeployerState
+    spec: DeploymentSpec
+    exists: bool
+    at: float = 0
+    given: tuple[Command, ...] = ()
+    asked: tuple[Pending, ...] = ()
+    good: frozenset[int] = frozenset()
+    bad: frozenset[int] = frozenset()
+    notice: Notice | None = None
+
+
+def _take(walk: _Walk, event: Event) -> _Walk:
+    """Reduce; whatever is given out is sent, and accepted, at once."""
+    state, commands = deployer.reduce(walk.state, event)
+    walk = evolve(walk, state=state)
+    for command in commands:
+        walk = evolve(walk, given=(*walk.given, _describe(walk.state, command)))
+        if isinstance(command, Notice):
+            walk = evolve(walk, notice=command)
+            continue
+        state, _ = deployer.reduce(walk.state, Attempted(command.id, 1, walk.at))
+        state, _ = deployer.reduce(state, Accepted(command.id, f"ref-{command.id}", walk.at))
+        walk = evolve(walk, state=state, asked=(*walk.asked, command))
+    return walk
+
+
+def _answer(walk: _Walk, pending: Pending, answer: Any, *, good: bool = True) -> _Walk:
+    ended = evolve(walk, good=walk.good | {pending.id}) if good else evolve(walk, bad=walk.bad | {pending.id})
+    return _take(ended, Replied(pending.id, answer, walk.at))
+
+
+def _next(walk: _Walk) -> Pending | None:
+    return next((p for p in walk.state.pending if not isinstance(p.command, StopTask)), None)
+
+
+def _branch(walk: _Walk, when: str, answer: Callable[[_Walk], _Walk]) -> Branch:
+    """Leave the good path by one answer, and go on with good ones to the end."""
+    before = len(walk.given)
+    walk = answer(walk)
+    while (pending := _next(walk)) is not None:
+        walk = _answer(walk, pending, _good(walk, pending))
+    return Branch(when, walk.given[before:], _outcome(walk))
+
+
+# Answers
+
+
+def _good(walk: _Walk, pending: Pending) -> Any:
+    command = pending.command
+    if isinstance(command, RunTask):
+        return _exit(_codes(walk, pending)[-1])
+    if isinstance(command, postgres_migration.UpsertDatabase):
+        return postgres_migration.UpsertDone()
+    if isinstance(command, CleanupDatabase):
+        return postgres_migration.CleanupDone()
+    if isinstance(command, StabiliseStack) and not walk.exists:
+        return StackStatus(Lifecycle.MISSING, "missing")
+    outputs = tuple((name, _placeholder(name)) for name in outputs_named(walk.spec.databases))
+    counts = tuple((scale.parameter, AS_BEFORE) for scale in walk.spec.stack.scaling)
+    return StackStatus(Lifecycle.COMPLETE, "UPDATE_COMPLETE", outputs=outputs, counts=counts)
+
+
+def _others(walk: _Walk, pending: Pending) -> Iterator[tuple[str, Callable[[_Walk], _Walk]]]:
+    """Every other way that a step may go, by its name."""
+    outputs = outputs_named(walk.spec.databases)
+    if isinstance(pending.command, CreateStack | UpdateStack) and outputs:
+        bare = StackStatus(Lifecycle.COMPLETE, "UPDATE_COMPLETE")
+        yield f"done without the output {outputs[0]}", lambda walk: _answer(walk, pending, bare)
+    if len(codes := _codes(walk, pending)) > 1:
+        yield "no changes", lambda walk: _answer(walk, pending, _exit(codes[0]))
+    yield "fails", lambda walk: _answer(walk, pending, _failure(pending), good=False)
+    yield (
+        "deadline",
+        lambda walk: _take(
+            evolve(walk, at=pending.deadline), Replied(pending.id, DeadlinePassed(), pending.deadline)
+        ),
+    )
+    yield "terminated", lambda walk: _take(walk, Terminated(ID, "the operator", walk.at))
+
+
+def _failure(pending: Pending) -> Any:
+    if isinstance(pending.command, RunTask):
+        success = pending.command.run.success
+        return _exit(next(code for code in range(1, 257) if code not in success))
+    if pending.database:
+        return postgres_migration.Errored("refused by PostgreSQL")
+    return StackStatus(Lifecycle.TERMINAL, "UPDATE_ROLLBACK_FAILED")
+
+
+def _codes(walk: _Walk, pending: Pending) -> tuple[int, ...]:
+    """Exit codes that stand for a task's different outcomes, the one of the long way last."""
+    if not isinstance(pending.command, RunTask):
+        return ()
+    spec = next(d for d in walk.spec.databases if d.name == pending.database)
+    if spec.evaluate is not None and _purpose(pending.command.run) == "evaluate":
+        return spec.evaluate.no_changes[0], spec.evaluate.changes[0]
+    return pending.command.run.success[:1]
+
+
+def _exit(code: int) -> ecs_task.StatusStopped:
+    return ecs_task.StatusStopped((ecs_task.Exit("judged", code, judged=True),), ecs_task.EXITED)
+
+
+def _placeholder(output: str) -> str:
+    """What stands for an output on its way through the deployer: every rule of the spec lets it through."""
+    return f"Output:{output}"
+
+
+# What is shown of a command
+
+
+def _purpose(run: ecs_task.Run) -> str:
+    return run.id.rpartition("/")[2]
+
+
+def _describe(state: DeployerState, given: Pending | Notice) -> Command:
+    if isinstance(given, Notice):
+        return Command(given.outcome, "Notice")
+    command = given.command
+    migration = next(
+        (m for m in state.migrations if not isinstance(m, Absent) and m.database.spec.name == given.database),
+        None,
+    )
+    current = next((d for d in state.deployments if not isinstance(d, Absent)), None)
+    return Command(
+        name_of(type(current)) if current else "FAILED",
+        type(command).__name__,
+        given.database,
+        name_of(type(migration)) if migration else "",
+        _shown(command.counts) if isinstance(command, Change) else (),
+        _task(_purpose(command.run), command.run.task) if isinstance(command, RunTask | StopTask) else None,
+        round(given.deadline - given.issued),
+    )
+
+
+def _shown(counts: Counts) -> ShownCounts:
+    return tuple((name, "as before" if count == AS_BEFORE else count) for name, count in counts)
+
+
+def _task(purpose: str, task: TaskSpec[str]) -> TaskRun:
+    return TaskRun(
+        purpose, _unknown(task.task_definition), _unknown(task.cluster), task.container or "", task.command
+    )
+
+
+def _unknown(text: str) -> str:
+    return f"<{text}>" if text.startswith(_placeholder("")) else text
+
+
+# How it ends
+
+
+def _outcome(walk: _Walk) -> Outcome:
+    assert walk.notice is not None
+    left = [p for p in walk.asked if p.id not in walk.good | walk.bad]
+    return Outcome(
+        walk.notice.outcome,
+        name_of(type(walk.state.stack)),
+        _services(walk),
+        tuple((database.name, _fate(walk, database.name)) for database in walk.spec.databases),
+        tuple(f"{p.database}/{_purpose(p.command.run)}" for p in left if isinstance(p.command, StopTask)),
+        tuple(f"{type(p.command).__name__} {p.database}".rstrip() for p in left if _runs_on(p)),
+        walk.notice.reason,
+    )
+
+
+def _runs_on(pending: Pending) -> bool:
+    """Tasks are stopped, looking is no change, and with nothing to scale there is no call."""
+    if isinstance(pending.command, ScaleStack):
+        return pending.command.counts != ()
+    return not isinstance(pending.command, StabiliseStack | RunTask | StopTask)
+
+
+def _services(walk: _Walk) -> tuple[str, ...]:
+    """A change that was not seen to succeed may have happened or not: then there are two possibilities, or more."""
+    possible = ["as before" if walk.exists else "not there"]
+    for pending in walk.asked:
+        if isinstance(pending.command, Change):
+            wanted = _level(pending.command, possible)
+            unsure = pending.id not in walk.good
+            possible = list(dict.fromkeys([*possible, *wanted])) if unsure else wanted
+    return tuple(possible)
+
+
+def _level(command: Change, before: list[str]) -> list[str]:
+    counts = _shown(command.counts)
+    if not counts:
+        return before if isinstance(command, ScaleStack) else ["as the template has them"]
+    values = {count for _, count in counts}
+    if values == {0}:
+        return ["at zero"]
+    if values == {"as before"}:
+        return ["as before"]
+    return ["with " + ", ".join(f"{name}={count}" for name, count in counts)]
+
+
+def _fate(walk: _Walk, database: str) -> str:
+    """What became of a database, as far as its tasks and its cleanup were given out and went well."""
+    if walk.spec.quick:
+        return "skipped"
+    mine = [p for p in walk.asked if p.database == database]
+    migrate = [p for p in mine if isinstance(p.command, RunTask) and _purpose(p.command.run) == "migrate"]
+    if not migrate:
+        return "not migrated"
+    if migrate[0].id not in walk.good:
+        return "perhaps half-way"
+    clean = any(isinstance(p.command, CleanupDatabase) and p.id in walk.good for p in mine)
+    return "migrated" if clean else "migrated, not cleaned up"

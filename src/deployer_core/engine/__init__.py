@@ -1,0 +1,1 @@
+"""The composition of the four machines into one deployer."""

@@ -1,0 +1,364 @@
+"""The deployer of one stack: the four machines composed, itself a reducer of the same shape.
+
+    reduce(state, event) -> (state, commands)
+
+What the machines tell one another is routed inside (`routing`); what is meant for the world (`world`) stays in
+`pending` until its last answer, and is given out once. A state that comes back the same object means that the event
+was stale: nothing has changed, and nothing need be kept.
+"""
+
+import hashlib
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NoReturn, TypeAlias, TypeVar, get_args
+
+from attrs import evolve, fields, has
+
+from deployer_core.engine.messages import (
+    Accepted,
+    Answer,
+    Attempted,
+    DeadlinePassed,
+    Event,
+    Notice,
+    Pending,
+    Progress,
+    Refused,
+    Repaired,
+    Replied,
+    Requested,
+    Sent,
+    StopTask,
+    Terminated,
+    token,
+)
+from deployer_core.engine.routing import (
+    INITIAL,
+    Commands,
+    DeployerState,
+    Draft,
+    Reduction,
+    Task,
+    Traced,
+    swap,
+)
+from deployer_core.kernel.machine import Absent, IllegalEvent, Microstep, name_of
+from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
+from deployer_core.machines.ecs_task import RunTask
+from deployer_core.machines.stack_status import StackStatus, read
+from deployer_core.spec import DeploymentSpec
+
+__all__ = [
+    "INITIAL",
+    "LOGIC",
+    "Accepted",
+    "Attempted",
+    "Commands",
+    "DeadlinePassed",
+    "DeployerState",
+    "Event",
+    "Notice",
+    "Pending",
+    "Progress",
+    "Reduction",
+    "Refused",
+    "Repaired",
+    "Replied",
+    "Requested",
+    "Sent",
+    "StopTask",
+    "Task",
+    "Terminated",
+    "digest",
+    "failure",
+    "microsteps",
+    "reduce",
+    "token",
+]
+
+LOGIC = 1
+"""The version of what `reduce` makes of an event: it rises when a stored stream would replay to another state."""
+
+
+def reduce(state: DeployerState, event: Event) -> Reduction:
+    """Take one event from the world, and all that follows from it inside.
+
+    Raises IllegalEvent, and changes nothing, for nonsense: an unknown deployment, a repair of what is not broken, an
+    id that stands for two specs. Answers that nobody waits for are no nonsense: they are stale.
+    """
+    return _TAKES.get(type(event), _refuse)(state, event, Draft)
+
+
+def microsteps(state: DeployerState, event: Event) -> tuple[tuple[str, Microstep[Any, Any]], ...]:
+    """The same reduction, one edge of one machine at a time, each with the machine's name; none if it is stale."""
+    drafts: list[Traced] = []
+
+    def begin(state: DeployerState, at: float) -> Draft:
+        drafts.append(Traced(state, at))
+        return drafts[-1]
+
+    _TAKES.get(type(event), _refuse)(state, event, begin)
+    return tuple(step for draft in drafts for step in draft.taken)
+
+
+# Events of the world
+
+Begin: TypeAlias = Callable[[DeployerState, float], Draft]
+Take: TypeAlias = Callable[[DeployerState, Any, Begin], Reduction]
+_TAKES: dict[type, Take] = {}
+T = TypeVar("T", bound=Take)
+
+
+def _takes(event: type) -> Callable[[T], T]:
+    def register(take: T) -> T:
+        _TAKES[event] = take
+        return take
+
+    return register
+
+
+def _refuse(state: DeployerState, event: object, _: Begin) -> NoReturn:
+    raise _refusal(state, event, f"the world speaks of {', '.join(sorted(e.__name__ for e in _TAKES))}")
+
+
+def _refusal(state: DeployerState, event: object, why: str) -> IllegalEvent:
+    return IllegalEvent("Deployer", name_of(type(state.stack)), event, tuple(e.__name__ for e in _TAKES), why)
+
+
+@lru_cache(maxsize=1024)
+def digest(spec: DeploymentSpec) -> str:
+    """Sixteen hexadecimal digits that stand for a spec, in every process and version of this library.
+
+    A field that has its default leaves no trace in it: one that a later version adds changes no digest.
+    """
+    return hashlib.sha256(repr(_without_defaults(spec)).encode()).hexdigest()[:16]
+
+
+def _without_defaults(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_without_defaults(item) for item in value)
+    if not has(type(value)):
+        return value
+    given = [(a.name, getattr(value, a.name)) for a in fields(type(value))]
+    defaults = {a.name: a.default for a in fields(type(value))}
+    return type(value).__name__, [(n, _without_defaults(v)) for n, v in given if v != defaults[n]]
+
+
+@_takes(Requested)
+def _request(state: DeployerState, event: Requested, begin: Begin) -> Reduction:
+    """Idempotent for ever: the same id with the same spec is no event."""
+    asked = digest(event.spec)
+    before = dict(state.known).get(event.deployment)
+    if before == asked:
+        return state, ()
+    if before is not None:
+        why = f"deployment {event.deployment!r} was requested before with another spec; give this an id of its own"
+        raise _refusal(state, event, why)
+    if not (state.stream or event.stream):
+        raise _refusal(state, event, "the first request of a stream gives it its random id")
+    draft = begin(state, event.at)
+    draft.stream, draft.queue_limit = state.stream or event.stream, event.queue_limit
+    draft.known += ((event.deployment, asked),)
+    draft.add(deployment.Facts(event.deployment, event.spec))
+    return draft.result()
+
+
+def _pending(state: DeployerState, command: int) -> Pending | None:
+    for pending in state.pending:
+        if pending.id == command:
+            return pending
+    return None
+
+
+@_takes(Attempted)
+def _attempt(state: DeployerState, event: Attempted, _: Begin) -> Reduction:
+    """What was sent and accepted is not sent again; what was found without sending may be (a task, to stop it)."""
+    pending = _pending(state, event.command)
+    if pending is None or event.attempt != (pending.sent.attempt if pending.sent else 0) + 1:
+        return state, ()
+    if pending.sent and pending.ref:
+        return state, ()
+    sent = Sent(event.attempt, event.at, event.resolved)
+    return evolve(state, pending=swap(state.pending, pending, evolve(pending, sent=sent))), ()
+
+
+@_takes(Accepted)
+def _accept(state: DeployerState, event: Accepted, _: Begin) -> Reduction:
+    pending = _pending(state, event.command)
+    if pending is None or pending.ref or not event.ref:
+        return state, ()
+    return evolve(state, pending=swap(state.pending, pending, evolve(pending, ref=event.ref))), ()
+
+
+@_takes(Replied)
+def _reply(state: DeployerState, event: Replied, begin: Begin) -> Reduction:
+    pending, answer = _pending(state, event.command), event.answer
+    if type(answer) not in _ANSWERS:
+        raise _refusal(state, event, f"{type(answer).__name__} is no answer of the world")
+    if pending is None:
+        return state, ()
+    if isinstance(answer, DeadlinePassed) and event.at < pending.deadline:
+        raise _refusal(
+            state, event, f"command {pending.id} has until {pending.deadline}, and it is {event.at}"
+        )
+    if isinstance(pending.command, StopTask):
+        return _reply_to_stop(state, pending, answer)
+    if isinstance(answer, Progress | Refused):
+        told = _told(pending, answer) if isinstance(answer, Progress) else _refused(pending, answer)
+        return (
+            (state, ())
+            if told is pending
+            else (evolve(state, pending=swap(state.pending, pending, told)), ())
+        )
+    meaning = _meaning(pending, answer)
+    if type(meaning) in _FINAL:
+        return _end(begin(state, event.at), pending, answer, meaning)
+    told = _told(pending, answer)
+    if told is pending and isinstance(answer, StackStatus):
+        return state, ()
+    return _go_on(begin(state, event.at), state, pending, told, meaning)
+
+
+def _end(draft: Draft, pending: Pending, answer: Answer, meaning: Any) -> Reduction:
+    """The last answer: the command is no longer pending, whatever the machine that asked makes of it."""
+    draft.observed = answer.counts if isinstance(answer, StackStatus) else ()
+    draft.pending = swap(draft.pending, pending)
+    draft.answered = pending
+    try:
+        draft.to_asker(pending, meaning)
+    except IllegalEvent as fault:
+        draft.to_asker(pending, failure(pending, f"adapter fault: {fault}", may_still_run=True))
+    return draft.result()
+
+
+def _go_on(draft: Draft, state: DeployerState, pending: Pending, told: Pending, meaning: Any) -> Reduction:
+    """Not the last answer: stale where it is no news, and where the machine that asked does not take it."""
+    if told is not pending:
+        draft.pending = swap(draft.pending, pending, told)
+    try:
+        draft.to_asker(pending, meaning)
+    except IllegalEvent:
+        return state, ()
+    same = draft.pending is state.pending and draft.tasks is state.tasks
+    return (state, ()) if same else draft.result()
+
+
+def _told(pending: Pending, answer: Answer) -> Pending:
+    """The command with what was said of it, itself where that is no news. (`evolve` would be much slower.)"""
+    seen = _progress(answer)
+    ref = pending.ref or (answer.arn if isinstance(answer, ecs_task.Started) else "")
+    if seen == pending.seen and ref == pending.ref:
+        return pending
+    return Pending(
+        pending.id,
+        pending.deployment,
+        pending.database,
+        pending.command,
+        pending.issued,
+        pending.deadline,
+        pending.sent,
+        ref,
+        seen,
+        pending.unresolved,
+    )
+
+
+def _refused(pending: Pending, answer: Refused) -> Pending:
+    """The command with its latest attempt refused, itself where that is no news, or said of an earlier attempt."""
+    sent = pending.sent
+    if not isinstance(pending.command, RunTask) or pending.ref or sent is None or sent.refused:
+        return pending
+    if sent.attempt != answer.attempt:
+        return pending
+    return evolve(pending, sent=evolve(sent, refused=True), seen=answer.reason)
+
+
+_ANSWERS = frozenset(get_args(Answer))
+_FINAL = frozenset(
+    {
+        deployment.Stable,
+        deployment.Failure,
+        ecs_task.StatusStopped,
+        ecs_task.Errored,
+        postgres_migration.UpsertDone,
+        postgres_migration.CleanupDone,
+        postgres_migration.Errored,
+    }
+)
+_OF_A_STACK = (deployment.ScaleStack, deployment.UpdateStack)
+"""Commands that are given only where the stack was seen."""
+
+
+def _meaning(pending: Pending, answer: Any) -> Any:
+    """The machine's own event for an answer."""
+    if isinstance(answer, StackStatus):
+        waiting = isinstance(pending.command, deployment.StabiliseStack)
+        return read(
+            answer, waiting=waiting, known=bool(pending.ref) or isinstance(pending.command, _OF_A_STACK)
+        )
+    if isinstance(answer, DeadlinePassed):
+        time = f"{pending.deadline - pending.issued:g} s"
+        reason = f"no end within {time}" + (f"; last seen: {pending.seen}" if pending.seen else "")
+        return failure(pending, reason, may_still_run=True)
+    return answer
+
+
+def failure(pending: Pending, reason: str, *, may_still_run: bool) -> Any:
+    """A failure in the words of the machine that asked."""
+    if not pending.database:
+        return deployment.Failure(reason)
+    if isinstance(pending.command, RunTask | StopTask):
+        return ecs_task.Errored(reason, may_still_run)
+    return postgres_migration.Errored(reason)
+
+
+def _progress(answer: Any) -> str:
+    """What a person may like to read of an answer that is not the last one."""
+    if isinstance(answer, StackStatus):
+        return f"{answer.status}: {answer.reason}" if answer.reason else answer.status
+    if isinstance(answer, Progress):
+        return answer.text
+    return answer.last_status if isinstance(answer, ecs_task.Status) else "RUNNING"
+
+
+def _reply_to_stop(state: DeployerState, pending: Pending, answer: Answer) -> Reduction:
+    """Only STOPPED ends it: what was not seen to stop may still run, whatever else is said of it."""
+    after = pending
+    if isinstance(answer, ecs_task.StatusStopped):
+        return evolve(state, pending=swap(state.pending, pending)), ()
+    if isinstance(answer, DeadlinePassed):
+        after = evolve(pending, unresolved=True)
+    elif isinstance(answer, ecs_task.Errored):
+        after = evolve(pending, seen=answer.reason)
+    elif isinstance(answer, ecs_task.Status | ecs_task.Started | Progress):
+        after = evolve(pending, seen=_progress(answer))
+    if after == pending:
+        return state, ()
+    return evolve(state, pending=swap(state.pending, pending, after)), ()
+
+
+@_takes(Terminated)
+def _terminate(state: DeployerState, event: Terminated, begin: Begin) -> Reduction:
+    if all(isinstance(d, Absent) or d.facts.id != event.deployment for d in state.deployments):
+        ended = event.deployment in dict(state.known)
+        raise _refusal(
+            state, event, f"deployment {event.deployment!r} {'has ended' if ended else 'was never requested'}"
+        )
+    draft = begin(state, event.at)
+    draft.to_deployment(event.deployment, deployment.Terminated(event.by))
+    return draft.result()
+
+
+@_takes(Repaired)
+def _repair(state: DeployerState, event: Repaired, begin: Begin) -> Reduction:
+    """Refused while a task may still run, unless its run is named."""
+    stops = {p.command.run.id: p for p in state.pending if isinstance(p.command, StopTask)}
+    if unknown := sorted(set(event.force) - set(stops)):
+        raise _refusal(state, event, f"no task is being stopped for {', '.join(unknown)}")
+    draft = begin(state, event.at)
+    draft.pending = tuple(p for run, p in stops.items() if run not in event.force)
+    draft.to_stack(stack.Repaired(event.by))
+    if running := sorted(set(stops) - set(event.force)):
+        why = f"the task of {', '.join(running)} may still run"
+        raise _refusal(state, event, f"{why}; wait until it has stopped, or force the repair by its name")
+    return draft.result()

@@ -1,0 +1,396 @@
+"""What one machine's command is to another, or to the world: the inside of the deployer."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar, cast
+
+from attrs import frozen
+
+from deployer_core.engine.messages import Notice, Pending, Sent, StopTask, WorldCommand
+from deployer_core.kernel.machine import ABSENT, Absent, C, E, Machine, Microstep, S
+from deployer_core.kernel.tags import tagged
+from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
+from deployer_core.machines.deployment import DatabaseProgress, Phase
+from deployer_core.machines.ecs_task import Run, RunTask
+from deployer_core.machines.postgres_migration import Database
+from deployer_core.machines.stack import State as StackState
+from deployer_core.spec import Counts, Pairs, TaskSpec
+
+STOP_TIMEOUT = 900
+"""Seconds after which a task that was to stop, and was not seen STOPPED, is unresolved."""
+
+
+@tagged("Deployer.Task/1")
+@frozen
+class Task:
+    """The task that a database's migration runs now; `purpose` is `evaluate` or `migrate`."""
+
+    database: str
+    purpose: str
+    state: ecs_task.State
+
+
+@tagged("Deployer.State/1")
+@frozen
+class DeployerState:
+    """All there is to know of one stack.
+
+    `deployments` are the current one and the queued ones, as requested; `migrations` and `tasks` are the current
+    one's. `baseline` are the counts from before the services were scaled to zero, while they are remembered. `known`
+    is every deployment ever requested, with a digest of its spec.
+    """
+
+    stream: str = ""
+    stack: StackState = ABSENT
+    deployments: tuple[deployment.State, ...] = ()
+    migrations: tuple[postgres_migration.State, ...] = ()
+    tasks: tuple[Task, ...] = ()
+    pending: tuple[Pending, ...] = ()
+    next_command: int = 1
+    baseline: Counts | None = None
+    known: Pairs = ()
+
+
+INITIAL = DeployerState()
+Commands: TypeAlias = tuple[Pending | Notice, ...]
+"""What is meant for the world: commands with their ids, and notices."""
+Reduction: TypeAlias = tuple[DeployerState, Commands]
+
+
+K = TypeVar("K")
+
+
+def swap(items: tuple[K, ...], old: K, *new: K) -> tuple[K, ...]:
+    """The items with one replaced, or taken out."""
+    for at, item in enumerate(items):
+        if item is old:
+            return (*items[:at], *new, *items[at + 1 :])
+    raise LookupError(old)
+
+
+class Draft:
+    """One reduction under way. `observed` are the counts just seen, `answered` is the command just answered.
+
+    Every step of every machine passes here, so this is written for speed: loops, no comprehensions.
+    """
+
+    __slots__ = (
+        *(
+            "at",
+            "stream",
+            "stack",
+            "deployments",
+            "migrations",
+            "tasks",
+            "pending",
+            "next_command",
+            "baseline",
+        ),
+        *("known", "commands", "observed", "answered", "queue_limit"),
+    )
+
+    def __init__(self, state: DeployerState, at: float) -> None:
+        self.at = at
+        self.stream, self.stack, self.deployments = state.stream, state.stack, state.deployments
+        self.migrations, self.tasks, self.pending = state.migrations, state.tasks, state.pending
+        self.next_command, self.baseline, self.known = state.next_command, state.baseline, state.known
+        self.commands: list[Pending | Notice] = []
+        self.observed: Counts = ()
+        self.answered: Pending | None = None
+        self.queue_limit = stack.QUEUE_LIMIT
+
+    def result(self) -> Reduction:
+        """The state as it is now, and what was given out for the world."""
+        state = DeployerState(
+            self.stream,
+            self.stack,
+            self.deployments,
+            self.migrations,
+            self.tasks,
+            self.pending,
+            self.next_command,
+            self.baseline,
+            self.known,
+        )
+        return state, tuple(self.commands)
+
+    def route(self, commands: tuple[Any, ...]) -> None:
+        """Take a machine's commands to whom they are for."""
+        for command in commands:
+            _ROUTES[type(command)](self, command)
+
+    def step(self, machine: Machine[S, E, C], state: S, event: E) -> tuple[S, tuple[C, ...]]:
+        """One machine takes one event: every step inside the deployer passes here."""
+        return machine.reduce(state, event)
+
+    def add(self, facts: deployment.Facts) -> None:
+        """Let a deployment in: it asks the stack for its turn."""
+        queued, commands = self.step(deployment.MACHINE, ABSENT, deployment.Requested(facts))
+        self.deployments += (queued,)
+        self.route(commands)
+
+    def to_stack(self, event: stack.Event) -> None:
+        """An event for the stack."""
+        self.stack, commands = self.step(stack.MACHINE, self.stack, event)
+        self.route(commands)
+
+    def to_deployment(self, name: str, event: deployment.Event) -> None:
+        """An event for one of the deployments."""
+        old = self.find(name)
+        new, commands = self.step(deployment.MACHINE, old, event)
+        if new is not old:
+            self.deployments = swap(self.deployments, old, new)
+        self.route(commands)
+
+    def to_migration(self, database: str, event: postgres_migration.Event) -> None:
+        """An event for a database's migration."""
+        old = self.find_migration(database)
+        new, commands = self.step(postgres_migration.MACHINE, old, event)
+        self.migrations = swap(self.migrations, old, new)
+        self.route(commands)
+
+    def to_task(self, database: str, event: ecs_task.Event) -> None:
+        """An event for the task that runs for a database."""
+        (old,) = [task for task in self.tasks if task.database == database]
+        state, commands = self.step(ecs_task.MACHINE, old.state, event)
+        if state != old.state:
+            self.tasks = swap(self.tasks, old, Task(database, old.purpose, state))
+        self.route(commands)
+
+    def to_asker(self, pending: Pending, event: Any) -> None:
+        """An answer, for the machine that asked."""
+        if not pending.database:
+            self.to_deployment(pending.deployment, event)
+        elif isinstance(pending.command, RunTask):
+            self.to_task(pending.database, event)
+        else:
+            self.to_migration(pending.database, event)
+
+    def find(self, name: str) -> deployment.State:
+        """A deployment that has not ended, by its id."""
+        for each in self.deployments:
+            if not isinstance(each, Absent) and each.facts.id == name:
+                return each
+        raise LookupError(name)
+
+    def find_migration(self, database: str) -> postgres_migration.State:
+        """The migration of one of the current deployment's databases."""
+        for each in self.migrations:
+            if not isinstance(each, Absent) and each.database.spec.name == database:
+                return each
+        raise LookupError(database)
+
+    def issue(self, deployment: str, database: str, command: WorldCommand, timeout: int) -> None:
+        """Give a command out to the world, and keep it until its last answer."""
+        pending = Pending(self.next_command, deployment, database, command, self.at, self.at + timeout)
+        self.next_command += 1
+        self.pending += (pending,)
+        self.commands.append(pending)
+
+    def stop(self, dropped: Pending) -> None:
+        """Stop a run that is dropped; one that cannot have begun needs no stopping."""
+        if isinstance(dropped.command, RunTask) and dropped.may_have_begun:
+            sent = dropped.sent or Sent(0, dropped.issued)
+            command = StopTask(dropped.command.run, dropped.id, sent, dropped.ref)
+            self.issue(dropped.deployment, dropped.database, command, STOP_TIMEOUT)
+
+    def remember(self, counts: Counts) -> None:
+        """Keep the counts of those parameters for which none are kept yet."""
+        kept = self.baseline
+        self.baseline = tuple(sorted({**dict(counts), **dict(kept)}.items())) if kept else counts
+
+    def run(self, database: Database, purpose: str, task: TaskSpec[str], success: tuple[int, ...]) -> None:
+        """Start a database's next task."""
+        run = Run(f"{database.deployment}/{database.spec.name}/{purpose}", task, success)
+        state, commands = self.step(ecs_task.MACHINE, ABSENT, ecs_task.Request(run))
+        self.tasks += (Task(database.spec.name, purpose, state),)
+        for command in cast(tuple[RunTask, ...], commands):
+            self.issue(database.deployment, database.spec.name, command, task.timeout)
+
+    def end_task(self, run: Run) -> tuple[Task, Database]:
+        """Take out a task that has ended; gives it and the database that it ran for."""
+        task = next(t for t in self.tasks if not isinstance(t.state, Absent) and t.state.run.id == run.id)
+        self.tasks = swap(self.tasks, task)
+        migration = self.find_migration(task.database)
+        assert not isinstance(migration, Absent)
+        return task, migration.database
+
+    def report(self, database: Database, phase: Phase, reason: str = "") -> None:
+        """Tell the deployment how far a database has come."""
+        progress = DatabaseProgress(database.spec.name, phase, reason)
+        self.to_deployment(database.deployment, deployment.DatabaseReported(progress))
+
+    def end(self, name: str, outcome: str, reason: str) -> None:
+        """A deployment is over: what it waited for is dropped, and whoever wants to know is told."""
+        ended = self.find(name)
+        self.deployments = swap(self.deployments, ended)
+        dropped = [p for p in self.pending if p.deployment == name and not isinstance(p.command, StopTask)]
+        if dropped:
+            gone = {p.id for p in dropped}
+            self.pending = tuple(p for p in self.pending if p.id not in gone)
+        for pending in dropped:
+            self.stop(pending)
+        assert not isinstance(ended, Absent)
+        self.commands.append(Notice(name, ended.facts.spec.version, outcome, reason, self.at))
+
+
+class Traced(Draft):
+    """A reduction that writes down each edge that it takes, with the name of the machine that took it."""
+
+    def __init__(self, state: DeployerState, at: float) -> None:
+        super().__init__(state, at)
+        self.taken: list[tuple[str, Microstep[Any, Any]]] = []
+
+    def step(self, machine: Machine[S, E, C], state: S, event: E) -> tuple[S, tuple[C, ...]]:
+        """The same step, edge by edge."""
+        steps = machine.microsteps(state, event)
+        self.taken += [(machine.name, step) for step in steps]
+        return steps[-1].state, tuple(c for step in steps for c in step.commands)
+
+
+# Routes: what one machine's command is to another, or to the world
+
+_ROUTES: dict[type, Callable[[Draft, Any], None]] = {}
+R = TypeVar("R", bound=Callable[[Draft, Any], None])
+
+
+def _routes(*commands: type) -> Callable[[R], R]:
+    def register(route: R) -> R:
+        _ROUTES.update(dict.fromkeys(commands, route))
+        return route
+
+    return register
+
+
+@_routes(deployment.QueueOnStack)
+def _queue(draft: Draft, command: deployment.QueueOnStack) -> None:
+    draft.to_stack(stack.Triggered(command.deployment, draft.queue_limit))
+
+
+@_routes(stack.TriggerDeployment)
+def _trigger(draft: Draft, command: stack.TriggerDeployment) -> None:
+    draft.to_deployment(command.deployment, deployment.Started(draft.baseline or ()))
+
+
+@_routes(deployment.ReleaseStack)
+def _release(draft: Draft, command: deployment.ReleaseStack) -> None:
+    draft.baseline, draft.migrations, draft.tasks = None, (), ()
+    draft.end(command.deployment, "DONE", "")
+    draft.to_stack(stack.DeploymentCompleted(command.deployment))
+
+
+@_routes(deployment.BreakStack)
+def _break(draft: Draft, command: deployment.BreakStack) -> None:
+    draft.migrations, draft.tasks = (), ()
+    draft.end(command.deployment, "FAILED", command.reason)
+    draft.to_stack(stack.DeploymentFailed(command.deployment))
+
+
+@_routes(deployment.WithdrawFromStack)
+def _withdraw(draft: Draft, command: deployment.WithdrawFromStack) -> None:
+    draft.end(command.deployment, "FAILED", command.reason)
+    draft.to_stack(stack.Withdrawn(command.deployment))
+
+
+@_routes(deployment.StabiliseStack, deployment.UpdateStack, deployment.UpsertStack)
+def _change(draft: Draft, command: deployment.StackCommand) -> None:
+    draft.issue(command.deployment, "", command, command.stack.timeout)
+
+
+@_routes(deployment.ScaleStack)
+def _scale(draft: Draft, command: deployment.ScaleStack) -> None:
+    """Before the services go to zero, the counts that they had are remembered."""
+    if isinstance(draft.find(command.deployment), deployment.ScalingDown):
+        draft.remember(draft.observed)
+    _change(draft, command)
+
+
+@_routes(deployment.CreateStack)
+def _create(draft: Draft, command: deployment.CreateStack) -> None:
+    """A stack that is created at zero had no counts before: those that it shall have are remembered."""
+    creating = draft.find(command.deployment)
+    assert isinstance(creating, deployment.Creating)
+    draft.remember(creating.counts)
+    _change(draft, command)
+
+
+@_routes(deployment.PrepareMigration)
+def _prepare(draft: Draft, command: deployment.PrepareMigration) -> None:
+    prepare = postgres_migration.Prepare(command.database)
+    migration, commands = draft.step(postgres_migration.MACHINE, ABSENT, prepare)
+    draft.migrations += (migration,)
+    draft.route(commands)
+
+
+@_routes(deployment.UnblockMigration)
+def _unblock(draft: Draft, command: deployment.UnblockMigration) -> None:
+    draft.to_migration(command.database, postgres_migration.Unblocked())
+
+
+@_routes(deployment.AbandonMigration)
+def _abandon(draft: Draft, command: deployment.AbandonMigration) -> None:
+    draft.to_migration(command.database, postgres_migration.Errored(command.reason))
+
+
+@_routes(postgres_migration.UpsertDatabase, postgres_migration.CleanupDatabase)
+def _tend(
+    draft: Draft, command: postgres_migration.UpsertDatabase | postgres_migration.CleanupDatabase
+) -> None:
+    spec = command.database.spec
+    draft.issue(command.database.deployment, spec.name, command, spec.timeout)
+
+
+@_routes(postgres_migration.RunEvaluate)
+def _run_evaluate(draft: Draft, command: postgres_migration.RunEvaluate) -> None:
+    evaluation = command.database.spec.evaluate
+    assert evaluation is not None
+    draft.run(command.database, "evaluate", evaluation.task, evaluation.no_changes + evaluation.changes)
+
+
+@_routes(postgres_migration.RunMigrate)
+def _run_migrate(draft: Draft, command: postgres_migration.RunMigrate) -> None:
+    migration = command.database.spec.migrate
+    assert migration is not None
+    draft.run(command.database, "migrate", migration.task, migration.success)
+
+
+@_routes(postgres_migration.ReportBlocked)
+def _blocked(draft: Draft, command: postgres_migration.ReportBlocked) -> None:
+    draft.report(command.database, Phase.BLOCKED)
+
+
+@_routes(postgres_migration.ReportNop)
+def _nop(draft: Draft, command: postgres_migration.ReportNop) -> None:
+    draft.report(command.database, Phase.NOP)
+
+
+@_routes(postgres_migration.ReportDone)
+def _migrated(draft: Draft, command: postgres_migration.ReportDone) -> None:
+    draft.report(command.database, Phase.DONE)
+
+
+@_routes(postgres_migration.ReportFailed)
+def _migration_failed(draft: Draft, command: postgres_migration.ReportFailed) -> None:
+    draft.report(command.database, Phase.FAILED, command.reason)
+
+
+@_routes(ecs_task.StopTask)
+def _stop(draft: Draft, _: ecs_task.StopTask) -> None:
+    """The run was just answered, so it is no longer pending, and may still run."""
+    assert draft.answered is not None
+    draft.stop(draft.answered)
+
+
+@_routes(ecs_task.ReportDone)
+def _task_done(draft: Draft, command: ecs_task.ReportDone) -> None:
+    task, database = draft.end_task(command.run)
+    if task.purpose == "migrate" or database.spec.evaluate is None:
+        draft.to_migration(task.database, postgres_migration.MigrateDone())
+    else:
+        changes = command.exit_code in database.spec.evaluate.changes
+        draft.to_migration(task.database, postgres_migration.EvaluateOutcome(changes))
+
+
+@_routes(ecs_task.ReportError)
+def _task_failed(draft: Draft, command: ecs_task.ReportError) -> None:
+    task, _ = draft.end_task(command.run)
+    draft.to_migration(task.database, postgres_migration.Errored(f"{task.purpose}: {command.reason}"))

@@ -1,0 +1,1 @@
+"""What a machine is, and how typed handlers make one."""

@@ -1,0 +1,766 @@
+"""Deployment: one version going out, from the request to DONE or FAILED.
+
+    [*] --Requested--> QUEUED --Triggered--> (TRIGGERED) --StackWait--> WAITING --StackStatus.Stable--> (AVAILABLE)
+    (AVAILABLE) --UpsertStack--> UPSERTING --> (UPSERTED) --> DONE                                 in quick mode
+    (AVAILABLE) --StackScale(0)--> SCALING_DOWN --> (SCALED_DOWN) --> INFRA_MIGRATE --> (INFRA_MIGRATED)
+    (AVAILABLE) --StackCreate--> CREATING --> (INFRA_MIGRATED)
+    (INFRA_MIGRATED) --> DB_MIGRATING --All Complete--> (DB_MIGRATED) --> SCALING_UP --> (SCALED_UP) --> DONE
+    any step that fails leads to FAILED.
+
+The drawing with every edge is `diagrams/deployment.mmd`. What a stack's status means here is decided in `stack_status`.
+"""
+
+from enum import Enum
+from typing import TypeAlias, TypeVar
+
+from attrs import evolve, frozen
+
+from deployer_core.kernel.builder import Builder
+from deployer_core.kernel.machine import Absent, Step, refuse, to
+from deployer_core.kernel.tags import tagged
+from deployer_core.machines.postgres_migration import Database
+from deployer_core.spec import (
+    Counts,
+    DatabaseSpec,
+    DeploymentSpec,
+    MissingOutputs,
+    Pairs,
+    Scale,
+    SpecError,
+    StackSpec,
+    Text,
+    Wanted,
+    resolve,
+)
+
+
+@tagged("Deployment.Facts/1")
+@frozen
+class Facts:
+    """What all states know: the deployment's id and what was asked for."""
+
+    id: str
+    spec: DeploymentSpec
+
+
+class Phase(Enum):
+    """How far one database has come, as its deployment needs to know it."""
+
+    PREPARING = "PREPARING"
+    BLOCKED = "BLOCKED"
+    MIGRATING = "MIGRATING"
+    NOP = "NOP"
+    DONE = "DONE"
+    FAILED = "FAILED"
+
+
+_NEXT = {
+    Phase.PREPARING: {Phase.BLOCKED, Phase.NOP, Phase.FAILED},
+    Phase.BLOCKED: {Phase.FAILED},
+    Phase.MIGRATING: {Phase.DONE, Phase.FAILED},
+}
+"""What a database may report after what; the way from BLOCKED to MIGRATING is the deployment's to give."""
+SETTLED = frozenset(set(Phase) - set(_NEXT))
+
+
+@tagged("Deployment.DatabaseProgress/1")
+@frozen
+class DatabaseProgress:
+    """How far one database has come; `reason` where it failed."""
+
+    database: str
+    phase: Phase
+    reason: str = ""
+
+
+# States
+
+
+@frozen
+class _OfDeployment:
+    facts: Facts
+
+
+@frozen
+class _Counted(_OfDeployment):
+    counts: Counts
+
+
+@tagged("Deployment.QUEUED/1")
+@frozen
+class Queued(_OfDeployment):
+    """Waits for its turn."""
+
+
+@tagged("Deployment.TRIGGERED/1")
+@frozen
+class Triggered(_OfDeployment):
+    """Auto: it is this deployment's turn. `baseline` is what the stack remembers of its counts, if it does."""
+
+    baseline: Counts
+
+
+@tagged("Deployment.WAITING/1")
+@frozen
+class Waiting(_OfDeployment):
+    """Waits until CloudFormation is at rest."""
+
+    baseline: Counts
+
+
+@tagged("Deployment.AVAILABLE/1")
+@frozen
+class Available(_OfDeployment):
+    """Auto: the stack is at rest, and it is known whether it exists. `counts` are those to scale up to."""
+
+    exists: bool
+    counts: Counts
+
+
+@tagged("Deployment.UPSERTING/1")
+@frozen
+class Upserting(_OfDeployment):
+    """Quick mode: the stack is created or updated in one step."""
+
+
+@tagged("Deployment.UPSERTED/1")
+@frozen
+class Upserted(_OfDeployment):
+    """Auto: quick mode has done its step."""
+
+
+@tagged("Deployment.CREATING/1")
+@frozen
+class Creating(_Counted):
+    """The stack is created, at zero."""
+
+
+@tagged("Deployment.SCALING_DOWN/1")
+@frozen
+class ScalingDown(_Counted):
+    """The services are scaled to zero, with the template as it was."""
+
+
+@tagged("Deployment.SCALED_DOWN/1")
+@frozen
+class ScaledDown(_Counted):
+    """Auto: no task of the services runs."""
+
+
+@tagged("Deployment.INFRA_MIGRATE/1")
+@frozen
+class InfraMigrate(_Counted):
+    """The infrastructure is updated, at zero."""
+
+
+@tagged("Deployment.INFRA_MIGRATED/1")
+@frozen
+class InfraMigrated(_Counted):
+    """Auto: the infrastructure is there, and its outputs are known."""
+
+    outputs: Pairs
+
+
+@tagged("Deployment.DB_MIGRATING/1")
+@frozen
+class DbMigrating(_Counted):
+    """The databases are prepared, then migrated. `passed` once the barrier is passed, whichever way."""
+
+    progress: tuple[DatabaseProgress, ...]
+    passed: bool = False
+
+
+@tagged("Deployment.DB_MIGRATED/1")
+@frozen
+class DbMigrated(_Counted):
+    """Auto: every database is DONE or NOP."""
+
+
+@tagged("Deployment.SCALING_UP/1")
+@frozen
+class ScalingUp(_OfDeployment):
+    """The services are scaled up again."""
+
+
+@tagged("Deployment.SCALED_UP/1")
+@frozen
+class ScaledUp(_OfDeployment):
+    """Auto: the services run."""
+
+
+@tagged("Deployment.DONE/1")
+@frozen
+class Done(_OfDeployment):
+    """The version is out."""
+
+
+@tagged("Deployment.FAILED/1")
+@frozen
+class Failed(_OfDeployment):
+    """The version is not out; `reason` says why, in AWS's own words where it was AWS."""
+
+    reason: str
+
+
+State: TypeAlias = (
+    Absent
+    | Queued
+    | Triggered
+    | Waiting
+    | Available
+    | Upserting
+    | Upserted
+    | Creating
+    | ScalingDown
+    | ScaledDown
+    | InfraMigrate
+    | InfraMigrated
+    | DbMigrating
+    | DbMigrated
+    | ScalingUp
+    | ScaledUp
+    | Done
+    | Failed
+)
+Stepping = TypeVar("Stepping", ScalingDown, InfraMigrate, ScalingUp)
+Making = TypeVar("Making", Creating, Upserting)
+
+
+# Events
+
+
+@tagged("Deployment.Requested/1")
+@frozen
+class Requested:
+    """Somebody asks for a version."""
+
+    facts: Facts
+
+
+@tagged("Deployment.Started/1")
+@frozen
+class Started:
+    """It is this deployment's turn; `baseline` is what the stack remembers of its counts."""
+
+    baseline: Counts = ()
+
+
+@tagged("Deployment.StackWait/1")
+@frozen
+class StackWait:
+    """Auto: the stack has to be at rest first."""
+
+
+@tagged("Deployment.Progress/1")
+@frozen
+class Progress:
+    """The stack moves."""
+
+
+@tagged("Deployment.Stable/1")
+@frozen
+class Stable:
+    """The stack is at rest, as the step wanted it."""
+
+    exists: bool = True
+    outputs: Pairs = ()
+    counts: Counts = ()
+
+
+@tagged("Deployment.Failure/1")
+@frozen
+class Failure:
+    """The step cannot succeed any more."""
+
+    reason: str
+
+
+@tagged("Deployment.QuickUpsert/1")
+@frozen
+class QuickUpsert:
+    """Auto: everything in one step."""
+
+
+@tagged("Deployment.ScaleToZero/1")
+@frozen
+class ScaleToZero:
+    """Auto: the stack is there, and its services have to stop first."""
+
+
+@tagged("Deployment.CreateAtZero/1")
+@frozen
+class CreateAtZero:
+    """Auto: there is no stack yet."""
+
+
+@tagged("Deployment.StackTrigger/1")
+@frozen
+class StackTrigger:
+    """Auto: nothing runs, so the infrastructure may change."""
+
+
+@tagged("Deployment.MigrateData/1")
+@frozen
+class MigrateData:
+    """Auto: the infrastructure is there, so the databases may be migrated."""
+
+
+@tagged("Deployment.DatabaseReported/1")
+@frozen
+class DatabaseReported:
+    """A database has come further."""
+
+    progress: DatabaseProgress
+
+
+@tagged("Deployment.AllComplete/1")
+@frozen
+class AllComplete:
+    """Raised once every database has settled and none failed."""
+
+
+@tagged("Deployment.MigrationFailure/1")
+@frozen
+class MigrationFailure:
+    """Raised once every database has settled and one or more failed."""
+
+    reason: str
+
+
+@tagged("Deployment.ScaleTrigger/1")
+@frozen
+class ScaleTrigger:
+    """Auto: the data fits the new version, so it may start."""
+
+
+@tagged("Deployment.Finished/1")
+@frozen
+class Finished:
+    """Auto: the version is out."""
+
+
+@tagged("Deployment.Terminated/1")
+@frozen
+class Terminated:
+    """An operator ends the deployment."""
+
+    by: str
+
+
+Event: TypeAlias = (
+    Requested
+    | Started
+    | StackWait
+    | Progress
+    | Stable
+    | Failure
+    | QuickUpsert
+    | ScaleToZero
+    | CreateAtZero
+    | StackTrigger
+    | MigrateData
+    | DatabaseReported
+    | AllComplete
+    | MigrationFailure
+    | ScaleTrigger
+    | Finished
+    | Terminated
+)
+
+
+# Commands: to the stack machine, to the migrations, to the world
+
+
+@tagged("Deployment.QueueOnStack/1")
+@frozen
+class QueueOnStack:
+    """Ask the stack for a turn."""
+
+    deployment: str
+
+
+@tagged("Deployment.ReleaseStack/1")
+@frozen
+class ReleaseStack:
+    """Tell the stack that the deployment is DONE."""
+
+    deployment: str
+
+
+@tagged("Deployment.BreakStack/1")
+@frozen
+class BreakStack:
+    """Tell the stack that the deployment FAILED."""
+
+    deployment: str
+    reason: str
+
+
+@tagged("Deployment.WithdrawFromStack/1")
+@frozen
+class WithdrawFromStack:
+    """Tell the stack that the deployment no longer waits for its turn."""
+
+    deployment: str
+    reason: str
+
+
+@tagged("Deployment.PrepareMigration/1")
+@frozen
+class PrepareMigration:
+    """Start a database's migration, blocked."""
+
+    database: Database
+
+
+@tagged("Deployment.UnblockMigration/1")
+@frozen
+class UnblockMigration:
+    """Every plan is known good: let this database's migration go on."""
+
+    deployment: str
+    database: str
+
+
+@tagged("Deployment.AbandonMigration/1")
+@frozen
+class AbandonMigration:
+    """A sibling failed before the barrier: give this database's migration up."""
+
+    deployment: str
+    database: str
+    reason: str
+
+
+@tagged("Deployment.StabiliseStack/1")
+@frozen
+class StabiliseStack:
+    """Wait until the stack is at rest; `cancel_updates` cancels the update that was first seen in progress."""
+
+    deployment: str
+    stack: StackSpec
+    cancel_updates: bool
+
+
+@frozen
+class _Change:
+    deployment: str
+    stack: StackSpec
+    counts: Counts
+
+
+@tagged("Deployment.CreateStack/1")
+@frozen
+class CreateStack(_Change):
+    """Create the stack with these counts."""
+
+
+@tagged("Deployment.UpdateStack/1")
+@frozen
+class UpdateStack(_Change):
+    """Update the stack with these counts; where they are zero, it ends with no task running."""
+
+
+@tagged("Deployment.UpsertStack/1")
+@frozen
+class UpsertStack(_Change):
+    """Create the stack, or update it where it exists, with these counts."""
+
+
+@tagged("Deployment.ScaleStack/1")
+@frozen
+class ScaleStack(_Change):
+    """Set the counts and nothing else; where they are zero, it ends with no task running."""
+
+
+StackCommand: TypeAlias = StabiliseStack | CreateStack | UpdateStack | UpsertStack | ScaleStack
+Command: TypeAlias = (
+    QueueOnStack
+    | ReleaseStack
+    | BreakStack
+    | WithdrawFromStack
+    | PrepareMigration
+    | UnblockMigration
+    | AbandonMigration
+    | StackCommand
+)
+
+
+def _counts(scaling: tuple[Scale, ...], baseline: Counts, observed: Counts) -> Counts:
+    """The counts to scale up to: as wanted, else as remembered, else as observed, else the initial ones."""
+    before = {**dict(observed), **dict(baseline)}
+    return tuple(
+        (s.parameter, s.count if isinstance(s, Wanted) else before.get(s.parameter, s.initial))
+        for s in scaling
+    )
+
+
+def _zero(counts: Counts) -> Counts:
+    return tuple((parameter, 0) for parameter, _ in counts)
+
+
+# Edges
+
+deployment = Builder[State, Event, Command]("Deployment", State, Event)
+
+
+@deployment.on
+def request(_: Absent, event: Requested) -> Step[Queued]:
+    """The stack says whose turn it is."""
+    return to(Queued(event.facts), QueueOnStack(event.facts.id))
+
+
+@deployment.on(label="Triggered")
+def start(state: Queued, event: Started) -> Step[Triggered]:
+    """The lock is ours."""
+    return to(Triggered(state.facts, event.baseline))
+
+
+@deployment.auto
+def wait(_: Triggered) -> StackWait:
+    return StackWait()
+
+
+@deployment.on
+def stabilise(state: Triggered, _: StackWait) -> Step[Waiting]:
+    """CloudFormation may still be busy with somebody else's change."""
+    spec = state.facts.spec
+    return to(
+        Waiting(state.facts, state.baseline), StabiliseStack(state.facts.id, spec.stack, spec.cancel_updates)
+    )
+
+
+@deployment.on(label="StackStatus.Progress")
+def keep_waiting(state: Waiting, _: Progress) -> Step[Waiting]:
+    """Somebody else's change is not done yet."""
+    return to(state)
+
+
+def _failed(facts: Facts, reason: str) -> Step[Failed]:
+    """FAILED from any status but QUEUED breaks the stack, once."""
+    return to(Failed(facts, reason), BreakStack(facts.id, reason))
+
+
+@deployment.on(
+    label="Stack Failure",
+    drawn={Waiting: "FAILED_1", ScalingDown: "FAILED_2", InfraMigrate: "FAILED_4", ScalingUp: "FAILED_5"},
+)
+def fail(state: Waiting | ScalingDown | InfraMigrate | ScalingUp, event: Failure) -> Step[Failed]:
+    """The stack is not as the step needs it."""
+    return _failed(state.facts, event.reason)
+
+
+@deployment.on(label="StackStatus.Stable")
+def find(state: Waiting, event: Stable) -> Step[Available]:
+    """Whether the stack exists, and with which counts, is known now."""
+    counts = _counts(state.facts.spec.stack.scaling, state.baseline, event.counts)
+    return to(Available(state.facts, event.exists, counts))
+
+
+@deployment.auto
+def choose(state: Available) -> ScaleToZero | QuickUpsert | CreateAtZero:
+    """The three ways to go."""
+    if state.facts.spec.quick:
+        return QuickUpsert()
+    return ScaleToZero() if state.exists else CreateAtZero()
+
+
+@deployment.on(
+    label="", choice="available", guards={ScalingDown: "<code>if !quick & exists</code><br>StackScale(0)"}
+)
+def scale_down(state: Available, _: ScaleToZero) -> Step[ScalingDown]:
+    """Nothing may use the databases while they change."""
+    command = ScaleStack(state.facts.id, state.facts.spec.stack, _zero(state.counts))
+    return to(ScalingDown(state.facts, state.counts), command)
+
+
+@deployment.on(label="", choice="available", guards={Upserting: "<code>if quick</code><br>UpsertStack"})
+def upsert(state: Available, _: QuickUpsert) -> Step[Upserting]:
+    """No scaling to zero and no databases."""
+    return to(Upserting(state.facts), UpsertStack(state.facts.id, state.facts.spec.stack, state.counts))
+
+
+@deployment.on(
+    label="", choice="available", guards={Creating: "<code>if !quick, !exists</code><br>StackCreate"}
+)
+def create(state: Available, _: CreateAtZero) -> Step[Creating]:
+    """A new stack starts at zero, since its databases are yet to be made."""
+    command = CreateStack(state.facts.id, state.facts.spec.stack, _zero(state.counts))
+    return to(Creating(state.facts, state.counts), command)
+
+
+@deployment.on(label="Stack Stable")
+def finish_infra(state: Creating | InfraMigrate, event: Stable) -> Step[InfraMigrated]:
+    """The outputs name what the migrations need."""
+    return to(InfraMigrated(state.facts, state.counts, event.outputs))
+
+
+@deployment.on(label="Stack Progress")
+def watch(state: Stepping, _: Progress) -> Step[Stepping]:
+    """The step is under way."""
+    return to(state)
+
+
+@deployment.on(label="Stack Stable")
+def finish_scaling_down(state: ScalingDown, _: Stable) -> Step[ScaledDown]:
+    """Nothing runs any more."""
+    return to(ScaledDown(state.facts, state.counts))
+
+
+@deployment.auto
+def trigger_infra(_: ScaledDown) -> StackTrigger:
+    return StackTrigger()
+
+
+@deployment.on(label="Stack Trigger<br>(Infra Migrate)")
+def migrate_infra(state: ScaledDown, _: StackTrigger) -> Step[InfraMigrate]:
+    """The new template, still at zero."""
+    command = UpdateStack(state.facts.id, state.facts.spec.stack, _zero(state.counts))
+    return to(InfraMigrate(state.facts, state.counts), command)
+
+
+@deployment.auto
+def trigger_data(_: InfraMigrated) -> MigrateData:
+    return MigrateData()
+
+
+@deployment.on(label="Migrate Data")
+def migrate_data(state: InfraMigrated, _: MigrateData) -> Step[DbMigrating]:
+    """One migration a database, all blocked; none at all where the outputs do not give what one of them needs."""
+    databases, outputs = state.facts.spec.databases, dict(state.outputs)
+    if any(_lack(spec, outputs) for spec in databases):
+        progress = tuple(
+            DatabaseProgress(d.name, Phase.FAILED, _lack(d, outputs) or "not begun, since a sibling failed")
+            for d in databases
+        )
+        return to(DbMigrating(state.facts, state.counts, progress))
+    progress = tuple(DatabaseProgress(d.name, Phase.PREPARING) for d in databases)
+    commands = [PrepareMigration(Database(state.facts.id, resolve(d, outputs))) for d in databases]
+    return to(DbMigrating(state.facts, state.counts, progress), *commands)
+
+
+def _lack(spec: DatabaseSpec[Text], outputs: dict[str, str]) -> str:
+    """Why these outputs do not make this spec whole; empty where they do."""
+    try:
+        resolve(spec, outputs)
+    except (MissingOutputs, SpecError) as problem:
+        return str(problem)
+    return ""
+
+
+@deployment.on(label="Progress")
+def report(state: DbMigrating, event: DatabaseReported) -> Step[DbMigrating]:
+    """The barrier: when none is PREPARING any more, all are unblocked together, or none where one has failed."""
+    progress = _with(state.progress, event.progress)
+    if state.passed or any(p.phase is Phase.PREPARING for p in progress):
+        return to(evolve(state, progress=progress))
+    blocked = [p.database for p in progress if p.phase is Phase.BLOCKED]
+    if failed := [p.database for p in progress if p.phase is Phase.FAILED]:
+        why = f"abandoned unchanged, since {', '.join(failed)} failed"
+        abandon = [AbandonMigration(state.facts.id, name, why) for name in blocked]
+        return to(evolve(state, progress=progress, passed=True), *abandon)
+    progress = tuple(evolve(p, phase=Phase.MIGRATING) if p.database in blocked else p for p in progress)
+    unblock = [UnblockMigration(state.facts.id, name) for name in blocked]
+    return to(evolve(state, progress=progress, passed=True), *unblock)
+
+
+def _with(progress: tuple[DatabaseProgress, ...], new: DatabaseProgress) -> tuple[DatabaseProgress, ...]:
+    """The same with one database's news, where they can follow what is known of it."""
+    old = next((p for p in progress if p.database == new.database), None)
+    if old is None:
+        refuse(f"database {new.database!r} is not of this deployment")
+    if new.phase not in _NEXT.get(old.phase, ()):
+        refuse(f"database {new.database!r} is {old.phase.value}, which {new.phase.value} cannot follow")
+    return tuple(new if p is old else p for p in progress)
+
+
+@deployment.auto
+def settle(state: DbMigrating) -> AllComplete | MigrationFailure | None:
+    """Only once every database has settled."""
+    if any(p.phase not in SETTLED for p in state.progress):
+        return None
+    reasons = [f"{p.database}: {p.reason}" for p in state.progress if p.phase is Phase.FAILED]
+    return MigrationFailure("; ".join(reasons)) if reasons else AllComplete()
+
+
+@deployment.on(label="All Complete")
+def finish_data(state: DbMigrating, _: AllComplete) -> Step[DbMigrated]:
+    """Every database is DONE or NOP."""
+    return to(DbMigrated(state.facts, state.counts))
+
+
+@deployment.on(label="Migration Failure", drawn={DbMigrating: "FAILED_3"})
+def fail_data(state: DbMigrating, event: MigrationFailure) -> Step[Failed]:
+    """The service stays at zero, on purpose: its schema may be half-way."""
+    return _failed(state.facts, event.reason)
+
+
+@deployment.auto
+def trigger_scale(_: DbMigrated) -> ScaleTrigger:
+    return ScaleTrigger()
+
+
+@deployment.on(label="Scale Trigger")
+def scale_up(state: DbMigrated, _: ScaleTrigger) -> Step[ScalingUp]:
+    """The data fits the new version."""
+    return to(ScalingUp(state.facts), ScaleStack(state.facts.id, state.facts.spec.stack, state.counts))
+
+
+@deployment.on(label="Scaled Stable")
+def finish_scaling_up(state: ScalingUp, _: Stable) -> Step[ScaledUp]:
+    """The services run."""
+    return to(ScaledUp(state.facts))
+
+
+@deployment.on(label="Stack Stable")
+def finish_upsert(state: Upserting, _: Stable) -> Step[Upserted]:
+    """The one step is done."""
+    return to(Upserted(state.facts))
+
+
+@deployment.auto
+def finish(_: ScaledUp | Upserted) -> Finished:
+    return Finished()
+
+
+@deployment.on(label="Done")
+def end(state: ScaledUp | Upserted, _: Finished) -> Step[Done]:
+    """The stack is free for the next."""
+    return to(Done(state.facts), ReleaseStack(state.facts.id))
+
+
+@deployment.on(label="StackStatus.Error", drawn={Upserting: "UPSERTING_FAILED"})
+def fail_upsert(state: Upserting, event: Failure) -> Step[Failed]:
+    """The one step failed."""
+    return _failed(state.facts, event.reason)
+
+
+@deployment.on(label="Stack Progress", extension=True)
+def watch_making(state: Making, _: Progress) -> Step[Making]:
+    """The step is under way."""
+    return to(state)
+
+
+@deployment.on(label="Stack Failure", extension=True)
+def fail_creating(state: Creating, event: Failure) -> Step[Failed]:
+    """Without it a failed create would wait for ever."""
+    return _failed(state.facts, event.reason)
+
+
+@deployment.on(extension=True)
+def terminate_queued(state: Queued, event: Terminated) -> Step[Failed]:
+    """The stack is not broken by it."""
+    reason = f"terminated by {event.by} while it waited for its turn"
+    return to(Failed(state.facts, reason), WithdrawFromStack(state.facts.id, reason))
+
+
+@deployment.on(extension=True)
+def terminate(
+    state: Waiting | Upserting | Creating | ScalingDown | InfraMigrate | DbMigrating | ScalingUp,
+    event: Terminated,
+) -> Step[Failed]:
+    """The waiting stops; what CloudFormation is doing goes on, and the next deployment waits for it."""
+    return _failed(state.facts, f"terminated by {event.by}")
+
+
+MACHINE = deployment.seal(failed=(Failed,), leaves=(Done,))

@@ -1,0 +1,284 @@
+"""ECS task: one run of one task, from RunTask to its exit code.
+
+    [*] --Request--> REQUESTED --Running--> RUNNING --Status (STOPPED)--> (STOPPED) --Done--> DONE
+    REQUESTED --Error--> ERROR, RUNNING --Status (!= STOPPED)--> RUNNING, (STOPPED) --Error--> ERROR
+
+The drawing with every edge is `diagrams/ecs-task.mmd`. One container is judged; ECS stops the others when an essential
+one exits, so their exit codes are reported and not judged.
+"""
+
+from typing import TypeAlias
+
+from attrs import frozen
+
+from deployer_core.kernel.builder import Builder
+from deployer_core.kernel.machine import Absent, Step, to
+from deployer_core.kernel.tags import tagged
+from deployer_core.spec import TaskSpec
+
+EXITED = "EssentialContainerExited"
+"""The one stop code under which an exit code is the task's own word (ECS API reference, Task.stopCode)."""
+
+
+@tagged("EcsTask.Run/1")
+@frozen
+class Run:
+    """What all states know: the run's id, the task, and the exit codes of the judged container that are a success."""
+
+    id: str
+    task: TaskSpec[str]
+    success: tuple[int, ...]
+
+
+@tagged("EcsTask.Exit/1")
+@frozen
+class Exit:
+    """One container's end. `code` is None where it never ran; `judged` is true for one container at the most."""
+
+    container: str
+    code: int | None
+    judged: bool = False
+    reason: str = ""
+
+
+# States
+
+
+@tagged("EcsTask.REQUESTED/1")
+@frozen
+class Requested:
+    """RunTask is on its way, or the task has not come up yet."""
+
+    run: Run
+
+
+@tagged("EcsTask.RUNNING/1")
+@frozen
+class Running:
+    """The task runs; `last_status` is ECS's own word for where it is."""
+
+    run: Run
+    arn: str
+    last_status: str = "RUNNING"
+
+
+@tagged("EcsTask.STOPPED/1")
+@frozen
+class Stopped:
+    """Auto: the task has stopped, and its end is judged."""
+
+    run: Run
+    stop_code: str
+    reason: str
+    exits: tuple[Exit, ...]
+
+
+@tagged("EcsTask.DONE/1")
+@frozen
+class Done:
+    """The judged container exited with an accepted code."""
+
+    run: Run
+    exit_code: int
+
+
+@tagged("EcsTask.ERROR/1")
+@frozen
+class Error:
+    """The task did not run, was lost, or did not do what it should."""
+
+    run: Run
+    reason: str
+
+
+State: TypeAlias = Absent | Requested | Running | Stopped | Done | Error
+
+
+# Events
+
+
+@tagged("EcsTask.Request/1")
+@frozen
+class Request:
+    """Run this task."""
+
+    run: Run
+
+
+@tagged("EcsTask.Started/1")
+@frozen
+class Started:
+    """The task was seen RUNNING."""
+
+    arn: str
+
+
+@tagged("EcsTask.Status/1")
+@frozen
+class Status:
+    """The task was seen in a status short of STOPPED (PROVISIONING, PENDING, ...)."""
+
+    last_status: str
+
+
+@tagged("EcsTask.StatusStopped/1")
+@frozen
+class StatusStopped:
+    """The task was seen STOPPED. `stop_code` is empty where ECS gave none."""
+
+    exits: tuple[Exit, ...]
+    stop_code: str = ""
+    reason: str = ""
+
+
+@tagged("EcsTask.Errored/1")
+@frozen
+class Errored:
+    """The task could not be run, was lost, or ran past its time; it may still run where `may_still_run` says so."""
+
+    reason: str
+    may_still_run: bool = False
+
+
+@tagged("EcsTask.Finished/1")
+@frozen
+class Finished:
+    """Auto: the judged container's exit code is an accepted one."""
+
+    exit_code: int
+
+
+Event: TypeAlias = Request | Started | Status | StatusStopped | Errored | Finished
+
+
+# Commands
+
+
+@tagged("EcsTask.RunTask/1")
+@frozen
+class RunTask:
+    """Run the task, once."""
+
+    run: Run
+
+
+@tagged("EcsTask.StopTask/1")
+@frozen
+class StopTask:
+    """Stop the task if it still runs; `arn` is empty where it is not known."""
+
+    run: Run
+    arn: str
+
+
+@tagged("EcsTask.ReportDone/1")
+@frozen
+class ReportDone:
+    """Tell who asked that the task ended with this exit code."""
+
+    run: Run
+    exit_code: int
+
+
+@tagged("EcsTask.ReportError/1")
+@frozen
+class ReportError:
+    """Tell who asked that the task failed."""
+
+    run: Run
+    reason: str
+
+
+Command: TypeAlias = RunTask | StopTask | ReportDone | ReportError
+
+
+# Edges
+
+ecs_task = Builder[State, Event, Command]("EcsTask", State, Event)
+
+
+@ecs_task.on
+def request(_: Absent, event: Request) -> Step[Requested]:
+    """A run is asked for once."""
+    return to(Requested(event.run), RunTask(event.run))
+
+
+@ecs_task.on(label="Running")
+def start(state: Requested, event: Started) -> Step[Running]:
+    """From here on the task has an ARN."""
+    return to(Running(state.run, event.arn))
+
+
+@ecs_task.on(label="Status (!= STOPPED)")
+def watch(state: Running, event: Status) -> Step[Running]:
+    """Progress."""
+    return to(Running(state.run, state.arn, event.last_status))
+
+
+@ecs_task.on(label="Status (STOPPED)")
+def stop(state: Running, event: StatusStopped) -> Step[Stopped]:
+    """A task that stops, for any reason, ends its run."""
+    return to(Stopped(state.run, event.stop_code, event.reason, event.exits))
+
+
+@ecs_task.auto
+def judge(state: Stopped) -> Finished | Errored:
+    """Only an accepted exit code of the judged container, under the stop code that makes it the task's own word."""
+    code = next((e.code for e in state.exits if e.judged), None)
+    if state.stop_code in (EXITED, "") and code is not None and code in state.run.success:
+        return Finished(code)
+    return Errored(_why(state))
+
+
+def _why(state: Stopped) -> str:
+    """AWS's own words first, then what is known of each container."""
+    said = (
+        f"{state.stop_code}: {state.reason}"
+        if state.stop_code and state.reason
+        else state.stop_code or state.reason
+    )
+    containers = [
+        f"container {e.container} {'has no exit code' if e.code is None else f'exited with {e.code}'}"
+        + (f" ({e.reason})" if e.reason else "")
+        for e in sorted(state.exits, key=lambda e: not e.judged)
+    ]
+    return "; ".join([said, *containers] if said else containers) or "the task stopped without a word of ECS"
+
+
+@ecs_task.on(label="Done")
+def finish(state: Stopped, event: Finished) -> Step[Done]:
+    """The exit code goes to who asked."""
+    return to(Done(state.run, event.exit_code), ReportDone(state.run, event.exit_code))
+
+
+def _error(run: Run, event: Errored, arn: str) -> Step[Error]:
+    """The reason goes to who asked; what may still run is stopped."""
+    report = ReportError(run, event.reason)
+    return to(Error(run, event.reason), *([StopTask(run, arn)] if event.may_still_run else []), report)
+
+
+@ecs_task.on(label="Error")
+def reject(state: Stopped | Requested, event: Errored) -> Step[Error]:
+    """A task that never ran, or did not end as it should."""
+    return _error(state.run, event, "")
+
+
+@ecs_task.on(label="Error", extension=True)
+def lose(state: Running, event: Errored) -> Step[Error]:
+    """The task was lost, or ran past its time."""
+    return _error(state.run, event, state.arn)
+
+
+@ecs_task.on(label="Status (!= STOPPED)", extension=True)
+def come_up(state: Requested, _: Status) -> Step[Requested]:
+    """PROVISIONING, PENDING, ACTIVATING: the task has not come up yet."""
+    return to(state)
+
+
+@ecs_task.on(label="Status (STOPPED)", extension=True)
+def stop_early(state: Requested, event: StatusStopped) -> Step[Stopped]:
+    """STOPPED was seen before RUNNING was: short tasks, and those that fail to start."""
+    return to(Stopped(state.run, event.stop_code, event.reason, event.exits))
+
+
+MACHINE = ecs_task.seal(failed=(Error,), ends=(Done,), leaves=(Done, Error))

@@ -1,0 +1,475 @@
+"""Postgres migration: one database of one deployment, from its roles to its cleanup.
+
+    [*] --Prepare--> UPSERTING --UpsertDone--> (READY) --EvaluateRun--> EVALUATING --EvaluateOutcome--> (EVALUATED)
+    (EVALUATED) --NoChanges--> NOP
+    (READY), (EVALUATED) --NeedsMigrate--> BLOCKED or (TRIGGERED);  BLOCKED --Unblocked--> (TRIGGERED)
+    (TRIGGERED) --MigrateRun--> RUNNING --MigrateDone--> (MIGRATED) --CleanupRun--> CLEANING_UP --CleanupDone--> DONE
+
+The drawing with every edge is `diagrams/postgres-migration.mmd`. A migration is *blocked* until every database of its
+deployment is known to be ready: nothing is changed before every plan is known good.
+"""
+
+from typing import TypeAlias, TypeVar
+
+from attrs import frozen
+
+from deployer_core.kernel.builder import Builder
+from deployer_core.kernel.machine import Absent, Step, to
+from deployer_core.kernel.tags import tagged
+from deployer_core.spec import DatabaseSpec
+
+
+@tagged("PostgresMigration.Database/1")
+@frozen
+class Database:
+    """What all states know: the deployment, and the database as it is to become."""
+
+    deployment: str
+    spec: DatabaseSpec[str]
+
+
+# States
+
+
+@tagged("PostgresMigration.UPSERTING/1")
+@frozen
+class Upserting:
+    """The database, its roles and extensions are being made sure of."""
+
+    database: Database
+    blocked: bool
+
+
+@tagged("PostgresMigration.READY/1")
+@frozen
+class Ready:
+    """Auto: the database is there; what comes next depends on the spec."""
+
+    database: Database
+    blocked: bool
+
+
+@tagged("PostgresMigration.EVALUATING/1")
+@frozen
+class Evaluating:
+    """The task `evaluate` runs, or there is nothing to evaluate."""
+
+    database: Database
+    blocked: bool
+
+
+@tagged("PostgresMigration.EVALUATED/1")
+@frozen
+class Evaluated:
+    """Auto: it is known whether there are changes to come."""
+
+    database: Database
+    blocked: bool
+    changes: bool
+
+
+@tagged("PostgresMigration.NOP/1")
+@frozen
+class Nop:
+    """There was nothing to change."""
+
+    database: Database
+
+
+@tagged("PostgresMigration.BLOCKED/1")
+@frozen
+class Blocked:
+    """Ready to migrate, and waiting for the siblings."""
+
+    database: Database
+
+
+@tagged("PostgresMigration.TRIGGERED/1")
+@frozen
+class Triggered:
+    """Auto: the migration may start."""
+
+    database: Database
+
+
+@tagged("PostgresMigration.RUNNING/1")
+@frozen
+class Running:
+    """The task `migrate` runs."""
+
+    database: Database
+
+
+@tagged("PostgresMigration.MIGRATED/1")
+@frozen
+class Migrated:
+    """Auto: the task did its work."""
+
+    database: Database
+
+
+@tagged("PostgresMigration.CLEANING_UP/1")
+@frozen
+class CleaningUp:
+    """Ownership and privileges of what the migration made are being set right."""
+
+    database: Database
+
+
+@tagged("PostgresMigration.DONE/1")
+@frozen
+class Done:
+    """The database is migrated and clean."""
+
+    database: Database
+
+
+@tagged("PostgresMigration.FAILED/1")
+@frozen
+class Failed:
+    """A step failed, or the migration was abandoned because a sibling did."""
+
+    database: Database
+    reason: str
+
+
+State: TypeAlias = (
+    Absent
+    | Upserting
+    | Ready
+    | Evaluating
+    | Evaluated
+    | Nop
+    | Blocked
+    | Triggered
+    | Running
+    | Migrated
+    | CleaningUp
+    | Done
+    | Failed
+)
+Preparing = TypeVar("Preparing", Upserting, Evaluating)
+
+
+# Events
+
+
+@tagged("PostgresMigration.Prepare/1")
+@frozen
+class Prepare:
+    """Take this database through; `blocked` holds it before its migration until Unblocked."""
+
+    database: Database
+    blocked: bool = True
+
+
+@tagged("PostgresMigration.Unblocked/1")
+@frozen
+class Unblocked:
+    """The migration may start when it is ready."""
+
+
+@tagged("PostgresMigration.UpsertDone/1")
+@frozen
+class UpsertDone:
+    """The database, its roles and extensions are there."""
+
+
+@tagged("PostgresMigration.EvaluateRun/1")
+@frozen
+class EvaluateRun:
+    """Auto: whether there are changes is found out, or needs no finding out."""
+
+
+@tagged("PostgresMigration.EvaluateOutcome/1")
+@frozen
+class EvaluateOutcome:
+    """The task `evaluate` has said whether there are changes to come."""
+
+    changes: bool
+
+
+@tagged("PostgresMigration.NothingToEvaluate/1")
+@frozen
+class NothingToEvaluate:
+    """Auto: no migration, so no task is run, and there are no changes."""
+
+
+@tagged("PostgresMigration.NoChanges/1")
+@frozen
+class NoChanges:
+    """Auto: there is nothing to migrate."""
+
+
+@tagged("PostgresMigration.NeedsMigrate/1")
+@frozen
+class NeedsMigrate:
+    """Auto: there are changes, or nothing could say that there are none."""
+
+
+@tagged("PostgresMigration.MigrateRun/1")
+@frozen
+class MigrateRun:
+    """Auto: the task `migrate` starts."""
+
+
+@tagged("PostgresMigration.MigrateDone/1")
+@frozen
+class MigrateDone:
+    """The task `migrate` did its work."""
+
+
+@tagged("PostgresMigration.CleanupRun/1")
+@frozen
+class CleanupRun:
+    """Auto: what the migration made is set right."""
+
+
+@tagged("PostgresMigration.CleanupDone/1")
+@frozen
+class CleanupDone:
+    """What the migration made is set right."""
+
+
+@tagged("PostgresMigration.Errored/1")
+@frozen
+class Errored:
+    """The step failed, or the migration is abandoned."""
+
+    reason: str
+
+
+Event: TypeAlias = (
+    Prepare
+    | Unblocked
+    | UpsertDone
+    | EvaluateRun
+    | EvaluateOutcome
+    | NothingToEvaluate
+    | NoChanges
+    | NeedsMigrate
+    | MigrateRun
+    | MigrateDone
+    | CleanupRun
+    | CleanupDone
+    | Errored
+)
+
+
+# Commands
+
+
+@tagged("PostgresMigration.UpsertDatabase/1")
+@frozen
+class UpsertDatabase:
+    """Make sure of the database, its roles, extensions, grants and credentials, and of what a cleanup would do."""
+
+    database: Database
+
+
+@tagged("PostgresMigration.RunEvaluate/1")
+@frozen
+class RunEvaluate:
+    """Run the task `evaluate`."""
+
+    database: Database
+
+
+@tagged("PostgresMigration.RunMigrate/1")
+@frozen
+class RunMigrate:
+    """Run the task `migrate`."""
+
+    database: Database
+
+
+@tagged("PostgresMigration.CleanupDatabase/1")
+@frozen
+class CleanupDatabase:
+    """Set right the ownership and privileges of what the migration made."""
+
+    database: Database
+
+
+@tagged("PostgresMigration.ReportBlocked/1")
+@frozen
+class ReportBlocked:
+    """Tell the deployment that this database is ready to migrate."""
+
+    database: Database
+
+
+@tagged("PostgresMigration.ReportNop/1")
+@frozen
+class ReportNop:
+    """Tell the deployment that this database has nothing to change."""
+
+    database: Database
+
+
+@tagged("PostgresMigration.ReportDone/1")
+@frozen
+class ReportDone:
+    """Tell the deployment that this database is migrated."""
+
+    database: Database
+
+
+@tagged("PostgresMigration.ReportFailed/1")
+@frozen
+class ReportFailed:
+    """Tell the deployment that this database failed."""
+
+    database: Database
+    reason: str
+
+
+Command: TypeAlias = (
+    UpsertDatabase
+    | RunEvaluate
+    | RunMigrate
+    | CleanupDatabase
+    | ReportBlocked
+    | ReportNop
+    | ReportDone
+    | ReportFailed
+)
+
+
+# Edges
+
+migration = Builder[State, Event, Command]("PostgresMigration", State, Event)
+
+
+@migration.on
+def prepare(_: Absent, event: Prepare) -> Step[Upserting]:
+    """The database is made sure of first."""
+    return to(Upserting(event.database, event.blocked), UpsertDatabase(event.database))
+
+
+@migration.on(label="Unblocked")
+def unblock_early(state: Preparing, _: Unblocked) -> Step[Preparing]:
+    """The flag is cleared and remembered."""
+    return to(type(state)(state.database, blocked=False))
+
+
+def _failed(database: Database, event: Errored) -> Step[Failed]:
+    return to(Failed(database, event.reason), ReportFailed(database, event.reason))
+
+
+@migration.on(
+    label="Error",
+    drawn={Upserting: "FAILED_1", Evaluating: "FAILED_0", Running: "FAILED_2", CleaningUp: "FAILED_3"},
+)
+def fail(state: Upserting | Evaluating | Running | CleaningUp, event: Errored) -> Step[Failed]:
+    """The step that was under way failed."""
+    return _failed(state.database, event)
+
+
+@migration.on
+def upsert(state: Upserting, _: UpsertDone) -> Step[Ready]:
+    """The database is there."""
+    return to(Ready(state.database, state.blocked))
+
+
+@migration.auto
+def plan(state: Ready) -> EvaluateRun | NeedsMigrate:
+    """Evaluated where the spec says how, or where there is nothing to migrate; else the migration has to run."""
+    spec = state.database.spec
+    return NeedsMigrate() if spec.migrate is not None and spec.evaluate is None else EvaluateRun()
+
+
+@migration.on
+def evaluate(state: Ready, _: EvaluateRun) -> Step[Evaluating]:
+    """Without an evaluation no task is run."""
+    commands = [RunEvaluate(state.database)] if state.database.spec.evaluate is not None else []
+    return to(Evaluating(state.database, state.blocked), *commands)
+
+
+@migration.auto
+def skip(state: Evaluating) -> NothingToEvaluate | None:
+    """With no migration, the outcome follows at once."""
+    return NothingToEvaluate() if state.database.spec.migrate is None else None
+
+
+@migration.on(label="EvaluateOutcome")
+def conclude(state: Evaluating, _: NothingToEvaluate) -> Step[Evaluated]:
+    """No migration, no changes."""
+    return to(Evaluated(state.database, state.blocked, changes=False))
+
+
+@migration.on
+def learn(state: Evaluating, event: EvaluateOutcome) -> Step[Evaluated]:
+    """The task's word counts."""
+    return to(Evaluated(state.database, state.blocked, event.changes))
+
+
+@migration.auto
+def decide(state: Evaluated) -> NoChanges | NeedsMigrate:
+    """Changes have to be migrated."""
+    return NeedsMigrate() if state.changes else NoChanges()
+
+
+@migration.on
+def end_unchanged(state: Evaluated, _: NoChanges) -> Step[Nop]:
+    """Nothing was to be done."""
+    return to(Nop(state.database), ReportNop(state.database))
+
+
+@migration.on(
+    choice="needsMigrate", guards={Blocked: "<code>blocked</code>", Triggered: "<code>unblocked</code>"}
+)
+def need(state: Ready | Evaluated, _: NeedsMigrate) -> Step[Blocked] | Step[Triggered]:
+    """Only an unblocked migration goes on."""
+    if state.blocked:
+        return to(Blocked(state.database), ReportBlocked(state.database))
+    return to(Triggered(state.database))
+
+
+@migration.on
+def unblock(state: Blocked, _: Unblocked) -> Step[Triggered]:
+    """Every plan is known good."""
+    return to(Triggered(state.database))
+
+
+@migration.on(label="Error", extension=True)
+def abandon(state: Blocked, event: Errored) -> Step[Failed]:
+    """A sibling failed before the barrier, so this database stays as it is."""
+    return _failed(state.database, event)
+
+
+@migration.auto
+def trigger(_: Triggered) -> MigrateRun:
+    return MigrateRun()
+
+
+@migration.on
+def run(state: Triggered, _: MigrateRun) -> Step[Running]:
+    """The database is changed from here on."""
+    return to(Running(state.database), RunMigrate(state.database))
+
+
+@migration.on
+def migrate(state: Running, _: MigrateDone) -> Step[Migrated]:
+    """The task did its work."""
+    return to(Migrated(state.database))
+
+
+@migration.auto
+def tidy(_: Migrated) -> CleanupRun:
+    return CleanupRun()
+
+
+@migration.on
+def clean_up(state: Migrated, _: CleanupRun) -> Step[CleaningUp]:
+    """What the migration made may belong to the wrong role."""
+    return to(CleaningUp(state.database), CleanupDatabase(state.database))
+
+
+@migration.on
+def end_migrated(state: CleaningUp, _: CleanupDone) -> Step[Done]:
+    """The deployment is told."""
+    return to(Done(state.database), ReportDone(state.database))
+
+
+MACHINE = migration.seal(failed=(Failed,), ends=(Nop, Done))

@@ -1,0 +1,243 @@
+"""Stack: one per environment and application; it holds the lock and the queue.
+
+    [*] --Triggered--> CREATING --DeploymentCompleted--> (STABLE) --Nothing Queued--> AVAILABLE
+                                                         (STABLE) --Pops from queue--> MIGRATING
+    AVAILABLE --Triggered--> MIGRATING --DeploymentCompleted--> (STABLE)
+    CREATING, MIGRATING --Triggered--> the same, one more in the queue
+    CREATING, MIGRATING --DeploymentFailed--> BROKEN --Repaired--> (STABLE)
+
+The drawing with every edge is `diagrams/stack.mmd`. Deployments are named by their ids.
+"""
+
+from typing import TypeAlias, TypeVar
+
+from attrs import evolve, frozen
+
+from deployer_core.kernel.builder import Builder
+from deployer_core.kernel.machine import Absent, Step, refuse, to
+from deployer_core.kernel.tags import tagged
+
+QUEUE_LIMIT = 100
+"""How many deployments may wait behind the current one, unless the request says otherwise."""
+
+Queue: TypeAlias = tuple[str, ...]
+
+
+# States
+
+
+@tagged("Stack.CREATING/1")
+@frozen
+class Creating:
+    """The first deployment of the stack runs; others wait, first in, first out."""
+
+    current: str
+    queue: Queue = ()
+
+
+@tagged("Stack.MIGRATING/1")
+@frozen
+class Migrating:
+    """A later deployment runs; others wait, first in, first out."""
+
+    current: str
+    queue: Queue = ()
+
+
+@tagged("Stack.STABLE/1")
+@frozen
+class Stable:
+    """Auto: the lock is free, and the queue decides what is next."""
+
+    queue: Queue = ()
+
+
+@tagged("Stack.AVAILABLE/1")
+@frozen
+class Available:
+    """Nothing runs and nothing waits."""
+
+
+@tagged("Stack.BROKEN/1")
+@frozen
+class Broken:
+    """A deployment failed; nothing runs until an operator says that the stack is sound again. The queue stays."""
+
+    queue: Queue = ()
+
+
+State: TypeAlias = Absent | Creating | Migrating | Stable | Available | Broken
+Held = TypeVar("Held", Creating, Migrating)
+Queueing = TypeVar("Queueing", Creating, Migrating, Broken)
+
+
+# Events
+
+
+@tagged("Stack.Triggered/1")
+@frozen
+class Triggered:
+    """Somebody asked for a deployment. `queue_limit` is how many may wait at the most."""
+
+    deployment: str
+    queue_limit: int = QUEUE_LIMIT
+
+
+@tagged("Stack.DeploymentCompleted/1")
+@frozen
+class DeploymentCompleted:
+    """A deployment is DONE."""
+
+    deployment: str
+
+
+@tagged("Stack.DeploymentFailed/1")
+@frozen
+class DeploymentFailed:
+    """A deployment FAILED after it was triggered."""
+
+    deployment: str
+
+
+@tagged("Stack.Repaired/1")
+@frozen
+class Repaired:
+    """An operator says that the stack is sound again."""
+
+    by: str
+
+
+@tagged("Stack.Withdrawn/1")
+@frozen
+class Withdrawn:
+    """A deployment was terminated while it waited."""
+
+    deployment: str
+
+
+@tagged("Stack.NothingQueued/1")
+@frozen
+class NothingQueued:
+    """Auto: the queue is empty."""
+
+
+@tagged("Stack.PopsFromQueue/1")
+@frozen
+class PopsFromQueue:
+    """Auto: the queue has a head, and it is its turn."""
+
+
+Event: TypeAlias = (
+    Triggered | DeploymentCompleted | DeploymentFailed | Repaired | Withdrawn | NothingQueued | PopsFromQueue
+)
+
+
+# Commands
+
+
+@tagged("Stack.TriggerDeployment/1")
+@frozen
+class TriggerDeployment:
+    """It is this deployment's turn."""
+
+    deployment: str
+
+
+Command: TypeAlias = TriggerDeployment
+
+
+# Edges
+
+stack = Builder[State, Event, Command]("Stack", State, Event)
+
+
+@stack.on
+def create(_: Absent, event: Triggered) -> Step[Creating]:
+    """The first deployment of a stack needs no turn."""
+    return to(Creating(event.deployment), TriggerDeployment(event.deployment))
+
+
+def _queued(state: Creating | Migrating | Broken, event: Triggered) -> Queue:
+    """The queue with one more, which is neither in it nor running."""
+    if event.deployment in state.queue or (
+        not isinstance(state, Broken) and event.deployment == state.current
+    ):
+        refuse(f"deployment {event.deployment!r} is already running or waiting")
+    if len(state.queue) >= event.queue_limit:
+        refuse(
+            f"{len(state.queue)} deployments are waiting, and {event.queue_limit} may; try again when one has ended"
+        )
+    return (*state.queue, event.deployment)
+
+
+@stack.on(label="Triggered<br>(Adds to the queue)")
+def enqueue(state: Held, event: Triggered) -> Step[Held]:
+    """What runs is not disturbed."""
+    return to(evolve(state, queue=_queued(state, event)))
+
+
+@stack.on
+def complete(state: Creating | Migrating, event: DeploymentCompleted) -> Step[Stable]:
+    """Only the current deployment frees the lock."""
+    _is_current(state, event.deployment)
+    return to(Stable(state.queue))
+
+
+@stack.auto
+def settle(state: Stable) -> NothingQueued | PopsFromQueue:
+    """The next in the queue, if there is one."""
+    return PopsFromQueue() if state.queue else NothingQueued()
+
+
+@stack.on(label="", choice="stable", guards={Available: "Nothing Queued"})
+def rest(_: Stable, __: NothingQueued) -> Step[Available]:
+    """The lock stays free."""
+    return to(Available())
+
+
+@stack.on(label="", choice="stable", guards={Migrating: "Pops from queue"})
+def pop(state: Stable, _: PopsFromQueue) -> Step[Migrating]:
+    """The head takes the lock."""
+    head, *waiting = state.queue
+    return to(Migrating(head, tuple(waiting)), TriggerDeployment(head))
+
+
+@stack.on(label="Triggered<br>(External)")
+def migrate(_: Available, event: Triggered) -> Step[Migrating]:
+    """Nothing runs, so it is the deployment's turn at once."""
+    return to(Migrating(event.deployment), TriggerDeployment(event.deployment))
+
+
+@stack.on
+def fail(state: Creating | Migrating, event: DeploymentFailed) -> Step[Broken]:
+    """The stack may be half-way: whoever waits goes on waiting."""
+    _is_current(state, event.deployment)
+    return to(Broken(state.queue))
+
+
+def _is_current(state: Creating | Migrating, deployment: str) -> None:
+    if deployment != state.current:
+        refuse(f"the current deployment is {state.current!r}, not {deployment!r}")
+
+
+@stack.on(label="Triggered<br>(Adds to the queue)", extension=True)
+def enqueue_broken(state: Broken, event: Triggered) -> Step[Broken]:
+    """Nothing is lost while the stack is broken."""
+    return to(Broken(_queued(state, event)))
+
+
+@stack.on(extension=True)
+def repair(state: Broken, _: Repaired) -> Step[Stable]:
+    """BROKEN has a way out."""
+    return to(Stable(state.queue))
+
+
+@stack.on(extension=True)
+def withdraw(state: Queueing, event: Withdrawn) -> Step[Queueing]:
+    """A withdrawn deployment is never popped."""
+    if event.deployment not in state.queue:
+        refuse(f"deployment {event.deployment!r} is not waiting")
+    return to(evolve(state, queue=tuple(d for d in state.queue if d != event.deployment)))
+
+
+MACHINE = stack.seal(failed=(Broken,))

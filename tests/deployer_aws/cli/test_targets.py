@@ -1,0 +1,109 @@
+"""A stack belongs to the account and region where it was first deployed."""
+
+import pytest
+from attrs import fields_dict
+
+from deployer_aws import specfile
+from deployer_aws.aws import accounts as targets
+from deployer_aws.aws.accounts import Target, WrongTarget, is_bound
+from deployer_aws.aws.clients import Clients, Options
+from deployer_aws.cli.commands import program
+from deployer_aws.environment import SystemClock
+from deployer_aws.journals.sqlite import SqliteJournal
+from deployer_aws.runner.loop import Runner
+from tests.support.command import EXAMPLE, KEY, Bed
+
+NAME = "staging-orders"
+HERE, THERE = Target("111111111111", "eu-west-1"), Target("222222222222", "eu-west-1")
+
+
+def there(clients: Clients) -> Target:
+    """Whoever asks is somewhere else."""
+    return THERE
+
+
+@pytest.fixture
+def bound(bed: Bed) -> Bed:
+    """A journal with one stack, which belongs to HERE."""
+    journal = SqliteJournal(bed.journal)
+    loaded = specfile.load(EXAMPLE / "hotfix.yaml")
+    Runner(journal, (), SystemClock()).request(
+        "one", loaded.spec, {**loaded.templates, **HERE.marks(KEY, NAME)}
+    )
+    journal.close()
+    return bed
+
+
+def test_a_stack_is_held_to_its_target(bound: Bed) -> None:
+    """Account, region and endpoint all count; of a stack that is not in the journal nothing is known."""
+    journal = SqliteJournal(bound.journal)
+    assert is_bound(journal, KEY)
+    assert HERE.holds(journal, KEY)
+    HERE.insist(journal, KEY)
+    for other in (
+        THERE,
+        Target("111111111111", "eu-west-2"),
+        Target("111111111111", "eu-west-1", "http://x"),
+    ):
+        assert not other.holds(journal, KEY)
+        with pytest.raises(WrongTarget, match=f"{KEY} belongs to another account or region"):
+            other.insist(journal, KEY)
+    assert not is_bound(journal, "staging/other")
+    assert THERE.holds(journal, "staging/other")
+    journal.close()
+
+
+def test_a_stack_of_cloudformation_belongs_to_one_stream(bound: Bed) -> None:
+    """Its own stream deploys it again; another one is refused it by name, in the same account and region alone."""
+    journal = SqliteJournal(bound.journal)
+    HERE.insist_alone(journal, KEY, NAME)
+    HERE.insist_alone(journal, "staging/orders2", "staging-orders2")
+    THERE.insist_alone(journal, "staging/orders2", NAME)
+    with pytest.raises(WrongTarget, match=f"{KEY} deploys the CloudFormation stack {NAME} .* already"):
+        HERE.insist_alone(journal, "staging/orders2", NAME)
+    journal.close()
+
+
+def test_resume_in_another_account_changes_nothing(bound: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stack that is named is refused; one that is not is left alone, with a warning."""
+    monkeypatch.setattr(targets, "find", there)
+    refused = bound("resume", KEY, "--region", "eu-west-1")
+    assert refused.code == 2
+    assert "Give the --profile, --region" in refused.err
+    left = bound("resume", "--region", "eu-west-1")
+    assert left.code == 0
+    assert "left alone" in left.err
+    assert "Nothing is under way." in left.out
+
+
+def test_run_in_another_account_is_refused(bound: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is requested."""
+    monkeypatch.setattr(targets, "find", there)
+    said = bound("run", EXAMPLE / "hotfix.yaml", "--region", "eu-west-1", "--no-checks")
+    assert said.code == 2
+    assert "belongs to another account" in said.err
+    journal = SqliteJournal(bound.journal)
+    assert len(list(journal.events(KEY))) == 1
+    journal.close()
+
+
+def test_a_role_that_is_none_is_refused(bed: Bed) -> None:
+    """As bad usage, before anything is made."""
+    said = bed("run", EXAMPLE / "hotfix.yaml", "--role-arn", "deployer")
+    assert said.code == 2
+    assert "arn:aws:iam::123456789012:role/deployer" in said.err
+    assert not list(bed.folder.iterdir())
+
+
+def test_the_commands_that_act_on_aws_have_the_same_options() -> None:
+    """So that what is said to be typed next can be typed."""
+    wanted = set(fields_dict(Options))
+    have = {name for name, c in program.commands.items() if wanted <= {p.name for p in c.params}}
+    assert have == {"run", "resume", "repair", "doctor"}
+
+
+def test_a_stack_that_is_bound_is_not_resumed_before_it_is_known_who_asks(bound: Bed) -> None:
+    """Without credentials nothing fails: exit code 3, as in mid-wait."""
+    said = bound("resume", KEY, "--region", "eu-west-1")
+    assert said.code == 3
+    assert "log in again" in said.err

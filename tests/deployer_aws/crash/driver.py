@@ -1,0 +1,174 @@
+"""Runs a deployment in a process that is killed at a given moment, then carries on in another; says what became of it.
+
+A *moment* is just after an append to the journal, a claim of a lease, or a call to AWS, and the very beginning: between
+two moments a run leaves no trace outside of its own memory. Started as a program of its own, so that it may fork:
+
+    python -m tests.deployer_aws.crash.driver FOLDER CASE VERSION DELAY FIRST STEP
+
+deploys VERSION after the versions before it, kills at the moments FIRST, FIRST + STEP, ... to the last there is,
+carries on DELAY virtual seconds later, and writes a line of JSON for each, after one for a run that is not killed.
+"""
+
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from itertools import chain, count
+from pathlib import Path
+from typing import Any
+
+from deployer_aws.executors.cloudformation.executor import CloudFormation
+from deployer_aws.executors.ecs.executor import Ecs
+from deployer_aws.journals.replay import verify
+from deployer_aws.journals.sqlite import SqliteJournal
+from deployer_aws.runner.loop import Runner
+from deployer_aws.runner.polling import Pace
+from deployer_aws.simulator import Simulator
+from deployer_aws.simulator.databases import SimulatedPostgres
+from deployer_core.engine.reducer import INITIAL, Notice, Requested, reduce
+from tests.support.orders import KEY, TEMPLATES, orders
+
+CASES = {
+    "good": "rules: [{on: run_task, nth: 1, exit_code: 2}]",
+    "stuck": "rules: [{on: run_task, nth: 1, exit_code: 2}, {on: run_task, nth: 2, takes: 1000000}]",
+}
+"""In both, `orders` has changes to migrate; in `stuck` a migration never ends by itself, and has to be stopped."""
+VERSIONS = ("1.0", "1.1")
+
+
+class Moments:
+    """Counts moments, and ends the process at one of them."""
+
+    def __init__(self, fatal: int | None = None) -> None:
+        self.passed = 0
+        self._fatal = fatal
+        self.next()
+
+    def next(self) -> None:
+        """One more moment has come."""
+        if self.passed == self._fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.passed += 1
+
+    def after(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """The call, with a moment after it, however it ended."""
+
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return call(*args, **kwargs)
+            finally:
+                self.next()
+
+        return watched
+
+
+class Watched:
+    """Something with a moment after each call of its methods, or of some of them."""
+
+    def __init__(self, inner: Any, moments: Moments, only: tuple[str, ...] = ()) -> None:
+        self._inner, self._moments, self._only = inner, moments, only
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._inner, name)
+        return self._moments.after(call) if not self._only or name in self._only else call
+
+
+class Bench:
+    """A journal and a simulated account in a folder, and a runner between them."""
+
+    def __init__(self, folder: Path, script: str | None, moments: Moments | None = None) -> None:
+        moments = moments or Moments()
+        self.journal = SqliteJournal(folder / "journal")
+        self.world = Simulator.open(folder / "world", script)
+        clients: dict[str, Any] = {
+            name: Watched(self.world.client(name), moments) for name in ("cloudformation", "ecs")
+        }
+        journal: Any = Watched(self.journal, moments, ("append", "claim", "delivered"))
+        self.runner = Runner(
+            journal,
+            [
+                CloudFormation(clients["cloudformation"], clients["ecs"]),
+                Ecs(clients["ecs"]),
+                SimulatedPostgres(),
+            ],
+            self.world.clock,
+            pace=Pace(5.0, 30.0),
+            jitter=lambda: 1.0,
+        )
+
+    def deploy(self, version: str) -> None:
+        """Ask for a version, which is no event where it was asked for before, and carry on to the end."""
+        self.runner.request(version, orders(version), TEMPLATES)
+        self.runner.run([KEY])
+
+    def result(self) -> dict[str, Any]:
+        """How it ended, and what AWS truly did, without the names that are different each time."""
+        verify(self.journal, KEY)
+        events = [recorded.event for recorded in self.journal.events(KEY) if recorded.event is not None]
+        state, notices = INITIAL, list[Notice]()
+        for event in events:
+            state, commands = reduce(state, event)
+            notices += [command for command in commands if isinstance(command, Notice)]
+        return {
+            "stack": type(state.stack).__name__,
+            "pending": [type(pending.command).__name__ for pending in state.pending],
+            "reasons": [notice.reason for notice in notices],
+            "changes": [_without_arn(change) for change in self.world.changes],
+            "requests": sum(isinstance(event, Requested) for event in events),
+        }
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        self.journal.close()
+        self.world.close()
+
+
+def _without_arn(change: Any) -> str:
+    definition = str(change.details.get("definition", "")).rpartition("/")[2]
+    return f"{change.action} {definition}".rstrip()
+
+
+def killed(moment: int, folder: Path, version: str) -> bool:
+    """Deploy in a process that is killed at a moment; False where it ended before that."""
+    child = os.fork()
+    if child == 0:
+        Bench(folder, None, Moments(moment)).deploy(version)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        return True
+    if status:
+        raise RuntimeError(f"the run up to moment {moment} ended with status {status}")
+    return False
+
+
+def trials(
+    folder: Path, case: str, version: str, delay: float, moments: Iterator[int]
+) -> Iterator[dict[str, Any]]:
+    """The undisturbed run first; then kill at each moment in turn, carry on after the delay, and tell."""
+    prepared = folder / "prepared"
+    prepared.mkdir()
+    bench = Bench(prepared, CASES[case])
+    for before in VERSIONS[: VERSIONS.index(version)]:
+        bench.deploy(before)
+    bench.close()
+    for moment in chain([-1], moments):
+        trial = folder / str(moment)
+        shutil.copytree(prepared, trial)
+        if moment >= 0 and not killed(moment, trial, version):
+            return
+        bench = Bench(trial, None)
+        if moment >= 0:
+            bench.world.clock.sleep(delay)
+        bench.deploy(version)
+        yield {"moment": moment, **bench.result()}
+        bench.close()
+        shutil.rmtree(trial)
+
+
+if __name__ == "__main__":
+    where, which, what, after, first, step = sys.argv[1:]
+    for line in trials(Path(where), which, what, float(after), count(int(first), int(step))):
+        sys.stdout.write(json.dumps(line) + "\n")

@@ -1,0 +1,97 @@
+"""A runner killed at any moment, and the one that carries on: at every moment of a run, not at a sample."""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.project import ROOT, SRC
+
+AT_ONCE, TWO_DAYS = 0, 2 * 24 * 3600
+HONEST = ("unknown whether it ran", "has vanished", "no end within")
+"""What a deployment says that was away for too long to know, or to be in time."""
+SHARDS = 2
+
+
+def trials(folder: Path, case: str, version: str, delay: int, shard: int) -> list[dict[str, Any]]:
+    """What the driver tells: of the undisturbed run first, then of each moment."""
+    command = [
+        sys.executable,
+        "-m",
+        "tests.deployer_aws.crash.driver",
+        str(folder),
+        case,
+        version,
+        str(delay),
+        str(shard),
+        str(SHARDS),
+    ]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={"PYTHONPATH": f"{SRC}:{ROOT}"},
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def effects(trial: dict[str, Any]) -> list[str]:
+    """What AWS did; logical ids without the suffix that CloudFormation makes up."""
+    return [re.sub(r"[0-9a-f]{8}:\d+$", "", change) for change in trial["changes"]]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """In memory where there is such a folder: a killed process loses nothing that it has written, to whatever disk."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as made:
+        yield Path(made)
+
+
+@pytest.fixture(params=[("good", "1.0"), ("good", "1.1"), ("stuck", "1.0")], ids=" ".join)
+def deployment(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """A first deployment, a later one on the full path, and one whose task has to be stopped."""
+    pair: tuple[str, str] = request.param
+    return pair
+
+
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_carried_on_at_once_it_ends_where_it_would_have_ended(
+    folder: Path, deployment: tuple[str, str], shard: int
+) -> None:
+    """After a kill at any moment the next run ends the same, and AWS has done the same things, each once."""
+    undisturbed, *killed = trials(folder, *deployment, AT_ONCE, shard)
+    assert len(killed) > 40
+    for trial in killed:
+        assert effects(trial) == effects(undisturbed), trial
+        assert trial["stack"] == undisturbed["stack"], trial
+        assert trial["pending"] == undisturbed["pending"] == [], trial
+        assert trial["requests"] == undisturbed["requests"], trial
+        assert trial["reasons"] == undisturbed["reasons"], trial
+
+
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_carried_on_two_days_later_it_ends_the_same_or_says_why_it_cannot_know(
+    folder: Path, deployment: tuple[str, str], shard: int
+) -> None:
+    """Two days after a kill nothing is done twice, and what is not as it would have been is said honestly."""
+    undisturbed, *killed = trials(folder, *deployment, TWO_DAYS, shard)
+    assert len(killed) > 40
+    for trial in killed:
+        done, would_have = Counter(effects(trial)), Counter(effects(undisturbed))
+        done.pop("stop_task", None)
+        assert done <= would_have, trial
+        if (trial["stack"], effects(trial)) != (undisturbed["stack"], effects(undisturbed)):
+            assert trial["stack"] == "Broken", trial
+            assert any(words in reason for reason in trial["reasons"] for words in HONEST), trial

@@ -1,0 +1,136 @@
+"""The intake on a real queue: boto3 over HTTP, to emulators of SQS and EventBridge on 127.0.0.1."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+
+from deployer_aws.events import Intake, SafetyNet, understand_event
+from deployer_aws.notifications import EventBridge, Notices
+from deployer_aws.runner.loop import Runner
+from tests.deployer_aws.events import stack_event
+from tests.support.listening import World
+from tests.support.orders import KEY
+
+servers: Any = pytest.importorskip("tests.deployer_aws.scenarios.servers")
+
+
+@pytest.fixture(scope="module", params=["moto", "ministack"])
+def endpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    pytest.importorskip(request.param)
+    with getattr(servers, request.param)(tmp_path_factory.mktemp(request.param)) as address:
+        yield address
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch) -> boto3.Session:
+    for name, value in servers.CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    return boto3.Session(region_name=servers.REGION)
+
+
+@pytest.fixture
+def sqs(endpoint: str, session: boto3.Session) -> Any:
+    """boto3's client."""
+    untyped: Any = session
+    return untyped.client("sqs", endpoint_url=endpoint)
+
+
+@pytest.fixture
+def events(endpoint: str, session: boto3.Session) -> Any:
+    """boto3's client."""
+    untyped: Any = session
+    return untyped.client("events", endpoint_url=endpoint)
+
+
+def queue(sqs: Any, name: str) -> tuple[str, str]:
+    """A queue's URL and ARN, with another queue for what is put aside after two receives."""
+    aside = sqs.create_queue(QueueName=f"{name}-aside")["QueueUrl"]
+    policy = {"deadLetterTargetArn": arn(sqs, aside), "maxReceiveCount": 2}
+    attributes = {"RedrivePolicy": json.dumps(policy), "VisibilityTimeout": "0"}
+    url: str = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+    return url, arn(sqs, url)
+
+
+def arn(sqs: Any, url: str) -> str:
+    """A queue's ARN."""
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+    return str(attributes["QueueArn"])
+
+
+class Forwarding:
+    """The client of a real queue, into which the simulator's events are put; its waiting passes virtual time."""
+
+    def __init__(self, client: Any, url: str, world: World) -> None:
+        self._client, self._url, self._world = client, url, world
+
+    def receive_message(self, **request: Any) -> Any:
+        """Wait in virtual time."""
+        until = self._world.sim.clock.monotonic() + request["WaitTimeSeconds"]
+        while True:
+            for event in self._world._arriving():
+                self._client.send_message(QueueUrl=self._url, MessageBody=json.dumps(event))
+            answer = self._client.receive_message(**{**request, "WaitTimeSeconds": 0})
+            if answer.get("Messages") or self._world.sim.clock.monotonic() >= until:
+                return answer
+            self._world.sim.clock.sleep(5.0)
+
+    def delete_message_batch(self, **request: Any) -> Any:
+        """As it is."""
+        return self._client.delete_message_batch(**request)
+
+
+def test_a_deployment_listens_to_a_real_queue(sqs: Any) -> None:
+    """Through boto3 and HTTP the deployment ends as it does without a queue, and the queue is empty after it."""
+    polling = World(listens=False)
+    polling.deploy()
+    world = World()
+    url, _ = queue(sqs, "deployment")
+    intake = Intake(Forwarding(sqs, url, world), url, world.journal, world.sim.clock)
+    world.runner = Runner(
+        world.journal,
+        list(dict.fromkeys(world.runner._executors.values())),
+        intake,
+        pace=SafetyNet(),
+        notify=lambda _, notice: world.notices.append(notice),
+    )
+    intake.serve(world.runner)
+    world.deploy()
+    assert world.ending() == polling.ending()
+    assert world.calls.total() < polling.calls.total() / 2
+    assert intake.tally.appended
+    intake.poll(0)
+    assert "Messages" not in sqs.receive_message(QueueUrl=url)
+
+
+def test_poison_is_put_aside_by_the_queue(sqs: Any) -> None:
+    """What is not understood ends in the queue that the redrive policy names; what is not ours is deleted."""
+    url, _ = queue(sqs, "poison")
+    world = World()
+    intake = Intake(sqs, url, world.journal, world.sim.clock)
+    intake.serve(world.runner)
+    for body in ("hello", json.dumps(stack_event())):
+        sqs.send_message(QueueUrl=url, MessageBody=body)
+    for _ in range(4):
+        intake.poll(0)
+    assert (intake.tally.foreign, intake.tally.poison) == (1, 2)
+    (aside,) = sqs.receive_message(QueueUrl=url.replace("poison", "poison-aside"))["Messages"]
+    assert aside["Body"] == "hello"
+
+
+def test_notices_reach_a_queue_by_a_rule(sqs: Any, events: Any) -> None:
+    """PutEvents to a bus of the account, a rule by our source, and SQS: the notice arrives as an event."""
+    url, target = queue(sqs, "notices")
+    events.put_rule(Name="notices", EventPattern=json.dumps({"source": ["deployer"]}))
+    events.put_targets(Rule="notices", Targets=[{"Id": "queue", "Arn": target}])
+    world = World(listens=False)
+    world.runner._notify = Notices(EventBridge(events), world.sim.clock).notify
+    world.deploy()
+    (message,) = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"]
+    event = json.loads(message["Body"])
+    assert (event["source"], event["detail-type"]) == ("deployer", "Deployment Ended")
+    assert (event["detail"]["stack"], event["detail"]["outcome"]) == (KEY, "DONE")
+    assert understand_event(event).why == "nothing is done about 'Deployment Ended' of 'deployer'"

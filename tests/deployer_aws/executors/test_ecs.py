@@ -1,0 +1,341 @@
+"""The ECS executor, look by look: what it sends, and what it makes of each answer."""
+
+from typing import Any
+
+import botocore.session
+import pytest
+from attrs import evolve
+
+from deployer_aws.executors.ecs.executor import Ecs
+from deployer_core.engine import messages as world
+from deployer_core.engine.reducer import Accepted, Replied, Sent
+from deployer_core.machines import ecs_task
+from deployer_core.machines.ecs_task import Errored, Exit, Run, RunTask, Started, Status, StatusStopped
+from deployer_core.spec import TaskSpec
+from tests.deployer_aws.ecs_answers import (
+    ARN,
+    NEWEST,
+    NONE,
+    NOTHING,
+    RESOLVED,
+    RUN,
+    TASK,
+    defined,
+    observed,
+    task,
+)
+from tests.deployer_aws.stubs import NOW, Refused, Stub, answers, attempts, events, work
+
+# Running
+
+
+def test_whole_request() -> None:
+    """A run sends all that the spec has, with our token as client token and as startedBy, and the run as a tag."""
+    spec = TaskSpec[str](
+        "main",
+        "migrate",
+        "app",
+        command=("migrate", "--all"),
+        environment=(("LEVEL", "debug"),),
+        subnets=("subnet-1",),
+        security_groups=("sg-1",),
+        public_ip=True,
+        capacity_provider="FARGATE_SPOT",
+        platform_version="1.4.0",
+    )
+    client = Stub({"describe_task_definition": [defined()], "run_task": [{"tasks": [{"taskArn": ARN}]}]})
+    pending = work(RunTask(Run("d1/orders/migrate", spec, (0,))), database="orders")
+    found = events(Ecs(client).act(pending))
+    token = pending.token(1)
+    assert client.sent("run_task") == [
+        {
+            "cluster": "main",
+            "taskDefinition": NEWEST,
+            "clientToken": token,
+            "startedBy": token,
+            "count": 1,
+            "tags": [{"key": "deployer:run", "value": "d1/orders/migrate"}],
+            "capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT"}],
+            "platformVersion": "1.4.0",
+            "networkConfiguration": {
+                "awsvpcConfiguration": {
+                    "subnets": ["subnet-1"],
+                    "securityGroups": ["sg-1"],
+                    "assignPublicIp": "ENABLED",
+                }
+            },
+            "overrides": {
+                "containerOverrides": [
+                    {
+                        "name": "app",
+                        "command": ["migrate", "--all"],
+                        "environment": [{"name": "LEVEL", "value": "debug"}],
+                    }
+                ]
+            },
+        }
+    ]
+    assert len(token) <= 64, "clientToken's limit"
+    assert attempts(found)[0].resolved == RESOLVED
+    assert found[-1] == Accepted(7, ARN, NOW)
+
+
+@pytest.mark.parametrize(
+    ("settings", "member", "value"),
+    [
+        ({"launch_type": "FARGATE"}, "launchType", "FARGATE"),
+        (
+            {"container": "app", "command": ("x",)},
+            "overrides",
+            {"containerOverrides": [{"name": "app", "command": ["x"]}]},
+        ),
+        (
+            {"container": "app", "environment": (("A", "b"),)},
+            "overrides",
+            {"containerOverrides": [{"name": "app", "environment": [{"name": "A", "value": "b"}]}]},
+        ),
+        (
+            {"subnets": ("s",)},
+            "networkConfiguration",
+            {"awsvpcConfiguration": {"subnets": ["s"], "securityGroups": [], "assignPublicIp": "DISABLED"}},
+        ),
+    ],
+)
+def test_parts_of_the_request(settings: dict[str, Any], member: str, value: Any) -> None:
+    """Each setting by itself; what the spec does not say is not sent."""
+    client = Stub({"describe_task_definition": [defined()], "run_task": [{"tasks": [{"taskArn": ARN}]}]})
+    events(Ecs(client).act(work(RunTask(Run("r", evolve(TASK, **settings), (0,))), database="orders")))
+    (request,) = client.sent("run_task")
+    plain = {"cluster", "taskDefinition", "clientToken", "startedBy", "count", "tags"}
+    assert set(request) == plain | {member}
+    assert request[member] == value
+
+
+def test_conflict_names_the_task_to_adopt() -> None:
+    """A conflict says that the token has run a task already: the one that it names is ours."""
+    conflict = Refused("ConflictException", "already in use", resourceIds=[ARN])
+    client = Stub({"list_tasks": [NONE], "run_task": [conflict]})
+    found = events(Ecs(client).act(work(RUN, database="orders", sent=Sent(1, NOW - 60, RESOLVED), age=60)))
+    assert found[-1] == Accepted(7, ARN, NOW)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Refused("ConflictException"),
+        Refused("ServerException"),
+        Refused("ClientException", "TaskDefinition not found."),
+        Refused("ClientException", "The specified capacity provider nope was not found."),
+        Refused("AccessDeniedException", "not for the capacity provider"),
+        KeyError("oops"),
+    ],
+)
+def test_other_refusals_escape(error: Exception) -> None:
+    """A conflict that names nothing, and any other error, is the runner's to class."""
+    client = Stub({"describe_task_definition": [defined()], "run_task": [error]})
+    with pytest.raises(type(error)):
+        events(Ecs(client).act(work(RUN, database="orders")))
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "RESOURCE:MEMORY",
+        "RESOURCE:ENI",
+        "AGENT",
+        "Capacity is unavailable at this time. Please try again later or in a different availability zone",
+        "You've reached the limit on the number of tasks you can run concurrently",
+    ],
+)
+def test_want_of_capacity_is_no_failure(reason: str) -> None:
+    """What may be there later is waited for, and remembered as a refusal of this attempt."""
+    refused: dict[str, Any] = {
+        "tasks": [],
+        "failures": [{"arn": "i-1", "reason": reason, "detail": "eu-west-1a"}],
+    }
+    client = Stub({"describe_task_definition": [defined()], "run_task": [refused]})
+    (answer,) = answers(Ecs(client).act(work(RUN, database="orders")))
+    assert answer == world.Refused(1, f"attempt 1 was refused for want of capacity: {reason}: eu-west-1a")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Capacity is unavailable at this time. Please try again later or in a different availability zone",
+        "You've reached the limit on the number of tasks you can run concurrently",
+    ],
+)
+def test_want_of_capacity_as_an_error_is_the_same(message: str) -> None:
+    """Fargate refuses by an error: the attempt is remembered as refused, so its task certainly never ran."""
+    client = Stub(
+        {"describe_task_definition": [defined()], "run_task": [Refused("ClientException", message)]}
+    )
+    (answer,) = answers(Ecs(client).act(work(RUN, database="orders")))
+    assert answer == world.Refused(1, f"attempt 1 was refused for want of capacity: {message}")
+
+
+@pytest.mark.parametrize(
+    ("failures", "words"),
+    [
+        ([{"arn": "i-1", "reason": "ATTRIBUTE"}], "ATTRIBUTE"),
+        ([{"reason": "LOCATION"}, {"reason": "INACTIVE"}], "LOCATION; INACTIVE"),
+        ([], "ECS gave no reason"),
+    ],
+)
+def test_other_failures_are_answers(failures: list[dict[str, str]], words: str) -> None:
+    """What no waiting mends is an error with ECS's reasons; where there are none, nobody knows what has been done."""
+    client = Stub(
+        {"describe_task_definition": [defined()], "run_task": [{"tasks": [], "failures": failures}]}
+    )
+    (answer,) = answers(Ecs(client).act(work(RUN, database="orders")))
+    assert answer == Errored(
+        f"ECS refused to run the task migrate: {words}; correct the task in the spec, repair the stack and deploy again",
+        may_still_run=not failures,
+    )
+
+
+def test_next_attempt_after_a_refusal() -> None:
+    """A refused attempt is followed by the next one, with a token of its own and the same revision, in time."""
+    client = Stub({"run_task": [{"tasks": [{"taskArn": ARN}]}]})
+    refused: dict[str, Any] = {
+        "database": "orders",
+        "sent": Sent(1, NOW - 9, RESOLVED, refused=True),
+        "seen": "attempt 1 was refused for want of",
+    }
+    pending = work(RUN, **refused)
+    found = events(Ecs(client).act(pending))
+    assert [a.attempt for a in attempts(found)] == [2]
+    assert client.sent("run_task")[0]["clientToken"] == pending.token(2)
+    assert client.sent("run_task")[0]["taskDefinition"] == NEWEST
+    (late,) = answers(Ecs(client).act(work(RUN, deadline=NOW, **refused)))
+    assert late == Errored("the task never ran: attempt 1 was refused for want of")
+
+
+@pytest.mark.parametrize(("age", "sends"), [(60, 1), (49 * 60, 1), (51 * 60, 0), (90_000, 0)])
+def test_resend(age: float, sends: int) -> None:
+    """An attempt without a trace is sent again while ECS honours its token for certain, and else never run again."""
+    client = Stub({"list_tasks": [NONE], "run_task": [{"tasks": [{"taskArn": ARN}]}]})
+    found = events(Ecs(client).act(work(RUN, database="orders", sent=Sent(1, NOW - age, RESOLVED), age=age)))
+    assert len(client.sent("run_task")) == sends
+    if not sends:
+        assert isinstance(found[0], Replied)
+        assert "unknown whether it ran" in str(found[0].answer)
+
+
+def test_found_by_its_token_while_it_is_to_run() -> None:
+    """An attempt without an answer is looked for by `startedBy`, which must be the only filter."""
+    client = Stub({"list_tasks": [{"taskArns": [ARN]}]})
+    pending = work(RUN, database="orders", sent=Sent(1, NOW - 9_000, RESOLVED), age=9_000)
+    assert events(Ecs(client).act(pending)) == [Accepted(7, ARN, NOW)]
+    assert client.sent("list_tasks") == [{"cluster": "main", "startedBy": pending.token(1)}]
+
+
+@pytest.mark.parametrize("named", ["migrate", "migrate:3", NEWEST])
+def test_found_among_those_that_have_stopped(named: str) -> None:
+    """The stopped tasks of the family are looked through, all pages of them and a hundred at a time."""
+    run = RunTask(Run("r", evolve(TASK, task_definition=named), (0,)))
+    pending = work(run, database="orders", sent=Sent(1, NOW - 9_000, RESOLVED), age=9_000)
+    others = [{"taskArn": "x0", "startedBy": "somebody"}, {"taskArn": "x1"}]
+    ours = {"taskArn": ARN, "startedBy": pending.token(1)}
+    client = Stub(
+        {
+            "list_tasks": [
+                NONE,
+                {"taskArns": [f"x{n}" for n in range(100)], "nextToken": "2"},
+                {"taskArns": [*(f"y{n}" for n in range(49)), ARN]},
+            ],
+            "describe_tasks": [{"tasks": others}, {"tasks": [ours]}],
+        }
+    )
+    assert events(Ecs(client).act(pending)) == [Accepted(7, ARN, NOW)]
+    asked = {"cluster": "main", "family": "migrate", "desiredStatus": "STOPPED"}
+    assert client.sent("list_tasks")[1:] == [asked, {**asked, "nextToken": "2"}]
+    assert [len(request["tasks"]) for request in client.sent("describe_tasks")] == [100, 50]
+
+
+def test_definition_by_family_is_read_anew() -> None:
+    """The newest revision of a family may be another one at the next run; a revision is read once."""
+    client = Stub({"describe_task_definition": [defined()], "run_task": [{"tasks": [{"taskArn": ARN}]}]})
+    executor = Ecs(client)
+    for _ in range(2):
+        events(executor.act(work(RUN, database="orders")))
+    assert len(client.sent("describe_task_definition")) == 2
+    fixed = RunTask(Run("r", evolve(TASK, task_definition="migrate:3"), (0,)))
+    for _ in range(2):
+        events(executor.act(work(fixed, database="orders")))
+    assert len(client.sent("describe_task_definition")) == 3
+
+
+# Observing
+
+
+@pytest.mark.parametrize("status", ["PROVISIONING", "PENDING", "ACTIVATING"])
+def test_coming_up(status: str) -> None:
+    """Before RUNNING the status is told."""
+    assert observed(task(status)) == [Status(status)]
+
+
+@pytest.mark.parametrize("status", ["DEACTIVATING", "STOPPING", "DEPROVISIONING"])
+def test_going_down(status: str) -> None:
+    """Beyond RUNNING the task was running, even if nobody saw it."""
+    assert observed(task(status)) == [Started(ARN), Status(status)]
+
+
+def test_running() -> None:
+    """RUNNING is told with the task's ARN."""
+    assert observed(task("RUNNING")) == [Started(ARN)]
+
+
+def test_missing_is_no_news_for_five_minutes() -> None:
+    """MISSING soon after the task was run is no news; later the task has vanished."""
+    assert observed(NOTHING, age=299) == []
+    (answer,) = observed(NOTHING, age=301)
+    assert f"the task {ARN} has vanished" in answer.reason
+
+
+@pytest.mark.parametrize("status", ["STOPPED", "DELETED"])
+def test_end(status: str) -> None:
+    """The end is told with every container, the judged one marked, stop code and reason."""
+    containers = ({"name": "app", "exitCode": 0}, {"name": "proxy", "reason": "killed"})
+    answer = task(
+        status,
+        *containers,
+        stopCode="EssentialContainerExited",
+        stoppedReason="Essential container in task exited",
+    )
+    definition = defined({"name": "app"}, {"name": "proxy", "essential": False})
+    assert observed(answer, definition=definition) == [
+        StatusStopped(
+            (Exit("app", 0, True), Exit("proxy", None, False, "killed")),
+            "EssentialContainerExited",
+            "Essential container in task exited",
+        )
+    ]
+
+
+def stop_codes() -> list[str]:
+    """Every stop code that botocore knows."""
+    model: Any = botocore.session.get_session().get_service_model("ecs")
+    return list(model.shape_for("TaskStopCode").enum)
+
+
+@pytest.mark.parametrize("code", [*stop_codes(), "", "NeverHeardOf"])
+def test_every_stop_code_ends_the_run(code: str) -> None:
+    """Under EssentialContainerExited, or without a stop code, the exit code counts; any other one is an error."""
+    members = {"stopCode": code} if code else {}
+    (end,) = observed(task("STOPPED", {"name": "app", "exitCode": 0}, **members))
+    state, commands = ecs_task.MACHINE.reduce(ecs_task.Requested(RUN.run), end)
+    done = code in ("EssentialContainerExited", "")
+    assert isinstance(state, ecs_task.Done if done else ecs_task.Error)
+    assert len(commands) == 1
+
+
+def test_definition_that_can_no_longer_be_read() -> None:
+    """A task whose definition is gone is judged by the container that the spec names, if it names one."""
+    gone = Refused("ClientException", "Unable to describe task definition.")
+    answer = task("STOPPED", {"name": "app", "exitCode": 0})
+    named = RunTask(Run("r", evolve(TASK, container="app"), (0,)))
+    assert observed(answer, definition=gone, run=named) == [StatusStopped((Exit("app", 0, True),))]
+    assert observed(answer, definition=gone) == [StatusStopped((Exit("app", 0, False),))]
+    with pytest.raises(Refused):
+        observed(answer, definition=Refused("ThrottlingException"))

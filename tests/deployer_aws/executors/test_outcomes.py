@@ -1,0 +1,382 @@
+"""What the CloudFormation executor makes of what it sees: outcomes, reasons, services at zero."""
+
+from functools import partial
+from typing import Any
+
+import pytest
+
+from deployer_aws.aws.stacks import LIFECYCLES, WAYS_OUT, StackReader
+from deployer_aws.executors.cloudformation.executor import CloudFormation, Settings
+from deployer_core.engine.reducer import Accepted, Attempted, Replied, Sent
+from deployer_core.machines.deployment import Failure, ScaleStack, StabiliseStack, UpsertStack
+from deployer_core.machines.stack_status import Lifecycle, StackStatus
+from tests.deployer_aws.cloudformation_answers import (
+    ID,
+    MISSING,
+    NESTED,
+    SPEC,
+    TOKEN,
+    event,
+    observed,
+    page,
+    resource,
+    shown,
+)
+from tests.deployer_aws.stubs import NOW, Refused, Stub, answers, events, work
+
+# Outcomes
+
+
+def test_outcome_is_the_last_event_of_the_stack_itself() -> None:
+    """COMPLETE events of nested stacks and of resources are not the stack's; pages are read until the command began."""
+    nested = event("UPDATE_COMPLETE", TOKEN, -1, PhysicalResourceId=NESTED, LogicalResourceId="Nested")
+    (answer,) = observed(
+        page(nested, more="2"), page(event("UPDATE_IN_PROGRESS", TOKEN, -5)), status="UPDATE_IN_PROGRESS"
+    )
+    assert (answer.lifecycle, answer.status) == (Lifecycle.PROGRESS, "UPDATE_IN_PROGRESS")
+
+
+def test_events_from_before_the_command_are_not_read() -> None:
+    """What is older than the command, by more than clocks may differ, is not asked for."""
+    old = page(event("UPDATE_COMPLETE", "other", -1_000), more="never asked for")
+    assert observed(old, KeyError("a page too many"), status="UPDATE_COMPLETE") == []
+
+
+def test_no_event_yet() -> None:
+    """While no event bears our token, nothing is said of the change."""
+    assert observed(page(), status="UPDATE_COMPLETE") == []
+    assert observed(page(event("UPDATE_COMPLETE", "other", -200)), status="UPDATE_COMPLETE") == []
+
+
+def test_taken_over_by_a_change_without_a_token() -> None:
+    """A cancel from a command line bears no token: events without one that follow ours take ours over."""
+    ours = event("UPDATE_IN_PROGRESS", TOKEN, -5)
+    theirs = event("UPDATE_ROLLBACK_COMPLETE", None, -1)
+    (answer,) = observed(page(theirs, ours), status="UPDATE_ROLLBACK_COMPLETE")
+    assert answer.lifecycle is Lifecycle.ROLLED_BACK
+    assert answer.reason == "taken over by another change of the stack"
+
+
+def test_taken_over_is_not_a_success() -> None:
+    """Where another's change completes after ours was taken over, ours has failed."""
+    ours, theirs = event("UPDATE_IN_PROGRESS", TOKEN, -5), event("UPDATE_COMPLETE", "other", -1)
+    (answer,) = observed(page(theirs, ours), status="UPDATE_COMPLETE")
+    assert answer == Failure("the stack is UPDATE_COMPLETE: taken over by another change of the stack")
+
+
+def test_stack_read_staler_than_its_events() -> None:
+    """An end in the events that the stack itself does not show yet is waited for."""
+    assert observed(page(event("UPDATE_COMPLETE", TOKEN)), status="UPDATE_IN_PROGRESS") == []
+
+
+def test_events_without_tokens(caplog: pytest.LogCaptureFixture) -> None:
+    """Where no event bears a token, status and time are trusted, and the log says so."""
+    with caplog.at_level("WARNING", "deployer"):
+        (answer,) = observed(page(event("UPDATE_COMPLETE", None, -9)), status="UPDATE_COMPLETE")
+    assert answer.lifecycle is Lifecycle.COMPLETE
+    assert "bear no tokens" in caplog.text
+    assert observed(page(event("UPDATE_COMPLETE", None, -200)), status="UPDATE_COMPLETE") == []
+
+
+@pytest.mark.parametrize("status", [s for s, where in LIFECYCLES.items() if where is Lifecycle.TERMINAL])
+def test_status_without_a_way_out(status: str) -> None:
+    """A stack that only somebody can bring back says how, whether we wait for it or have changed it ourselves."""
+    client = Stub({"describe_stacks": [shown(status)]})
+    (found,) = answers(CloudFormation(client, Stub({})).act(work(StabiliseStack("d1", SPEC, False))))
+    (changed,) = observed(page(event(status, TOKEN)), status=status)
+    for answer in (found, changed):
+        assert answer.reason == f"{WAYS_OUT[status]}, then repair"
+
+
+def test_resource_status_that_nobody_knows() -> None:
+    """Events know values that botocore's enumeration lacks: a failure is told by its text, and nothing else of it."""
+    found = page(
+        event("UPDATE_ROLLBACK_COMPLETE", TOKEN),
+        resource("QUANTUM_FAILED", "it was both", TOKEN, name="Cat"),
+        resource("QUANTUM_SKIPPED", "not looked at", TOKEN, name="Box"),
+    )
+    (answer,) = observed(found, status="UPDATE_ROLLBACK_COMPLETE")
+    assert answer.reason == "Cat (AWS::SNS::Topic): it was both"
+
+
+def test_events_without_tokens_are_not_ours_on_aws() -> None:
+    """On AWS an end without a token is another's, whose change ours had waited for: ours is yet to be seen."""
+    theirs = event("UPDATE_COMPLETE", None, -1)
+    stale = Stub({"describe_stacks": [shown("UPDATE_COMPLETE")], "describe_stack_events": [page(theirs)]})
+    pending = work(UpsertStack("d1", SPEC, ()), sent=Sent(1, NOW - 10), ref=ID)
+    on_aws = CloudFormation(stale, Stub({}), settings=Settings(bare_events=False))
+    assert events(on_aws.act(pending)) == []
+
+
+def test_gone_while_observed() -> None:
+    """A stack that is no longer there is not news for five minutes after AWS accepted, and then it has gone."""
+    client = Stub({"describe_stacks": [MISSING]})
+    executor, command = CloudFormation(client, Stub({})), UpsertStack("d1", SPEC, ())
+    assert events(executor.act(work(command, sent=Sent(1, NOW - 299), ref=ID, age=900))) == []
+    (gone,) = answers(executor.act(work(command, sent=Sent(1, NOW - 301), ref=ID, age=900)))
+    assert gone == StackStatus(Lifecycle.MISSING, "MISSING", "the stack has gone")
+
+
+def test_unknown_status_fails_closed() -> None:
+    """A status that this version does not know is a failure that names it."""
+    (answer,) = observed(page(event("QUANTUM_COMPLETE", TOKEN)), status="QUANTUM_COMPLETE")
+    assert (answer.lifecycle, answer.status) == (Lifecycle.TERMINAL, "QUANTUM_COMPLETE")
+    assert "a status that this version does not know; look at the stack in AWS" in answer.reason
+
+
+def test_review_with_resources_is_somebody_elses_work() -> None:
+    """A stack in REVIEW_IN_PROGRESS that holds resources is no shell: somebody is about to change it."""
+    resources = {
+        "StackResourceSummaries": [{"ResourceType": "AWS::SNS::Topic", "ResourceStatus": "IMPORT_COMPLETE"}]
+    }
+    client = Stub({"describe_stacks": [shown("REVIEW_IN_PROGRESS")], "list_stack_resources": [resources]})
+    (answer,) = answers(CloudFormation(client, Stub({})).act(work(StabiliseStack("d1", SPEC, False))))
+    assert answer.lifecycle is Lifecycle.PROGRESS
+
+
+# Reasons
+
+
+def test_reason_is_of_the_first_failing_resources() -> None:
+    """The first failures are named, in AWS's words and once each; what was only cancelled is left out."""
+    found = page(
+        event("ROLLBACK_COMPLETE", TOKEN),
+        resource("CREATE_FAILED", "Resource creation cancelled", TOKEN, name="Queue"),
+        resource("CREATE_FAILED", "name taken", TOKEN),
+        resource("CREATE_FAILED", "name taken", TOKEN),
+        resource("CREATE_FAILED", "of an earlier change", "other", name="Old"),
+    )
+    (answer,) = observed(found, status="ROLLBACK_COMPLETE")
+    assert answer.reason == "Topic (AWS::SNS::Topic): name taken"
+
+
+def test_reason_without_a_failing_resource() -> None:
+    """Where no resource is to blame, CloudFormation's reason for the stack's status is told."""
+    failed = event(
+        "CREATE_FAILED", TOKEN, ResourceStatusReason="Stack creation time exceeded the specified timeout"
+    )
+    (answer,) = observed(page(failed), status="CREATE_FAILED")
+    assert answer.reason == (
+        "Stack creation time exceeded the specified timeout; delete the stack in CloudFormation, or roll it back, "
+        "then repair"
+    )
+
+
+def test_reason_inside_a_nested_stack() -> None:
+    """A nested stack that failed is descended into, down to its resource, and no further back than this change."""
+    parent = page(
+        event("UPDATE_ROLLBACK_COMPLETE", TOKEN),
+        resource(
+            "UPDATE_FAILED",
+            "Embedded stack was not successfully updated",
+            TOKEN,
+            name="Nested",
+            PhysicalResourceId=NESTED,
+            ResourceType="AWS::CloudFormation::Stack",
+        ),
+    )
+    inner = page(
+        event("UPDATE_ROLLBACK_COMPLETE", None, of=NESTED),
+        resource("UPDATE_FAILED", "quota of topics reached", None, name="Inner", StackId=NESTED),
+        event("UPDATE_IN_PROGRESS", None, of=NESTED),
+        resource("CREATE_FAILED", "of an earlier change", None, name="Older", StackId=NESTED),
+    )
+    (answer,) = observed(parent, inner, status="UPDATE_ROLLBACK_COMPLETE")
+    assert answer.reason == "Inner (AWS::SNS::Topic): quota of topics reached"
+
+
+def test_nested_stack_whose_events_are_gone() -> None:
+    """A nested stack that can no longer be looked into is named itself, with the parent's words."""
+    about = {"PhysicalResourceId": NESTED, "ResourceType": "AWS::CloudFormation::Stack"}
+    parent = page(
+        event("ROLLBACK_COMPLETE", TOKEN),
+        resource("CREATE_FAILED", "Embedded stack", TOKEN, name="Nested", **about),
+    )
+    (answer,) = observed(parent, MISSING, status="ROLLBACK_COMPLETE")
+    assert answer.reason == "Nested (AWS::CloudFormation::Stack): Embedded stack"
+
+
+@pytest.mark.parametrize("operation", ["describe_stacks", "describe_stack_events"])
+def test_other_errors_of_reading_escape(operation: str) -> None:
+    """Only 'does not exist' is an answer to a look: any other error is the runner's to class."""
+    client = Stub({"describe_stacks": [shown()], "describe_stack_events": [page()]})
+    client.answers[operation] = [Refused("Throttling")]
+    reader = StackReader(client)
+    looks: dict[str, Any] = {
+        "describe_stacks": reader.describe,
+        "describe_stack_events": partial(reader.find, token=TOKEN, since=0.0),
+    }
+    with pytest.raises(Refused):
+        looks[operation]("shop")
+
+
+# Services
+
+
+def summaries(*found: tuple[str, str, str], more: str = "") -> dict[str, Any]:
+    """ListStackResources' answer."""
+    kinds = [
+        {"ResourceType": kind, "PhysicalResourceId": physical, "ResourceStatus": status}
+        for kind, physical, status in found
+    ]
+    return {"StackResourceSummaries": kinds, **({"NextToken": more} if more else {})}
+
+
+def scaled(resources: list[Any], ecs: dict[str, list[Any]]) -> tuple[list[Any], Any]:
+    """What a look at a finished scaling to zero comes to."""
+    client = Stub(
+        {
+            "describe_stacks": [shown("UPDATE_COMPLETE")],
+            "describe_stack_events": [page(event("UPDATE_COMPLETE", TOKEN))],
+            "list_stack_resources": resources,
+        }
+    )
+    tasks = Stub(ecs)
+    pending = work(ScaleStack("d1", SPEC, (("Count", 0),)), sent=Sent(1, NOW - 10), ref=ID, age=10)
+    return answers(CloudFormation(client, tasks).act(pending)), tasks
+
+
+AT_ZERO: dict[str, Any] = {"services": [{"status": "ACTIVE", "desiredCount": 0}]}
+NO_TASKS: dict[str, Any] = {"taskArns": []}
+
+
+def tasks(**statuses: str) -> dict[str, Any]:
+    """DescribeTasks' answer."""
+    return {"tasks": [{"taskArn": arn, "lastStatus": status} for arn, status in statuses.items()]}
+
+
+def test_services_of_nested_stacks_count() -> None:
+    """Services in nested stacks hold connections too; resources without a name or deleted ones are passed over."""
+    outer = summaries(
+        ("AWS::ECS::Service", "", "CREATE_FAILED"),
+        ("AWS::ECS::Service", "arn:aws:ecs:eu-west-1:1:service/main/gone", "DELETE_COMPLETE"),
+        more="2",
+    )
+    nested = summaries(("AWS::CloudFormation::Stack", NESTED, "UPDATE_COMPLETE"))
+    inner = summaries(("AWS::ECS::Service", "arn:aws:ecs:eu-west-1:1:service/main/web", "UPDATE_COMPLETE"))
+    found, ecs = scaled(
+        [outer, nested, inner],
+        {
+            "describe_services": [AT_ZERO],
+            "list_tasks": [{"taskArns": ["a"], "nextToken": "2"}, {"taskArns": ["b"]}, {"taskArns": ["c"]}],
+            "describe_tasks": [tasks(a="STOPPED", b="DEPROVISIONING", c="RUNNING")],
+        },
+    )
+    assert [answer.reason for answer in found] == ["2 tasks of service web not yet stopped"]
+    assert [r["desiredStatus"] for r in ecs.sent("list_tasks")] == ["RUNNING", "RUNNING", "STOPPED"]
+    assert {request["cluster"] for _, request in ecs.calls} == {"main"}
+
+
+def test_nothing_to_change_is_sent_once() -> None:
+    """Where there was nothing to change and tasks still stop, that is remembered, and nothing is sent again."""
+    web = summaries(("AWS::ECS::Service", "arn:aws:ecs:eu-west-1:1:service/main/web", "UPDATE_COMPLETE"))
+    client = Stub(
+        {
+            "describe_stacks": [shown("UPDATE_COMPLETE")],
+            "get_template_summary": [{}],
+            "update_stack": [Refused("ValidationError", "No updates are to be performed.")],
+            "list_stack_resources": [web],
+        }
+    )
+    ecs = Stub(
+        {
+            "describe_services": [AT_ZERO],
+            "list_tasks": [{"taskArns": ["a"]}, {"taskArns": []}],
+            "describe_tasks": [tasks(a="STOPPING"), tasks(a="STOPPED")],
+        }
+    )
+    executor, command = CloudFormation(client, ecs), ScaleStack("d1", SPEC, (("Count", 0),))
+    attempted, moving, accepted = executor.act(work(command))
+    assert isinstance(attempted, Attempted)
+    assert isinstance(moving, Replied)
+    assert moving.answer == StackStatus(
+        Lifecycle.PROGRESS, "NO_UPDATES", "1 task of service web not yet stopped"
+    )
+    assert accepted == Accepted(7, ID, NOW)
+    ecs.answers["list_tasks"] = [{"taskArns": ["a"]}, {"taskArns": []}]
+    again = work(command, sent=Sent(1, NOW), ref=ID, seen="NO_UPDATES: 1 task of service web not yet stopped")
+    (done,) = answers(executor.act(again))
+    assert done.lifecycle is Lifecycle.COMPLETE
+    assert len(client.sent("update_stack")) == 1
+
+
+def web(arn: str = "arn:aws:ecs:eu-west-1:1:service/main/web") -> dict[str, Any]:
+    """A stack's one service."""
+    return summaries(("AWS::ECS::Service", arn, "UPDATE_COMPLETE"))
+
+
+OLD = "arn:aws:ecs:eu-west-1:1:service/web"
+"""An ARN from before 2021, which does not say its cluster."""
+
+
+def test_service_that_is_forgotten() -> None:
+    """A service that ECS no longer knows runs nothing."""
+    (answer,), _ = scaled([web()], {"describe_services": [{"services": []}]})
+    assert answer.lifecycle is Lifecycle.COMPLETE
+
+
+@pytest.mark.parametrize("status", ["DRAINING", "INACTIVE"])
+def test_service_that_was_deleted(status: str) -> None:
+    """A service that was deleted wants no more tasks, but the last of them may still be stopping."""
+    deleted = {"services": [{"status": status, "desiredCount": 3}]}
+    for last, lifecycle in (("STOPPING", Lifecycle.PROGRESS), ("STOPPED", Lifecycle.COMPLETE)):
+        (answer,), _ = scaled(
+            [web()],
+            {
+                "describe_services": [deleted],
+                "list_tasks": [NO_TASKS, {"taskArns": ["a"]}],
+                "describe_tasks": [tasks(a=last)],
+            },
+        )
+        assert answer.lifecycle is lifecycle
+
+
+@pytest.mark.parametrize("code", ["ServiceNotFoundException", "ServiceNotActiveException"])
+def test_service_whose_tasks_can_no_longer_be_listed(code: str) -> None:
+    """ECS may refuse to list the tasks of a service that was deleted: then there are none."""
+    deleted = {"services": [{"status": "INACTIVE", "desiredCount": 0}]}
+    (answer,), _ = scaled([web()], {"describe_services": [deleted], "list_tasks": [Refused(code)]})
+    assert answer.lifecycle is Lifecycle.COMPLETE
+    with pytest.raises(Refused):
+        scaled([web()], {"describe_services": [deleted], "list_tasks": [Refused("ThrottlingException")]})
+
+
+def test_service_with_an_old_arn() -> None:
+    """An old ARN lacks the cluster: it is looked for in `default`, and not taken for gone where it is not there."""
+    (answer,), ecs = scaled([web(OLD)], {"describe_services": [AT_ZERO], "list_tasks": [NO_TASKS]})
+    assert answer.lifecycle is Lifecycle.COMPLETE
+    assert ecs.sent("describe_services") == [{"cluster": "default", "services": [OLD]}]
+    assert {request["cluster"] for _, request in ecs.calls} == {"default"}
+    (failed,), _ = scaled([web(OLD)], {"describe_services": [{"services": []}]})
+    assert "service web is not in the cluster default" in failed.reason
+    assert "migrate it to a long ARN" in failed.reason
+
+
+def test_daemon() -> None:
+    """A daemon has a task on every instance: the failure says that it cannot be scaled, not that somebody lifted it."""
+    daemon = {"status": "ACTIVE", "desiredCount": 2, "schedulingStrategy": "DAEMON"}
+    (failed,), _ = scaled([web()], {"describe_services": [{"services": [daemon]}]})
+    assert "service web is a daemon" in failed.reason
+    assert "say 'scaling: none'" in failed.reason
+
+
+@pytest.mark.parametrize("count", ["runningCount", "pendingCount"])
+def test_tasks_that_are_counted_but_not_listed_yet(count: str) -> None:
+    """ListTasks is eventually consistent: what the service itself counts is waited for too."""
+    counting = {"services": [{"status": "ACTIVE", "desiredCount": 0, count: 1}]}
+    (answer,), _ = scaled([web()], {"describe_services": [counting], "list_tasks": [NO_TASKS]})
+    assert answer.reason == "1 task of service web not yet stopped"
+
+
+def test_tasks_are_described_in_hundreds() -> None:
+    """DescribeTasks takes a hundred tasks."""
+    web = summaries(("AWS::ECS::Service", "arn:aws:ecs:eu-west-1:1:service/main/web", "UPDATE_COMPLETE"))
+    _, ecs = scaled(
+        [web],
+        {
+            "describe_services": [AT_ZERO],
+            "list_tasks": [{"taskArns": []}, {"taskArns": [str(n) for n in range(250)]}],
+            "describe_tasks": [{"tasks": []}],
+        },
+    )
+    assert [len(r["tasks"]) for r in ecs.sent("describe_tasks")] == [100, 100, 50]

@@ -1,0 +1,24 @@
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from deployer_aws.journals import SqliteJournal
+
+pytest.register_assert_rewrite(
+    "tests.deployer_aws.journals.journal", "tests.deployer_aws.journals.journal_logic"
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a journal may be, with what a URI would stumble over in its name."""
+    return tmp_path / "the journal?#%é.db"
+
+
+@pytest.fixture
+def journal(path: Path) -> Iterator[SqliteJournal]:
+    """An empty journal."""
+    with closing(SqliteJournal(path)) as journal:
+        yield journal

@@ -1,0 +1,350 @@
+"""What every journal must do, as one suite: a backend's own test class inherits it and says how a journal is opened."""
+
+import multiprocessing
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+from attrs import evolve
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from deployer_aws.journals.replay import replay, verify
+from deployer_aws.ports import Conflict, Entry, Head, Journal, JournalError, LeaseRow
+from deployer_core.engine import reducer as deployer
+from deployer_core.engine.reducer import Attempted, Notice, Requested, Terminated
+from tests.deployer_aws.journals.journal_logic import LogicContract
+from tests.support import streams
+from tests.support.contention import (
+    APPENDS,
+    KEY,
+    OTHER,
+    PROCESSES,
+    Opener,
+    attempt,
+    attempt_often,
+    claim_once,
+    everything,
+)
+from tests.support.streams import append, entry, fold, good_path, request, walk
+
+
+class JournalContract(LogicContract):
+    """The laws. `opener` opens one and the same journal each time, an empty one for each test."""
+
+    @pytest.fixture
+    def opener(self) -> Opener:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def journal(self, opener: Opener) -> Iterator[Journal]:
+        with closing(opener()) as journal:
+            yield journal
+
+    # Streams
+
+    def test_an_empty_journal_has_nothing(self, journal: Journal) -> None:
+        """A stream that nobody wrote to has the head of version 0, no event and no lease."""
+        assert everything(journal, KEY) == [[], [], [(Head(), [], None)]]
+        assert replay(journal, KEY) == deployer.INITIAL
+        verify(journal, KEY)
+
+    def test_events_come_back_in_order(self, journal: Journal) -> None:
+        """What was appended is read as it was, oldest first, with dense versions and the logic that wrote it."""
+        events = good_path()
+        append(journal, KEY, *events)
+        rows = list(journal.events(KEY))
+        assert [row.event for row in rows] == events
+        assert [row.version for row in rows] == list(range(1, len(events) + 1))
+        assert {(row.logic, row.checkpoint) for row in rows} == {(deployer.LOGIC, None)}
+
+    def test_a_long_stream_is_read_whole(self, journal: Journal) -> None:
+        """Reading does not end at whatever a backend reads at a time, and an early end of the reader harms nothing."""
+        head = append(journal, KEY, request())
+        done: list[Entry] = []
+        for number in range(1, 700):
+            done.append(entry(KEY, head, Attempted(1, number, 2.0)))
+            head = streams.after(done[-1])
+            journal.append(done[-1:])
+        assert [row.version for row in journal.events(KEY)] == list(range(1, 701))
+        assert next(journal.events(KEY)).version == 1
+        verify(journal, KEY)
+
+    def test_what_was_written_after_a_version_is_read_alone(self, journal: Journal) -> None:
+        """For whoever follows a stream: what is known already is not given again, and at the head there is nothing."""
+        events = good_path()
+        append(journal, KEY, *events)
+        for known in (0, 1, len(events) - 1, len(events), len(events) + 1):
+            rows = list(journal.events(KEY, after=known))
+            assert [row.event for row in rows] == events[known:]
+            assert [row.version for row in rows] == list(range(known + 1, len(events) + 1))
+
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)
+    @given(choices=st.lists(st.integers(0, 50), max_size=20))
+    def test_any_stream_folds_to_its_head(self, journal: Journal, choices: list[int]) -> None:
+        """Whatever the world answered: events come back equal, and the head is what they give."""
+        events = walk(choices)
+        key = f"any/{len(journal.streams())}"
+        append(journal, key, *events)
+        assert [row.event for row in journal.events(key)] == events
+        assert journal.head(key) == Head(fold(events), len(events))
+        assert replay(journal, key) == fold(events)
+        verify(journal, key)
+
+    def test_all_survives_closing_and_opening(self, opener: Opener) -> None:
+        """Nothing that was told to a journal is in the memory of a process alone."""
+        with closing(opener()) as journal:
+            append(journal, KEY, *good_path(), request("d-2"))
+            append(journal, OTHER, request())
+            journal.claim(KEY, "me", None)
+            before = everything(journal, KEY, OTHER)
+        with closing(opener()) as journal:
+            assert everything(journal, KEY, OTHER) == before
+            assert journal.blob(streams.sha256(streams.TEMPLATE)) == streams.TEMPLATE
+
+    def test_streams_keep_apart(self, journal: Journal) -> None:
+        """Each stream has versions and a head of its own, and names are told apart exactly."""
+        for key in (KEY, OTHER, "prod/orders2", "PROD/orders"):
+            append(journal, key, request(f"of-{len(key)}"))
+        assert [journal.head(key).version for key in journal.streams()] == [1, 1, 1, 1]
+        assert journal.streams() == ["PROD/orders", "prod/orders", "prod/orders2", OTHER]
+        assert [row.event for row in journal.events(KEY)] == [request("of-11")]
+
+    def test_what_is_pending_is_found(self, journal: Journal) -> None:
+        """A runner finds the streams that have something to do, and only those."""
+        append(journal, "prod/done", *good_path())
+        append(journal, "prod/open", *good_path()[:5])
+        assert journal.streams() == ["prod/done", "prod/open"]
+        assert journal.streams(pending_only=True) == ["prod/open"]
+        append(journal, "prod/open", *good_path()[5:])
+        append(journal, "prod/done", request("d-2"))
+        assert journal.streams(pending_only=True) == ["prod/done"]
+
+    def test_a_head_seen_by_another_is_the_newest(self, opener: Opener) -> None:
+        """What a journal remembers of a head does not hide what somebody else appended."""
+        with closing(opener()) as one, closing(opener()) as two:
+            for event in good_path():
+                append(one, KEY, event)
+                assert two.head(KEY) == one.head(KEY)
+                assert two.head(KEY) == one.head(KEY)
+
+    def test_a_large_state_is_kept(self, opener: Opener) -> None:
+        """A head of two megabytes comes back equal."""
+        state = streams.large_state()
+        with closing(opener()) as journal:
+            journal.append([Entry(KEY, Head(), request(), state)])
+        with closing(opener()) as journal:
+            assert journal.head(KEY) == Head(state, 1)
+
+    def test_text_of_any_kind_is_kept(self, journal: Journal) -> None:
+        """NUL, astral characters and quotes in events and names come back as they went."""
+        text = "'\"; DROP TABLE events --\x00\x1f\U0001f512\u2028é"
+        append(journal, "a'b/\U0001f512", request(), Terminated("d-1", text, 2.0))
+        assert [row.event for row in journal.events("a'b/\U0001f512")][-1] == Terminated("d-1", text, 2.0)
+
+    # All or nothing
+
+    @pytest.mark.parametrize("version", [0, 2, 4, 5])
+    def test_a_wrong_version_writes_nothing(self, journal: Journal, version: int) -> None:
+        """An entry reduced from another head than the newest is a conflict: no event, head, notice, text is written."""
+        append(journal, KEY, *good_path()[:3])
+        before = everything(journal, KEY)
+        stale = evolve(journal.head(KEY), version=version)
+        text = "a text"
+        wrong = evolve(entry(KEY, stale, Terminated("d-1", "me", 9.0)), blobs={streams.sha256(text): text})
+        assert wrong.notices
+        with pytest.raises(Conflict, match=KEY):
+            journal.append([wrong])
+        assert everything(journal, KEY) == before
+        with pytest.raises(JournalError):
+            journal.blob(streams.sha256(text))
+
+    def test_a_first_event_conflicts_where_the_stream_is_empty(self, journal: Journal) -> None:
+        """A stream that does not exist has no version but 0."""
+        with pytest.raises(Conflict):
+            journal.append([entry(KEY, Head(version=1), request())])
+        assert journal.streams() == []
+
+    def test_an_append_of_many_is_all_or_nothing(self, journal: Journal) -> None:
+        """One conflict among entries of many streams takes all of them back, those before it too."""
+        append(journal, KEY, request())
+        keys = ["a/first", KEY, "z/last"]
+        with pytest.raises(Conflict, match=KEY):
+            journal.append([entry(key, Head(), request()) for key in keys])
+        assert journal.streams() == [KEY]
+        journal.append([entry(key, journal.head(key), request("d-2")) for key in keys])
+        assert [journal.head(key).version for key in keys] == [1, 2, 1]
+        for key in keys:
+            verify(journal, key)
+
+    def test_one_append_takes_one_entry_a_stream(self, journal: Journal) -> None:
+        """Two entries of one stream are refused, whatever their versions are, and nothing is written."""
+        first = entry(KEY, Head(), request())
+        with pytest.raises(ValueError, match="one entry a stream"):
+            journal.append([first, entry(KEY, streams.after(first), Terminated("d-1", "me", 2.0))])
+        assert journal.streams() == []
+
+    def test_an_append_of_nothing_is_nothing(self, journal: Journal) -> None:
+        """No entries, no change."""
+        journal.append([])
+        assert journal.streams() == []
+
+    def test_what_cannot_be_written_is_not(self, journal: Journal) -> None:
+        """An event that has no form on the wire leaves the journal as it was, other entries included."""
+        bad = entry(KEY, streams.after(entry(KEY, Head(), request())), Terminated("d-1", "me", float("nan")))
+        with pytest.raises(ValueError, match="finite"):
+            journal.append([entry(OTHER, Head(), request()), bad])
+        assert journal.streams() == []
+
+    # Texts
+
+    def test_a_text_is_found_by_its_digest(self, journal: Journal) -> None:
+        """A text is kept with the event that needs it, once, and read as it was, line ends and NUL included."""
+        text = "a: 1\r\nb: ü\x00\n"
+        blobs = {streams.sha256(text): text, streams.sha256(""): ""}
+        for key in (KEY, OTHER):
+            journal.append([evolve(entry(key, Head(), request()), blobs=blobs)])
+        assert {digest: journal.blob(digest) for digest in blobs} == blobs
+
+    def test_a_text_under_a_wrong_digest_is_refused(self, journal: Journal) -> None:
+        """The journal looks for itself: a name that is not the text's SHA-256 writes nothing."""
+        with pytest.raises(ValueError, match="SHA-256"):
+            journal.append([evolve(entry(KEY, Head(), request()), blobs={"0" * 64: "a text"})])
+        assert journal.streams() == []
+
+    def test_a_text_that_is_not_there_is_an_error(self, journal: Journal) -> None:
+        """A digest that nobody wrote is no empty text."""
+        with pytest.raises(JournalError, match="0" * 64):
+            journal.blob("0" * 64)
+
+    # Notices
+
+    def test_notices_are_due_until_they_are_delivered(self, opener: Opener) -> None:
+        """Each notice is given, oldest first, until it is marked; a mark is for good, and twice is as once."""
+        with closing(opener()) as journal:
+            append(journal, KEY, *good_path())
+            append(journal, OTHER, request(), Terminated("d-1", "me", 3.0))
+            due = journal.notices()
+            assert [(key, n.outcome) for _, key, n in due] == [(KEY, "DONE"), (OTHER, "FAILED")]
+            assert [type(n) for _, _, n in due] == [Notice, Notice]
+            journal.delivered(due[0][0])
+            journal.delivered(due[0][0])
+            assert journal.notices() == due[1:]
+        with closing(opener()) as journal:
+            assert journal.notices() == due[1:]
+            journal.delivered(due[1][0])
+            assert journal.notices() == []
+
+    def test_a_mark_is_for_one_notice_alone(self, journal: Journal) -> None:
+        """The number of a delivered notice is never that of a later one."""
+        append(journal, KEY, request(), Terminated("d-1", "me", 2.0))
+        (old,) = journal.notices()
+        journal.delivered(old[0])
+        append(journal, OTHER, request(), Terminated("d-1", "me", 2.0))
+        journal.delivered(old[0])
+        assert [key for _, key, _ in journal.notices()] == [OTHER]
+
+    # Leases
+
+    def test_a_lease_is_taken_renewed_and_given_back(self, journal: Journal) -> None:
+        """Its number rises with each; a stream may have a lease before it has an event."""
+        taken = journal.claim(KEY, "one", None)
+        assert taken is not None
+        assert taken == journal.lease(KEY) == LeaseRow("one", taken.number)
+        renewed = journal.claim(KEY, "one", taken)
+        assert renewed is not None
+        assert renewed.number > taken.number
+        free = journal.claim(KEY, "", renewed)
+        assert free is not None
+        assert free == journal.lease(KEY) == LeaseRow("", free.number)
+        assert journal.claim(KEY, "two", free) == journal.lease(KEY)
+        assert journal.lease(OTHER) is None
+
+    def test_a_claim_on_what_was_seen_before_fails(self, journal: Journal) -> None:
+        """A lease that has moved on, or was taken meanwhile, is not taken, and stays as it is."""
+        seen = journal.claim(KEY, "one", None)
+        now = journal.claim(KEY, "one", seen)
+        assert now is not None
+        for stale in (None, seen, LeaseRow("two", now.number), LeaseRow("one", now.number + 1)):
+            assert journal.claim(KEY, "two", stale) is None
+        assert journal.claim(OTHER, "two", seen) is None
+        assert journal.lease(KEY) == now
+
+    def test_many_leases_are_renewed_at_once(self, journal: Journal) -> None:
+        """Those that still stand as seen rise by one; what has moved on, or never was, is left out and stays as it is."""
+        mine, moved = journal.claim(KEY, "one", None), journal.claim(OTHER, "one", None)
+        assert mine is not None
+        assert moved is not None
+        theirs = journal.claim(OTHER, "two", moved)
+        renewed = journal.renew("one", {KEY: mine, OTHER: moved, "prod/none": mine})
+        assert renewed == {KEY: journal.lease(KEY)}
+        assert renewed[KEY].owner == "one"
+        assert renewed[KEY].number > mine.number
+        assert journal.lease(OTHER) == theirs
+        assert journal.lease("prod/none") is None
+        assert journal.renew("one", {}) == {}
+
+    def test_one_of_many_gets_the_lease(self, opener: Opener) -> None:
+        """Of runners that claim a free lease at the same moment one has it."""
+        with closing(opener()):
+            won: list[str] = []
+            start = threading.Barrier(4)
+            runners = [
+                threading.Thread(target=claim_once, args=(opener, start, won, str(n))) for n in range(4)
+            ]
+            for runner in runners:
+                runner.start()
+            for runner in runners:
+                runner.join()
+        with closing(opener()) as journal:
+            assert [LeaseRow(owner, 1) for owner in won] == [journal.lease(KEY)]
+
+    # Many at once
+
+    def test_processes_lose_no_update(self, opener: Opener) -> None:
+        """Several processes append to one stream: each append stands once, on the one before it."""
+        with closing(opener()) as journal:
+            append(journal, KEY, request())
+        spawn = multiprocessing.get_context("spawn")
+        processes = [spawn.Process(target=attempt_often, args=(opener, KEY)) for _ in range(PROCESSES)]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
+        assert [process.exitcode for process in processes] == [0] * PROCESSES
+        self._check_attempts(opener, PROCESSES * APPENDS)
+
+    def test_threads_share_a_journal(self, opener: Opener) -> None:
+        """Several threads append by way of one object, and lose no update."""
+        with closing(opener()) as journal:
+            append(journal, KEY, request())
+
+            def work() -> None:
+                for _ in range(APPENDS):
+                    attempt(journal, KEY)
+
+            threads = [threading.Thread(target=work) for _ in range(PROCESSES)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        self._check_attempts(opener, PROCESSES * APPENDS)
+
+    def _check_attempts(self, opener: Opener, expected: int) -> None:
+        with closing(opener()) as journal:
+            attempts = [row.event.attempt for row in journal.events(KEY) if isinstance(row.event, Attempted)]
+            assert attempts == list(range(1, expected + 1))
+            assert [row.version for row in journal.events(KEY)] == list(range(1, expected + 2))
+            assert journal.head(KEY).version == expected + 1
+            verify(journal, KEY)
+
+    # Requests
+
+    def test_requests_are_pinned(self, journal: Journal) -> None:
+        """What was asked for is read from the journal as a value: spec, queue limit and all."""
+        asked = Requested("d-9", streams.spec("9", parameter="x" * 4096), 5.25, "stream", 7)
+        append(journal, KEY, asked)
+        (row,) = journal.events(KEY)
+        assert row.event == asked
+        assert hash(row.event) == hash(asked)

@@ -1,0 +1,39 @@
+"""A journal that was deleted: what it asked AWS for is not mistaken for what the next one asks."""
+
+from deployer_aws.executors.cloudformation.executor import CloudFormation
+from deployer_aws.executors.ecs.executor import Ecs
+from deployer_aws.journals.sqlite import SqliteJournal
+from deployer_aws.runner.loop import Runner
+from deployer_aws.simulator import Simulator
+from deployer_aws.simulator.databases import SimulatedPostgres
+from deployer_core.machines import stack
+from tests.support.orders import KEY, TEMPLATES, orders
+
+
+def deploy(aws: Simulator, version: str) -> list[str]:
+    """Deploy once, with a journal that nobody has seen before; the tokens of what AWS did for it."""
+    journal = SqliteJournal(":memory:")
+    clients = aws.client("cloudformation"), aws.client("ecs")
+    runner = Runner(journal, [CloudFormation(*clients), Ecs(clients[1]), SimulatedPostgres()], aws.clock)
+    before = len(aws.changes)
+    runner.request("the-same-id", orders(version), TEMPLATES)
+    runner.run()
+    assert isinstance(journal.head(KEY).state.stack, stack.Available)
+    journal.close()
+    return [change.token or "" for change in aws.changes[before:]]
+
+
+def test_the_same_deployment_with_a_new_journal_really_changes_aws_again() -> None:
+    """Two journals never share a token, so AWS does not answer the second with what it did for the first."""
+    aws = Simulator()
+    first, second = deploy(aws, "1.0"), deploy(aws, "1.0")
+    assert [change.action for change in aws.changes].count("create_stack") == 1
+    # Down to zero, the tasks of both databases, and up again; the update in between has nothing to change.
+    assert [change.action for change in aws.changes[len(first) :]] == [
+        "update_stack",
+        "run_task",
+        "run_task",
+        "update_stack",
+    ]
+    assert all(first + second)
+    assert not set(first) & set(second)

@@ -1,0 +1,35 @@
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import quote
+
+import pytest
+
+from tests.deployer_aws.executors.postgres.conftest import server as server
+from tests.deployer_aws.executors.postgres.conftest import started as started
+from tests.deployer_aws.executors.postgres.server import ADMIN, RealServer
+from tests.deployer_aws.rehearsal.yard import Yard, kill
+
+
+@pytest.fixture
+def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Yard]:
+    """A folder to rehearse in, and one for temporary files, which the user that a server runs as may enter."""
+    with TemporaryDirectory(prefix="yard-") as temporary:
+        Path(temporary).chmod(0o755)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr("tempfile.tempdir", temporary)
+        monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+        made = Yard(tmp_path, Path(temporary))
+        made.make()
+        yield made
+        for number in made.postmasters():
+            kill(number)
+
+
+@pytest.fixture
+def given(server: RealServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of a server that is there anyway; its administrator's password is in the environment."""
+    from tests.deployer_aws.executors.postgres.server import ADMINPASSWORD
+
+    monkeypatch.setenv("PGPASSWORD", ADMINPASSWORD)
+    return f"postgresql://{quote(ADMIN)}@127.0.0.1:{server.port}/postgres"

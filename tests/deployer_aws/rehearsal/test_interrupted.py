@@ -1,0 +1,63 @@
+"""Rehearsals that somebody ends."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from deployer_aws.cli.carrying import Interrupted
+from deployer_aws.cli.rehearse import Guard
+from tests.deployer_aws.rehearsal.yard import Yard, runs, wait_for
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name
+)
+def test_nothing_is_left_after_an_interruption(yard: Yard, number: signal.Signals) -> None:
+    """No process, no server and no file is left, and the exit code says so."""
+    run = yard.begin(yard.spec("1", orders_migrate=["hang", "orders", "1"]))
+    numbers = yard.hung()
+    assert yard.postmasters()
+    run.send_signal(number)
+    out, _ = run.communicate()
+    assert run.returncode == 130, out
+    assert "the rehearsal was interrupted, and nothing of it is left" in out
+    assert not any(map(runs, numbers))
+    assert yard.postmasters() == []
+    assert yard.left == []
+
+
+def test_a_second_signal_does_not_disturb_the_clearing_away() -> None:
+    """The first one ends the rehearsal; those after it, or while things are cleared away anyway, do nothing."""
+    interrupted, done = Guard(), Guard()
+    with interrupted.installed():
+        with pytest.raises(Interrupted):
+            signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+    with done.installed():
+        done.clear()
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interruption_before_the_server_is_there(yard: Yard) -> None:
+    """Whatever has been begun is cleared away."""
+    run = yard.begin(yard.spec("1"))
+    wait_for(lambda: bool(yard.left))
+    run.send_signal(signal.SIGINT)
+    out, _ = run.communicate()
+    assert run.returncode == 130, out
+    assert yard.postmasters() == []
+    assert yard.left == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
+def test_children_end_with_a_rehearsal_that_is_killed(yard: Yard) -> None:
+    """The server and the process end; what the process has started, and the folder, are left."""
+    run = yard.begin(yard.spec("1", orders_migrate=["hang", "orders", "1"]))
+    process, child = yard.hung()
+    run.kill()
+    run.communicate()
+    wait_for(lambda: not runs(process))
+    wait_for(lambda: yard.postmasters() == [])
+    subprocess.run(["kill", str(child)], check=True)

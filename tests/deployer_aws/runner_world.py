@@ -1,0 +1,126 @@
+"""A runner with an executor that does as it is told."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from attrs import define, field, frozen
+
+from deployer_aws.journals.sqlite import SqliteJournal
+from deployer_aws.ports import Act, Journal, Work
+from deployer_aws.runner.loop import Runner, Step
+from deployer_core.engine.reducer import DeployerState, Notice
+from deployer_core.machines.deployment import (
+    CreateStack,
+    ScaleStack,
+    StabiliseStack,
+    UpdateStack,
+    UpsertStack,
+)
+from deployer_core.machines.stack_status import Lifecycle, StackStatus
+from tests.deployer_aws.scenarios.specs import Asked, asked, template
+
+KEY = "test/shop"
+STACKS = (StabiliseStack, CreateStack, UpdateStack, UpsertStack, ScaleStack)
+COMPLETE = StackStatus(Lifecycle.COMPLETE, "CREATE_COMPLETE", "", (("Cluster", "main"),))
+CREATING = StackStatus(Lifecycle.PROGRESS, "CREATE_IN_PROGRESS")
+
+
+class Clock:
+    """Time that passes in sleep alone."""
+
+    def __init__(self) -> None:
+        self.time = 1_000_000.0
+        self.slept: list[float] = []
+
+    def now(self) -> float:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.time += seconds
+
+
+class Refused(Exception):
+    """An error in the shape of boto3's."""
+
+    def __init__(self, code: str, message: str = "in AWS's words") -> None:
+        super().__init__(message)
+        self.response = {"Error": {"Code": code, "Message": message}}
+
+
+@define
+class Script:
+    """An executor that does what it is told, look by look; after that it says that all is complete."""
+
+    looks: list[Callable[[Work], Act]]
+    commands: tuple[type, ...] = STACKS
+    seen: list[Work] = field(factory=list[Work])
+
+    def act(self, work: Work) -> Act:
+        self.seen.append(work)
+        yield from (self.looks.pop(0) if self.looks else complete)(work)
+
+
+def complete(work: Work) -> Act:
+    """The stack is as it should be."""
+    yield work.reply(COMPLETE)
+
+
+def moving(work: Work) -> Act:
+    """The stack moves."""
+    yield work.reply(CREATING)
+
+
+def raising(error: Exception) -> Callable[[Work], Act]:
+    """AWS says no."""
+
+    def look(work: Work) -> Act:
+        yield from ()
+        raise error
+
+    return look
+
+
+@frozen
+class World:
+    """A runner with everything that it needs."""
+
+    journal: Journal
+    clock: Clock
+    runner: Runner
+    script: Script
+    steps: list[Step]
+    notices: list[Notice]
+
+    @property
+    def state(self) -> DeployerState:
+        return self.journal.head(KEY).state
+
+    def request(self, name: str = "d1", *, quick: bool = True, **settings: Any) -> Asked:
+        """Ask for a deployment."""
+        wanted = asked("shop", template(), quick=quick, **settings)
+        self.runner.request(name, wanted.spec, wanted.templates)
+        return wanted
+
+
+def world(*looks: Callable[[Work], Act], others: Sequence[Any] = (), **settings: Any) -> World:
+    """A world in which an executor does as told."""
+    clock, script = Clock(), Script(list(looks))
+    steps: list[Step] = []
+    notices: list[Notice] = []
+    journal = settings.pop("journal", None) or SqliteJournal(":memory:")
+
+    def notify(_: str, notice: Notice) -> None:
+        notices.append(notice)
+
+    settings = {
+        "notify": notify,
+        "watch": steps.append,
+        "jitter": lambda: 0.5,
+        **settings,
+    }
+    runner = Runner(journal, [script, *others], clock, **settings)
+    return World(journal, clock, runner, script, steps, notices)

@@ -1,0 +1,61 @@
+from collections.abc import Callable, Iterator
+from itertools import count
+
+import pytest
+
+from tests.deployer_aws.scenarios import servers
+from tests.deployer_aws.scenarios.bed import Bed
+from tests.deployer_aws.scenarios.emulators import Ministack, Moto
+from tests.deployer_aws.scenarios.simulated import SimulatedBed
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def ministack_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with servers.ministack(tmp_path_factory.mktemp("ministack")) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def moto_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with servers.moto(tmp_path_factory.mktemp("moto")) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in servers.CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+
+
+@pytest.fixture
+def make_bed(request: pytest.FixtureRequest) -> Callable[[str], Bed]:
+    """Makes a bed by its name; the emulators' servers start when they are first asked for."""
+
+    def make(name: str) -> Bed:
+        if name == "simulator":
+            return SimulatedBed("shop")
+        request.getfixturevalue("credentials")
+        endpoint: str = request.getfixturevalue(f"{name}_endpoint")
+        kind = Ministack if name == "ministack" else Moto
+        return kind(f"shop-{next(_numbers)}", endpoint)
+
+    return make
+
+
+@pytest.fixture(
+    params=[
+        "simulator",
+        # One worker starts the server, and runs all that goes there.
+        pytest.param("ministack", marks=pytest.mark.xdist_group("ministack")),
+        pytest.param("moto", marks=pytest.mark.xdist_group("moto")),
+    ]
+)
+def bed(request: pytest.FixtureRequest, make_bed: Callable[[str], Bed]) -> Iterator[Bed]:
+    """Every bed in turn."""
+    made = make_bed(request.param)
+    yield made
+    made.close()

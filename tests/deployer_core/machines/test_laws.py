@@ -1,0 +1,209 @@
+"""The laws that every machine obeys, written once and held against each machine that is discovered."""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import frozen
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deployer_core.analysis.diagram import arrows, machines, mermaid
+from deployer_core.kernel.machine import IllegalEvent, name_of
+from tests.deployer_core.drawing import parse
+from tests.deployer_core.matrix import observed
+from tests.deployer_core.plausible import KEYS, AnyMachine, commands, events, states
+from tests.regenerate import ROOT, derived
+
+every_machine = pytest.mark.parametrize("key", KEYS)
+
+
+@frozen
+class Unheard:
+    """An event, and a state, that no machine has heard of."""
+
+
+def legal(machine: AnyMachine, state: Any) -> list[Any]:
+    """The plausible events that a state takes."""
+    return [event for event in events(machine) if takes(machine, state, event)]
+
+
+def takes(machine: AnyMachine, state: Any, event: Any) -> bool:
+    """Whether a state takes an event."""
+    try:
+        machine.reduce(state, event)
+    except IllegalEvent:
+        return False
+    return True
+
+
+@functools.cache
+def reached(key: str) -> tuple[frozenset[Any], frozenset[tuple[str, str, str]], frozenset[Any]]:
+    """Every resting state, edge and command on any walk from `[*]` by plausible events."""
+    machine = machines()[key]
+    found: set[Any] = {machine.initial}
+    edges: set[tuple[str, str, str]] = set()
+    given_out: set[Any] = set()
+    frontier: set[Any] = set(found)
+    while frontier:
+        after: set[Any] = set()
+        for state in frontier:
+            for event in legal(machine, state):
+                steps = machine.microsteps(state, event)
+                edges |= {(s.edge.source, s.edge.event, s.edge.target) for s in steps}
+                given_out |= {command for s in steps for command in s.commands}
+                after.add(steps[-1].state)
+        frontier = after - found
+        found |= after
+        assert len(found) < 5_000, (
+            "from small pools a machine reaches few states, unless it lets something pile up"
+        )
+    return frozenset(found), frozenset(edges), frozenset(given_out)
+
+
+def test_the_machines_are_discovered() -> None:
+    """The four machines are found by looking, under their modules' names."""
+    assert set(machines()) == {"stack", "deployment", "ecs-task", "postgres-migration"}
+
+
+@pytest.mark.parametrize("path", sorted(derived()), ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_is_derived_is_up_to_date(path: Path) -> None:
+    """Each diagram and golden matrix is what the code gives; if that was meant, `make golden`."""
+    assert path.read_text(encoding="utf-8") == derived()[path]
+
+
+def test_nothing_is_left_of_machines_that_are_gone() -> None:
+    """No diagram and no matrix stands for a machine that does not exist."""
+    kept = {*ROOT.glob("diagrams/*.mmd"), *ROOT.glob("tests/deployer_core/golden/*.txt")}
+    assert kept == {path for path in derived() if path.parent in {path.parent for path in kept}}
+
+
+@every_machine
+@pytest.mark.parametrize("asked_for", [True, False])
+def test_the_drawing_is_the_edges(key: str, asked_for: bool) -> None:
+    """What a reader of the mermaid text sees is the machine's edges: no arrow more, none less."""
+    machine = machines()[key]
+    drawing = parse(mermaid(machine, asked_for=asked_for))
+    wanted = arrows(machine, asked_for=asked_for)
+    marked = {(a.source, a.label + (" (ext)" if a.extension else ""), a.target) for a in wanted}
+    loops = {s for s, _, t in marked if s == t}
+    assert {a for a in drawing.arrows if a[0] != a[2]} == {a for a in marked if a[0] != a[2]}
+    for state in loops:
+        (drawn,) = [label for source, label, target in drawing.arrows if source == target == state]
+        assert drawn == "<br>".join(
+            a.label + (" (ext)" if a.extension else "") for a in wanted if a.source == a.target == state
+        )
+    states_drawn = {drawing.copies.get(node, node) for a in drawing.arrows for node in (a[0], a[2])}
+    assert states_drawn - drawing.choices - {"[*]"} == {name_of(s) for s in machine.states} - {"[*]"}
+
+
+@every_machine
+def test_nothing_but_a_refusal_escapes_and_every_cell_is_decided(key: str) -> None:
+    """Any plausible state takes any plausible event by a declared edge, or refuses it; every edge can be taken."""
+    machine = machines()[key]
+    for (state, event), cell in observed(key).items():
+        edges = [e for e in machine.edges if (e.source, e.event) == (state, event)]
+        assert cell.targets == {edge.target for edge in edges if not edge.auto}
+        assert cell.targets or cell.refusals
+
+
+@every_machine
+def test_a_refusal_says_what_where_and_what_would_do(key: str) -> None:
+    """The message of a refusal names the machine, the state, the event, the guard if there is one, and what is legal."""
+    machine = machines()[key]
+    for (state, event), cell in observed(key).items():
+        for refusal in cell.refusals:
+            message = str(refusal)
+            assert (refusal.machine, refusal.state, type(refusal.event).__name__) == (
+                machine.name,
+                state,
+                event,
+            )
+            assert message.startswith(f"{machine.name} in {state} refuses {event}")
+            assert message.endswith(f"; it takes {', '.join(refusal.legal) or 'nothing from outside'}")
+            assert refusal.why in message
+            assert bool(refusal.why) == (event in refusal.legal)
+        taken = {e.event for e in machine.edges if e.source == state and not e.auto}
+        assert all(set(refusal.legal) == taken for refusal in cell.refusals)
+
+
+@every_machine
+def test_strangers_are_refused(key: str) -> None:
+    """An event or a state of no machine is refused as clearly as any other."""
+    machine = machines()[key]
+    with pytest.raises(IllegalEvent, match=r"in \[\*\] refuses Unheard; it takes \w+$"):
+        machine.reduce(machine.initial, Unheard())
+    with pytest.raises(IllegalEvent, match="in UNHEARD refuses .*; it takes nothing from outside"):
+        machine.reduce(Unheard(), events(machine)[0])
+
+
+@every_machine
+@given(data=st.data())
+def test_a_refusal_changes_nothing(key: str, data: st.DataObject) -> None:
+    """A state that has refused an event is what it was, and takes what it took."""
+    machine = machines()[key]
+    state = data.draw(st.sampled_from(states(machine)))
+    event = data.draw(st.sampled_from([e for e in events(machine) if not takes(machine, state, e)]))
+    before, choices = repr(state), legal(machine, state)
+    for run in (machine.reduce, machine.microsteps):
+        with pytest.raises(IllegalEvent):
+            run(state, event)
+    assert repr(state) == before
+    assert legal(machine, state) == choices
+
+
+@every_machine
+def test_auto_states_never_rest(key: str) -> None:
+    """No reduction returns an auto state, and an auto state takes nothing from outside."""
+    machine = machines()[key]
+    for state in machine.states:
+        if name_of(state) in machine.auto:
+            assert machine.takes(state) == ()
+    assert {name_of(type(state)) for state in reached(key)[0]} == {
+        name_of(state) for state in machine.states if name_of(state) not in machine.auto
+    }
+
+
+@every_machine
+def test_walks_cover_every_edge(key: str) -> None:
+    """Every edge is taken on some walk from `[*]`, extensions and those that the composition cannot reach included."""
+    machine = machines()[key]
+    assert reached(key)[1] == {(edge.source, edge.event, edge.target) for edge in machine.edges}
+
+
+@every_machine
+def test_every_command_is_one_of_the_machines(key: str) -> None:
+    """The commands that walks give out are the members of the machine's `Command` union, each of them."""
+    assert {type(command) for command in reached(key)[2]} == set(commands(key))
+
+
+@every_machine
+def test_final_states_are_drawn_so(key: str) -> None:
+    """A state that takes nothing from outside is auto, failed, an end, or drawn with an arrow to `[*]`."""
+    machine = machines()[key]
+    for state in machine.states:
+        final = not machine.takes(state)
+        named = {*machine.auto, *machine.failed, *machine.ends, *machine.leaves}
+        assert not final or name_of(state) in named
+
+
+@every_machine
+@given(data=st.data())
+def test_walks_rest_and_are_the_fold_of_their_microsteps(key: str, data: st.DataObject) -> None:
+    """On a random walk each reduction rests, is the fold of its microsteps, and comes out the same when repeated."""
+    machine = machines()[key]
+    state: Any = machine.initial
+    while choices := legal(machine, state):
+        event = data.draw(st.sampled_from(choices))
+        after, given_out = machine.reduce(state, event)
+        steps = machine.microsteps(state, event)
+        assert (after, given_out) == (steps[-1].state, tuple(c for step in steps for c in step.commands))
+        assert (after, given_out) == machine.reduce(state, event)
+        assert hash((after, given_out)) == hash(machine.reduce(state, event))
+        assert [step.edge.auto for step in steps] == [False] + [True] * (len(steps) - 1)
+        assert [step.edge.source for step in steps[1:]] == [step.edge.target for step in steps[:-1]]
+        assert name_of(type(after)) not in machine.auto
+        if not data.draw(st.integers(0, 9)):
+            break
+        state = after
