@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def derived() -> dict[Path, str]:
     """Each derived file, and what belongs in it."""
     diagrams = {ROOT / "diagrams" / f"{key}.mmd": mermaid(machine) for key, machine in machines().items()}
-    matrices = {ROOT / "tests" / "core" / "golden" / f"{key}.txt": matrix(key) for key in machines()}
+    matrices = {ROOT / "tests" / "deployer_core" / "golden" / f"{key}.txt": matrix(key) for key in machines()}
     return {**diagrams, **matrices, **examples.derived()}
 
 

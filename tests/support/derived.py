@@ -7,7 +7,7 @@ from deployer_core.analysis.preview import preview, render
 from tests.support.project import ROOT
 
 DOC = ROOT / "docs" / "spec-file.md"
-GOLDEN = ROOT / "tests" / "core" / "golden" / "preview"
+GOLDEN = ROOT / "tests" / "deployer_core" / "golden" / "preview"
 ORDERS = ROOT / "examples" / "orders"
 PREVIEWS = {"v1-missing": False, "v2-exists": True, "v3-exists": True, "hotfix-exists": True}
 """The example's versions, and whether the stack exists: the create, the full path with one and two evaluations, quick mode."""
