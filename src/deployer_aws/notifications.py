@@ -16,7 +16,8 @@ from typing import Any, Protocol
 
 from attrs import frozen
 
-from deployer_aws.ports import Clock, EventBridgeClient, SnsClient
+from deployer_aws.aws.protocols import EventBridgeClient, SnsClient
+from deployer_aws.ports import Clock
 from deployer_aws.runner.loop import Step
 from deployer_core.engine.reducer import DeployerState, Notice
 from deployer_core.kernel.machine import Absent, name_of

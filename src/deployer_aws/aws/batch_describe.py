@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from deployer_aws.aws.errors import Kind, understand
+from deployer_aws.aws.protocols import CloudFormationClient
 from deployer_aws.aws.stacks import Stack, described
-from deployer_aws.ports import CloudFormationClient
 
 Seen = Stack | Exception
 """A stack as described, or what has kept it from being seen."""

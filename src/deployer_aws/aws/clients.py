@@ -14,7 +14,7 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from deployer_aws.ports import (
+from deployer_aws.aws.protocols import (
     CloudFormationClient,
     EcsClient,
     Elbv2Client,

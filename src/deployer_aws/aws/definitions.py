@@ -8,7 +8,7 @@ from typing import Any
 from attrs import frozen
 
 from deployer_aws.aws.errors import Kind, understand
-from deployer_aws.ports import EcsClient
+from deployer_aws.aws.protocols import EcsClient
 
 log = logging.getLogger("deployer")
 

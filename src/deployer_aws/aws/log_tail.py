@@ -4,7 +4,7 @@ import logging
 
 from deployer_aws.aws.definitions import Definition
 from deployer_aws.aws.errors import Kind, understand
-from deployer_aws.ports import LogsClient
+from deployer_aws.aws.protocols import LogsClient
 
 log = logging.getLogger("deployer")
 

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from deployer_aws.aws.errors import understand
+from deployer_aws.aws.protocols import EcsClient
 from deployer_aws.aws.stacks import StackReader
 from deployer_aws.aws.tasks import TaskId, describe_tasks, is_alive, list_tasks, read_tasks
-from deployer_aws.ports import CommandId, EcsClient, Work
+from deployer_aws.ports import CommandId, Work
 
 _GONE = frozenset({"ServiceNotFoundException", "ServiceNotActiveException"})
 

@@ -9,7 +9,7 @@ from typing import Any
 from attrs import frozen
 
 from deployer_aws.aws.errors import understand
-from deployer_aws.ports import CloudFormationClient
+from deployer_aws.aws.protocols import CloudFormationClient
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
 from deployer_core.spec import Counts, Pairs, StackSpec
 

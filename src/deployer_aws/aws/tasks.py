@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
-from deployer_aws.ports import EcsClient
+from deployer_aws.aws.protocols import EcsClient
 
 ENDED = frozenset({"STOPPED", "DELETED"})
 """Statuses of a task that holds no connection any more (ECS Developer Guide, 'Amazon ECS task lifecycle')."""

@@ -8,10 +8,11 @@ from types import FrameType
 from typing import Any, Protocol, Self
 
 from deployer_aws.aws.clients import Options
+from deployer_aws.aws.protocols import SqsClient
 from deployer_aws.environment import Surroundings
 from deployer_aws.events import Intake
 from deployer_aws.notifications import Address, Notices
-from deployer_aws.ports import Clock, SqsClient
+from deployer_aws.ports import Clock
 from deployer_aws.runner.loop import LoginNeeded, Runner, Step
 from deployer_aws.views.follow import Follower
 from deployer_aws.views.history import Change

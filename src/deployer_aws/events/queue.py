@@ -12,10 +12,11 @@ from typing import Any
 from attrs import define, evolve, frozen
 
 from deployer_aws.aws.errors import understand
+from deployer_aws.aws.protocols import SqsClient
 from deployer_aws.events.answers import take
 from deployer_aws.events.matching import Found, Index
 from deployer_aws.events.parsing import Kind, Understood, understand_event
-from deployer_aws.ports import Clock, Journal, SqsClient, Work
+from deployer_aws.ports import Clock, Journal, Work
 from deployer_aws.runner.loop import Runner
 from deployer_aws.runner.polling import Pace
 from deployer_core.engine.reducer import Pending

@@ -16,9 +16,9 @@ from attrs import frozen
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from deployer_aws.aws.protocols import SecretsClient
 from deployer_aws.executors.postgres.access import Access
 from deployer_aws.executors.postgres.session import Server
-from deployer_aws.ports import SecretsClient
 from deployer_aws.rehearsal.children import RehearsalError, temporary
 from deployer_aws.rehearsal.postgres import HOST, LocalServer, Superuser, suitable, unprivileged
 from deployer_core.spec import DatabaseSpec

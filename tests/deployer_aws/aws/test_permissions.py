@@ -11,16 +11,16 @@ import pytest
 from attrs import evolve
 from botocore import xform_name
 
-from deployer_aws import ports
+from deployer_aws.aws import protocols
 from deployer_aws.aws.permissions import EXAMPLE, FREE, GRANTS, WITHOUT_CALL, Scope, policy
 from tests.support.project import ROOT, SRC
 
 PAGE = ROOT / "docs/permissions.md"
 SERVICES = {
     found.group(1): protocol
-    for protocol in vars(ports).values()
+    for protocol in vars(protocols).values()
     if isinstance(protocol, type)
-    and (found := re.match(r"Of boto3's `(\w+)` client", protocol.__doc__ or ""))
+    and (found := re.match(r"What is called of boto3's `(\w+)` client", protocol.__doc__ or ""))
 }
 """The Protocols of clients, by the service that they name."""
 COVERED = {"sqs:DeleteMessageBatch": "sqs:DeleteMessage"}

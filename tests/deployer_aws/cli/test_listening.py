@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
+import botocore.session
 import pytest
 from attrs import frozen
 
@@ -39,7 +39,7 @@ class Account:
 
     def client(self, service: str) -> Any:
         """boto3's client."""
-        return self.session.client(service, endpoint_url=self.options[-1])
+        return self.session.create_client(service, servers.REGION, endpoint_url=self.options[-1])
 
     def queue(self, use: str = "events") -> str:
         """A queue's URL."""
@@ -101,7 +101,7 @@ def account(endpoint: str, request: pytest.FixtureRequest, monkeypatch: pytest.M
     for name, value in servers.CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     name = request.node.name.removeprefix("test_").replace("_", "-")[:40].rstrip("-")
-    session = boto3.Session(region_name=servers.REGION)
+    session = botocore.session.Session()
     options = ("--region", servers.REGION, "--endpoint-url", endpoint)
     return Account(request.getfixturevalue("bed"), name, options, session)
 

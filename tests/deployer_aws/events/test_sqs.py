@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
+import botocore.session
 import pytest
 
 from deployer_aws.events import Intake, SafetyNet, understand_event
@@ -25,25 +25,23 @@ def endpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> boto3.Session:
+def session(monkeypatch: pytest.MonkeyPatch) -> Any:
     for name, value in servers.CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
-    return boto3.Session(region_name=servers.REGION)
+    return botocore.session.Session()
 
 
 @pytest.fixture
-def sqs(endpoint: str, session: boto3.Session) -> Any:
+def sqs(endpoint: str, session: Any) -> Any:
     """boto3's client."""
-    untyped: Any = session
-    return untyped.client("sqs", endpoint_url=endpoint)
+    return session.create_client("sqs", servers.REGION, endpoint_url=endpoint)
 
 
 @pytest.fixture
-def events(endpoint: str, session: boto3.Session) -> Any:
+def events(endpoint: str, session: Any) -> Any:
     """boto3's client."""
-    untyped: Any = session
-    return untyped.client("events", endpoint_url=endpoint)
+    return session.create_client("events", servers.REGION, endpoint_url=endpoint)
 
 
 def queue(sqs: Any, name: str) -> tuple[str, str]:

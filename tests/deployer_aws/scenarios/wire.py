@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-import boto3
+import botocore.session
 from attrs import define, frozen
 from botocore import xform_name
 from botocore.awsrequest import AWSResponse
@@ -16,7 +16,7 @@ from botocore.exceptions import ConnectionClosedError
 from tests.deployer_aws.scenarios.servers import REGION
 
 CHANGES = ("create_stack", "update_stack", "cancel_update_stack", "delete_stack", "run_task", "stop_task")
-_boto3: Any = boto3  # its overloads know no service by a name that varies
+_session: Any = botocore.session.get_session()
 QUERY = ("cloudformation", "elbv2")
 FAULTS = ("throttle", "denied", "expired", "lost_request", "lost_reply", "error")
 
@@ -27,7 +27,7 @@ def _client(endpoint: str, service: str, whose: str) -> Any:
     config = Config(
         retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, user_agent_extra=whose
     )
-    return _boto3.client(service, endpoint_url=endpoint, region_name=REGION, config=config)
+    return _session.create_client(service, endpoint_url=endpoint, region_name=REGION, config=config)
 
 
 @define

@@ -13,19 +13,12 @@ from attrs import evolve, frozen
 
 from deployer_aws.aws.batch_describe import Survey
 from deployer_aws.aws.errors import Kind, Problem, understand
+from deployer_aws.aws.protocols import CloudFormationClient, EcsClient, Elbv2Client, S3Client
 from deployer_aws.aws.services import NotAtZero, ServiceReader
 from deployer_aws.aws.stacks import MOVING, Stack, StackReader, counts
 from deployer_aws.executors.cloudformation.parameters import Unresolved, resolve
 from deployer_aws.executors.cloudformation.requests import Change, Requests
-from deployer_aws.ports import (
-    Act,
-    CloudFormationClient,
-    CommandId,
-    EcsClient,
-    Elbv2Client,
-    S3Client,
-    Work,
-)
+from deployer_aws.ports import Act, CommandId, Work
 from deployer_core.machines.deployment import (
     CreateStack,
     ScaleStack,

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from deployer_aws.aws.protocols import Elbv2Client
 from deployer_aws.aws.stacks import Stack, StackReader
-from deployer_aws.ports import Elbv2Client
 from deployer_core.spec import Counts, ListenerPriority, Pairs, Previous, StackOutput, StackSpec
 
 

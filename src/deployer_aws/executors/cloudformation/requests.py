@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from attrs import frozen
 
+from deployer_aws.aws.protocols import CloudFormationClient, S3Client
 from deployer_aws.aws.stacks import Stack
 from deployer_aws.executors.cloudformation.parameters import (
     Unresolved,
@@ -15,7 +16,7 @@ from deployer_aws.executors.cloudformation.parameters import (
     for_scaling,
     with_counts,
 )
-from deployer_aws.ports import CloudFormationClient, S3Client, Work
+from deployer_aws.ports import Work
 from deployer_core.machines.deployment import CreateStack, ScaleStack, UpdateStack, UpsertStack
 from deployer_core.spec import Pairs, TemplateUrl
 

@@ -12,8 +12,9 @@ from typing import Any
 from deployer_aws.aws.definitions import Definitions
 from deployer_aws.aws.errors import understand
 from deployer_aws.aws.log_tail import LastWords
+from deployer_aws.aws.protocols import EcsClient, LogsClient
 from deployer_aws.aws.tasks import ENDED, describe_tasks, list_tasks, read_tasks
-from deployer_aws.ports import Act, CommandId, EcsClient, LogsClient, Work
+from deployer_aws.ports import Act, CommandId, Work
 from deployer_core.engine.messages import Refused, StopTask
 from deployer_core.machines.ecs_task import EXITED, Exit, Run, RunTask, Started, Status, StatusStopped
 from deployer_core.spec import Pairs

@@ -7,9 +7,9 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from deployer_aws.aws.protocols import RdsClient, SecretsClient
 from deployer_aws.executors.postgres.problems import Trouble
 from deployer_aws.executors.postgres.session import Server
-from deployer_aws.ports import RdsClient, SecretsClient
 from deployer_core.spec import AdminIam, AdminSecret, AdminUrl, DatabaseSpec
 
 _MAINTENANCE = "postgres"

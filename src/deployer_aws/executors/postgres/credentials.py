@@ -13,12 +13,12 @@ from urllib.parse import quote
 
 from attrs import evolve, field, frozen
 
+from deployer_aws.aws.protocols import SecretsClient
 from deployer_aws.executors.postgres import roles
 from deployer_aws.executors.postgres.access import read_json
 from deployer_aws.executors.postgres.job import Job, Steps
 from deployer_aws.executors.postgres.problems import Trouble
 from deployer_aws.executors.postgres.session import compose
-from deployer_aws.ports import SecretsClient
 
 CURRENT, PENDING = "AWSCURRENT", "AWSPENDING"
 _EXISTS = "ResourceExistsException"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Mapping
 
 import psycopg
 
+from deployer_aws.aws.protocols import RdsClient, SecretsClient
 from deployer_aws.executors.postgres.access import Access
 from deployer_aws.executors.postgres.cleanup import cleanup
 from deployer_aws.executors.postgres.credentials import Keeper, credentials
@@ -15,7 +16,7 @@ from deployer_aws.executors.postgres.job import Job, Steps, administrator
 from deployer_aws.executors.postgres.problems import DatabaseUnavailable, Trouble
 from deployer_aws.executors.postgres.roles import disable, drop, iam_login, owner
 from deployer_aws.executors.postgres.session import Connection, Timeouts, session
-from deployer_aws.ports import Act, RdsClient, SecretsClient, Work
+from deployer_aws.ports import Act, Work
 from deployer_core.engine.messages import Attempted, Progress, Replied
 from deployer_core.machines.postgres_migration import (
     CleanupDatabase,

@@ -4,7 +4,7 @@ import json
 from copy import deepcopy
 from typing import Any
 
-import boto3
+import botocore.session
 import psycopg
 import pytest
 from attrs import evolve
@@ -300,7 +300,7 @@ def test_a_stage_that_is_not_shown_at_once(bench: Bench, monkeypatch: pytest.Mon
 def test_a_rotation_on_moto(bench: Bench) -> None:
     """Through boto3: what the stand-in takes and gives has AWS's shapes."""
     with mock_aws():
-        client: Any = boto3.client("secretsmanager", "eu-west-1")
+        client: Any = botocore.session.get_session().create_client("secretsmanager", "eu-west-1")
         on_aws = evolve(bench, secrets=client)
         client.create_secret(Name="shop/moto", SecretString='{"password": "generated"}')
         spec = database(bench.server, app_secret="shop/moto", rotate_credentials=True)
