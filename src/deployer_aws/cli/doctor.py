@@ -8,10 +8,10 @@ from rich.text import Text
 
 from deployer_aws import specfile
 from deployer_aws.aws.clients import Clients, Options, connect
-from deployer_aws.cli.app import Bad, example, json_option, program
-from deployer_aws.cli.aws import aws_options
-from deployer_aws.cli.report import Exit
-from deployer_aws.cli.screen import Screen, clean
+from deployer_aws.cli._aws_options import aws_options
+from deployer_aws.cli._program import Bad, example, json_option, program
+from deployer_aws.cli._report import Exit
+from deployer_aws.cli._screen import Screen, clean
 from deployer_aws.preflight import Case, Finding, Result, examine, is_sound
 from deployer_aws.specfile import LoadedSpec
 

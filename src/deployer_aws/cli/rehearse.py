@@ -12,12 +12,12 @@ from rich.text import Text
 
 from deployer_aws import specfile
 from deployer_aws.aws.clients import Options
-from deployer_aws.cli.app import Bad, example, json_option, program, simulate_option
-from deployer_aws.cli.carrying import Interrupted, signals_to
-from deployer_aws.cli.reading import reading, say_history
-from deployer_aws.cli.report import Exit, Report, as_data, say, typed
-from deployer_aws.cli.running import carrier_for, read_script, report_of
-from deployer_aws.cli.screen import Screen, clean, duration, joined, state
+from deployer_aws.cli._interactive import Interrupted, signals_to
+from deployer_aws.cli._program import Bad, example, json_option, program, simulate_option
+from deployer_aws.cli._report import Exit, Report, as_data, say, typed
+from deployer_aws.cli._screen import Screen, clean, duration, joined, state
+from deployer_aws.cli.run import carrier_for, read_script, report_of
+from deployer_aws.cli.status import reading, say_history
 from deployer_aws.runner.ids import deployment_id
 from deployer_aws.simulator import Script
 from deployer_aws.specfile import LoadedSpec, Rehearsal

@@ -12,7 +12,7 @@ import botocore.session
 import pytest
 from attrs import frozen
 
-from deployer_aws.cli.carrying import Interrupted, Interrupts, Waiting
+from deployer_aws.cli._interactive import Interrupted, Interrupts, Waiting
 from tests.deployer_aws.events import stack_event
 from tests.support.command import EXAMPLE, FAILS, KEY, SCRIPT, Bed, Said, invoke, on_terminal
 

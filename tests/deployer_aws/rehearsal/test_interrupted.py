@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from deployer_aws.cli.carrying import Interrupted
+from deployer_aws.cli._interactive import Interrupted
 from deployer_aws.cli.rehearse import Guard
 from tests.deployer_aws.rehearsal.yard import Yard, runs, wait_for
 

@@ -12,7 +12,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from deployer_aws.cli.screen import Screen, clean, duration, state
+from deployer_aws.cli._screen import Screen, clean, duration, state
 from deployer_aws.views.follow import Follower
 from deployer_aws.views.history import Change, DatabaseHistory, DeploymentHistory, Sending, Spell
 from deployer_aws.views.status import StackStatus, TaskStatus, stack_status

@@ -10,7 +10,12 @@ from attrs import asdict
 
 from deployer_aws import specfile
 from deployer_aws.aws.clients import Options
-from deployer_aws.cli.app import (
+from deployer_aws.cli._aws_options import Binding, aws_options, elsewhere, insist
+from deployer_aws.cli._interactive import Carrier, Display
+from deployer_aws.cli._live_display import Live
+from deployer_aws.cli._logging import shown_on
+from deployer_aws.cli._plain_display import Lines, Silent
+from deployer_aws.cli._program import (
     Bad,
     example,
     journal_option,
@@ -20,14 +25,9 @@ from deployer_aws.cli.app import (
     speed_option,
     stack_argument,
 )
-from deployer_aws.cli.aws import Binding, aws_options, elsewhere, insist
-from deployer_aws.cli.carrying import Carrier, Display
+from deployer_aws.cli._report import DEFAULT, Exit, Report, as_data, say
+from deployer_aws.cli._screen import Screen
 from deployer_aws.cli.doctor import check_first
-from deployer_aws.cli.lines import Lines, Silent
-from deployer_aws.cli.live import Live
-from deployer_aws.cli.logs import shown_on
-from deployer_aws.cli.report import DEFAULT, Exit, Report, as_data, say
-from deployer_aws.cli.screen import Screen
 from deployer_aws.environment import Surroundings, open_surroundings, refuse_rehearsed
 from deployer_aws.runner.ids import deployment_id
 from deployer_aws.simulator import load_script

@@ -6,11 +6,11 @@ from pathlib import Path
 import click
 
 from deployer_aws.aws.clients import Options
-from deployer_aws.cli.app import Bad, example, journal_option, json_option, program, stack_argument
-from deployer_aws.cli.aws import aws_options, insist
-from deployer_aws.cli.report import Exit, typed
-from deployer_aws.cli.running import known_stack
-from deployer_aws.cli.screen import Screen, state
+from deployer_aws.cli._aws_options import aws_options, insist
+from deployer_aws.cli._program import Bad, example, journal_option, json_option, program, stack_argument
+from deployer_aws.cli._report import Exit, typed
+from deployer_aws.cli._screen import Screen, state
+from deployer_aws.cli.run import known_stack
 from deployer_aws.environment import open_surroundings
 from deployer_aws.ports import Journal
 from deployer_aws.runner.loop import Runner

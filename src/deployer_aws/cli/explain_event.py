@@ -4,9 +4,9 @@ from typing import BinaryIO
 
 import click
 
-from deployer_aws.cli.app import Bad, example, program
-from deployer_aws.cli.report import Exit
-from deployer_aws.cli.screen import Screen
+from deployer_aws.cli._program import Bad, example, program
+from deployer_aws.cli._report import Exit
+from deployer_aws.cli._screen import Screen
 from deployer_aws.events import explain
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from attrs import field, frozen
 
 from deployer_aws.aws.clients import Options
-from deployer_aws.cli.screen import Screen, duration, state
+from deployer_aws.cli._screen import Screen, duration, state
 from deployer_aws.views.history import OPEN, DatabaseHistory, DeploymentHistory
 from deployer_aws.views.status import StackStatus
 

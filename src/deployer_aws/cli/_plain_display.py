@@ -4,7 +4,7 @@ from typing import Self
 
 from rich.text import Text
 
-from deployer_aws.cli.screen import STYLES, Screen, clean, duration, elapsed
+from deployer_aws.cli._screen import STYLES, Screen, clean, duration, elapsed
 from deployer_aws.views.describe import COMMAND, DEPLOYMENT, PEOPLE, Told
 from deployer_aws.views.follow import Follower
 from deployer_aws.views.history import Change

@@ -9,10 +9,10 @@ import attrs
 import click
 from rich.text import Text
 
-from deployer_aws.cli.app import example, journal_option, json_option, program, stack_argument
-from deployer_aws.cli.report import Exit, say_unresolved, typed
-from deployer_aws.cli.running import among
-from deployer_aws.cli.screen import Screen, duration, moment, state
+from deployer_aws.cli._program import example, journal_option, json_option, program, stack_argument
+from deployer_aws.cli._report import Exit, say_unresolved, typed
+from deployer_aws.cli._screen import Screen, duration, moment, state
+from deployer_aws.cli.run import among
 from deployer_aws.environment import now_of
 from deployer_aws.journals.replay import verify as verify_stream
 from deployer_aws.journals.sqlite import SqliteJournal

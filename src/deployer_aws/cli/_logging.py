@@ -5,7 +5,7 @@ import os
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from deployer_aws.cli.screen import Screen
+from deployer_aws.cli._screen import Screen
 
 NOTICES = "deployer.notices"
 

@@ -11,8 +11,8 @@ import click
 
 from deployer_aws.aws.accounts import WrongTarget
 from deployer_aws.aws.clients import ClientsError
-from deployer_aws.cli.report import DEFAULT, Exit
-from deployer_aws.cli.screen import Screen
+from deployer_aws.cli._report import DEFAULT, Exit
+from deployer_aws.cli._screen import Screen
 from deployer_aws.environment import WrongWorld
 from deployer_aws.ports import JournalError
 from deployer_aws.runner.loop import LoginNeeded

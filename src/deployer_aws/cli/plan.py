@@ -6,9 +6,9 @@ from typing import Any
 import click
 
 from deployer_aws import specfile
-from deployer_aws.cli.app import example, json_option, program
-from deployer_aws.cli.report import Exit
-from deployer_aws.cli.screen import Screen
+from deployer_aws.cli._program import example, json_option, program
+from deployer_aws.cli._report import Exit
+from deployer_aws.cli._screen import Screen
 from deployer_core.analysis import preview
 from deployer_core.analysis.diagram import machines, mermaid
 from deployer_core.analysis.explore import edge_text
