@@ -24,7 +24,7 @@ from deployer_core.engine import reducer as deployer
 from deployer_core.engine.reducer import Accepted, Attempted, Event, Replied, Requested
 from deployer_core.machines import deployment
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
-from deployer_core.spec import AsBefore, DeploymentSpec, StackSpec, TemplateUrl
+from deployer_core.spec import DeploymentSpec, PreviousCount, StackSpec, TemplateUrl
 
 AIM = 1.25
 MANY = 50
@@ -33,7 +33,7 @@ SPEC = DeploymentSpec(
     "prod",
     "shop",
     "2",
-    StackSpec("shop", TemplateUrl("https://example.com/stack.yaml"), scaling=(AsBefore("Count", 1),)),
+    StackSpec("shop", TemplateUrl("https://example.com/stack.yaml"), scaling=(PreviousCount("Count", 1),)),
 )
 
 

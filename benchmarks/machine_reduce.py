@@ -13,11 +13,11 @@ from deployer_core.kernel.machine import Absent, IllegalEvent
 from deployer_core.machines import deployment as d
 from deployer_core.spec import (
     AdminSecret,
-    AsBefore,
     DatabaseSpec,
     DeploymentSpec,
     Migration,
     Output,
+    PreviousCount,
     StackSpec,
     TaskSpec,
     TemplateUrl,
@@ -32,7 +32,7 @@ SPEC = DeploymentSpec(
     "prod",
     "shop",
     "2",
-    StackSpec("shop", TemplateUrl("https://example.com/stack.yaml"), scaling=(AsBefore("Count", 1),)),
+    StackSpec("shop", TemplateUrl("https://example.com/stack.yaml"), scaling=(PreviousCount("Count", 1),)),
     databases=(DatabaseSpec[Text]("shop", AdminSecret(Output("Secret")), migrate=Migration(TASK)),),
 )
 MOVES = d.Progress()

@@ -28,14 +28,15 @@ from deployer_core.spec import (
     AdminIam,
     AdminSecret,
     AdminUrl,
-    AsBefore,
     DatabaseSpec,
     DeploymentSpec,
     Evaluation,
+    FixedCount,
     ListenerPriority,
     Migration,
     Output,
     ParameterValue,
+    PreviousCount,
     Scale,
     StackOutput,
     StackSpec,
@@ -43,7 +44,6 @@ from deployer_core.spec import (
     TemplateBody,
     TemplateUrl,
     Text,
-    Wanted,
 )
 from deployer_core.wire._codec import class_of, fields_of, members_of
 
@@ -170,8 +170,8 @@ _TEXTS: dict[tuple[type, str], Strategy] = {
     (TemplateBody, "sha256"): st.text("0123456789abcdef", min_size=64, max_size=64),
     (TemplateBody, "source"): _LINE,
     (TemplateUrl, "url"): _WORD.map("https://example.com/{}".format),
-    (Wanted, "parameter"): _WORD,
-    (AsBefore, "parameter"): _WORD,
+    (FixedCount, "parameter"): _WORD,
+    (PreviousCount, "parameter"): _WORD,
     (StackSpec, "name"): _DASHED.map("s-{}".format),
     (StackSpec, "capabilities"): st.sampled_from(
         ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
@@ -225,8 +225,8 @@ _EXIT_CODES = _each(st.integers(0, 255), hash, least=1)
 _FIELDS: dict[tuple[type, str], Strategy] = {
     (ListenerPriority, "lowest"): _PRIORITY,
     (ListenerPriority, "highest"): _PRIORITY,
-    (Wanted, "count"): _COUNT,
-    (AsBefore, "initial"): _COUNT,
+    (FixedCount, "count"): _COUNT,
+    (PreviousCount, "initial"): _COUNT,
     (StackSpec, "parameters"): _pairs(_WORD, st.deferred(lambda: values(ParameterValue))),
     (StackSpec, "scaling"): _each(st.deferred(lambda: values(Scale)), attrgetter("parameter")),
     (StackSpec, "tags"): _pairs(_LINE.filter(lambda key: not key.lower().startswith("aws:")), _LINE),

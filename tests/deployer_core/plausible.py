@@ -17,16 +17,16 @@ from deployer_core.kernel.machine import Machine
 from deployer_core.machines.ecs_task import EXITED, Exit
 from deployer_core.spec import (
     AdminSecret,
-    AsBefore,
     DatabaseSpec,
     DeploymentSpec,
     Evaluation,
+    FixedCount,
     Migration,
     Output,
+    PreviousCount,
     StackSpec,
     TaskSpec,
     TemplateUrl,
-    Wanted,
 )
 
 AnyMachine = Machine[Any, Any, Any]
@@ -42,13 +42,13 @@ FROM_OUTPUT = DatabaseSpec("b", AdminSecret(Output("Secret")))
 
 TEMPLATE = TemplateUrl("https://example.com/stack.yaml")
 QUICK = DeploymentSpec(
-    "prod", "shop", "1", StackSpec("shop", TEMPLATE, scaling=(Wanted("Count", 3),)), quick=True
+    "prod", "shop", "1", StackSpec("shop", TEMPLATE, scaling=(FixedCount("Count", 3),)), quick=True
 )
 FULL = DeploymentSpec(
     "prod",
     "shop",
     "2",
-    StackSpec("shop", TEMPLATE, scaling=(AsBefore("Count", 1),)),
+    StackSpec("shop", TEMPLATE, scaling=(PreviousCount("Count", 1),)),
     databases=(MIGRATED, FROM_OUTPUT),
     cancel_updates=True,
 )

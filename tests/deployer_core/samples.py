@@ -20,19 +20,19 @@ from deployer_core.spec import (
     AdminSecret,
     DatabaseSpec,
     DeploymentSpec,
+    FixedCount,
     Migration,
     Output,
     StackSpec,
     TaskSpec,
     TemplateUrl,
-    Wanted,
 )
 from deployer_core.wire._codec import class_of, fields_of, members_of
 
 FOLDER = Path(__file__).with_name("wire_samples")
 
 _TASK = TaskSpec("main", "migrate:1")
-_STACK = StackSpec("shop", TemplateUrl("https://example.com/stack.yaml"), scaling=(Wanted("Count", 3),))
+_STACK = StackSpec("shop", TemplateUrl("https://example.com/stack.yaml"), scaling=(FixedCount("Count", 3),))
 _BY_HINT: dict[Any, Any] = {
     int: 7,
     float: 1.5,

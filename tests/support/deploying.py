@@ -35,7 +35,7 @@ from deployer_core.machines.postgres_migration import (
     UpsertDone,
 )
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
-from deployer_core.spec import AsBefore, Counts, DeploymentSpec, Scale, StackSpec
+from deployer_core.spec import Counts, DeploymentSpec, PreviousCount, Scale, StackSpec
 
 __all__ = ["QUICK", "Story", "complete", "exited", "full", "seen"]
 
@@ -43,7 +43,7 @@ PLAIN = DeploymentSpec("staging", "shop", "1", STACK)
 
 
 def full(
-    *kinds: str, version: str = "1", scaling: tuple[Scale, ...] = (AsBefore("Count", 1),)
+    *kinds: str, version: str = "1", scaling: tuple[Scale, ...] = (PreviousCount("Count", 1),)
 ) -> DeploymentSpec:
     """A full deployment with databases db0, db1, ... of these kinds."""
     stack = StackSpec("shop", STACK.template, scaling=scaling)

@@ -4,12 +4,12 @@ import hashlib
 
 from deployer_core.spec import (
     AdminSecret,
-    AsBefore,
     DatabaseSpec,
     DeploymentSpec,
     Evaluation,
     Migration,
     Output,
+    PreviousCount,
     StackSpec,
     TaskSpec,
     TemplateBody,
@@ -62,7 +62,7 @@ def orders(tag: str, *, quick: bool = False) -> DeploymentSpec:
         "staging-orders",
         TemplateBody(SHA256, "template.yaml"),
         parameters=tuple(parameters.items()),
-        scaling=(AsBefore("DesiredCount", 2),),
+        scaling=(PreviousCount("DesiredCount", 2),),
         capabilities=("CAPABILITY_IAM",),
     )
     return DeploymentSpec("staging", "orders", tag, stack, databases, quick=quick)

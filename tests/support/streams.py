@@ -27,12 +27,12 @@ from deployer_core.machines import deployment, ecs_task, postgres_migration
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
 from deployer_core.spec import (
     AdminSecret,
-    AsBefore,
     DatabaseSpec,
     DeploymentSpec,
     Evaluation,
     Migration,
     Output,
+    PreviousCount,
     StackSpec,
     TaskSpec,
     TemplateBody,
@@ -60,7 +60,7 @@ def spec(version: str = "1", *, databases: int = 2, parameter: str = "") -> Depl
             "orders",
             TemplateBody(sha256(TEMPLATE), "template.yaml"),
             parameters=(("Text", parameter),),
-            scaling=(AsBefore("Count", 2),),
+            scaling=(PreviousCount("Count", 2),),
         ),
         tuple(
             DatabaseSpec[Text](

@@ -26,18 +26,18 @@ from deployer_aws.documents.kinds import (
 from deployer_aws.specfile.databases import DATABASE
 from deployer_aws.specfile.rehearsal import REHEARSE, Rehearsal, check
 from deployer_core.spec import (
-    AsBefore,
     DeploymentSpec,
+    FixedCount,
     ListenerPriority,
     ParameterValue,
     Previous,
+    PreviousCount,
     Scale,
     StackOutput,
     StackSpec,
     Template,
     TemplateBody,
     TemplateUrl,
-    Wanted,
 )
 
 UNNAMED = "unnamed"
@@ -126,18 +126,18 @@ def _scale(given: dict[str, Any], place: Place) -> Scale:
         if initial is not None:
             raise place.into("initial").wrong(f"only with wanted: {AS_BEFORE}; here the count is {count}")
         return build(
-            place, Wanted, {"parameter": parameter, "count": count}, {"parameter": "", "count": "wanted"}
+            place, FixedCount, {"parameter": parameter, "count": count}, {"parameter": "", "count": "wanted"}
         )
     if initial is None:
         raise place.wrong(
             f"initial is missing: the count where the stack had none before, needed with {AS_BEFORE}"
         )
-    return build(place, AsBefore, {"parameter": parameter, "initial": initial}, {"parameter": ""})
+    return build(place, PreviousCount, {"parameter": parameter, "initial": initial}, {"parameter": ""})
 
 
 def _plain_scale(place: Place) -> Scale:
     given = {"parameter": str(place.path[-1]), "count": NUMBER.read(place)}
-    return build(place, Wanted, given, {"parameter": "", "count": ""})
+    return build(place, FixedCount, given, {"parameter": "", "count": ""})
 
 
 COUNT = Record(

@@ -29,12 +29,12 @@ from deployer_core.machines.postgres_migration import CleanupDone, UpsertDone
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
 from deployer_core.spec import (
     AdminUrl,
-    AsBefore,
     DatabaseSpec,
     DeploymentSpec,
     Evaluation,
     Migration,
     Output,
+    PreviousCount,
     StackSpec,
     TaskSpec,
     TemplateUrl,
@@ -47,7 +47,9 @@ AT = 0.0
 KINDS = ("evaluated", "unevaluated", "unmigrated")
 """The kinds of database: with an evaluation, with a migration alone, with neither."""
 
-STACK = StackSpec("shop", TemplateUrl("https://templates.example/shop.yaml"), scaling=(AsBefore("Count", 1),))
+STACK = StackSpec(
+    "shop", TemplateUrl("https://templates.example/shop.yaml"), scaling=(PreviousCount("Count", 1),)
+)
 TASK: TaskSpec[Text] = TaskSpec(Output("Cluster"), "migrate")
 QUICK = DeploymentSpec("staging", "shop", "quick", STACK, quick=True)
 ADMIN = AdminUrl("postgresql://admin@db.example/postgres")

@@ -23,13 +23,13 @@ from deployer_core.spec import (
     Counts,
     DatabaseSpec,
     DeploymentSpec,
+    FixedCount,
     MissingOutputs,
     Pairs,
     Scale,
     SpecError,
     StackSpec,
     Text,
-    Wanted,
     resolve,
 )
 
@@ -490,7 +490,7 @@ def _counts(scaling: tuple[Scale, ...], baseline: Counts, observed: Counts) -> C
     """The counts to scale up to: as wanted, else as remembered, else as observed, else the initial ones."""
     before = {**dict(observed), **dict(baseline)}
     return tuple(
-        (s.parameter, s.count if isinstance(s, Wanted) else before.get(s.parameter, s.initial))
+        (s.parameter, s.count if isinstance(s, FixedCount) else before.get(s.parameter, s.initial))
         for s in scaling
     )
 

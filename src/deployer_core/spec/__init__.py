@@ -92,25 +92,25 @@ class TemplateUrl:
 Template: TypeAlias = TemplateBody | TemplateUrl
 
 
-@tagged("spec.Wanted/1")
+@tagged("spec.FixedCount/1")
 @frozen
-class Wanted:
+class FixedCount:
     """The desired count that this version shall have, in the parameter that carries it."""
 
     parameter: str = field(validator=check.logical_id)
     count: int = field(validator=check.whole(0, 10_000))
 
 
-@tagged("spec.AsBefore/1")
+@tagged("spec.PreviousCount/1")
 @frozen
-class AsBefore:
+class PreviousCount:
     """The desired count that the stack had before, or `initial` where it had none."""
 
     parameter: str = field(validator=check.logical_id)
     initial: int = field(validator=check.whole(0, 10_000))
 
 
-Scale: TypeAlias = Wanted | AsBefore
+Scale: TypeAlias = FixedCount | PreviousCount
 
 
 def _parameter_of(scale: Scale) -> str:
@@ -142,7 +142,7 @@ class StackSpec:
     scaling: tuple[Scale, ...] = field(
         default=(),
         converter=check.by_parameter,
-        validator=check.each(check.kind(Wanted, AsBefore), key=_parameter_of),
+        validator=check.each(check.kind(FixedCount, PreviousCount), key=_parameter_of),
     )
     capabilities: tuple[str, ...] = field(
         default=(), converter=check.in_order, validator=check.each(check.capability)

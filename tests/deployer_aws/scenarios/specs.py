@@ -8,17 +8,17 @@ from attrs import frozen
 
 from deployer_core.spec import (
     AdminUrl,
-    AsBefore,
     DatabaseSpec,
     DeploymentSpec,
     Evaluation,
+    FixedCount,
     Migration,
     ParameterValue,
+    PreviousCount,
     StackSpec,
     TaskSpec,
     TemplateBody,
     Text,
-    Wanted,
 )
 
 Json = dict[str, Any]
@@ -90,7 +90,7 @@ def asked(
 ) -> Asked:
     """A deployment of a template; a count of None is 'as before', with an initial one of 2."""
     digest = hashlib.sha256(text.encode()).hexdigest()
-    scale = AsBefore("Count", 2) if count is None else Wanted("Count", count)
+    scale = PreviousCount("Count", 2) if count is None else FixedCount("Count", count)
     given: dict[str, ParameterValue] = {"Version": version, **(parameters or {})}
     of_stack = StackSpec(
         stack,

@@ -16,14 +16,14 @@ from deployer_aws.specfile.schema import DEPLOYMENT
 from deployer_core.spec import (
     AdminIam,
     AdminUrl,
-    AsBefore,
+    FixedCount,
     ListenerPriority,
     Output,
     Previous,
+    PreviousCount,
     StackOutput,
     TemplateBody,
     TemplateUrl,
-    Wanted,
 )
 from tests.deployer_aws.specs import (
     FOLDER,
@@ -45,7 +45,7 @@ def test_a_full_spec() -> None:
     assert (spec.environment, spec.application, spec.version) == ("test", "shop", "7")
     assert (spec.stack.name, spec.stack.timeout) == ("shop-of-test", 5400)
     assert spec.stack.parameters == (("Image", "1.10"), ("Zone", "true"))
-    assert spec.stack.scaling == (Wanted("Count", 3),)
+    assert spec.stack.scaling == (FixedCount("Count", 3),)
     assert spec.stack.tags == (("cost", "12"), ("team", "shop"))
     (shop,) = spec.databases
     assert shop.migrate is not None
@@ -118,9 +118,9 @@ def test_parameter_values(value: str, meaning: object) -> None:
 @pytest.mark.parametrize(
     ("value", "meaning"),
     [
-        ("3", Wanted("Count", 3)),
-        ("{wanted: 3}", Wanted("Count", 3)),
-        ("{wanted: as-before, initial: 2}", AsBefore("Count", 2)),
+        ("3", FixedCount("Count", 3)),
+        ("{wanted: 3}", FixedCount("Count", 3)),
+        ("{wanted: as-before, initial: 2}", PreviousCount("Count", 2)),
     ],
 )
 def test_counts(value: str, meaning: object) -> None:

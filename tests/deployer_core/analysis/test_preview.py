@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 from deployer_core.analysis.preview import Branch, Preview, Step, as_data, cautions, preview, render
 from deployer_core.spec import (
     AdminSecret,
-    AsBefore,
     DatabaseSpec,
     DeploymentSpec,
     Evaluation,
+    FixedCount,
     Migration,
     Output,
     Previous,
+    PreviousCount,
     StackSpec,
     TaskSpec,
     TemplateUrl,
     Text,
-    Wanted,
 )
 from tests.support.derived import GOLDEN, PREVIEWS, derived
 
@@ -37,7 +37,7 @@ BARE: DatabaseSpec[Text] = DatabaseSpec("c", AdminSecret("secret"))
 
 def spec(*databases: DatabaseSpec[Text], **changes: Any) -> DeploymentSpec:
     """A version with these databases, whose count is as before."""
-    stack = StackSpec("shop", TemplateUrl("https://s3/shop.yaml"), scaling=(AsBefore("Count", 3),))
+    stack = StackSpec("shop", TemplateUrl("https://s3/shop.yaml"), scaling=(PreviousCount("Count", 3),))
     return evolve(DeploymentSpec("test", "shop", "7", stack, databases), **changes)
 
 
@@ -107,7 +107,7 @@ def test_quick_mode_skips_the_databases() -> None:
 
 def test_counts_that_are_as_before_are_named_so() -> None:
     """The count of a running service is unknown beforehand, and no number is made up for it."""
-    scaling = (AsBefore("Count", 3), Wanted("Workers", 5))
+    scaling = (PreviousCount("Count", 3), FixedCount("Workers", 5))
     both = spec(stack=evolve(spec().stack, scaling=scaling))
     found = preview(both, exists=True)
     assert step(found, "ScaleStack", nth=1).command.counts == (("Count", "as before"), ("Workers", 5))

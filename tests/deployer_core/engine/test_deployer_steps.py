@@ -14,7 +14,7 @@ from deployer_core.machines.deployment import CreateStack, ScaleStack, Stabilise
 from deployer_core.machines.ecs_task import RunTask
 from deployer_core.machines.postgres_migration import CleanupDatabase, UpsertDatabase, UpsertDone
 from deployer_core.machines.stack_status import Lifecycle
-from deployer_core.spec import AsBefore, Counts, Wanted
+from deployer_core.spec import Counts, FixedCount, PreviousCount
 from tests.support.deploying import PLAIN, TWO, UNEVALUATED, Story, complete, exited, full, seen
 
 # The barrier
@@ -125,7 +125,7 @@ def test_as_before_is_what_was_observed() -> None:
 
 def test_a_wanted_count_is_the_spec_s() -> None:
     """A count that the version wants is not overruled by what was found."""
-    story = Story().to_databases("d1", full(scaling=(Wanted("Count", 5),)), count=7)
+    story = Story().to_databases("d1", full(scaling=(FixedCount("Count", 5),)), count=7)
     assert scale_up(story) == (("Count", 5),)
 
 
@@ -138,7 +138,7 @@ def test_counts_are_forgotten_when_a_deployment_is_done() -> None:
 
 def test_a_parameter_of_its_own_is_remembered_beside_others() -> None:
     """A version that scales one parameter more has that one's count kept too, when an earlier one failed at zero."""
-    both = full(scaling=(AsBefore("Count", 1), AsBefore("Workers", 1)), version="2")
+    both = full(scaling=(PreviousCount("Count", 1), PreviousCount("Workers", 1)), version="2")
     story = Story().to_databases("d1", UNEVALUATED, count=3).terminate("d1").repair()
     status = evolve(complete(0), counts=(("Count", 0), ("Workers", 4)))
     story.request("d2", both).reply(StabiliseStack, status).terminate("d2").repair()
@@ -156,7 +156,7 @@ def test_a_stack_without_scaling_leaves_room_for_counts() -> None:
 def test_a_stack_created_at_zero_remembers_what_it_should_have_had() -> None:
     """A new stack whose deployment fails is later scaled to the counts that it was to have."""
     story = Story().created("d1").reply(CreateStack, complete(0)).terminate("d1").repair()
-    assert scale_up(story.to_databases("d2", full(scaling=(AsBefore("Count", 9),)), count=0)) == (
+    assert scale_up(story.to_databases("d2", full(scaling=(PreviousCount("Count", 9),)), count=0)) == (
         ("Count", 1),
     )
 

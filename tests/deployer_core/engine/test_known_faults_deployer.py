@@ -22,7 +22,7 @@ from deployer_core.machines.postgres_migration import (
     UpsertDone,
 )
 from deployer_core.machines.stack_status import Lifecycle
-from deployer_core.spec import AsBefore
+from deployer_core.spec import PreviousCount
 from tests.support.deploying import PLAIN, QUICK, TWO, UNEVALUATED, Story, complete, exited, full, seen
 
 
@@ -128,7 +128,7 @@ def test_counts_survive_a_deployment_that_failed_at_zero() -> None:
     """A deployment scales to zero and fails; repaired, the next one 'as before' has the counts from before back."""
     story = Story().to_databases("d1", UNEVALUATED, count=6).late(UpsertDatabase)
     assert story.stack == "BROKEN"
-    story.repair().to_databases("d2", full(scaling=(AsBefore("Count", 1),), version="2"), count=0)
+    story.repair().to_databases("d2", full(scaling=(PreviousCount("Count", 1),), version="2"), count=0)
     assert story.counts(ScaleStack) == (("Count", 6),)
     assert story.scaled_up().state.baseline is None
 

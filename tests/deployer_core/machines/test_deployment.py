@@ -8,7 +8,7 @@ from attrs import evolve
 from deployer_core.machines import deployment as d
 from deployer_core.machines.deployment import DatabaseProgress, DatabaseReported, Facts, Phase
 from deployer_core.machines.postgres_migration import Database
-from deployer_core.spec import AsBefore, Counts, DeploymentSpec, StackSpec, Wanted, resolve
+from deployer_core.spec import Counts, DeploymentSpec, FixedCount, PreviousCount, StackSpec, resolve
 from deployer_core.testing import Scene, given
 from tests.deployer_core.plausible import BARE, FULL, QUICK, TEMPLATE
 
@@ -183,7 +183,12 @@ def test_as_before_is_the_baseline_else_the_observed_else_the_initial_count(
 
 def test_each_parameter_has_its_own_before() -> None:
     """A wanted count is wanted whatever there was; the others are looked up one by one."""
-    scaling = (AsBefore("Api", 1), AsBefore("Jobs", 1), AsBefore("New", 1), Wanted("Web", 7))
+    scaling = (
+        PreviousCount("Api", 1),
+        PreviousCount("Jobs", 1),
+        PreviousCount("New", 1),
+        FixedCount("Web", 7),
+    )
     spec = evolve(QUICK, stack=StackSpec("shop", TEMPLATE, scaling=scaling))
     scene = waiting(spec, (("Api", 2), ("Web", 2))).when(
         d.Stable(counts=(("Api", 0), ("Jobs", 3), ("Web", 0)))
