@@ -5,8 +5,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from ipaddress import ip_address
 from pathlib import Path
 
 REGION = "eu-west-1"
@@ -24,75 +25,139 @@ def leave_with_parent():
     sys.stdin.buffer.read()
     os._exit(0)
 threading.Thread(target=leave_with_parent, daemon=True).start()
-sys.argv = sys.argv[1:]
-runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+how, sys.argv = sys.argv[1], sys.argv[2:]
+if how == "-m":
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+else:
+    exec(sys.argv[0])
 """
+
+
+STARTING = 120.0
+"""Seconds until a server has to listen: on a busy machine an emulator's imports alone take half a minute."""
+ATTEMPTS = 5
+"""How often a server is started on another port, when it ended before it listened: its port may have been taken."""
+Socket = tuple[str, int]
 
 
 @contextmanager
 def ministack(folder: Path) -> Generator[str, None, None]:
-    """A ministack without Docker; its endpoint."""
-    port = _free_port()
-    settings = {
-        "GATEWAY_PORT": str(port),
-        "BIND_HOST": "127.0.0.1",
-        "MINISTACK_HOST": "127.0.0.1",
-        "MINISTACK_REGION": REGION,
-        "DOCKER_HOST": "tcp://127.0.0.1:1",
-        "S3_DATA_DIR": str(folder / "s3"),
-        "STATE_DIR": str(folder / "state"),
-    }
-    with _server(["ministack"], port, folder, settings) as endpoint:
+    """Run a ministack without Docker; yield its endpoint."""
+
+    def settings(port: int) -> dict[str, str]:
+        return {
+            "GATEWAY_PORT": str(port),
+            "BIND_HOST": "127.0.0.1",
+            "MINISTACK_HOST": "127.0.0.1",
+            "MINISTACK_REGION": REGION,
+            "IOT_MTLS_ENABLED": "0",  # its MQTT broker would listen on 0.0.0.0:8883
+            "DOCKER_HOST": "tcp://127.0.0.1:1",
+            "S3_DATA_DIR": str(folder / "s3"),
+            "STATE_DIR": str(folder / "state"),
+        }
+
+    with server(lambda _: ["-m", "ministack"], folder, settings) as (endpoint, _):
         yield endpoint
 
 
 @contextmanager
 def moto(folder: Path) -> Generator[str, None, None]:
-    """A moto in server mode; its endpoint."""
-    port = _free_port()
-    with _server(["moto.server", "-H", "127.0.0.1", "-p", str(port)], port, folder, {}) as endpoint:
+    """Run a moto in server mode; yield its endpoint."""
+    with server(lambda port: ["-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], folder) as (
+        endpoint,
+        _,
+    ):
         yield endpoint
 
 
-def _free_port() -> int:
+@contextmanager
+def server(
+    arguments: Callable[[int], list[str]],
+    folder: Path,
+    settings: Callable[[int], dict[str, str]] = lambda _: {},
+) -> Generator[tuple[str, int], None, None]:
+    """Run a Python module that listens on a given port; yield its endpoint and its process id."""
+    for attempt in range(ATTEMPTS):
+        port = free_port()
+        process = _begin(arguments(port), folder, settings(port))
+        try:
+            if not _comes_to_listen(process, port):
+                log = (folder / "server.log").read_text()
+                assert attempt < ATTEMPTS - 1, f"the server ended before it listened:\n{log}"
+                continue
+            yield f"http://127.0.0.1:{port}", process.pid
+            return
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on now; somebody else may take it before a server does."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-@contextmanager
-def _server(
-    module: list[str], port: int, folder: Path, settings: dict[str, str]
-) -> Generator[str, None, None]:
+def _begin(arguments: list[str], folder: Path, settings: dict[str, str]) -> "subprocess.Popen[bytes]":
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTEST_", "COV"))
     }
     environment = {**kept, **CREDENTIALS, "TMPDIR": str(folder), **settings}
-    log = folder / "server.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-c", _WRAPPER, *module],
+    with (folder / "server.log").open("wb") as out:
+        return subprocess.Popen(
+            [sys.executable, "-c", _WRAPPER, *arguments],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        try:
-            _await(process, port, log)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.kill()
-            process.communicate()
 
 
-def _await(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        assert process.poll() is None, f"the server ended:\n{log.read_text()}"
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
+def _comes_to_listen(process: "subprocess.Popen[bytes]", port: int) -> bool:
+    """Wait until the process itself listens; return False if it ends first.
+
+    Nobody connects to find out: another server may answer on the port meanwhile, and a connection to a free port of
+    the range for outgoing connections can even reach itself.
+    """
+    deadline = time.monotonic() + STARTING
+    while process.poll() is None:
+        if _listens(process.pid, port):
+            return True
+        assert time.monotonic() < deadline, f"the server never listened on port {port}"
         time.sleep(0.05)
-    raise AssertionError(f"the server never listened:\n{log.read_text()}")
+    return False
+
+
+def _listens(pid: int, port: int) -> bool:
+    if Path("/proc/net/tcp").exists():
+        return ("127.0.0.1", port) in listening(pid)
+    with socket.socket() as probe:  # elsewhere than on Linux we cannot tell whose socket it is
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def listening(pid: int) -> set[Socket]:
+    """Return the addresses and ports that a process listens on, by /proc/net/tcp and /proc/net/tcp6 (proc(5))."""
+    held: set[str] = set()
+    for entry in Path(f"/proc/{pid}/fd").glob("*"):
+        with suppress(OSError):  # closed meanwhile
+            held.add(str(entry.readlink()))
+    found: set[Socket] = set()
+    for table in ("tcp", "tcp6"):
+        for row in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            _, local, _, state, *_, inode = row.split()[:10]
+            if state == _LISTEN and f"socket:[{inode}]" in held:
+                found.add(_address(local))
+    return found
+
+
+_LISTEN = "0A"
+
+
+def _address(hexadecimal: str) -> Socket:
+    """Read `0100007F:1F90`: words of four bytes in the machine's order, and a port."""
+    host, port = hexadecimal.split(":")
+    words = [int(host[start : start + 8], 16).to_bytes(4, sys.byteorder) for start in range(0, len(host), 8)]
+    return str(ip_address(b"".join(words))), int(port, 16)
