@@ -1,4 +1,4 @@
-"""What the deployer must be allowed to do in AWS, as data: the IAM policy in the docs and the doctor are made of it.
+"""What the deployer must be allowed to do in AWS, as data: the policy in the docs and preflight are made of it.
 
 Actions, and the resources and condition keys that narrow them: Service Authorization Reference, 'Actions, resources,
 and condition keys for' each service. An action with `*` has no resource type that could narrow it.
@@ -254,7 +254,7 @@ GRANTS = (
         "CheckTemplates",
         ("cloudformation:ValidateTemplate",),
         ("*",),
-        "`deployer doctor`, and the checks before each `deployer run`.",
+        "`deployer preflight`, and the checks before each `deployer run`.",
         helps=True,
     ),
     Grant(

@@ -27,7 +27,7 @@ from deployer_aws.cli._program import (
 )
 from deployer_aws.cli._report import DEFAULT, Exit, Report, as_data, say
 from deployer_aws.cli._screen import Screen
-from deployer_aws.cli.doctor import check_first
+from deployer_aws.cli.preflight import check_first
 from deployer_aws.environment import Surroundings, open_surroundings, refuse_rehearsed
 from deployer_aws.runner.ids import deployment_id
 from deployer_aws.simulator import load_script
@@ -44,7 +44,7 @@ _RUN = "deployer run examples/orders/v1.yaml --simulate examples/orders/simulati
 @journal_option
 @click.option("--id", "name", metavar="ID", help="Name the deployment; the same name again changes nothing.")
 @aws_options
-@click.option("--no-checks", "unchecked", is_flag=True, help="Leave out what 'deployer doctor' checks.")
+@click.option("--no-checks", "unchecked", is_flag=True, help="Leave out what 'deployer preflight' checks.")
 @speed_option
 @json_option
 def run(
@@ -59,7 +59,7 @@ def run(
 ) -> Exit:
     """Deploy what the spec file SPEC asks for, and show it until it is over.
 
-    On the real AWS the checks of 'deployer doctor' are made first, and a fault keeps anything from being requested.
+    On the real AWS the checks of 'deployer preflight' are made first, and a fault keeps anything from being requested.
 
     Ctrl-C leaves the deployment as it is, and 'deployer resume' carries on. Where another deployment of the stack is
     under way, this one waits for its turn.

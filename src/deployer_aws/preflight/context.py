@@ -1,4 +1,4 @@
-"""What the doctor looks at, and what it finds: one case for all checks, each fact of it asked for once."""
+"""What preflight looks at, and what it finds: one case for all checks, each fact of it asked for once."""
 
 import socket
 from collections.abc import Callable, Iterator, Mapping

@@ -150,7 +150,7 @@ EXAMPLES = {
         line.strip() for line in (command.epilog or "").splitlines() if line.strip().startswith("deployer ")
     ]
     for name, command in [("", program), *program.commands.items()]
-    if name != "doctor"  # it asks AWS itself
+    if name != "preflight"  # it asks AWS itself
 }
 
 

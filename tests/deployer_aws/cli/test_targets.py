@@ -99,7 +99,7 @@ def test_the_commands_that_act_on_aws_have_the_same_options() -> None:
     """So that what is said to be typed next can be typed."""
     wanted = set(fields_dict(Options))
     have = {name for name, c in program.commands.items() if wanted <= {p.name for p in c.params}}
-    assert have == {"run", "resume", "repair", "doctor"}
+    assert have == {"run", "resume", "repair", "preflight"}
 
 
 def test_a_stack_that_is_bound_is_not_resumed_before_it_is_known_who_asks(bound: Bed) -> None:

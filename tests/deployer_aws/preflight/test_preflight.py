@@ -1,4 +1,4 @@
-"""The doctor's checks, one by one, on answers of AWS's; and all of them on moto."""
+"""Preflight's checks, one by one, on answers of AWS's; and all of them on moto."""
 
 import re
 from collections.abc import Mapping
@@ -153,7 +153,7 @@ def test_where_all_is_well_every_check_says_so(patient: Patient) -> None:
 
 def test_the_page_has_every_check() -> None:
     """The table in the docs has a row for each check, in the order in which they are made."""
-    page = (ROOT / "docs/doctor.md").read_text("utf-8")
+    page = (ROOT / "docs/preflight.md").read_text("utf-8")
     assert re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE) == [name_of(check) for check in CHECKS]
 
 

@@ -1,4 +1,4 @@
-"""`deployer doctor`, and the checks before `deployer run`."""
+"""`deployer preflight`, and the checks before `deployer run`."""
 
 import os
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def aws() -> Iterator[tuple[str, ...]]:
 
 def test_a_pipe_gets_one_line_for_each_finding(aws: tuple[str, ...]) -> None:
     """Result, check, what was found and what to do; exit code 0 where there is no fault."""
-    said = doctor(V1, *aws)
+    said = preflight(V1, *aws)
     assert said.code == 0, said.out + said.err
     lines = said.out.splitlines()
     assert any(line.startswith("ok ") and "does not exist yet, and is created" in line for line in lines)
@@ -33,8 +33,8 @@ def test_a_pipe_gets_one_line_for_each_finding(aws: tuple[str, ...]) -> None:
 
 def test_a_fault_is_exit_code_1(aws: tuple[str, ...]) -> None:
     """Here a first deployment that counts on previous values; --json has the same."""
-    assert doctor(HOTFIX, *aws).code == 1
-    said = doctor(HOTFIX, *aws, "--json")
+    assert preflight(HOTFIX, *aws).code == 1
+    said = preflight(HOTFIX, *aws, "--json")
     assert said.code == 1
     assert said.data["sound"] is False
     (fault,) = [f for f in said.data["findings"] if f["result"] == "fault"]
@@ -54,7 +54,7 @@ def test_run_makes_the_same_checks_first(bed: Bed, aws: tuple[str, ...]) -> None
 
 def test_a_terminal_gets_a_table() -> None:
     """Without credentials: one fault, and what to do."""
-    code, seen = on_terminal("doctor", HOTFIX, "--region", "eu-west-1", COLUMNS="160")
+    code, seen = on_terminal("preflight", HOTFIX, "--region", "eu-west-1", COLUMNS="160")
     assert code == 1
     assert "what to do" in seen
     assert "log in" in seen
@@ -63,7 +63,7 @@ def test_a_terminal_gets_a_table() -> None:
 ENV = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
 
 
-def doctor(*words: object) -> Said:
+def preflight(*words: object) -> Said:
     """The command, on moto."""
     assert "AWS_PROFILE" not in os.environ
-    return invoke("doctor", *map(str, words), env=ENV)
+    return invoke("preflight", *map(str, words), env=ENV)

@@ -1,4 +1,4 @@
-"""`deployer doctor`, and the same checks before `deployer run`."""
+"""`deployer preflight`, and the same checks before `deployer run`."""
 
 from pathlib import Path
 
@@ -20,12 +20,12 @@ _STYLES = {Result.OK: "green", Result.WARNING: "yellow", Result.FAULT: "bold red
 
 @program.command(
     short_help="Check whether a deployment can work.",
-    epilog=example("deployer doctor staging.yaml --profile staging"),
+    epilog=example("deployer preflight staging.yaml --profile staging"),
 )
 @click.argument("spec", type=click.Path(path_type=Path))
 @aws_options
 @json_option
-def doctor(spec: Path, aws: Options, as_json: bool) -> Exit:
+def preflight(spec: Path, aws: Options, as_json: bool) -> Exit:
     """Check whether what the spec file SPEC asks for can be deployed to AWS from here; nothing is changed.
 
     Exit code 1 where there is a fault, else 0. 'deployer run' makes the same checks first.
