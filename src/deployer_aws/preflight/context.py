@@ -12,7 +12,7 @@ from deployer_aws.aws.clients import Clients, Options
 from deployer_aws.aws.errors import Kind, understand
 from deployer_aws.documents.findings import Wrong
 from deployer_aws.specfile import LoadedSpec
-from deployer_aws.templates.summary import TemplateFacts, read
+from deployer_aws.specfile.template import TemplateFacts, read
 from deployer_core.spec import DeploymentSpec, Output, TaskSpec, TemplateBody, Text
 
 DEPTH = 8

@@ -7,7 +7,7 @@ from deployer_aws.aws.errors import Kind, understand
 from deployer_aws.aws.stacks import WAYS_OUT, lifecycle
 from deployer_aws.executors.cloudformation.requests import INLINE, https
 from deployer_aws.preflight.context import Case, Found, fault, ok, unverified, warning
-from deployer_aws.templates.summary import TemplateFacts
+from deployer_aws.specfile.template import TemplateFacts
 from deployer_core.analysis.preview import cautions
 from deployer_core.machines.stack_status import Lifecycle
 from deployer_core.spec import TemplateUrl, outputs_named

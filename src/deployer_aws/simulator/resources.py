@@ -12,8 +12,8 @@ import attrs
 
 from deployer_aws.simulator import service_life
 from deployer_aws.simulator.rows import Definition, Json, Pointer, Stack, is_list, is_map
-from deployer_aws.simulator.templates import Scope, parse
 from deployer_aws.simulator.world import ACCOUNT, REGION, World
+from deployer_aws.templates.template import Scope, parse
 
 _BY_NAME = {
     "AWS::S3::Bucket": "BucketName",

@@ -55,7 +55,7 @@ from deployer_aws.simulator.reading import (
 )
 from deployer_aws.simulator.rows import is_map
 from deployer_aws.simulator.statuses import STACK_STATUSES, STOP_CODES
-from deployer_aws.simulator.templates import PlainLoader
+from deployer_aws.templates.template import PlainLoader
 
 
 @attrs.frozen

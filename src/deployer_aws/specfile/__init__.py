@@ -17,10 +17,10 @@ from attrs import frozen
 from deployer_aws.documents.findings import Finding, SpecFileError, Wrong
 from deployer_aws.documents.kinds import Place
 from deployer_aws.documents.tree import LARGEST, decode, parse, read_text
+from deployer_aws.specfile import template
 from deployer_aws.specfile.describe import tables
 from deployer_aws.specfile.rehearsal import Processes, Rehearsal
 from deployer_aws.specfile.schema import DEPLOYMENT
-from deployer_aws.templates import summary as template
 from deployer_core.analysis.preview import cautions
 from deployer_core.spec import DeploymentSpec, TemplateBody
 

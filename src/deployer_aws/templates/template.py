@@ -223,12 +223,14 @@ class Scope:
         return self.pseudo.get(name) or self.physical.get(name, name)
 
     def get_att(self, inner: Any) -> str:
+        """Give an attribute of a resource, as text."""
         logical, attribute = (
             inner.split(".", 1) if isinstance(inner, str) else (inner[0], self.value(inner[1]))
         )
         return str(self.attributes(logical, attribute)) if self.attributes else f"{logical}.{attribute}"
 
     def sub(self, inner: Any) -> str:
+        """Fill the `${...}` of a text."""
         body, own = _sub_parts(inner)
         own = {name: self.value(part) for name, part in own.items()}
 
@@ -241,21 +243,26 @@ class Scope:
         return _PLACEHOLDER.sub(fill, body).replace("${!", "${")
 
     def if_(self, inner: Any) -> Any:
+        """Give the first value where the condition holds, else the second."""
         return self.value(inner[1] if self.condition(inner[0]) else inner[2])
 
     def join(self, inner: Any) -> str:
+        """Join values by a separator."""
         parts = self.value(inner[1])
         return str(inner[0]).join(map(as_text, parts if is_list(parts) else [parts]))
 
     def select(self, inner: Any) -> Any:
+        """Give the item at an index; the empty text where there is none."""
         index, items = int(self.value(inner[0])), self.value(inner[1])
         return items[index] if is_list(items) and index < len(items) else ""
 
     def find_in_map(self, inner: Any) -> Any:
+        """Give a mapping's value by its two keys; the empty text where there is none."""
         first, second, third = map(self.value, inner[:3])
         return self.template.mappings.get(first, {}).get(second, {}).get(third, "")
 
     def import_value(self, inner: Any) -> str:
+        """Give what another stack exports by a name."""
         name = str(self.value(inner))
         return str(self.exports(name)) if self.exports else name
 
