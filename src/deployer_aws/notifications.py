@@ -17,8 +17,7 @@ from typing import Any, Protocol
 from attrs import frozen
 
 from deployer_aws.aws.protocols import EventBridgeClient, SnsClient
-from deployer_aws.ports import Clock
-from deployer_aws.runner.loop import Step
+from deployer_aws.ports import Appended, Clock
 from deployer_core.engine.reducer import DeployerState, Notice
 from deployer_core.kernel.machine import Absent, name_of
 
@@ -215,7 +214,7 @@ class Notices:
         """Tell that a deployment ended; raises where it cannot be told, and the runner will come again."""
         self._channel.send([ended(key, notice)])
 
-    def watch(self, step: Step) -> None:
+    def watch(self, step: Appended) -> None:
         """Tell what has changed, where that was asked for; never raises."""
         if not self._changes:
             return
@@ -254,7 +253,7 @@ def ended(key: str, notice: Notice) -> Message:
     )
 
 
-def changed(step: Step) -> Iterator[Message]:
+def changed(step: Appended) -> Iterator[Message]:
     """Each machine that has come to another state, as documented."""
     before, after = _states(step.before), _states(step.after)
     after |= {("Deployment", "", c.deployment): c.outcome for c in step.commands if isinstance(c, Notice)}

@@ -10,7 +10,16 @@ from typing import Protocol, TypeAlias, runtime_checkable
 from attrs import field, frozen
 
 from deployer_core.engine.messages import Accepted, Answer, Attempted, Replied
-from deployer_core.engine.reducer import INITIAL, DeployerState, Event, Notice, Pending, failure, token
+from deployer_core.engine.reducer import (
+    INITIAL,
+    Commands,
+    DeployerState,
+    Event,
+    Notice,
+    Pending,
+    failure,
+    token,
+)
 
 
 class Clock(Protocol):
@@ -74,6 +83,17 @@ class LeaseRow:
 
     owner: str
     number: int
+
+
+@frozen
+class Appended:
+    """One event that a runner has appended: the stream's state before and after it, and the commands that it gave."""
+
+    key: str
+    before: DeployerState
+    event: Event
+    after: DeployerState
+    commands: Commands
 
 
 class Conflict(Exception):

@@ -6,8 +6,8 @@ from typing import Any
 from attrs import define, field, frozen
 
 from deployer_aws.journals.sqlite import SqliteJournal
-from deployer_aws.ports import Act, Journal, Work
-from deployer_aws.runner.loop import Runner, Step
+from deployer_aws.ports import Act, Appended, Journal, Work
+from deployer_aws.runner import Runner
 from deployer_core.engine.reducer import DeployerState, Notice
 from deployer_core.machines.deployment import (
     CreateStack,
@@ -92,7 +92,7 @@ class World:
     clock: Clock
     runner: Runner
     script: Script
-    steps: list[Step]
+    steps: list[Appended]
     notices: list[Notice]
 
     @property
@@ -109,7 +109,7 @@ class World:
 def world(*looks: Callable[[Work], Act], others: Sequence[Any] = (), **settings: Any) -> World:
     """A world in which an executor does as told."""
     clock, script = Clock(), Script(list(looks))
-    steps: list[Step] = []
+    steps: list[Appended] = []
     notices: list[Notice] = []
     journal = settings.pop("journal", None) or SqliteJournal(":memory:")
 

@@ -23,7 +23,8 @@ from deployer_aws.notifications import (
     ended,
     told,
 )
-from deployer_aws.runner.loop import Runner, Step
+from deployer_aws.ports import Appended
+from deployer_aws.runner import Runner
 from deployer_aws.simulator import Simulator
 from deployer_core.engine.reducer import INITIAL, Notice, Requested, reduce
 from tests.support.listening import World
@@ -236,11 +237,11 @@ def test_a_failing_channel_holds_nothing_up() -> None:
     assert not world.journal.notices()
 
 
-def a_step() -> Step:
+def a_step() -> Appended:
     """A request, which two machines answer by a change of state."""
     event = Requested("1.0", orders("1.0"), 1000.0, "stream")
     after, commands = reduce(INITIAL, event)
-    return Step(KEY, INITIAL, event, after, commands)
+    return Appended(KEY, INITIAL, event, after, commands)
 
 
 def test_changes_that_could_not_be_told_are_told_later() -> None:

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from deployer_aws import specfile
 from deployer_aws.cli.commands import program
 from deployer_aws.environment import open_surroundings
-from deployer_aws.runner.loop import Runner
+from deployer_aws.runner import Runner
 from tests.support.project import ROOT
 
 EXAMPLE = ROOT / "examples/orders"

@@ -8,7 +8,7 @@ from typing import Any
 from deployer_aws.executors.cloudformation.executor import CloudFormation
 from deployer_aws.executors.ecs.executor import Ecs
 from deployer_aws.journals.sqlite import SqliteJournal
-from deployer_aws.runner.loop import Runner
+from deployer_aws.runner import Runner
 from deployer_aws.simulator import Simulator
 from deployer_core.engine.reducer import Notice
 from deployer_core.spec import DeploymentSpec, StackSpec, TemplateBody

@@ -10,8 +10,7 @@ from deployer_aws.executors.ecs.executor import Ecs
 from deployer_aws.journals.replay import verify
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import Clock, Journal
-from deployer_aws.runner.loop import Runner
-from deployer_aws.runner.polling import Pace
+from deployer_aws.runner import PollingPolicy, Runner
 from deployer_aws.simulator import Simulator
 from deployer_aws.simulator.databases import SimulatedPostgres
 from deployer_core.engine.reducer import DeployerState, Notice
@@ -35,7 +34,7 @@ class World:
         *,
         listens: bool = True,
         delivery: Delivery = list,
-        pace: Pace | None = None,
+        polling: PollingPolicy | None = None,
         jitter: Callable[[], float] = _half,
     ) -> None:
         self.sim = Simulator(script)
@@ -50,7 +49,7 @@ class World:
             self.journal,
             [CloudFormation(cloudformation, ecs), Ecs(ecs), SimulatedPostgres()],
             clock,
-            pace=pace or (self.intake.pace if listens else Pace()),
+            polling=polling or (self.intake.pace if listens else PollingPolicy()),
             notify=lambda _, notice: self.notices.append(notice),
             jitter=jitter,
         )

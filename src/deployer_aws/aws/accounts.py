@@ -12,9 +12,8 @@ from collections.abc import Mapping
 from attrs import frozen
 
 from deployer_aws.aws.clients import Clients, ClientsError
-from deployer_aws.aws.errors import Kind, understand
+from deployer_aws.aws.errors import Kind, LoginNeeded, understand
 from deployer_aws.ports import Journal, JournalError
-from deployer_aws.runner.loop import LoginNeeded
 
 
 class WrongTarget(Exception):

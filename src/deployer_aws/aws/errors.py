@@ -50,6 +50,14 @@ class Problem:
         return self.code == "ValidationError" and "does not exist" in self.message
 
 
+class LoginNeeded(Exception):
+    """AWS no longer knows who we are. Nothing has failed; log in, and resume."""
+
+    def __init__(self, key: str, problem: Problem, doing: str = "") -> None:
+        self.key, self.problem = key, problem
+        super().__init__(f"{key} waits for credentials{f', for {doing}' if doing else ''}: {problem}")
+
+
 _P, _T, _A, _C = Kind.PERMANENT, Kind.TRANSIENT, Kind.ACCEPTED_BEFORE, Kind.CREDENTIALS
 _LOGIN = "log in again, then run 'deployer resume'"
 _ALLOW = "allow the call in the policy of the deployer's role, repair the stack and deploy again"

@@ -10,9 +10,9 @@ from attrs import fields_dict
 
 from deployer_aws.aws import accounts as targets
 from deployer_aws.aws.clients import Clients, ClientsError, Options
+from deployer_aws.aws.errors import LoginNeeded
 from deployer_aws.environment import Surroundings
 from deployer_aws.notifications import Address
-from deployer_aws.runner.loop import LoginNeeded
 from deployer_core.spec import DeploymentSpec
 
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+")

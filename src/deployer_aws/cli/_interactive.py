@@ -8,12 +8,13 @@ from types import FrameType
 from typing import Any, Protocol, Self
 
 from deployer_aws.aws.clients import Options
+from deployer_aws.aws.errors import LoginNeeded
 from deployer_aws.aws.protocols import SqsClient
 from deployer_aws.environment import Surroundings
 from deployer_aws.events import Intake
 from deployer_aws.notifications import Address, Notices
-from deployer_aws.ports import Clock
-from deployer_aws.runner.loop import LoginNeeded, Runner, Step
+from deployer_aws.ports import Appended, Clock
+from deployer_aws.runner import Runner
 from deployer_aws.views.follow import Follower
 from deployer_aws.views.history import Change
 
@@ -166,7 +167,7 @@ class Carrier:
             world.journal,
             world.executors,
             self.intake or self.clock,
-            pace=self.intake.pace if self.intake else None,
+            polling=self.intake.pace if self.intake else None,
             notify=self.notices.notify if self.notices else None,
             watch=self._see,
         )
@@ -177,7 +178,7 @@ class Carrier:
             display.begin(key, follower)
         self.stopped = ""
 
-    def _see(self, step: Step) -> None:
+    def _see(self, step: Appended) -> None:
         self.followers[step.key].see(step)
         if self.notices:
             self.notices.watch(step)

@@ -11,11 +11,11 @@ import click
 
 from deployer_aws.aws.accounts import WrongTarget
 from deployer_aws.aws.clients import ClientsError
+from deployer_aws.aws.errors import LoginNeeded
 from deployer_aws.cli._report import DEFAULT, Exit
 from deployer_aws.cli._screen import Screen
 from deployer_aws.environment import WrongWorld
 from deployer_aws.ports import JournalError
-from deployer_aws.runner.loop import LoginNeeded
 from deployer_aws.simulator import ScriptError
 from deployer_aws.specfile import SpecFileError
 from deployer_core.kernel.machine import IllegalEvent

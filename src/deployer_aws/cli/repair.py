@@ -13,7 +13,7 @@ from deployer_aws.cli._screen import Screen, state
 from deployer_aws.cli.run import known_stack
 from deployer_aws.environment import open_surroundings
 from deployer_aws.ports import Journal
-from deployer_aws.runner.loop import Runner
+from deployer_aws.runner import Runner
 from deployer_aws.views.history import chronicle
 from deployer_aws.views.status import StackStatus, stack_status, stopping
 from deployer_core.engine.messages import StopTask

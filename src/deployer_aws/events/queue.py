@@ -17,8 +17,7 @@ from deployer_aws.events.answers import take
 from deployer_aws.events.matching import Found, Index
 from deployer_aws.events.parsing import Kind, Understood, understand_event
 from deployer_aws.ports import Clock, Journal, Work
-from deployer_aws.runner.loop import Runner
-from deployer_aws.runner.polling import Pace
+from deployer_aws.runner import PollingPolicy, Runner
 from deployer_core.engine.reducer import Pending
 from deployer_core.machines.deployment import StabiliseStack
 
@@ -38,7 +37,7 @@ _DELETING = "messages cannot be deleted, so they will come again"
 
 
 @frozen
-class SafetyNet(Pace):
+class SafetyNet(PollingPolicy):
     """The pace with an intake: what events will speak of is looked at unasked after `net` seconds at the most, and at
     its deadline.
 
@@ -50,7 +49,7 @@ class SafetyNet(Pace):
     hears: Callable[[], bool] = lambda: True
 
     def wait(self, pending: Pending, now: float, usual: float | None = None) -> float:
-        """See `Pace.wait`."""
+        """See `PollingPolicy.wait`."""
         if not self.hears():
             return super().wait(pending, now, usual)
         known = pending.ref or getattr(pending.command, "arn", "")
@@ -266,7 +265,7 @@ class Intake:
     def _look(self, found: Found) -> None:
         self.tally.looks += 1
         if self._runner is not None:
-            self._runner.hurry(*found)
+            self._runner.expedite(*found)
 
     def _look_at_all(self) -> None:
         """Nothing is heard any more, so the safety net's long waits are over."""
@@ -274,7 +273,7 @@ class Intake:
             return
         for key in self._journal.streams(pending_only=True) if self._keys is None else self._keys:
             for pending in self._journal.head(key).state.pending:
-                self._runner.hurry(key, pending.id)
+                self._runner.expedite(key, pending.id)
 
     def _echo(self) -> bool:
         """Have looked at once more what a hint was about, if it is time and still pending; whether there was any."""

@@ -14,11 +14,12 @@ import random
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from attrs import evolve, frozen
+from attrs import evolve
 
-from deployer_aws.aws.errors import Kind, Problem, understand
+from deployer_aws.aws.errors import Kind, LoginNeeded, Problem, understand
 from deployer_aws.ports import (
     Act,
+    Appended,
     Clock,
     CommandId,
     Conflict,
@@ -32,7 +33,7 @@ from deployer_aws.ports import (
 from deployer_aws.runner.commands import find, in_words, is_open, last_moment
 from deployer_aws.runner.durations import Durations
 from deployer_aws.runner.leases import Leases
-from deployer_aws.runner.polling import Pace
+from deployer_aws.runner.polling import PollingPolicy
 from deployer_aws.runner.schedule import Schedule
 from deployer_core.engine import reducer as deployer
 from deployer_core.engine.messages import (
@@ -63,25 +64,6 @@ LAST_TRIES = 10
 _LATER = "when AWS answers again, repair the stack and deploy again"
 
 
-class LoginNeeded(Exception):
-    """AWS no longer knows who we are. Nothing has failed; log in, and resume."""
-
-    def __init__(self, key: str, problem: Problem, doing: str = "") -> None:
-        self.key, self.problem = key, problem
-        super().__init__(f"{key} waits for credentials{f', for {doing}' if doing else ''}: {problem}")
-
-
-@frozen
-class Step:
-    """One event that was appended, for whoever watches."""
-
-    key: str
-    before: DeployerState
-    event: Event
-    after: DeployerState
-    commands: deployer.Commands
-
-
 class Runner:
     """Carries out what is pending in a journal's streams, and takes in what people ask for.
 
@@ -100,9 +82,9 @@ class Runner:
         owner: str | None = None,
         term: float = 60.0,
         client_timeout: float = 15.0,
-        pace: Pace | None = None,
+        polling: PollingPolicy | None = None,
         notify: Callable[[str, Notice], None] | None = None,
-        watch: Callable[[Step], None] | None = None,
+        watch: Callable[[Appended], None] | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._journal, self._clock = journal, clock
@@ -110,7 +92,7 @@ class Runner:
         self._observers = [executor for executor in executors if isinstance(executor, Observer)]
         self._leases = Leases(journal, clock, owner or secrets.token_hex(8), term)
         self._margin = 3 * client_timeout
-        self._pace, self._jitter = pace or Pace(), jitter
+        self._polling, self._jitter = polling or PollingPolicy(), jitter
         self._notify, self._watch = notify, watch
         self._schedule, self._durations = Schedule(), Durations(journal)
         self._views: dict[CommandId, object] = {}
@@ -161,7 +143,7 @@ class Runner:
             self._ended |= {(key, notice) for notice in notices}
             self._durations.take(key, head.state, event)
             if self._watch is not None:
-                self._watch(Step(key, head.state, event, after, commands))
+                self._watch(Appended(key, head.state, event, after, commands))
             return Head(after, head.version + 1)
 
     # The loop
@@ -194,9 +176,9 @@ class Runner:
         self._deliver()
         return max(BREATH, min(waits)) if waits else None
 
-    def hurry(self, key: str, command: int) -> None:
+    def expedite(self, key: str, command: int) -> None:
         """Look at a pending command with the next step; after an error of AWS it still waits for its turn."""
-        self._schedule.hurry((key, command))
+        self._schedule.expedite((key, command))
 
     def waiting_for(self, key: str) -> str:
         """Who holds the lease of a stream that this runner waits for, or nothing."""
@@ -215,7 +197,7 @@ class Runner:
             elif self._leases.hold(key):
                 ours[key] = state
             elif any(map(is_open, state.pending)):
-                waits.append(self._pace.quick)
+                waits.append(self._polling.quick)
         return ours, waits
 
     def _observe(self, states: Mapping[str, DeployerState]) -> None:
@@ -271,7 +253,7 @@ class Runner:
         if not any(map(is_open, pending)):
             self._leases.release(key)
             return []
-        return [min(self._schedule.at((key, p.id)) - now, self._pace.slow) for p in pending]
+        return [min(self._schedule.at((key, p.id)) - now, self._polling.slow) for p in pending]
 
     def _act(self, key: str, state: DeployerState, pending: Pending) -> DeployerState:
         """One look at a command, and one step on with it; the stream's state after that."""
@@ -311,8 +293,8 @@ class Runner:
         return self._executors[type(work.pending.command)].act(work)
 
     def _wait(self, command: CommandId, pending: Pending, now: float) -> None:
-        """Until the next look, a random part of what the pace gives."""
-        wait = self._pace.wait(pending, now, self._durations.usual(command[0], pending))
+        """Until the next look, a random part of what the policy gives."""
+        wait = self._polling.wait(pending, now, self._durations.usual(command[0], pending))
         self._schedule.set(command, self._clock.monotonic(), wait * self._jittered())
 
     def _jittered(self) -> float:
@@ -356,12 +338,12 @@ class Runner:
             # What was sent before this look may have been accepted, whatever is refused now.
             self.commit(work.key, work.fail(f"{what}: {problem}", may_still_run=work.pending.may_have_begun))
             if not isinstance(work.pending.command, StopTask):
-                self._schedule.set(work.id, now, self._pace.quick)
+                self._schedule.set(work.id, now, self._polling.quick)
                 return
             # Only STOPPED ends it: a permission may yet be given, until its time is over.
         tries = self._schedule.tries(work.id) + 1
         log.info("%s: %s; trying again", what, problem)
-        self._schedule.set(work.id, now, self._pace.retry(tries) * self._jittered(), tries)
+        self._schedule.set(work.id, now, self._polling.retry(tries) * self._jittered(), tries)
 
     def _deliver(self) -> None:
         """Every notice that is due; one that cannot be delivered holds no other up, and is tried again."""
@@ -373,7 +355,7 @@ class Runner:
                 (self._notify or _log_notice)(key, notice)
             except Exception as error:
                 log.warning("a notice of %s could not be delivered, and will be tried again: %s", key, error)
-                self._postponed[number] = self._clock.monotonic() + self._pace.slow
+                self._postponed[number] = self._clock.monotonic() + self._polling.slow
             else:
                 self._postponed.pop(number, None)
                 self._journal.delivered(number)

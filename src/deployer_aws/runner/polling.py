@@ -1,6 +1,7 @@
 """How often AWS is looked at: quick at first, slower later, and quick again near the usual end. Pure.
 
-A pace gives the longest wait; the runner waits a random part of it (full jitter), so that no two runners fall in step.
+A policy gives the longest wait; the runner waits a random part of it (full jitter), so that no two runners fall in
+step.
 """
 
 from attrs import frozen
@@ -15,7 +16,7 @@ KNOWN = 2.0
 
 
 @frozen
-class Pace:
+class PollingPolicy:
     """The longest waits between two looks, in seconds: `quick` at the least, `slow` at the most.
 
     After a transient error they double from `quick` to `slow`.

@@ -64,7 +64,7 @@ class Schedule:
         if turn is not None and turn.at > now:
             self.set(command, now, 0.0, turn.tries)
 
-    def hurry(self, command: CommandId) -> None:
+    def expedite(self, command: CommandId) -> None:
         """Look at it with the next step, by itself; after a failure it still waits for its turn."""
         if not self.tries(command):
             key, number = command

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 
-from deployer_aws.ports import Journal
-from deployer_aws.runner.loop import Step
+from deployer_aws.ports import Appended, Journal
 from deployer_aws.views.history import Change, Chronicle
 
 
@@ -17,7 +16,7 @@ class Follower:
         self.chronicle = Chronicle()
         self.chronicle.read(journal.events(key))
 
-    def see(self, step: Step) -> None:
+    def see(self, step: Appended) -> None:
         """An event that this process's runner has just appended; what others appended before it is read first."""
         if step.before == self.chronicle.state:
             self._tell(self.chronicle.take(step.event))

@@ -10,7 +10,7 @@ from deployer_aws.aws.clients import Clients, Options
 from deployer_aws.cli.commands import program
 from deployer_aws.environment import SystemClock
 from deployer_aws.journals.sqlite import SqliteJournal
-from deployer_aws.runner.loop import Runner
+from deployer_aws.runner import Runner
 from tests.support.command import EXAMPLE, KEY, Bed
 
 NAME = "staging-orders"

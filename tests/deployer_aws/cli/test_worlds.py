@@ -13,7 +13,7 @@ from deployer_aws.cli import plan
 from deployer_aws.environment import SystemClock, is_simulated, now_of, open_surroundings, world_of
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import JournalError
-from deployer_aws.runner.loop import Runner
+from deployer_aws.runner import Runner
 from deployer_core.analysis.explore import explore
 from deployer_core.engine.messages import WorldCommand
 from deployer_core.machines.deployment import StabiliseStack

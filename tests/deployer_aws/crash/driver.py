@@ -23,8 +23,7 @@ from deployer_aws.executors.cloudformation.executor import CloudFormation
 from deployer_aws.executors.ecs.executor import Ecs
 from deployer_aws.journals.replay import verify
 from deployer_aws.journals.sqlite import SqliteJournal
-from deployer_aws.runner.loop import Runner
-from deployer_aws.runner.polling import Pace
+from deployer_aws.runner import PollingPolicy, Runner
 from deployer_aws.simulator import Simulator
 from deployer_aws.simulator.databases import SimulatedPostgres
 from deployer_core.engine.reducer import INITIAL, Notice, Requested, reduce
@@ -94,7 +93,7 @@ class Bench:
                 SimulatedPostgres(),
             ],
             self.world.clock,
-            pace=Pace(5.0, 30.0),
+            polling=PollingPolicy(5.0, 30.0),
             jitter=lambda: 1.0,
         )
 

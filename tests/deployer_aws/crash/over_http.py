@@ -19,8 +19,7 @@ from deployer_aws.environment import SystemClock
 from deployer_aws.executors.cloudformation.executor import CloudFormation
 from deployer_aws.executors.ecs.executor import Ecs
 from deployer_aws.journals.sqlite import SqliteJournal
-from deployer_aws.runner.loop import Runner
-from deployer_aws.runner.polling import Pace
+from deployer_aws.runner import PollingPolicy, Runner
 from tests.deployer_aws.crash.driver import Moments, Watched
 from tests.deployer_aws.scenarios.bed import InstantPostgres
 from tests.deployer_aws.scenarios.servers import REGION
@@ -60,7 +59,7 @@ def carry_on(journal: Path, endpoint: str, cluster: str, moment: str = "") -> in
         SystemClock(),
         term=TERM,
         client_timeout=TERM / 4,
-        pace=Pace(0.05, 0.2),
+        polling=PollingPolicy(0.05, 0.2),
         jitter=lambda: 1.0,
     )
 

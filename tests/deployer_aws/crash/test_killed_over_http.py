@@ -19,7 +19,7 @@ from attrs import frozen
 from deployer_aws.environment import SystemClock
 from deployer_aws.journals.replay import verify
 from deployer_aws.journals.sqlite import SqliteJournal
-from deployer_aws.runner.loop import Runner
+from deployer_aws.runner import Runner
 from deployer_core.kernel.machine import name_of
 from tests.support.project import ROOT, SRC
 

@@ -3,7 +3,7 @@
 import pytest
 
 from deployer_aws.events import SafetyNet
-from deployer_aws.runner.polling import Pace
+from deployer_aws.runner import PollingPolicy
 from deployer_core.machines.ecs_task import RunTask
 from tests.support.listening import World
 from tests.support.orders import KEY
@@ -111,7 +111,7 @@ def test_a_task_that_has_to_stop_is_heard_to_stop() -> None:
 def test_the_safety_net_is_for_what_events_speak_of() -> None:
     """What AWS has accepted is looked at rarely; what it has not is tried at the usual pace."""
     world = World("rules: [{on: run_task, first: 3, capacity: unavailable}]", delivery=lambda _: [])
-    pace, usual = SafetyNet(), Pace()
+    pace, usual = SafetyNet(), PollingPolicy()
     world.request()
     world.until(lambda state: any("was refused" in p.seen for p in state.pending))
     (refused,) = [p for p in world.state.pending if "was refused" in p.seen]

@@ -10,7 +10,7 @@ import yaml
 
 from deployer_aws.events import understand_event
 from deployer_aws.notifications import changed, ended
-from deployer_aws.runner.loop import Step
+from deployer_aws.ports import Appended
 from deployer_core.engine.reducer import INITIAL, Notice, Requested, reduce, token
 from tests.support.listening import World
 from tests.support.orders import KEY, orders
@@ -116,7 +116,7 @@ def test_what_is_told_is_as_documented() -> None:
     assert told == end
     event = Requested("1.0", orders("1.0"), 1000.0, "stream")
     after, commands = reduce(INITIAL, event)
-    changes = [message.detail for message in changed(Step(KEY, INITIAL, event, after, commands))]
+    changes = [message.detail for message in changed(Appended(KEY, INITIAL, event, after, commands))]
     assert [(c["machine"], c["from"], c["to"]) for c in changes] == [
         ("Deployment", "[*]", "WAITING"),
         ("Stack", "[*]", "CREATING"),

@@ -9,7 +9,7 @@ import pytest
 
 from deployer_aws.events import Intake, SafetyNet, understand_event
 from deployer_aws.notifications import EventBridge, Notices
-from deployer_aws.runner.loop import Runner
+from deployer_aws.runner import Runner
 from tests.deployer_aws.events import stack_event
 from tests.support.listening import World
 from tests.support.orders import KEY
@@ -92,7 +92,7 @@ def test_a_deployment_listens_to_a_real_queue(sqs: Any) -> None:
         world.journal,
         list(dict.fromkeys(world.runner._executors.values())),
         intake,
-        pace=SafetyNet(),
+        polling=SafetyNet(),
         notify=lambda _, notice: world.notices.append(notice),
     )
     intake.serve(world.runner)

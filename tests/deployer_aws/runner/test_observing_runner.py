@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from attrs import define, field
 
-from deployer_aws.ports import Act, CommandId, Work
-from deployer_aws.runner.loop import SLICE, LoginNeeded, Step
-from deployer_aws.runner.polling import Pace
+from deployer_aws.aws.errors import LoginNeeded
+from deployer_aws.ports import Act, Appended, CommandId, Work
+from deployer_aws.runner import PollingPolicy
+from deployer_aws.runner.loop import SLICE
 from deployer_core.engine.reducer import Replied
 from deployer_core.machines.stack_status import StackStatus
 from tests.deployer_aws.runner_world import CREATING, STACKS, moving, world
@@ -92,7 +93,7 @@ def test_a_hint_is_followed_up_alone() -> None:
     w, executor = observing(streams=2)
     w.runner.step()
     command = w.journal.head("test/shop-1").state.pending[0].id
-    w.runner.hurry("test/shop-1", command)
+    w.runner.expedite("test/shop-1", command)
     w.runner.step()
     assert executor.together == []
     assert executor.alone[2:] == [("test/shop-1", None)]
@@ -218,14 +219,14 @@ def test_an_update_that_follows_ours_unseen_delays_its_end_and_no_more() -> None
     bed.deploy("d1", quick=True)
     ended: list[float] = []
 
-    def theirs(step: Step) -> None:
+    def theirs(step: Appended) -> None:
         if not ended and any(p.seen == "UPDATE_IN_PROGRESS" for p in step.after.pending):
             ended.append(bed.clock.now())
             bed.clock.sleep(110)
             bed.others_update({"Version": "7"}, takes=300)
 
     bed.request("d2", quick=True, version="2")
-    runner = bed.make_runner(pace=Pace(10, 10), watch=theirs)
+    runner = bed.make_runner(polling=PollingPolicy(10, 10), watch=theirs)
     runner.run([bed.key])
     assert bed.outcome("d2").outcome == "DONE"
     assert bed.clock.now() - ended[0] > 400

@@ -1,4 +1,4 @@
-"""How often AWS is looked at: the pace, the schedule, and what is usual."""
+"""How often AWS is looked at: the policy, the schedule, and what is usual."""
 
 import math
 
@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import Entry, Head
-from deployer_aws.runner import durations
+from deployer_aws.runner import PollingPolicy, durations
 from deployer_aws.runner.durations import KEPT, Durations
-from deployer_aws.runner.polling import Pace
 from deployer_aws.runner.schedule import Schedule
 from deployer_core.analysis.choices import QUICK
 from deployer_core.engine import reducer as deployer
@@ -22,58 +21,60 @@ from tests.support.deploying import Story, complete
 SECONDS = st.floats(0, 1e6)
 
 
-def _pace(quick: float, more: float) -> Pace:
-    return Pace(quick, quick + more)
+def _policy(quick: float, more: float) -> PollingPolicy:
+    return PollingPolicy(quick, quick + more)
 
 
-PACES = st.builds(_pace, st.floats(0.01, 60), st.floats(0, 600))
+POLICIES = st.builds(_policy, st.floats(0.01, 60), st.floats(0, 600))
 
-# The pace
+# The policy
 
 
-@given(PACES, SECONDS, st.none() | SECONDS)
-def test_waits_keep_to_their_bounds(pace: Pace, age: float, usual: float | None) -> None:
+@given(POLICIES, SECONDS, st.none() | SECONDS)
+def test_waits_keep_to_their_bounds(policy: PollingPolicy, age: float, usual: float | None) -> None:
     """However old a command is, and whatever is usual, the longest wait lies between `quick` and `slow`."""
-    assert pace.quick <= pace.look(age, usual) <= pace.slow
+    assert policy.quick <= policy.look(age, usual) <= policy.slow
 
 
-@given(PACES, SECONDS, SECONDS)
-def test_unknown_commands_are_looked_at_less_and_less_often(pace: Pace, age: float, more: float) -> None:
+@given(POLICIES, SECONDS, SECONDS)
+def test_unknown_commands_are_looked_at_less_and_less_often(
+    policy: PollingPolicy, age: float, more: float
+) -> None:
     """It begins quick and never gets quicker; the wait is a tenth of the age at the most, beside `quick`."""
-    assert pace.look(0) == pace.quick
-    assert pace.look(age) <= pace.look(age + more)
-    assert pace.look(age) <= pace.quick + age / 10
+    assert policy.look(0) == policy.quick
+    assert policy.look(age) <= policy.look(age + more)
+    assert policy.look(age) <= policy.quick + age / 10
 
 
-@given(PACES, SECONDS, SECONDS)
-def test_the_usual_end_is_not_slept_through(pace: Pace, age: float, usual: float) -> None:
+@given(POLICIES, SECONDS, SECONDS)
+def test_the_usual_end_is_not_slept_through(policy: PollingPolicy, age: float, usual: float) -> None:
     """Quick at the beginning and at the usual end; no wait goes past that end by more than `quick`."""
-    assert pace.look(0, usual) == pace.look(usual, usual) == pace.quick
+    assert policy.look(0, usual) == policy.look(usual, usual) == policy.quick
     if age <= usual:
-        assert age + pace.look(age, usual) <= usual + pace.quick + 1e-6
+        assert age + policy.look(age, usual) <= usual + policy.quick + 1e-6
 
 
-@given(PACES, st.floats(1, 1e6))
-def test_known_commands_are_left_alone_in_the_middle(pace: Pace, usual: float) -> None:
+@given(POLICIES, st.floats(1, 1e6))
+def test_known_commands_are_left_alone_in_the_middle(policy: PollingPolicy, usual: float) -> None:
     """Half way to the usual end the wait is the longest, and longer than where nothing is known."""
-    middle = pace.look(usual / 2, usual)
-    assert all(pace.look(usual * part / 10, usual) <= middle for part in range(11))
-    assert middle >= pace.look(usual / 2)
+    middle = policy.look(usual / 2, usual)
+    assert all(policy.look(usual * part / 10, usual) <= middle for part in range(11))
+    assert middle >= policy.look(usual / 2)
 
 
-@given(PACES, SECONDS, SECONDS)
+@given(POLICIES, SECONDS, SECONDS)
 def test_overdue_commands_are_looked_at_as_if_nothing_were_known(
-    pace: Pace, usual: float, over: float
+    policy: PollingPolicy, usual: float, over: float
 ) -> None:
     """Past the usual end it is looked at as often at least as an unknown command of that age."""
-    assert pace.look(usual + over, usual) <= pace.look(usual + over)
+    assert policy.look(usual + over, usual) <= policy.look(usual + over)
 
 
-@given(PACES, st.integers(1, 10))
-def test_retries_double_up_to_the_longest_wait(pace: Pace, tries: int) -> None:
+@given(POLICIES, st.integers(1, 10))
+def test_retries_double_up_to_the_longest_wait(policy: PollingPolicy, tries: int) -> None:
     """Each try waits twice as long as the one before it at the most, until `slow`, and for ever after the tenth."""
-    assert pace.retry(tries) == min(pace.slow, 2 * pace.retry(tries - 1))
-    assert pace.retry(10 * tries + 10_000) == pace.retry(10)
+    assert policy.retry(tries) == min(policy.slow, 2 * policy.retry(tries - 1))
+    assert policy.retry(10 * tries + 10_000) == policy.retry(10)
 
 
 # The schedule
@@ -111,8 +112,8 @@ def test_hurry_is_for_what_has_not_failed() -> None:
     schedule = Schedule()
     schedule.set(ONE, 0, 10)
     schedule.set(TWO, 0, 10, tries=1)
-    schedule.hurry(ONE)
-    schedule.hurry(TWO)
+    schedule.expedite(ONE)
+    schedule.expedite(TWO)
     assert schedule.is_due(ONE, 0)
     assert not schedule.comes_along(ONE, 100)
     assert not schedule.is_due(TWO, 0)

@@ -5,10 +5,10 @@ from itertools import pairwise
 import pytest
 from attrs import define
 
-from deployer_aws.aws.errors import RULES, Kind, understand
+from deployer_aws.aws.errors import RULES, Kind, LoginNeeded, understand
 from deployer_aws.ports import Act, LeaseRow, Work
-from deployer_aws.runner.loop import LAST_TRIES, LoginNeeded
-from deployer_aws.runner.polling import Pace
+from deployer_aws.runner import PollingPolicy
+from deployer_aws.runner.loop import LAST_TRIES
 from deployer_core.engine.reducer import StopTask
 from deployer_core.machines.ecs_task import RunTask, Started, Status, StatusStopped
 from deployer_core.machines.postgres_migration import UpsertDatabase
@@ -67,18 +67,23 @@ def test_retries_back_off_with_full_jitter() -> None:
     parts = iter([1.0, 0.25, 1.0, 0.0, 1.0, *[0.5] * 9])
     trouble = raising(Refused("Throttling"))
     w = world(
-        complete, *[trouble] * 5, moving, trouble, jitter=lambda: next(parts), pace=Pace(quick=1.0, slow=20.0)
+        complete,
+        *[trouble] * 5,
+        moving,
+        trouble,
+        jitter=lambda: next(parts),
+        polling=PollingPolicy(quick=1.0, slow=20.0),
     )
     w.request()
     w.runner.run([KEY])
     assert w.clock.slept[:5] == [2.0, 1.0, 8.0, 0.001, 20.0]
     assert w.clock.slept[6] == 1.0, "after a look that went well it is the first try again"
-    assert Pace().retry(1_000) == Pace().slow
+    assert PollingPolicy().retry(1_000) == PollingPolicy().slow
 
 
 def test_looks_become_rarer() -> None:
     """A command is looked at often at first, and less and less often as it grows old, within limits."""
-    w = world(complete, *[moving] * 90, jitter=lambda: 1.0, pace=Pace(quick=2.0, slow=20.0))
+    w = world(complete, *[moving] * 90, jitter=lambda: 1.0, polling=PollingPolicy(quick=2.0, slow=20.0))
     w.request()
     w.runner.run([KEY])
     assert w.clock.slept[0] == 2.0

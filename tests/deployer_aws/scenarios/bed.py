@@ -13,9 +13,8 @@ from attrs import frozen
 from deployer_aws.executors.cloudformation.executor import CloudFormation, Settings
 from deployer_aws.executors.ecs.executor import Ecs
 from deployer_aws.journals.sqlite import SqliteJournal
-from deployer_aws.ports import Act, Clock, Journal, Work
-from deployer_aws.runner.loop import Runner, Step
-from deployer_aws.runner.polling import Pace
+from deployer_aws.ports import Act, Appended, Clock, Journal, Work
+from deployer_aws.runner import PollingPolicy, Runner
 from deployer_core.engine.reducer import DeployerState, Notice, Pending
 from deployer_core.kernel import machine
 from deployer_core.machines.postgres_migration import (
@@ -84,7 +83,7 @@ class Bed(ABC):
 
     name: ClassVar[str]
     lacks: ClassVar[Mapping[str, str]] = {}
-    pace: ClassVar[Pace] = Pace()
+    polling: ClassVar[PollingPolicy] = PollingPolicy()
     kill_points: ClassVar[Sequence[int]] = range(1, 1_000)
     """After which calls to AWS a runner is killed; where it survives, that was the last of them."""
 
@@ -95,7 +94,7 @@ class Bed(ABC):
         self.journal: Journal = SqliteJournal(":memory:")
         self.notices: list[Notice] = []
         self.seen: list[str] = []
-        self.react: Callable[[Step], None] | None = None
+        self.react: Callable[[Appended], None] | None = None
         self._runner: Runner | None = None
 
     # What a bed has to have
@@ -213,7 +212,13 @@ class Bed(ABC):
             settings=Settings(bucket=self.bucket),
         )
         tasks = Ecs(client("ecs"), logs=client("logs"))
-        settings = {"pace": self.pace, "notify": self._note, "watch": self.watch, "jitter": _half, **settings}
+        settings = {
+            "polling": self.polling,
+            "notify": self._note,
+            "watch": self.watch,
+            "jitter": _half,
+            **settings,
+        }
         return Runner(
             settings.pop("journal", self.journal), [stacks, tasks, InstantPostgres()], self.clock, **settings
         )
@@ -228,7 +233,7 @@ class Bed(ABC):
     def _note(self, _: str, notice: Notice) -> None:
         self.notices.append(notice)
 
-    def watch(self, step: Step) -> None:
+    def watch(self, step: Appended) -> None:
         """Sees every event that is journaled."""
         self.seen += [p.seen for p in step.after.pending if p.seen]
         if self.react is not None:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 from deployer_aws.ports import Clock
-from deployer_aws.runner.polling import Pace
+from deployer_aws.runner import PollingPolicy
 from deployer_core.spec import DatabaseSpec, Text
 from tests.deployer_aws.scenarios.bed import Bed, Change
 from tests.deployer_aws.scenarios.specs import Json, template
@@ -45,7 +45,7 @@ class Emulated(Bed):
     """An emulator; a second of the scenarios' is a hundredth of one here."""
 
     kill_points: ClassVar[Sequence[int]] = (3, 4, 5, 6, 7, 10, 13)
-    pace: ClassVar[Pace] = Pace(quick=0.02, slow=0.1)
+    polling: ClassVar[PollingPolicy] = PollingPolicy(quick=0.02, slow=0.1)
     scripted: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, stack: str, endpoint: str) -> None:

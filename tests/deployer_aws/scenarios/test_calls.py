@@ -2,7 +2,7 @@
 
 import pytest
 
-from deployer_aws.runner.loop import LoginNeeded
+from deployer_aws.aws.errors import LoginNeeded
 from deployer_core.engine.reducer import StopTask
 from tests.deployer_aws.scenarios.bed import Bed
 

@@ -3,7 +3,7 @@
 import pytest
 from attrs import evolve
 
-from deployer_aws.runner.loop import Step
+from deployer_aws.ports import Appended
 from deployer_core.engine.reducer import Pending
 from deployer_core.machines.deployment import CreateStack, UpdateStack, UpsertStack
 from tests.deployer_aws.scenarios.bed import Bed
@@ -121,7 +121,7 @@ def test_update_of_somebody_else_comes_between(bed: Bed) -> None:
     """An update that begins after the stack was found at rest makes ours wait, not fail."""
     bed.deploy("d1", quick=True)
 
-    def between(step: Step) -> None:
+    def between(step: Appended) -> None:
         if any(isinstance(c, Pending) and isinstance(c.command, UpsertStack) for c in step.commands):
             bed.others_update({"Version": "7"}, takes=90)
 

@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 
-from deployer_aws.runner.loop import Step
+from deployer_aws.ports import Appended
 from deployer_core.engine.reducer import StopTask
 from deployer_core.kernel.machine import IllegalEvent
 from deployer_core.machines.ecs_task import RunTask
@@ -57,7 +57,7 @@ def test_killed_after_every_event(bed: Bed, quick: bool) -> None:
         deaths += 1
         events = count(1)
 
-        def die(step: Step, events: Iterator[int] = events) -> None:
+        def die(step: Appended, events: Iterator[int] = events) -> None:
             bed.watch(step)
             if next(events) == 2:
                 raise Killed

@@ -10,8 +10,7 @@ from deployer_aws.executors.ecs.executor import Ecs
 from deployer_aws.executors.postgres import Postgres
 from deployer_aws.journals.replay import verify
 from deployer_aws.journals.sqlite import SqliteJournal
-from deployer_aws.runner.loop import Runner
-from deployer_aws.runner.polling import Pace
+from deployer_aws.runner import PollingPolicy, Runner
 from deployer_aws.simulator import Simulator
 from deployer_core.engine.messages import Attempted, Replied
 from deployer_core.engine.reducer import Notice
@@ -40,7 +39,7 @@ class Stage:
                 Postgres(self.secrets, environ=ENVIRON),
             ],
             self.world.clock,
-            pace=Pace(5.0, 30.0),
+            polling=PollingPolicy(5.0, 30.0),
             jitter=lambda: 1.0,
             notify=lambda _, notice: self.notices.append(notice),
         )
