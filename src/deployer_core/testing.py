@@ -45,6 +45,7 @@ from deployer_core.spec import (
     TemplateUrl,
     Text,
 )
+from deployer_core.spec.database import SERVER_DATABASES
 from deployer_core.wire._codec import class_of, fields_of, members_of
 
 __all__ = ["Scene", "from_tag", "given", "values"]
@@ -154,7 +155,9 @@ _LINE = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_siz
 _WORD = st.text(string.ascii_letters + string.digits, min_size=1, max_size=8)
 _DASHED = st.lists(_WORD, min_size=1, max_size=3).map("-".join)
 _IDENTIFIER = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=15)
-_DATABASE = _IDENTIFIER.filter(lambda name: not name.startswith(("pg_", "public", "none", "o", "l")))
+_DATABASE = _IDENTIFIER.filter(
+    lambda name: not name.startswith(("pg_", "public", "none", "o", "l")) and name not in SERVER_DATABASES
+)
 """Names that are none of the roles' below, and that a role may have."""
 _NO_NUL = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
 _VARIABLE = st.text(st.characters(codec="utf-8", exclude_characters="\0="), min_size=1, max_size=12)

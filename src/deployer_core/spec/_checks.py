@@ -6,27 +6,11 @@ from typing import Any, TypeAlias, cast
 
 from attrs import Attribute
 
+from deployer_core.spec.errors import SpecError, shown
+
 Check: TypeAlias = Callable[[object, "Attribute[Any]", object], None]
 
 WEEK = 7 * 24 * 3600
-
-
-class SpecError(ValueError):
-    """A spec that breaks a rule: `field` says where, `rule` what was expected."""
-
-    def __init__(self, where: str, rule: str) -> None:
-        self.field, self.rule = where, rule
-        super().__init__(where, rule)
-
-    def __str__(self) -> str:
-        return f"{self.field}: {self.rule}"
-
-
-def shown(value: object) -> str:
-    """A value in a few words: what is nested, or very long, is only named."""
-    if isinstance(value, list | tuple | dict):
-        return f"{'an object' if isinstance(value, dict) else 'a list'} of {len(cast(Any, value))}"
-    return "a huge number" if isinstance(value, int) and value.bit_length() > 256 else f"{value!r:.80}"
 
 
 def _broken(attribute: "Attribute[Any]", rule: str, value: object) -> SpecError:

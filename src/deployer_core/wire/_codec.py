@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar, Union, get_args, get_origin, get_typ
 
 from attrs import fields, frozen, has
 
-from deployer_core.spec._checks import SpecError, shown
+from deployer_core.spec.errors import SpecError, shown
 
 Convert: TypeAlias = Callable[[Any], Any]
 Step: TypeAlias = tuple[type | None, Convert]
