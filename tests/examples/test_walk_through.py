@@ -13,11 +13,11 @@ from attrs import frozen
 
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_core.kernel.machine import name_of
-from tests.deployer_aws.executors.postgres.conftest import MISSING
 from tests.deployer_aws.executors.postgres.server import found
 from tests.examples.console import Shell, agrees, commands
 from tests.support.command import KEY, environment
 from tests.support.project import ROOT
+from tests.support.servers import NO_POSTGRES
 
 PAGE = ROOT / "docs" / "walk-through.md"
 KEPT = Path(".deployer/rehearsal")
@@ -91,7 +91,7 @@ CHECKS: dict[str, Callable[[Here], None]] = {
 def shell(tmp_path: Path) -> Iterator[Shell]:
     """A shell in a folder like the project's, with its environment active; nothing that it keeps outlives the test."""
     if next(found(), None) is None:
-        pytest.skip(MISSING)
+        pytest.skip(NO_POSTGRES)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     shell = Shell(tmp_path, environment(PATH=path))

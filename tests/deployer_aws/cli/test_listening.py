@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,8 @@ from attrs import frozen
 
 from deployer_aws.cli._interactive import Interrupted, Interrupts, Waiting
 from tests.deployer_aws.events import stack_event
+from tests.support import servers
 from tests.support.command import EXAMPLE, FAILS, KEY, SCRIPT, Bed, Said, invoke, on_terminal
-
-servers: Any = pytest.importorskip("tests.deployer_aws.scenarios.servers")
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:deployments"
 GATE = """
@@ -82,24 +80,8 @@ class Account:
         return self.bed("resume", *self.options, *words)
 
 
-@pytest.fixture(scope="module")
-def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    pytest.importorskip("moto")
-    with servers.moto(tmp_path_factory.mktemp("moto")) as endpoint:
-        yield endpoint
-
-
-@pytest.fixture(scope="module")
-def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    pytest.importorskip("ministack")
-    with servers.ministack(tmp_path_factory.mktemp("ministack")) as endpoint:
-        yield endpoint
-
-
-def account(endpoint: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Account:
+def account(endpoint: str, request: pytest.FixtureRequest) -> Account:
     """The tests of a module share a server, so a stack bears its test's name."""
-    for name, value in servers.CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
     name = request.node.name.removeprefix("test_").replace("_", "-")[:40].rstrip("-")
     session = botocore.session.Session()
     options = ("--region", servers.REGION, "--endpoint-url", endpoint)
@@ -107,13 +89,13 @@ def account(endpoint: str, request: pytest.FixtureRequest, monkeypatch: pytest.M
 
 
 @pytest.fixture
-def aws(moto: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Account:
-    return account(moto, request, monkeypatch)
+def aws(credentials: None, moto_endpoint: str, request: pytest.FixtureRequest) -> Account:
+    return account(moto_endpoint, request)
 
 
 @pytest.fixture
-def waiting_aws(ministack: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Account:
-    return account(ministack, request, monkeypatch)
+def waiting_aws(credentials: None, ministack_endpoint: str, request: pytest.FixtureRequest) -> Account:
+    return account(ministack_endpoint, request)
 
 
 # The intake

@@ -22,7 +22,7 @@ from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.runner import PollingPolicy, Runner
 from tests.deployer_aws.crash.driver import Moments, Watched
 from tests.deployer_aws.scenarios.bed import InstantPostgres
-from tests.deployer_aws.scenarios.servers import REGION
+from tests.support.servers import REGION
 
 TERM = 2.0
 """Seconds for which the lease of a killed process is respected."""

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 from attrs import frozen
@@ -21,11 +20,8 @@ from deployer_aws.journals.replay import verify
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.runner import Runner
 from deployer_core.kernel.machine import name_of
+from tests.deployer_aws.scenarios.emulators import Ministack
 from tests.support.project import ROOT, SRC
-
-pytest.importorskip("ministack")
-servers: Any = pytest.importorskip("tests.deployer_aws.scenarios.servers")
-emulators: Any = pytest.importorskip("tests.deployer_aws.scenarios.emulators")
 
 SAMPLE = 7
 """One moment in so many."""
@@ -49,7 +45,7 @@ class Ending:
 class Trial:
     """One stack, one journal."""
 
-    bed: Any
+    bed: Ministack
     folder: Path
 
     def ask(self, name: str, *, quick: bool) -> None:
@@ -102,21 +98,13 @@ class Trial:
         )
 
 
-@pytest.fixture(scope="module")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with servers.ministack(tmp_path_factory.mktemp("ministack")) as address:
-        yield address
-
-
 @pytest.fixture
-def trial(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Trial]]:
+def trial(credentials: None, ministack_endpoint: str, tmp_path: Path) -> Iterator[Callable[[str], Trial]]:
     """Makes a trial by its name."""
-    for name, value in servers.CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-    made: list[Any] = []
+    made: list[Ministack] = []
 
     def make(name: str) -> Trial:
-        bed = emulators.Ministack(f"shop-{name}", endpoint)
+        bed = Ministack(f"shop-{name}", ministack_endpoint)
         made.append(bed)  # by several threads at once
         folder = tmp_path / name
         folder.mkdir()

@@ -1,7 +1,6 @@
 """The intake on a real queue: boto3 over HTTP, to emulators of SQS and EventBridge on 127.0.0.1."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import botocore.session
@@ -11,24 +10,19 @@ from deployer_aws.events import Intake, SafetyNet, understand_event
 from deployer_aws.notifications import EventBridge, Notices
 from deployer_aws.runner import Runner
 from tests.deployer_aws.events import stack_event
+from tests.support import servers
 from tests.support.listening import World
 from tests.support.orders import KEY
 
-servers: Any = pytest.importorskip("tests.deployer_aws.scenarios.servers")
 
-
-@pytest.fixture(scope="module", params=["moto", "ministack"])
-def endpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    pytest.importorskip(request.param)
-    with getattr(servers, request.param)(tmp_path_factory.mktemp(request.param)) as address:
-        yield address
+@pytest.fixture(params=["moto", "ministack"])
+def endpoint(request: pytest.FixtureRequest) -> str:
+    found: str = request.getfixturevalue(f"{request.param}_endpoint")
+    return found
 
 
 @pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> Any:
-    for name, value in servers.CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
+def session(credentials: None) -> Any:
     return botocore.session.Session()
 
 

@@ -5,8 +5,6 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.deployer_aws.executors.postgres.conftest import server as server
-from tests.deployer_aws.executors.postgres.conftest import started as started
 from tests.deployer_aws.executors.postgres.server import ADMIN, RealServer
 from tests.deployer_aws.rehearsal.yard import Yard, kill
 

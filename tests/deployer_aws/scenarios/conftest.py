@@ -1,34 +1,15 @@
+import os
 from collections.abc import Callable, Iterator
 from itertools import count
 
 import pytest
 
-from tests.deployer_aws.scenarios import servers
 from tests.deployer_aws.scenarios.bed import Bed
 from tests.deployer_aws.scenarios.emulators import Ministack, Moto
 from tests.deployer_aws.scenarios.simulated import SimulatedBed
 
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
 _numbers = count(1)
-
-
-@pytest.fixture(scope="session")
-def ministack_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with servers.ministack(tmp_path_factory.mktemp("ministack")) as endpoint:
-        yield endpoint
-
-
-@pytest.fixture(scope="session")
-def moto_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with servers.moto(tmp_path_factory.mktemp("moto")) as endpoint:
-        yield endpoint
-
-
-@pytest.fixture
-def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in servers.CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
 
 
 @pytest.fixture
@@ -41,7 +22,7 @@ def make_bed(request: pytest.FixtureRequest) -> Callable[[str], Bed]:
         request.getfixturevalue("credentials")
         endpoint: str = request.getfixturevalue(f"{name}_endpoint")
         kind = Ministack if name == "ministack" else Moto
-        return kind(f"shop-{next(_numbers)}", endpoint)
+        return kind(f"shop-{_WORKER}-{next(_numbers)}", endpoint)
 
     return make
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deployer_aws.scenarios import servers
+from tests.support import servers
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc/net/tcp")
 

@@ -13,7 +13,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import ConnectionClosedError
 
-from tests.deployer_aws.scenarios.servers import REGION
+from tests.support.servers import REGION
 
 CHANGES = ("create_stack", "update_stack", "cancel_update_stack", "delete_stack", "run_task", "stop_task")
 _session: Any = botocore.session.get_session()

