@@ -188,9 +188,7 @@ def test_a_long_reason_is_cut() -> None:
 
 def deploy(script: str, recorder: Recorder, *, changes: bool = False) -> World:
     """A version of the example, told to a recorder."""
-    world = World(script, listens=False)
-    notices = Notices(recorder, world.sim.clock, changes=changes)
-    world.runner._notify, world.runner._watch = notices.notify, notices.watch
+    world = World(script, listens=False, channel=recorder, changes=changes)
     world.deploy()
     return world
 

@@ -9,6 +9,7 @@ from deployer_aws.executors.cloudformation.executor import CloudFormation
 from deployer_aws.executors.ecs.executor import Ecs
 from deployer_aws.journals.replay import verify
 from deployer_aws.journals.sqlite import SqliteJournal
+from deployer_aws.notifications import Channel, Notices
 from deployer_aws.ports import Clock, Journal
 from deployer_aws.runner import PollingPolicy, Runner
 from deployer_aws.simulator import Simulator
@@ -36,6 +37,8 @@ class World:
         delivery: Delivery = list,
         polling: PollingPolicy | None = None,
         jitter: Callable[[], float] = _half,
+        channel: Channel | None = None,
+        changes: bool = False,
     ) -> None:
         self.sim = Simulator(script)
         self.journal: Journal = SqliteJournal(":memory:")
@@ -45,12 +48,15 @@ class World:
         self.intake = Intake(self.sqs, URL, self.journal, self.sim.clock)
         clock: Clock = self.intake if listens else self.sim.clock
         cloudformation, ecs = self.sim.client("cloudformation"), self.sim.client("ecs")
+        self.executors = (CloudFormation(cloudformation, ecs), Ecs(ecs), SimulatedPostgres())
+        told = Notices(channel, clock, changes=changes) if channel else None
         self.runner = Runner(
             self.journal,
-            [CloudFormation(cloudformation, ecs), Ecs(ecs), SimulatedPostgres()],
+            self.executors,
             clock,
             polling=polling or (self.intake.pace if listens else PollingPolicy()),
-            notify=lambda _, notice: self.notices.append(notice),
+            notify=told.notify if told else lambda _, notice: self.notices.append(notice),
+            watch=told.watch if told else None,
             jitter=jitter,
         )
         self.intake.serve(self.runner)

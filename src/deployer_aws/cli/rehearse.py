@@ -18,7 +18,7 @@ from deployer_aws.cli._report import Exit, Report, as_data, say, typed
 from deployer_aws.cli._screen import Screen, clean, duration, joined, state
 from deployer_aws.cli.run import carrier_for, read_script, report_of
 from deployer_aws.cli.status import reading, say_history
-from deployer_aws.runner.ids import deployment_id
+from deployer_aws.runner.requests import deployment_id
 from deployer_aws.simulator import Script
 from deployer_aws.specfile import LoadedSpec, Rehearsal
 from deployer_aws.views.history import OPEN, chronicle

@@ -13,7 +13,7 @@ from deployer_aws.cli._screen import Screen, state
 from deployer_aws.cli.run import known_stack
 from deployer_aws.environment import open_surroundings
 from deployer_aws.ports import Journal
-from deployer_aws.runner import Runner
+from deployer_aws.runner import Requests, Runner
 from deployer_aws.views.history import chronicle
 from deployer_aws.views.status import StackStatus, stack_status, stopping
 from deployer_core.engine.messages import StopTask
@@ -48,7 +48,7 @@ def terminate(stack: str, deployment: str, journal: Path, by: str | None, as_jso
     world = open_surroundings(journal, act=False)
     try:
         key = known_stack(world, stack, journal)
-        Runner(world.journal, (), world.clock).terminate(key, deployment, by or operator())
+        Requests(world.journal, world.clock).terminate(key, deployment, by or operator())
         _say(screen, world.journal, key, journal, as_json)
     finally:
         world.close()

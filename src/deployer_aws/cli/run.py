@@ -29,7 +29,7 @@ from deployer_aws.cli._report import DEFAULT, Exit, Report, as_data, say
 from deployer_aws.cli._screen import Screen
 from deployer_aws.cli.preflight import check_first
 from deployer_aws.environment import Surroundings, open_surroundings, refuse_rehearsed
-from deployer_aws.runner.ids import deployment_id
+from deployer_aws.runner.requests import deployment_id
 from deployer_aws.simulator import load_script
 from deployer_aws.views.history import OPEN
 from deployer_aws.views.status import stack_status, stopping

@@ -238,7 +238,7 @@ class Intake:
         work = Work(key, state.stream, pending, self._clock.now(), self._journal.blob)
         taken = take(work, event)
         for each in taken.events:
-            if (head := self._runner.commit(key, each)) is not None:
+            if (head := self._runner.writer.commit(key, each)) is not None:
                 self.tally.appended += 1
                 self._index.update(key, head.state)
         if taken.look:

@@ -4,7 +4,7 @@ from collections import defaultdict, deque
 from statistics import median
 from typing import TypeAlias
 
-from deployer_aws.ports import Journal
+from deployer_aws.ports import Appended, Journal
 from deployer_aws.runner.commands import find, since
 from deployer_core.engine import reducer as deployer
 from deployer_core.engine.messages import Replied, StopTask
@@ -40,6 +40,10 @@ class Durations:
             self._read(key)
         lately = self._known[key].get(_kind(pending))
         return median(lately) if lately else None
+
+    def see(self, appended: Appended) -> None:
+        """Learn from an event that was just appended."""
+        self.take(appended.key, appended.before, appended.event)
 
     def take(self, key: str, before: DeployerState, event: Event) -> None:
         """An event of a stream: where it is a command's good end, that is how long it took."""

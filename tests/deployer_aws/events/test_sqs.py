@@ -7,7 +7,7 @@ import botocore.session
 import pytest
 
 from deployer_aws.events import Intake, SafetyNet, understand_event
-from deployer_aws.notifications import EventBridge, Notices
+from deployer_aws.notifications import EventBridge
 from deployer_aws.runner import Runner
 from tests.deployer_aws.events import stack_event
 from tests.support import servers
@@ -84,7 +84,7 @@ def test_a_deployment_listens_to_a_real_queue(sqs: Any) -> None:
     intake = Intake(Forwarding(sqs, url, world), url, world.journal, world.sim.clock)
     world.runner = Runner(
         world.journal,
-        list(dict.fromkeys(world.runner._executors.values())),
+        world.executors,
         intake,
         polling=SafetyNet(),
         notify=lambda _, notice: world.notices.append(notice),
@@ -118,8 +118,7 @@ def test_notices_reach_a_queue_by_a_rule(sqs: Any, events: Any) -> None:
     url, target = queue(sqs, "notices")
     events.put_rule(Name="notices", EventPattern=json.dumps({"source": ["deployer"]}))
     events.put_targets(Rule="notices", Targets=[{"Id": "queue", "Arn": target}])
-    world = World(listens=False)
-    world.runner._notify = Notices(EventBridge(events), world.sim.clock).notify
+    world = World(listens=False, channel=EventBridge(events))
     world.deploy()
     (message,) = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"]
     event = json.loads(message["Body"])

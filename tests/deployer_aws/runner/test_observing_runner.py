@@ -44,10 +44,8 @@ def observing(
     *views: Any, looks: Sequence[Any] = (), streams: int = 1, timeout: int = 3_600, **settings: Any
 ) -> tuple[Any, Observing]:
     """A runner with such an executor, and so many streams that are under way."""
-    executor = Observing((), list(views), looks=list(looks))
+    executor = Observing(STACKS, list(views), looks=list(looks))
     w = world(others=[executor], **settings)
-    executor.commands = STACKS
-    w.runner._executors.update(dict.fromkeys(STACKS, executor))
     for n in range(streams):
         wanted = asked(f"shop-{n}", template(), quick=True, timeout=timeout)
         w.runner.request("d", wanted.spec, wanted.templates)

@@ -88,7 +88,7 @@ def test_stale_attempt_is_not_acted_on() -> None:
     went_on: list[int] = []
 
     def other_is_faster(work: Work) -> Act:
-        w.runner.commit(KEY, Attempted(work.pending.id, 1, work.now))
+        w.runner.writer.commit(KEY, Attempted(work.pending.id, 1, work.now))
         yield work.attempt(1)
         went_on.append(1)
 
@@ -111,12 +111,12 @@ def test_resend_is_acted_on_only_while_it_is_pending() -> None:
         went_on.append("again")
 
     def accepted_meanwhile(work: Work) -> Act:
-        w.runner.commit(KEY, work.accept("arn"))
+        w.runner.writer.commit(KEY, work.accept("arn"))
         yield work.attempt(1)
         went_on.append("accepted")
 
     def answered_meanwhile(work: Work) -> Act:
-        w.runner.commit(KEY, work.reply(COMPLETE))
+        w.runner.writer.commit(KEY, work.reply(COMPLETE))
         yield work.attempt(1)
         went_on.append("late")
 
@@ -139,8 +139,8 @@ def test_what_the_last_holder_of_a_lease_did_is_seen() -> None:
                 self.waiting = False
                 pending = self.head(key).state.pending[0]
                 other = Runner(self, [], Clock())
-                other.commit(key, Attempted(pending.id, 1, 0.0))
-                other.commit(key, Accepted(pending.id, "arn", 0.0))
+                other.writer.commit(key, Attempted(pending.id, 1, 0.0))
+                other.writer.commit(key, Accepted(pending.id, "arn", 0.0))
             return super().claim(key, owner, seen)
 
     journal = Handed(":memory:")
@@ -224,7 +224,7 @@ def test_late_answers_are_counted() -> None:
     w.request()
     w.runner.run([KEY])
     before = w.journal.head(KEY)
-    assert w.runner.commit(KEY, works[0].reply(CREATING)) is None
+    assert w.runner.writer.commit(KEY, works[0].reply(CREATING)) is None
     assert w.runner.stale == 1
     assert w.journal.head(KEY) == before
 

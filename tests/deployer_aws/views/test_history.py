@@ -9,7 +9,7 @@ from deployer_aws.environment import SystemClock
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import Recorded
 from deployer_aws.runner import Runner
-from deployer_aws.runner.ids import deployment_id
+from deployer_aws.runner.requests import deployment_id
 from deployer_aws.views.follow import Follower
 from deployer_aws.views.history import OPEN, UNKNOWN, Change, Chronicle, chronicle
 from deployer_aws.views.status import stack_status
