@@ -32,8 +32,8 @@ LIFECYCLES: Mapping[str, Lifecycle] = {
     "UPDATE_ROLLBACK_COMPLETE": Lifecycle.ROLLED_BACK,
     "IMPORT_ROLLBACK_COMPLETE": Lifecycle.ROLLED_BACK,
     "DELETE_COMPLETE": Lifecycle.MISSING,
-    "ROLLBACK_COMPLETE": Lifecycle.EMPTY_SHELL,
-    "REVIEW_IN_PROGRESS": Lifecycle.EMPTY_SHELL,
+    "ROLLBACK_COMPLETE": Lifecycle.ROLLED_BACK_CREATION,
+    "REVIEW_IN_PROGRESS": Lifecycle.ROLLED_BACK_CREATION,
     "CREATE_FAILED": Lifecycle.TERMINAL,
     "ROLLBACK_FAILED": Lifecycle.TERMINAL,
     "UPDATE_FAILED": Lifecycle.TERMINAL,
@@ -141,7 +141,7 @@ class StackReader:
         return described(answer["Stacks"][0])
 
     def is_empty(self, stack: Stack) -> bool:
-        """A shell that holds nothing: a create that was rolled back, or a change set that was never executed."""
+        """A stack that holds nothing: a creation that was rolled back, or a change set that was never executed."""
         if stack.status == "REVIEW_IN_PROGRESS":
             return not any(self.resources(stack.id))
         return stack.status == "ROLLBACK_COMPLETE"

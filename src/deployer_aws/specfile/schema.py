@@ -202,7 +202,7 @@ STACK = Record(
         ),
         Key("timeout", DURATION, "how long each change of the stack may take", "1h"),
         Key(
-            "discard_shells",
+            "discard_rolled_back_creation",
             FLAG,
             "whether a stack that holds nothing is deleted so that its name can be used, after a creation that was "
             "rolled back say; never one with termination protection",

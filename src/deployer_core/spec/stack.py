@@ -94,8 +94,8 @@ def _parameter_of(scale: Scale) -> str:
 class StackSpec:
     """One CloudFormation stack. `scaling` names the parameters that carry counts; empty is 'scaling: none'.
 
-    `discard_shells` lets a stack be deleted that holds nothing, such as one whose creation was rolled back: it has the
-    name, and cannot be changed.
+    `discard_rolled_back_creation` lets a stack be deleted that holds nothing, such as one whose creation was rolled
+    back: it has the name, and cannot be changed.
     """
 
     name: str = field(validator=check.stack_name)
@@ -129,7 +129,7 @@ class StackSpec:
         default=(), converter=check.in_order, validator=check.each(check.topic, 5)
     )
     timeout: int = field(default=3600, validator=check.timeout)
-    discard_shells: bool = field(default=True, validator=check.flag)
+    discard_rolled_back_creation: bool = field(default=True, validator=check.flag)
 
     def __attrs_post_init__(self) -> None:
         counted = {scale.parameter for scale in self.scaling}

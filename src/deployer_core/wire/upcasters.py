@@ -5,8 +5,8 @@ from deployer_core.wire import Payload, upcaster
 
 @upcaster("spec.Stack/1", "spec.Stack/2")
 def _(old: Payload) -> Payload:
-    """Empty shells were always discarded."""
-    return {**old, "discard_shells": True}
+    """Rolled-back creations were always discarded."""
+    return {**old, "discard_rolled_back_creation": True}
 
 
 @upcaster("Deployer.Sent/1", "Deployer.Sent/2")

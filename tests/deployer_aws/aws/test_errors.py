@@ -319,8 +319,11 @@ def test_lifecycle_follows_from_the_name(status: str) -> None:
     }[back, moving]
     if status.endswith("_FAILED"):
         expected = Lifecycle.TERMINAL
-    shells = {"ROLLBACK_COMPLETE": Lifecycle.EMPTY_SHELL, "REVIEW_IN_PROGRESS": Lifecycle.EMPTY_SHELL}
-    assert lifecycle(status) is {**shells, "DELETE_COMPLETE": Lifecycle.MISSING}.get(status, expected)
+    rolled_back = {
+        "ROLLBACK_COMPLETE": Lifecycle.ROLLED_BACK_CREATION,
+        "REVIEW_IN_PROGRESS": Lifecycle.ROLLED_BACK_CREATION,
+    }
+    assert lifecycle(status) is {**rolled_back, "DELETE_COMPLETE": Lifecycle.MISSING}.get(status, expected)
 
 
 def test_unknown_stack_status() -> None:

@@ -289,8 +289,8 @@ def test_error_that_is_none_of_aws_escapes() -> None:
 # Discarding
 
 
-def test_every_shell_is_deleted_under_a_token_of_its_own() -> None:
-    """A delete that was lost is sent again with its token; a shell that somebody has left meanwhile is another one."""
+def test_every_rolled_back_creation_is_deleted_under_a_token_of_its_own() -> None:
+    """A delete that was lost is sent again with its token; one that somebody has left meanwhile is another one."""
     client = Stub({"describe_stacks": [shown("ROLLBACK_COMPLETE")], "delete_stack": [{}]})
     executor, command = CloudFormation(client, Stub({})), StabiliseStack("d1", SPEC, False)
     (first,) = attempts(events(executor.act(work(command))))

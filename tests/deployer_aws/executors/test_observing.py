@@ -80,7 +80,7 @@ def test_without_a_view_the_events_are_read_whatever_the_journal_has() -> None:
 
 
 def test_a_wait_for_others_looks_anew_before_it_does_anything() -> None:
-    """Where a view shows that the stack has come to rest, it is described again: an empty shell is deleted on that."""
+    """Where a view shows that the stack has come to rest, it is described again: a rolled-back creation is deleted on that."""
     goes_on = evolve(
         work(StabiliseStack("d1", SPEC, False), seen="CREATE_IN_PROGRESS"), view=_view("CREATE_IN_PROGRESS")
     )

@@ -125,7 +125,7 @@ def test_unknown_status_fails_closed() -> None:
 
 
 def test_review_with_resources_is_somebody_elses_work() -> None:
-    """A stack in REVIEW_IN_PROGRESS that holds resources is no shell: somebody is about to change it."""
+    """A stack in REVIEW_IN_PROGRESS that holds resources is no rolled-back creation: somebody is about to change it."""
     resources = {
         "StackResourceSummaries": [{"ResourceType": "AWS::SNS::Topic", "ResourceStatus": "IMPORT_COMPLETE"}]
     }

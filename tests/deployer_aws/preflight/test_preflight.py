@@ -485,14 +485,14 @@ def test_a_stack_without_a_way_out_says_what_to_do(patient: Patient, status: str
     assert text.endswith(WAYS_OUT.get(status, "look at the stack in CloudFormation"))
 
 
-def test_a_protected_shell_is_a_fault(patient: Patient) -> None:
+def test_a_protected_rolled_back_creation_is_a_fault(patient: Patient) -> None:
     """It would have to be deleted first; one without protection is."""
-    shell = {"StackStatus": "ROLLBACK_COMPLETE", "EnableTerminationProtection": True}
-    patient.answers["describe_stacks"] = {"Stacks": [shell]}
+    left = {"StackStatus": "ROLLBACK_COMPLETE", "EnableTerminationProtection": True}
+    patient.answers["describe_stacks"] = {"Stacks": [left]}
     result, text = patient.result("stack")
     assert result is Result.FAULT
     assert "termination protection" in text
-    patient.answers["describe_stacks"] = {"Stacks": [{**shell, "EnableTerminationProtection": False}]}
+    patient.answers["describe_stacks"] = {"Stacks": [{**left, "EnableTerminationProtection": False}]}
     assert patient.result("stack")[0] is Result.OK
 
 

@@ -59,7 +59,7 @@ def test_the_same_request_twice(bed: Bed) -> None:
 
 
 def test_failed_create_then_repaired(bed: Bed) -> None:
-    """A failed create says which resource failed and why; after a repair its empty shell is discarded by StackId."""
+    """A failed create says which resource failed and why; after a repair its rolled-back creation is discarded by StackId."""
     body, words = bed.failing("create_stack")
     failed = bed.deploy("d1", body)
     assert failed.outcome == "FAILED"
@@ -70,7 +70,9 @@ def test_failed_create_then_repaired(bed: Bed) -> None:
     bed.runner.repair(bed.key, "ann")
     assert bed.deploy("d2").outcome == "DONE"
     assert bed.actions == ["create_stack", "delete_stack", "create_stack", "update_stack"]
-    assert bed.changes[1].target.startswith("arn:"), "a shell is deleted by its StackId, never by its name"
+    assert bed.changes[1].target.startswith("arn:"), (
+        "a rolled-back creation is deleted by its StackId, never by its name"
+    )
 
 
 def test_failed_update_rolled_back(bed: Bed) -> None:
@@ -185,8 +187,8 @@ def test_followed_by_somebody_else(bed: Bed) -> None:
     assert bed.deploy("d2", quick=True, version="2").outcome == "DONE"
 
 
-def test_shell_that_is_protected(bed: Bed) -> None:
-    """An empty shell with termination protection is not deleted: the failure says what to do."""
+def test_rolled_back_creation_that_is_protected(bed: Bed) -> None:
+    """A rolled-back creation with termination protection is not deleted: the failure says what to do."""
     bed.given_stack(status="ROLLBACK_COMPLETE", protected=True)
     failed = bed.deploy("d1")
     assert failed.outcome == "FAILED"
@@ -195,22 +197,22 @@ def test_shell_that_is_protected(bed: Bed) -> None:
     assert bed.actions == []
 
 
-def test_shell_that_the_spec_keeps(bed: Bed) -> None:
-    """Where the spec says so no shell is deleted: the failure says what to do; a repaired stack takes a spec that does."""
+def test_rolled_back_creation_that_the_spec_keeps(bed: Bed) -> None:
+    """Where the spec says so no rolled-back creation is deleted: the failure says what to do; a repaired stack takes a spec that does."""
     bed.given_stack(status="ROLLBACK_COMPLETE")
     wanted = bed.asked()
-    spec = evolve(wanted.spec, stack=evolve(wanted.spec.stack, discard_shells=False))
+    spec = evolve(wanted.spec, stack=evolve(wanted.spec.stack, discard_rolled_back_creation=False))
     bed.runner.request("d1", spec, wanted.templates)
     bed.runner.run([bed.key])
     assert "delete it, then repair" in bed.outcome("d1").reason
-    assert "stack.discard_shells: false in the spec" in bed.outcome("d1").reason
+    assert "stack.discard_rolled_back_creation: false in the spec" in bed.outcome("d1").reason
     assert bed.actions == []
     bed.runner.repair(bed.key, "an operator")
     assert bed.deploy("d2", quick=True).outcome == "DONE"
     assert bed.actions == ["delete_stack", "create_stack"]
 
 
-def test_shell_of_a_change_set(bed: Bed) -> None:
+def test_rolled_back_creation_of_a_change_set(bed: Bed) -> None:
     """A stack in REVIEW_IN_PROGRESS that holds nothing is discarded, and the name used."""
     bed.given_stack(status="REVIEW_IN_PROGRESS")
     assert bed.deploy("d1", quick=True).outcome == "DONE"

@@ -275,7 +275,7 @@ def test_a_services_count_is_found_by_name_too() -> None:
     ["CREATE_COMPLETE", "UPDATE_ROLLBACK_FAILED", "ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS", "DELETE_FAILED"],
 )
 def test_stacks_are_founded_in_any_status(status: str) -> None:
-    """A script's stacks are there from the start, in the status that it gives; shells have no resources."""
+    """A script's stacks are there from the start, in the status that it gives; rolled-back creations have no resources."""
     stack = {
         "name": "orders",
         "template": TEMPLATE,

@@ -67,7 +67,7 @@ def test_a_sibling_that_has_nothing_to_do_holds_nothing_up() -> None:
         (Lifecycle.COMPLETE, "SCALING_DOWN"),
         (Lifecycle.ROLLED_BACK, "SCALING_DOWN"),
         (Lifecycle.MISSING, "CREATING"),
-        (Lifecycle.EMPTY_SHELL, ""),
+        (Lifecycle.ROLLED_BACK_CREATION, ""),
         (Lifecycle.TERMINAL, ""),
     ],
 )
@@ -85,7 +85,7 @@ def test_what_a_lifecycle_means_while_waiting(lifecycle: Lifecycle, status: str)
         (Lifecycle.COMPLETE, True),
         (Lifecycle.ROLLED_BACK, False),
         (Lifecycle.MISSING, False),
-        (Lifecycle.EMPTY_SHELL, False),
+        (Lifecycle.ROLLED_BACK_CREATION, False),
         (Lifecycle.TERMINAL, False),
     ],
 )

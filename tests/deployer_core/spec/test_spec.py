@@ -123,7 +123,7 @@ RULES: Rules = [
     (StackSpec, "notifications", "the ARN of an SNS topic", (("topic",), (None,))),
     (StackSpec, "notifications", TOPIC + TWICE, ((TOPIC, TOPIC),)),
     (StackSpec, "notifications", "5 at most, not 6", (tuple(f"{TOPIC}{n}" for n in range(6)),)),
-    (StackSpec, "discard_shells", "true or false, not", (1, "yes", None)),
+    (StackSpec, "discard_rolled_back_creation", "true or false, not", (1, "yes", None)),
     (StackSpec, "timeout", TIMEOUT, (0, 604_801, 1.5, None)),
     (TaskSpec, "cluster", LINE, ("", None, "a\tb")),
     (TaskSpec, "task_definition", LINE, ("", 1)),

@@ -101,20 +101,21 @@ class CloudFormation:
                 yield from self._cancel(work, stack)
             yield work.reply(self._reader.status(stack, spec))
 
-    def _discard(self, work: Work, spec: StackSpec, shell: Stack) -> Act:
+    def _discard(self, work: Work, spec: StackSpec, found: Stack) -> Act:
         """Delete a stack that holds nothing by its StackId: a name might stand for another stack by then."""
-        stuck = f"the stack {spec.name} is {shell.status}: it holds nothing, and must be deleted before it can be used"
-        if shell.protected:
+        stuck = f"the stack {spec.name} is {found.status}: it holds nothing, and must be deleted before it can be used"
+        if found.protected:
             yield work.fail(f"{stuck}; switch its termination protection off and delete it, then repair")
-        elif not spec.discard_shells:
+        elif not spec.discard_rolled_back_creation:
             yield work.fail(
-                f"{stuck}; delete it, then repair. Without stack.discard_shells: false in the spec the deployer does it"
+                f"{stuck}; delete it, then repair. Without stack.discard_rolled_back_creation: false in the spec"
+                " the deployer does it"
             )
         else:
-            sent, this = work.pending.sent, (("shell", shell.id),)
+            sent, this = work.pending.sent, (("rolled back", found.id),)
             number = 1 if sent is None else sent.attempt + (sent.resolved != this)
             yield work.attempt(number, this)
-            self._client.delete_stack(StackName=shell.id, ClientRequestToken=work.token(number))
+            self._client.delete_stack(StackName=found.id, ClientRequestToken=work.token(number))
 
     def _cancel(self, work: Work, stack: Stack) -> Act:
         """Cancel the update that the first look saw in progress, once; a later one is waited for.
