@@ -1,15 +1,14 @@
 """What a deployer works in: a journal, a clock and executors, for the real AWS or for a simulated one.
 
-A journal belongs to one world for ever. One that is about a simulated account says so from its first event on: the
-text `MARK` is among its texts. The account itself is kept in a file beside it, `<journal>.simulated`. So nothing that
+A journal belongs to one world for ever. One that is about a simulated account says so from its first event on, by a
+property. The account itself is kept in a file beside it, `<journal>.simulated`. So nothing that
 was simulated is ever taken for real, or the other way round.
 """
 
-import hashlib
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,14 +18,11 @@ from deployer_aws.aws.clients import Clients, Options, connect
 from deployer_aws.executors.cloudformation.executor import CloudFormation, Settings
 from deployer_aws.executors.ecs.executor import Ecs
 from deployer_aws.journals.sqlite import SqliteJournal
-from deployer_aws.ports import Clock, Executor, Journal, JournalError
+from deployer_aws.ports import NO_PROPERTIES, Clock, Executor, Journal, JournalError, Properties
 from deployer_core.spec import DeploymentSpec
 
 if TYPE_CHECKING:
     from deployer_aws.simulator import Simulator
-
-MARK = "This journal is about a simulated AWS account, kept in the file beside it.\n"
-_MARK_SHA256 = hashlib.sha256(MARK.encode()).hexdigest()
 
 REHEARSED = "rehearsal.json"
 """The file beside a journal that says that its databases and tasks were real, in a rehearsal."""
@@ -54,7 +50,7 @@ class SystemClock:
 
 @frozen
 class Surroundings:
-    """A world, ready to be acted on. `marks` are texts that each request has to bring along.
+    """A world, ready to be acted on. `properties` are what each request has to bring along.
 
     `calls` gives how often each operation of AWS was called since, retries included, by the API's names: what was
     checked before is not counted. `clients` are those of the real AWS, where it is acted on.
@@ -64,18 +60,10 @@ class Surroundings:
     clock: Clock
     executors: tuple[Executor, ...]
     simulated: bool
-    marks: Mapping[str, str]
+    properties: Properties
     calls: Callable[[], Counter[str]]
     close: Callable[[], None]
     clients: Clients | None = None
-
-
-def is_simulated(journal: Journal) -> bool:
-    """Whether a journal is about a simulated account."""
-    try:
-        return journal.blob(_MARK_SHA256) == MARK
-    except JournalError:
-        return False
 
 
 def world_of(journal: Path) -> Path:
@@ -91,13 +79,13 @@ def open_surroundings(
     spec: DeploymentSpec | None = None,
     act: bool = True,
     options: Options | None = None,
-    prepare: Callable[[Clients], Mapping[str, str]] | None = None,
+    prepare: Callable[[Clients], Properties] | None = None,
 ) -> Surroundings:
     """The world of a journal; with a `spec` to deploy, a new journal in a new world where there is none.
 
     A journal that exists knows which world it is about, and a new one is simulated where `simulate` says so. With
     `script` a simulated account goes on by another script. Without `act` there are no executors, and no clients are
-    made. On the real AWS, which `options` choose, `prepare` is called before anything is made; it gives the marks.
+    made. On the real AWS, which `options` choose, `prepare` is called before anything is made; it gives the properties.
     Raises WrongWorld, JournalError, ClientsError, or what `prepare` does; then no file has been made.
     """
     world = world_of(path)
@@ -117,7 +105,7 @@ def open_surroundings(
     if not act:
         return _real_surroundings(path, None, options)
     clients = connect(options)
-    return _real_surroundings(path, clients, options, prepare(clients) if prepare else {})
+    return _real_surroundings(path, clients, options, prepare(clients) if prepare else NO_PROPERTIES)
 
 
 def refuse_rehearsed(path: Path) -> None:
@@ -132,7 +120,7 @@ def _judge(path: Path, world: Path, *, simulate: bool) -> bool:
     """Whether an existing journal is simulated; raises WrongWorld where that is not what is wanted."""
     journal = SqliteJournal(path, create=False)
     try:
-        used, simulated = bool(journal.streams()), is_simulated(journal)
+        used, simulated = bool(journal.streams()), journal.is_simulated()
     finally:
         journal.close()
     if simulated and not world.exists():
@@ -218,14 +206,14 @@ def around(
         clock or simulator.clock,
         (stacks, tasks, databases),
         True,
-        {_MARK_SHA256: MARK},
+        Properties(simulated=True),
         calls,
         close,
     )
 
 
 def _real_surroundings(
-    path: Path, clients: Clients | None, options: Options | None, marks: Mapping[str, str] | None = None
+    path: Path, clients: Clients | None, options: Options | None, properties: Properties = NO_PROPERTIES
 ) -> Surroundings:
     executors: tuple[Executor, ...] = ()
     calls: Counter[str] = Counter()
@@ -245,14 +233,14 @@ def _real_surroundings(
         )
     journal = SqliteJournal(path)
     return Surroundings(
-        journal, SystemClock(), executors, False, marks or {}, lambda: calls - before, journal.close, clients
+        journal, SystemClock(), executors, False, properties, lambda: calls - before, journal.close, clients
     )
 
 
 def now_of(journal: Journal, path: Path) -> float:
     """What time it is in a journal's world."""
     world = world_of(path)
-    if not is_simulated(journal) or not world.exists():
+    if not journal.is_simulated() or not world.exists():
         return time.time()
     with open_simulator(world) as simulator:
         return simulator.clock.now()

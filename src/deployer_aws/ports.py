@@ -50,6 +50,42 @@ class Head:
 
 
 @frozen
+class Account:
+    """An AWS account and a region, or an emulator's."""
+
+    id: str
+    region: str
+    endpoint_url: str = ""
+
+    def __str__(self) -> str:
+        at = f" at {self.endpoint_url}" if self.endpoint_url else ""
+        return f"the AWS account {self.id} in {self.region}{at}"
+
+
+@frozen
+class Binding:
+    """Bind a stream to the account where it is deployed, and to the name of its CloudFormation stack there."""
+
+    account: Account
+    stack_name: str
+
+
+@frozen
+class Properties:
+    """Say what a request brings along for the journal to keep beside the events: typed, once, and for ever.
+
+    `simulated` is a property of the whole journal: its streams are deployed to a simulated AWS. `binding` is one of
+    the request's stream, on the real AWS.
+    """
+
+    simulated: bool = False
+    binding: Binding | None = None
+
+
+NO_PROPERTIES = Properties()
+
+
+@frozen
 class Entry:
     """One event to append: `before` is the head that it was reduced from, `after` the state that came of it.
 
@@ -62,6 +98,7 @@ class Entry:
     after: DeployerState
     notices: tuple[Notice, ...] = ()
     blobs: Mapping[str, str] = field(factory=dict[str, str])
+    properties: Properties = NO_PROPERTIES
 
 
 @frozen
@@ -140,6 +177,21 @@ class Journal(Protocol):
 
     def blob(self, sha256: str) -> str:
         """A text by its SHA-256; raises JournalError where there is none."""
+        ...
+
+    def is_simulated(self) -> bool:
+        """Tell whether the journal was written to for a simulated AWS."""
+        ...
+
+    def bindings(self, key: str) -> tuple[Binding, ...]:
+        """Return what a stream was bound to, oldest first: one binding for each stack name that it was deployed by.
+
+        A stream that was requested without a binding has none.
+        """
+        ...
+
+    def bound_streams(self, binding: Binding) -> list[str]:
+        """Return the names of the streams with this binding, sorted."""
         ...
 
     def notices(self) -> list[tuple[int, str, Notice]]:

@@ -76,7 +76,7 @@ class Bed:
         try:
             runner = Runner(world.journal, world.executors, world.clock)
             begun = world.journal.head(KEY).version
-            runner.request(name, loaded.spec, {**loaded.templates, **world.marks})
+            runner.request(name, loaded.spec, loaded.templates, properties=world.properties)
             runner.run([KEY], until=lambda: world.journal.head(KEY).version >= begun + events)
         finally:
             world.close()

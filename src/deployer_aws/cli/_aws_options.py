@@ -1,18 +1,19 @@
 """What the commands that act on the real AWS share: the options that say which, and the stacks that belong there."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
 import click
 from attrs import fields_dict
 
-from deployer_aws.aws import accounts as targets
+from deployer_aws.aws import accounts
 from deployer_aws.aws.clients import Clients, ClientsError, Options
 from deployer_aws.aws.errors import LoginNeeded
 from deployer_aws.environment import Surroundings
 from deployer_aws.notifications import Address
+from deployer_aws.ports import Binding, Properties
 from deployer_core.spec import DeploymentSpec
 
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+")
@@ -115,41 +116,41 @@ def aws_options(command: Callable[..., Any]) -> Callable[..., Any]:
 RESUME, AGAIN = "then run 'deployer resume'", "then run the same again"
 
 
-class Binding:
+class BindsAccount:
     """Binds a stack to the account and region where it is first deployed; for `open_surroundings`, as `prepare`."""
 
     def __init__(self, spec: DeploymentSpec, before: Callable[[Clients], None] | None = None) -> None:
         self._key, self._name, self._before = spec.key, spec.stack.name, before
-        self._target: targets.Target | None = None
+        self._binding: Binding | None = None
 
-    def __call__(self, clients: Clients) -> Mapping[str, str]:
-        """Do what comes before, and give the texts that the request brings along."""
+    def __call__(self, clients: Clients) -> Properties:
+        """Do what comes before, and return the properties that the request brings along."""
         if self._before is not None:
             self._before(clients)
         try:
-            self._target = targets.find(clients)
+            self._binding = Binding(accounts.find(clients), self._name)
         except LoginNeeded as login:
             raise ClientsError(f"nothing was requested yet: {login.problem}".replace(RESUME, AGAIN)) from None
-        return self._target.marks(self._key, self._name)
+        return Properties(binding=self._binding)
 
-    def insist(self, world: Surroundings) -> None:
-        """Raise WrongTarget where the stack belongs somewhere else, or, with checks, to another stream too."""
-        if self._target is not None:
-            self._target.insist(world.journal, self._key)
+    def ensure(self, world: Surroundings) -> None:
+        """Raise WrongAccount where the stack belongs somewhere else, or, with checks, to another stream too."""
+        if self._binding is not None:
+            accounts.ensure_belongs(world.journal, self._key, self._binding.account)
             if self._before is not None:
-                self._target.insist_alone(world.journal, self._key, self._name)
+                accounts.ensure_sole_deployer(world.journal, self._key, self._binding)
 
 
 def elsewhere(world: Surroundings, keys: list[str]) -> list[str]:
     """Those of the stacks that belong to another account or region than this world's clients."""
-    bound = [key for key in keys if targets.is_bound(world.journal, key)]
+    bound = [key for key in keys if accounts.is_bound(world.journal, key)]
     if world.clients is None or not bound:
         return []
-    target = targets.find(world.clients)
-    return [key for key in bound if not target.holds(world.journal, key)]
+    account = accounts.find(world.clients)
+    return [key for key in bound if not accounts.belongs(world.journal, key, account)]
 
 
-def insist(world: Surroundings, key: str) -> None:
-    """Raise WrongTarget where a stack belongs somewhere else than this world's clients."""
-    if world.clients is not None and targets.is_bound(world.journal, key):
-        targets.find(world.clients).insist(world.journal, key)
+def ensure_belongs(world: Surroundings, key: str) -> None:
+    """Raise WrongAccount where a stack belongs somewhere else than this world's clients."""
+    if world.clients is not None and accounts.is_bound(world.journal, key):
+        accounts.ensure_belongs(world.journal, key, accounts.find(world.clients))

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from deployer_aws.aws.accounts import WrongTarget
+from deployer_aws.aws.accounts import WrongAccount
 from deployer_aws.aws.clients import ClientsError
 from deployer_aws.aws.errors import LoginNeeded
 from deployer_aws.cli._report import DEFAULT, Exit
@@ -36,7 +36,7 @@ _BAD = (
     ScriptError,
     SpecError,
     SpecFileError,
-    WrongTarget,
+    WrongAccount,
     WrongWorld,
     click.ClickException,
 )

@@ -227,7 +227,7 @@ def _carry(screen: Screen, world: "World", stage: "Stage", loaded: LoadedSpec, *
         return found is not None and found.outcome != OPEN and not known.state.pending
 
     with carrier:
-        carrier.runner.request(deployment, loaded.spec, {**loaded.templates, **surroundings.marks})
+        carrier.runner.request(deployment, loaded.spec, loaded.templates, properties=surroundings.properties)
         carrier.carry_on(over)
     if carrier.interrupts.asked:
         raise Interrupted

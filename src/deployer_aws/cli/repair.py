@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from deployer_aws.aws.clients import Options
-from deployer_aws.cli._aws_options import aws_options, insist
+from deployer_aws.cli._aws_options import aws_options, ensure_belongs
 from deployer_aws.cli._program import Bad, example, journal_option, json_option, program, stack_argument
 from deployer_aws.cli._report import Exit, typed
 from deployer_aws.cli._screen import Screen, state
@@ -90,7 +90,7 @@ def repair(
         world.close()
     world = open_surroundings(journal, act=bool(left), options=aws)
     try:
-        insist(world, key)
+        ensure_belongs(world, key)
         runner = Runner(world.journal, world.executors, world.clock)
         if left:
             runner.run([key], until=lambda: True)

@@ -10,7 +10,7 @@ from attrs import asdict
 
 from deployer_aws import specfile
 from deployer_aws.aws.clients import Options
-from deployer_aws.cli._aws_options import Binding, aws_options, elsewhere, insist
+from deployer_aws.cli._aws_options import BindsAccount, aws_options, elsewhere, ensure_belongs
 from deployer_aws.cli._interactive import Carrier, Display
 from deployer_aws.cli._live_display import Live
 from deployer_aws.cli._logging import shown_on
@@ -74,7 +74,7 @@ def run(
         journal.parent.mkdir(exist_ok=True)
     key = loaded.spec.key
     checks = partial(check_first, screen, loaded, options=aws)
-    binding = Binding(loaded.spec, None if unchecked else checks)
+    binding = BindsAccount(loaded.spec, None if unchecked else checks)
     world = open_surroundings(
         journal,
         simulation,
@@ -84,7 +84,7 @@ def run(
         prepare=binding,
     )
     try:
-        binding.insist(world)
+        binding.ensure(world)
         carrier = carrier_for(screen, world, [key], aws, speed, as_json)
         deployment = name or deployment_id(world.clock.now())
         known = carrier.followers[key].chronicle
@@ -94,7 +94,7 @@ def run(
             return found is not None and found.outcome != OPEN and not _stops(carrier, key, deployment)
 
         with shown_on(screen), carrier:
-            carrier.runner.request(deployment, loaded.spec, {**loaded.templates, **world.marks})
+            carrier.runner.request(deployment, loaded.spec, loaded.templates, properties=world.properties)
             carrier.carry_on(over)
         report = report_of(carrier, journal, key, deployment, aws)
         warn_of_untold(screen, carrier)
@@ -140,7 +140,7 @@ def resume(
             key for key in world.journal.streams() if not stack and key not in keys and _waits(world, key)
         ]
         if stack:
-            insist(world, stack)
+            ensure_belongs(world, stack)
         for key in elsewhere(world, keys):
             keys.remove(key)
             screen.warn(f"{key} belongs to another AWS account or region, and is left alone")

@@ -54,6 +54,20 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE INDEX notices_due ON notices (number) WHERE NOT delivered",
         "CREATE TABLE blobs (sha256 TEXT PRIMARY KEY NOT NULL, text BLOB NOT NULL)",
+        # What requests have said of the whole journal, and of their streams.
+        "CREATE TABLE properties (name TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL)",
+        """
+        CREATE TABLE bindings (
+            number INTEGER PRIMARY KEY,
+            stream INTEGER NOT NULL REFERENCES heads (id),
+            account TEXT NOT NULL,
+            region TEXT NOT NULL,
+            endpoint_url TEXT NOT NULL,
+            stack_name TEXT NOT NULL,
+            UNIQUE (stream, account, region, endpoint_url, stack_name)
+        )
+        """,
+        "CREATE INDEX bindings_stacks ON bindings (account, region, endpoint_url, stack_name)",
         "CREATE TABLE leases (key TEXT PRIMARY KEY NOT NULL, owner TEXT NOT NULL, number INTEGER NOT NULL)",
     ),
 )

@@ -25,7 +25,7 @@ from deployer_aws.journals._database import (
     identity,
     open_database,
 )
-from deployer_aws.ports import Conflict, Entry, Head, JournalError, LeaseRow, Recorded
+from deployer_aws.ports import Account, Binding, Conflict, Entry, Head, JournalError, LeaseRow, Recorded
 from deployer_core import wire
 from deployer_core.engine import reducer as deployer
 from deployer_core.engine.reducer import DeployerState, Event, Notice
@@ -131,6 +131,14 @@ class SqliteJournal:
         )
         for blob in row.blobs:
             db.execute("INSERT OR IGNORE INTO blobs VALUES (?, ?)", blob)
+        if row.entry.properties.simulated:
+            db.execute("INSERT OR IGNORE INTO properties VALUES (?, ?)", _SIMULATED)
+        if (bound := row.entry.properties.binding) is not None:
+            db.execute(
+                "INSERT OR IGNORE INTO bindings (stream, account, region, endpoint_url, stack_name) "
+                "VALUES (?, ?, ?, ?, ?)",
+                (stream, *_columns(bound)),
+            )
         for notice in row.notices:
             db.execute(
                 "INSERT INTO notices (stream, version, tag, payload) VALUES (?, ?, ?, CAST(? AS TEXT))",
@@ -219,6 +227,33 @@ class SqliteJournal:
                 "backup where the file is damaged"
             ) from error
 
+    # Properties
+
+    def is_simulated(self) -> bool:
+        """Tell whether a request for a simulated AWS was written."""
+        with self._reading() as db:
+            query = "SELECT count(*) FROM properties WHERE (name, value) = (?, ?)"
+            return bool(db.execute(query, _SIMULATED).fetchone()[0])
+
+    def bindings(self, key: str) -> tuple[Binding, ...]:
+        """Return what a stream was bound to, oldest first."""
+        with self._reading() as db:
+            query = """
+                SELECT b.account, b.region, b.endpoint_url, b.stack_name
+                FROM bindings AS b JOIN heads AS h ON h.id = b.stream
+                WHERE h.key = ? ORDER BY b.number
+                """
+            return tuple(Binding(Account(*account), name) for *account, name in db.execute(query, (key,)))
+
+    def bound_streams(self, binding: Binding) -> list[str]:
+        """Return the names of the streams with this binding, sorted."""
+        with self._reading() as db:
+            query = """
+                SELECT h.key FROM bindings AS b JOIN heads AS h ON h.id = b.stream
+                WHERE (b.account, b.region, b.endpoint_url, b.stack_name) = (?, ?, ?, ?) ORDER BY h.key
+                """
+            return [key for (key,) in db.execute(query, _columns(binding))]
+
     # Texts and notices
 
     def blob(self, sha256: str) -> str:
@@ -279,6 +314,14 @@ def _claim(db: sqlite3.Connection, key: str, owner: str, seen: LeaseRow) -> Leas
         (owner, number, key, seen.owner, seen.number),
     )
     return LeaseRow(owner, number) if done.rowcount == 1 else None
+
+
+_SIMULATED = ("simulated", "true")
+
+
+def _columns(binding: Binding) -> tuple[str, str, str, str]:
+    account = binding.account
+    return account.id, account.region, account.endpoint_url, binding.stack_name
 
 
 def _digest(text: bytes) -> str:

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from deployer_aws.ports import Clock, Journal
+from deployer_aws.ports import NO_PROPERTIES, Clock, Journal, Properties
 from deployer_aws.runner.writer import Writer
 from deployer_core.engine.messages import Repaired, Requested, Terminated
 from deployer_core.machines.stack import QUEUE_LIMIT
@@ -32,13 +32,15 @@ class Requests:
         templates: Mapping[str, str],
         *,
         queue_limit: int = QUEUE_LIMIT,
+        properties: Properties = NO_PROPERTIES,
     ) -> bool:
         """Ask for a deployment; return False where the same was asked before. `templates` are texts by their SHA-256.
 
-        Raises IllegalEvent where the id stands for another spec, or too many are waiting.
+        `properties` are what the journal keeps of the stream, and of itself. Raises IllegalEvent where the id stands
+        for another spec, or too many are waiting.
         """
         event = Requested(deployment, spec, self._clock.now(), secrets.token_hex(16), queue_limit)
-        return self._writer.commit(spec.key, event, templates) is not None
+        return self._writer.commit(spec.key, event, templates, properties) is not None
 
     def terminate(self, key: str, deployment: str, by: str) -> None:
         """End a deployment. Raises IllegalEvent where there is none of that id to end."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from deployer_aws.ports import Appended, Conflict, Entry, Head, Journal
+from deployer_aws.ports import NO_PROPERTIES, Appended, Conflict, Entry, Head, Journal, Properties
 from deployer_core.engine import reducer as deployer
 from deployer_core.engine.reducer import Event, Notice
 
@@ -15,7 +15,13 @@ class Writer:
         self.stale = 0
         """Events that changed nothing, so far: duplicates, late answers, progress that was no news."""
 
-    def commit(self, key: str, event: Event, blobs: Mapping[str, str] | None = None) -> Head | None:
+    def commit(
+        self,
+        key: str,
+        event: Event,
+        blobs: Mapping[str, str] | None = None,
+        properties: Properties = NO_PROPERTIES,
+    ) -> Head | None:
         """Reduce an event and append it; return the new head, or None where the event was stale.
 
         Where another process appends first, the event is reduced again from the newest head. Raises IllegalEvent for
@@ -29,7 +35,7 @@ class Writer:
                 return None
             notices = tuple(c for c in commands if isinstance(c, Notice))
             try:
-                self._journal.append([Entry(key, head, event, after, notices, blobs or {})])
+                self._journal.append([Entry(key, head, event, after, notices, blobs or {}, properties)])
             except Conflict:
                 continue
             for watch in self._watchers:

@@ -9,9 +9,10 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from deployer_aws.aws import clients as module
-from deployer_aws.aws.accounts import Target, find
+from deployer_aws.aws.accounts import find
 from deployer_aws.aws.clients import SERVICES, ClientsError, Options, connect
 from deployer_aws.aws.errors import Kind, understand
+from deployer_aws.ports import Account
 
 ROLE = "arn:aws:iam::210987654321:role/deployer"
 OPTIONS = Options(region="eu-west-1", role_arn=ROLE)
@@ -33,7 +34,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_without_a_role_the_clients_act_as_who_is_logged_in() -> None:
     """Keys of one's own do not end by themselves."""
     clients = connect(Options(region="eu-west-1"))
-    assert find(clients) == Target("123456789012", "eu-west-1")
+    assert find(clients) == Account("123456789012", "eu-west-1")
     assert not clients.temporary()
     assert clients.calls == {"GetCallerIdentity": 1}
 
@@ -42,7 +43,7 @@ def test_a_role_is_assumed_once_for_all_clients() -> None:
     """The account is then the role's, the credentials end some day, and nothing is asked before the first call."""
     clients = connect(OPTIONS)
     assert not clients.calls
-    assert find(clients) == Target("210987654321", "eu-west-1")
+    assert find(clients) == Account("210987654321", "eu-west-1")
     assert clients.temporary()
     clients.cloudformation.describe_stacks()
     assert clients.calls == {"AssumeRole": 1, "GetCallerIdentity": 1, "DescribeStacks": 1}

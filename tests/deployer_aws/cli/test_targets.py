@@ -4,20 +4,27 @@ import pytest
 from attrs import fields_dict
 
 from deployer_aws import specfile
-from deployer_aws.aws import accounts as targets
-from deployer_aws.aws.accounts import Target, WrongTarget, is_bound
+from deployer_aws.aws import accounts
+from deployer_aws.aws.accounts import (
+    WrongAccount,
+    belongs,
+    ensure_belongs,
+    ensure_sole_deployer,
+    is_bound,
+)
 from deployer_aws.aws.clients import Clients, Options
 from deployer_aws.cli.commands import program
 from deployer_aws.environment import SystemClock
 from deployer_aws.journals.sqlite import SqliteJournal
+from deployer_aws.ports import Account, Binding, Properties
 from deployer_aws.runner import Runner
 from tests.support.command import EXAMPLE, KEY, Bed
 
 NAME = "staging-orders"
-HERE, THERE = Target("111111111111", "eu-west-1"), Target("222222222222", "eu-west-1")
+HERE, THERE = Account("111111111111", "eu-west-1"), Account("222222222222", "eu-west-1")
 
 
-def there(clients: Clients) -> Target:
+def there(clients: Clients) -> Account:
     """Whoever asks is somewhere else."""
     return THERE
 
@@ -28,7 +35,7 @@ def bound(bed: Bed) -> Bed:
     journal = SqliteJournal(bed.journal)
     loaded = specfile.load(EXAMPLE / "hotfix.yaml")
     Runner(journal, (), SystemClock()).request(
-        "one", loaded.spec, {**loaded.templates, **HERE.marks(KEY, NAME)}
+        "one", loaded.spec, loaded.templates, properties=Properties(binding=Binding(HERE, NAME))
     )
     journal.close()
     return bed
@@ -38,35 +45,35 @@ def test_a_stack_is_held_to_its_target(bound: Bed) -> None:
     """Account, region and endpoint all count; of a stack that is not in the journal nothing is known."""
     journal = SqliteJournal(bound.journal)
     assert is_bound(journal, KEY)
-    assert HERE.holds(journal, KEY)
-    HERE.insist(journal, KEY)
+    assert belongs(journal, KEY, HERE)
+    ensure_belongs(journal, KEY, HERE)
     for other in (
         THERE,
-        Target("111111111111", "eu-west-2"),
-        Target("111111111111", "eu-west-1", "http://x"),
+        Account("111111111111", "eu-west-2"),
+        Account("111111111111", "eu-west-1", "http://x"),
     ):
-        assert not other.holds(journal, KEY)
-        with pytest.raises(WrongTarget, match=f"{KEY} belongs to another account or region"):
-            other.insist(journal, KEY)
+        assert not belongs(journal, KEY, other)
+        with pytest.raises(WrongAccount, match=f"{KEY} belongs to another account or region"):
+            ensure_belongs(journal, KEY, other)
     assert not is_bound(journal, "staging/other")
-    assert THERE.holds(journal, "staging/other")
+    assert belongs(journal, "staging/other", THERE)
     journal.close()
 
 
 def test_a_stack_of_cloudformation_belongs_to_one_stream(bound: Bed) -> None:
     """Its own stream deploys it again; another one is refused it by name, in the same account and region alone."""
     journal = SqliteJournal(bound.journal)
-    HERE.insist_alone(journal, KEY, NAME)
-    HERE.insist_alone(journal, "staging/orders2", "staging-orders2")
-    THERE.insist_alone(journal, "staging/orders2", NAME)
-    with pytest.raises(WrongTarget, match=f"{KEY} deploys the CloudFormation stack {NAME} .* already"):
-        HERE.insist_alone(journal, "staging/orders2", NAME)
+    ensure_sole_deployer(journal, KEY, Binding(HERE, NAME))
+    ensure_sole_deployer(journal, "staging/orders2", Binding(HERE, "staging-orders2"))
+    ensure_sole_deployer(journal, "staging/orders2", Binding(THERE, NAME))
+    with pytest.raises(WrongAccount, match=f"{KEY} deploys the CloudFormation stack {NAME} .* already"):
+        ensure_sole_deployer(journal, "staging/orders2", Binding(HERE, NAME))
     journal.close()
 
 
 def test_resume_in_another_account_changes_nothing(bound: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stack that is named is refused; one that is not is left alone, with a warning."""
-    monkeypatch.setattr(targets, "find", there)
+    monkeypatch.setattr(accounts, "find", there)
     refused = bound("resume", KEY, "--region", "eu-west-1")
     assert refused.code == 2
     assert "Give the --profile, --region" in refused.err
@@ -78,7 +85,7 @@ def test_resume_in_another_account_changes_nothing(bound: Bed, monkeypatch: pyte
 
 def test_run_in_another_account_is_refused(bound: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before anything is requested."""
-    monkeypatch.setattr(targets, "find", there)
+    monkeypatch.setattr(accounts, "find", there)
     said = bound("run", EXAMPLE / "hotfix.yaml", "--region", "eu-west-1", "--no-checks")
     assert said.code == 2
     assert "belongs to another account" in said.err

@@ -10,9 +10,9 @@ from deployer_aws import environment as surroundings
 from deployer_aws import specfile
 from deployer_aws.aws.clients import Clients, ClientsError, Options, connect
 from deployer_aws.cli import plan
-from deployer_aws.environment import SystemClock, is_simulated, now_of, open_surroundings, world_of
+from deployer_aws.environment import SystemClock, now_of, open_surroundings, world_of
 from deployer_aws.journals.sqlite import SqliteJournal
-from deployer_aws.ports import JournalError
+from deployer_aws.ports import JournalError, Properties
 from deployer_aws.runner import Runner
 from deployer_core.analysis.explore import explore
 from deployer_core.engine.messages import WorldCommand
@@ -169,10 +169,10 @@ def test_what_is_checked_before_a_run_is_not_counted_as_the_runs_own(
         monkeypatch.setenv(f"AWS_{name}", value)
     monkeypatch.setattr("time.sleep", abs)
 
-    def check(clients: Clients) -> dict[str, str]:
+    def check(clients: Clients) -> Properties:
         with pytest.raises(Exception, match="127.0.0.1"):
             clients.cloudformation.describe_stacks()
-        return {}
+        return Properties()
 
     nowhere = Options(endpoint_url="http://127.0.0.1:9")
     world = open_surroundings(bed.journal, spec=specfile.load(HOTFIX).spec, options=nowhere, prepare=check)
@@ -199,7 +199,7 @@ def test_time_is_that_of_the_world(bed: Bed, real: Bed) -> None:
     for one, least, most in ((real, 1.79e9, 1e11), (simulated, 1.767e9, 1.768e9)):
         journal = SqliteJournal(one.journal, create=False)
         assert least < now_of(journal, one.journal) < most
-        assert is_simulated(journal) is (one is simulated)
+        assert journal.is_simulated() is (one is simulated)
         journal.close()
 
 

@@ -11,7 +11,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deployer_aws.journals.replay import replay, verify
-from deployer_aws.ports import Conflict, Entry, Head, Journal, JournalError, LeaseRow
+from deployer_aws.ports import (
+    Account,
+    Binding,
+    Conflict,
+    Entry,
+    Head,
+    Journal,
+    JournalError,
+    LeaseRow,
+    Properties,
+)
 from deployer_core.engine import reducer as deployer
 from deployer_core.engine.reducer import Attempted, Notice, Requested, Terminated
 from tests.deployer_aws.journals.journal_logic import LogicContract
@@ -217,6 +227,56 @@ class JournalContract(LogicContract):
         """A digest that nobody wrote is no empty text."""
         with pytest.raises(JournalError, match="0" * 64):
             journal.blob("0" * 64)
+
+    # Properties
+
+    def test_properties_are_kept_with_the_request(self, opener: Opener) -> None:
+        """What a request brings is read as it was, by a stream's name and by the binding, after closing too."""
+        here = Binding(Account("111111111111", "eu-west-1"), "prod-orders")
+        there = Binding(Account("111111111111", "eu-west-1", "http://localhost:4566"), "prod-orders")
+        with closing(opener()) as journal:
+            assert journal.bindings(KEY) == ()
+            journal.append([evolve(entry(KEY, Head(), request()), properties=Properties(binding=here))])
+            journal.append([evolve(entry(OTHER, Head(), request()), properties=Properties(binding=there))])
+        with closing(opener()) as journal:
+            assert journal.bindings(KEY) == (here,)
+            assert journal.bindings(OTHER) == (there,)
+            assert journal.bound_streams(here) == [KEY]
+            assert journal.bound_streams(Binding(here.account, "another")) == []
+            assert not journal.is_simulated()
+
+    def test_a_binding_is_kept_once_for_each_stack_name(self, journal: Journal) -> None:
+        """A stream whose stack has got another name stays bound to both, oldest first; twice the same is once."""
+        account = Account("111111111111", "eu-west-1")
+        bindings = [Binding(account, name) for name in ("z", "a", "z")]
+        for number, binding in enumerate(bindings):
+            event = request(f"d-{number}")
+            journal.append(
+                [evolve(entry(KEY, journal.head(KEY), event), properties=Properties(binding=binding))]
+            )
+        assert journal.bindings(KEY) == tuple(bindings[:2])
+        assert journal.bound_streams(bindings[0]) == journal.bound_streams(bindings[1]) == [KEY]
+
+    def test_properties_of_a_conflict_are_not_written(self, journal: Journal) -> None:
+        """They are of the same transaction as the event."""
+        append(journal, KEY, request())
+        binding = Binding(Account("111111111111", "eu-west-1"), "prod-orders")
+        stale = evolve(entry(KEY, Head(), request("d-2")), properties=Properties(True, binding))
+        with pytest.raises(Conflict):
+            journal.append([stale])
+        assert journal.bindings(KEY) == ()
+        assert journal.bound_streams(binding) == []
+        assert not journal.is_simulated()
+
+    def test_a_simulated_journal_is_so_as_a_whole(self, opener: Opener) -> None:
+        """One request says it, for every process and for good."""
+        with closing(opener()) as journal:
+            assert not journal.is_simulated()
+            journal.append([evolve(entry(KEY, Head(), request()), properties=Properties(simulated=True))])
+            append(journal, OTHER, request())
+        with closing(opener()) as journal:
+            assert journal.is_simulated()
+            assert journal.bindings(KEY) == journal.bindings(OTHER) == ()
 
     # Notices
 
