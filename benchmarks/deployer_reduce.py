@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.harness import interleaved, ratio, table
 from deployer_core.analysis.choices import STACK, database
-from deployer_core.engine import reducer as deployer
+from deployer_core.engine import reducer
 from deployer_core.engine.reducer import Accepted, Attempted, Event, Replied, Requested
 from deployer_core.kernel.machine import ABSENT
 from deployer_core.machines import deployment as d
@@ -46,7 +46,7 @@ STABLE = d.Stable(True, OUTPUTS, (("Count", 2),))
 def without_databases() -> tuple[list[Any], list[Event]]:
     """The long path: 1 wait, 3 changes, 12 times progress."""
     spec = DeploymentSpec("prod", "shop", "2", STACK)
-    bare: list[Any] = [d.Requested(d.Facts("d-1", spec)), d.Started()]
+    bare: list[Any] = [d.Requested(d.DeploymentInfo("d-1", spec)), d.Started()]
     events: list[Event] = [Requested("d-1", spec, 0, "s")]
     for command, times in ((1, 1), (2, 3), (3, 5), (4, 3)):
         bare += [*(d.Progress(),) * times, STABLE]
@@ -85,7 +85,7 @@ def with_a_database_by_hand() -> list[tuple[Any, Any]]:
         d.DatabaseReported(d.DatabaseProgress("db", phase)) for phase in (d.Phase.BLOCKED, d.Phase.DONE)
     )
     return [
-        (of, d.Requested(d.Facts("d-1", ONE))),
+        (of, d.Requested(d.DeploymentInfo("d-1", ONE))),
         (lock, stack.Triggered("d-1")),
         (of, d.Started()),
         *((of, event) for _, times in STEPS for event in (*(d.Progress(),) * times, STABLE)),
@@ -107,16 +107,16 @@ def with_a_database_by_hand() -> list[tuple[Any, Any]]:
 
 def composed(events: list[Event]) -> Callable[[], None]:
     """Turns of the deployer; checks once that the path ends where it should."""
-    state = deployer.INITIAL
+    state = reducer.INITIAL
     for event in events:
-        state, _ = deployer.reduce(state, event)
+        state, _ = reducer.reduce(state, event)
     assert isinstance(state.stack, stack.Available), state
 
     def laps() -> None:
         for _ in range(LAPS):
-            state = deployer.INITIAL
+            state = reducer.INITIAL
             for event in events:
-                state, _ = deployer.reduce(state, event)
+                state, _ = reducer.reduce(state, event)
 
     return laps
 

@@ -20,7 +20,7 @@ from benchmarks.harness import interleaved, ratio, table
 from deployer_aws.journals import SqliteJournal
 from deployer_aws.ports import Entry, Head
 from deployer_core import wire
-from deployer_core.engine import reducer as deployer
+from deployer_core.engine import reducer
 from deployer_core.engine.reducer import Accepted, Attempted, Event, Replied, Requested
 from deployer_core.machines import deployment
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
@@ -44,7 +44,7 @@ def stream() -> tuple[Entry, ...]:
 
     def add(event: Event) -> None:
         nonlocal head
-        after, _ = deployer.reduce(head.state, event)
+        after, _ = reducer.reduce(head.state, event)
         entries.append(Entry("", head, event, after))
         head = Head(after, head.version + 1)
 

@@ -37,7 +37,7 @@ SPEC = DeploymentSpec(
 )
 MOVES = d.Progress()
 LONG_PATH: tuple[Any, ...] = (
-    d.Requested(d.Facts("d-1", SPEC)),
+    d.Requested(d.DeploymentInfo("d-1", SPEC)),
     d.Started((("Count", 2),)),
     MOVES,
     d.Stable(counts=(("Count", 2),)),
@@ -58,27 +58,27 @@ def by_hand(state: Any, event: Any) -> tuple[Any, tuple[Any, ...]]:
         if isinstance(event, d.Progress):
             return state, ()
         if isinstance(event, d.Stable):
-            facts = state.facts
-            update = d.UpdateStack(facts.id, facts.spec.stack, d._zero(state.counts))
-            return d.InfraMigrate(facts, state.counts), (update,)
+            info = state.info
+            update = d.UpdateStack(info.id, info.spec.stack, d._zero(state.counts))
+            return d.InfraMigrate(info, state.counts), (update,)
         if isinstance(event, d.Failure):
-            return d._failed(state.facts, event.reason)
+            return d._failed(state.info, event.reason)
     elif isinstance(state, d.InfraMigrate):
         if isinstance(event, d.Progress):
             return state, ()
         if isinstance(event, d.Stable):
             return settled(
-                *d.migrate_data(d.InfraMigrated(state.facts, state.counts, event.outputs), d.MigrateData())
+                *d.migrate_data(d.InfraMigrated(state.info, state.counts, event.outputs), d.MigrateData())
             )
         if isinstance(event, d.Failure):
-            return d._failed(state.facts, event.reason)
+            return d._failed(state.info, event.reason)
     elif isinstance(state, d.ScalingUp):
         if isinstance(event, d.Progress):
             return state, ()
         if isinstance(event, d.Stable):
-            return d.Done(state.facts), (d.ReleaseStack(state.facts.id),)
+            return d.Done(state.info), (d.ReleaseStack(state.info.id),)
         if isinstance(event, d.Failure):
-            return d._failed(state.facts, event.reason)
+            return d._failed(state.info, event.reason)
     elif isinstance(state, d.DbMigrating):
         if isinstance(event, d.DatabaseReported):
             return settled(*d.report(state, event))
@@ -86,20 +86,20 @@ def by_hand(state: Any, event: Any) -> tuple[Any, tuple[Any, ...]]:
         if isinstance(event, d.Progress):
             return state, ()
         if isinstance(event, d.Stable):
-            facts = state.facts
-            counts = d._counts(facts.spec.stack.scaling, state.baseline, event.counts)
-            if event.exists and not facts.spec.quick:
-                scale = d.ScaleStack(facts.id, facts.spec.stack, d._zero(counts))
-                return d.ScalingDown(facts, counts), (scale,)
+            info = state.info
+            counts = d._counts(info.spec.stack.scaling, state.baseline, event.counts)
+            if event.exists and not info.spec.quick:
+                scale = d.ScaleStack(info.id, info.spec.stack, d._zero(counts))
+                return d.ScalingDown(info, counts), (scale,)
         if isinstance(event, d.Failure):
-            return d._failed(state.facts, event.reason)
+            return d._failed(state.info, event.reason)
     elif isinstance(state, d.Queued):
         if isinstance(event, d.Started):
-            spec = state.facts.spec
-            stabilise = d.StabiliseStack(state.facts.id, spec.stack, spec.cancel_updates)
-            return d.Waiting(state.facts, event.baseline), (stabilise,)
+            spec = state.info.spec
+            stabilise = d.StabiliseStack(state.info.id, spec.stack, spec.cancel_updates)
+            return d.Waiting(state.info, event.baseline), (stabilise,)
     elif isinstance(state, Absent) and isinstance(event, d.Requested):
-        return d.Queued(event.facts), (d.QueueOnStack(event.facts.id),)
+        return d.Queued(event.info), (d.QueueOnStack(event.info.id),)
     raise IllegalEvent("Deployment", type(state).__name__, event, ())
 
 
@@ -109,9 +109,9 @@ def settled(state: Any, commands: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]
     if settles is None:
         return state, commands
     if isinstance(settles, d.MigrationFailure):
-        return d._failed(state.facts, settles.reason)
-    facts = state.facts
-    return d.ScalingUp(facts), (*commands, d.ScaleStack(facts.id, facts.spec.stack, state.counts))
+        return d._failed(state.info, settles.reason)
+    info = state.info
+    return d.ScalingUp(info), (*commands, d.ScaleStack(info.id, info.spec.stack, state.counts))
 
 
 def fold(reduce: Any) -> tuple[Any, tuple[Any, ...]]:

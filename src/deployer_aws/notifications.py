@@ -318,7 +318,7 @@ def _states(state: DeployerState) -> dict[_Which, str]:
     states: dict[_Which, str] = {("Stack", "", ""): name_of(type(state.stack))}
     for each in state.deployments:
         if not isinstance(each, Absent):
-            states["Deployment", "", each.facts.id] = name_of(type(each))
+            states["Deployment", "", each.info.id] = name_of(type(each))
     current = ""
     for migration in state.migrations:
         if not isinstance(migration, Absent):
@@ -330,4 +330,4 @@ def _states(state: DeployerState) -> dict[_Which, str]:
 
 
 def _versions(state: DeployerState) -> dict[str, str]:
-    return {d.facts.id: d.facts.spec.version for d in state.deployments if not isinstance(d, Absent)}
+    return {d.info.id: d.info.spec.version for d in state.deployments if not isinstance(d, Absent)}

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from deployer_aws.executors.cloudformation.executor import CloudFormation
-from deployer_core.engine.reducer import Sent
+from deployer_core.engine.reducer import Attempt
 from deployer_core.machines.deployment import UpsertStack
 from deployer_core.spec import StackSpec, TemplateBody
 from tests.deployer_aws.stubs import NOW, Refused, Stub, answers, work
@@ -62,7 +62,7 @@ def page(*found: dict[str, Any], more: str = "") -> dict[str, Any]:
 def observed(*pages: Any, status: str, command: Any = None, **members: Any) -> list[Any]:
     """What one look at an accepted change comes to."""
     client = Stub({"describe_stacks": [shown(status, **members)], "describe_stack_events": list(pages)})
-    pending = work(command or UpsertStack("d1", SPEC, COUNTS), sent=Sent(1, NOW - 10), ref=ID, age=10)
+    pending = work(command or UpsertStack("d1", SPEC, COUNTS), attempt=Attempt(1, NOW - 10), ref=ID, age=10)
     return answers(CloudFormation(client, Stub({})).act(pending))
 
 

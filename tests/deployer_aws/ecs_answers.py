@@ -3,7 +3,7 @@
 from typing import Any
 
 from deployer_aws.executors.ecs.executor import DEFINITION, Ecs
-from deployer_core.engine.reducer import Sent, StopTask
+from deployer_core.engine.reducer import Attempt, StopTask
 from deployer_core.machines.ecs_task import Run, RunTask
 from deployer_core.spec import TaskSpec
 from tests.deployer_aws.stubs import NOW, Stub, answers, work
@@ -13,7 +13,7 @@ NEWEST = f"{FAMILY}:3"
 ARN = "arn:aws:ecs:eu-west-1:1:task/main/0123"
 TASK = TaskSpec[str]("main", "migrate")
 RUN = RunTask(Run("d1/orders/migrate", TASK, (0,)))
-STOP = StopTask(RUN.run, 5, Sent(2, NOW - 20), "")
+STOP = StopTask(RUN.run, 5, Attempt(2, NOW - 20), "")
 RESOLVED = ((DEFINITION, NEWEST),)
 
 
@@ -47,5 +47,5 @@ def observed(
 ) -> list[Any]:
     """What one look at an accepted task comes to."""
     client = Stub({"describe_tasks": [answer], "describe_task_definition": [definition or defined()]})
-    pending = work(run, database="orders", sent=Sent(1, NOW - age, RESOLVED), ref=ARN, age=age)
+    pending = work(run, database="orders", attempt=Attempt(1, NOW - age, RESOLVED), ref=ARN, age=age)
     return answers(Ecs(client, logs=logs).act(pending))

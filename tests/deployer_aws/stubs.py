@@ -6,7 +6,7 @@ from typing import Any
 from attrs import define, field
 
 from deployer_aws.ports import Act, Work
-from deployer_core.engine.reducer import Attempted, Pending, Replied, Sent
+from deployer_core.engine.reducer import Attempt, Attempted, Pending, Replied
 from deployer_core.engine.reducer import Event as WorldEvent
 from tests.deployer_aws.scenarios.specs import template
 
@@ -55,7 +55,7 @@ Stub: Any = _Stub
 def work(
     command: Any,
     *,
-    sent: Sent | None = None,
+    attempt: Attempt | None = None,
     ref: str = "",
     seen: str = "",
     database: str = "",
@@ -63,7 +63,7 @@ def work(
     deadline: float = NOW + 3_600,
 ) -> Work:
     """A pending command, of an age, at the time NOW."""
-    pending = Pending(7, "d1", database, command, NOW - age, deadline, sent, ref, seen)
+    pending = Pending(7, "d1", database, command, NOW - age, deadline, attempt, ref, seen)
     return Work("test/shop", "stream", pending, NOW, lambda _: template())
 
 

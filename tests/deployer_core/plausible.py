@@ -128,5 +128,5 @@ def events(machine: AnyMachine) -> tuple[Any, ...]:
 
 def commands(key: str) -> tuple[type, ...]:
     """The members of a machine's `Command` union."""
-    union = importlib.import_module(f"deployer_core.{key.replace('-', '_')}").Command
+    union = importlib.import_module(f"deployer_core.machines.{key.replace('-', '_')}").Command
     return get_args(union) or (union,)

@@ -30,7 +30,7 @@ def attempt(journal: Journal, key: str) -> None:
     while True:
         head = journal.head(key)
         pending = head.state.pending[0]
-        event = Attempted(pending.id, pending.sent.attempt + 1 if pending.sent else 1, 2.0)
+        event = Attempted(pending.id, pending.attempt.number + 1 if pending.attempt else 1, 2.0)
         try:
             journal.append([entry(key, head, event)])
         except Conflict:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from deployer_core.analysis.choices import QUICK, STACK, database
-from deployer_core.engine import reducer as deployer
+from deployer_core.engine import reducer
 from deployer_core.engine.reducer import (
     INITIAL,
     Accepted,
@@ -85,7 +85,7 @@ class Story:
         self.now = 1000.0
 
     def take(self, event: Event) -> "Story":
-        self.state, self.given = deployer.reduce(self.state, event)
+        self.state, self.given = reducer.reduce(self.state, event)
         self.notices += [c for c in self.given if isinstance(c, Notice)]
         self.events.append(event)
         return self
@@ -178,7 +178,7 @@ class Story:
 
     @property
     def deployments(self) -> dict[str, str]:
-        return {d.facts.id: name_of(type(d)) for d in self.state.deployments if not isinstance(d, Absent)}
+        return {d.info.id: name_of(type(d)) for d in self.state.deployments if not isinstance(d, Absent)}
 
     @property
     def migrations(self) -> dict[str, str]:

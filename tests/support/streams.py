@@ -7,7 +7,7 @@ from itertools import count
 from attrs import evolve
 
 from deployer_aws.ports import Entry, Head, Journal
-from deployer_core.engine import reducer as deployer
+from deployer_core.engine import reducer
 from deployer_core.engine.messages import Answer
 from deployer_core.engine.reducer import (
     Accepted,
@@ -72,15 +72,15 @@ def spec(version: str = "1", *, databases: int = 2, parameter: str = "") -> Depl
 
 
 def request(
-    deployment: str = "d-1", *, asked_for: DeploymentSpec | None = None, at: float = 1.5
+    deployment: str = "d-1", *, specified: DeploymentSpec | None = None, at: float = 1.5
 ) -> Requested:
     """A request, the first of its stream or not."""
-    return Requested(deployment, asked_for or spec(), at, stream="a-random-stream-id")
+    return Requested(deployment, specified or spec(), at, stream="a-random-stream-id")
 
 
 def entry(key: str, before: Head, event: Event) -> Entry:
     """What an adapter appends for an event: the state that comes of it, its notices, and its template."""
-    after, commands = deployer.reduce(before.state, event)
+    after, commands = reducer.reduce(before.state, event)
     notices = tuple(command for command in commands if isinstance(command, Notice))
     blobs = {sha256(TEMPLATE): TEMPLATE} if isinstance(event, Requested) else {}
     return Entry(key, before, event, after, notices, blobs)
@@ -98,15 +98,15 @@ def append(journal: Journal, key: str, *events: Event) -> Head:
     return journal.head(key)
 
 
-def good_path(asked_for: DeploymentSpec | None = None) -> list[Event]:
+def good_path(specified: DeploymentSpec | None = None) -> list[Event]:
     """A deployment from its request to DONE: about twenty events."""
-    events: list[Event] = [request(asked_for=asked_for)]
-    state, _ = deployer.reduce(deployer.INITIAL, events[0])
+    events: list[Event] = [request(specified=specified)]
+    state, _ = reducer.reduce(reducer.INITIAL, events[0])
     for at in count(2):
         if not state.pending:
             return events
         for event in _answered(state.pending[0], float(at)):
-            state, _ = deployer.reduce(state, event)
+            state, _ = reducer.reduce(state, event)
             events.append(event)
     raise AssertionError
 
@@ -144,26 +144,28 @@ def answers(pending: Pending) -> Sequence[Answer]:
     ]
 
 
-def moves(state: deployer.DeployerState, at: float) -> Iterator[tuple[Event, deployer.DeployerState]]:
+def moves(state: reducer.DeployerState, at: float) -> Iterator[tuple[Event, reducer.DeployerState]]:
     """Every event that is news to a state, with what comes of it."""
     for event in _thinkable(state, at):
         try:
-            new, _ = deployer.reduce(state, event)
+            new, _ = reducer.reduce(state, event)
         except IllegalEvent:
             continue
         if new is not state:
             yield event, new
 
 
-def _thinkable(state: deployer.DeployerState, at: float) -> Iterator[Event]:
+def _thinkable(state: reducer.DeployerState, at: float) -> Iterator[Event]:
     for pending in state.pending:
         yield from (Replied(pending.id, answer, at) for answer in answers(pending))
-        yield Attempted(pending.id, pending.sent.attempt + 1 if pending.sent else 1, at, (("Priority", "7"),))
+        yield Attempted(
+            pending.id, pending.attempt.number + 1 if pending.attempt else 1, at, (("Priority", "7"),)
+        )
         yield Accepted(pending.id, f"arn:{pending.id}", at)
         yield Replied(pending.id, DeadlinePassed(), pending.deadline)
-    yield request(f"d-{len(state.known) + 1}", asked_for=spec(f"{at:g}", databases=1), at=at)
+    yield request(f"d-{len(state.known) + 1}", specified=spec(f"{at:g}", databases=1), at=at)
     yield from (
-        Terminated(d.facts.id, "an operator", at) for d in state.deployments if not isinstance(d, Absent)
+        Terminated(d.info.id, "an operator", at) for d in state.deployments if not isinstance(d, Absent)
     )
     stops = [p.command.run.id for p in state.pending if isinstance(p.command, StopTask)]
     yield Repaired("an operator", at, tuple(stops))
@@ -172,7 +174,7 @@ def _thinkable(state: deployer.DeployerState, at: float) -> Iterator[Event]:
 def walk(choices: Sequence[int]) -> list[Event]:
     """A stream made by choosing among all that may happen next."""
     events: list[Event] = []
-    state = deployer.INITIAL
+    state = reducer.INITIAL
     for at, choice in enumerate(choices, 1):
         possible = list(moves(state, float(at)))
         event, state = possible[choice % len(possible)]
@@ -180,15 +182,15 @@ def walk(choices: Sequence[int]) -> list[Event]:
     return events
 
 
-def fold(events: Sequence[Event]) -> deployer.DeployerState:
+def fold(events: Sequence[Event]) -> reducer.DeployerState:
     """What the events give."""
-    state = deployer.INITIAL
+    state = reducer.INITIAL
     for event in events:
-        state, _ = deployer.reduce(state, event)
+        state, _ = reducer.reduce(state, event)
     return state
 
 
-def large_state() -> deployer.DeployerState:
+def large_state() -> reducer.DeployerState:
     """A state of about two megabytes; no reduction gives it in a short time."""
     known = tuple((f"deployment-{number:06}", "0123456789abcdef") for number in range(50_000))
     return evolve(fold([request()]), known=known)

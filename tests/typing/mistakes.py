@@ -47,5 +47,5 @@ def change(state: stack.Creating) -> None:
     state.current = "d-2"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
 
 
-stack.stack.on(label=1)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
-stack.stack.on(colour="red")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+stack.machine.on(label=1)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+stack.machine.on(colour="red")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]

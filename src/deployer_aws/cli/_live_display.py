@@ -169,12 +169,12 @@ def _ahead(state: DeployerState, shown: DeploymentHistory | None) -> tuple[str, 
     if (
         current is None
         or shown is None
-        or current.facts.id != shown.id
+        or current.info.id != shown.id
         or shown.step in ("QUEUED", "WAITING", "")
     ):
         return ()
     created = any(spell.state == "CREATING" for spell in shown.spells)
-    plan = preview(current.facts.spec, exists=not created)
+    plan = preview(current.info.spec, exists=not created)
     names = list(dict.fromkeys(step.command.state for step in plan.steps if step.command.state not in _OVER))
     passed = list(takewhile(lambda name: name != name_of(type(current)), names))
     return tuple(names[len(passed) + 1 :])

@@ -42,17 +42,17 @@ def plan(spec: Path, stack: str | None, as_json: bool) -> Exit:
 
 @program.command(
     short_help="Print a state diagram.",
-    epilog=example("deployer diagram stack > stack.mmd", "deployer diagram all --asked-for"),
+    epilog=example("deployer diagram stack > stack.mmd", "deployer diagram all --specified"),
 )
 @click.argument("machine", type=click.Choice([*machines(), "all"]))
-@click.option("--asked-for", is_flag=True, help="Leave out the edges that are extensions.")
-def diagram(machine: str, asked_for: bool) -> Exit:
+@click.option("--specified", is_flag=True, help="Leave out the edges that are extensions.")
+def diagram(machine: str, specified: bool) -> Exit:
     """Print the state diagram of MACHINE as mermaid, from the very edges that run."""
     screen, drawn = Screen(), machines()
     if machine != "all":
-        screen.text(mermaid(drawn[machine], asked_for=asked_for))
+        screen.text(mermaid(drawn[machine], specified=specified))
         return Exit.DONE
-    screen.text("\n".join(f"%% {name}\n{mermaid(one, asked_for=asked_for)}" for name, one in drawn.items()))
+    screen.text("\n".join(f"%% {name}\n{mermaid(one, specified=specified)}" for name, one in drawn.items()))
     return Exit.DONE
 
 

@@ -118,7 +118,7 @@ def _stack(work: Work, event: Understood) -> Taken:
         return LOOK
     pending = work.pending
     ours = isinstance(pending.command, CreateStack | UpdateStack | UpsertStack | ScaleStack)
-    if not ours or pending.sent is None or event.token != work.token(pending.sent.attempt):
+    if not ours or pending.attempt is None or event.token != work.token(pending.attempt.number):
         return NOTHING
     if not pending.ref:
         return LOOK

@@ -68,13 +68,13 @@ def _names(stream: str, pending: Pending) -> Iterable[str]:
     elif isinstance(command, RunTask):
         if pending.ref:
             yield f"task {pending.ref}"
-        elif pending.sent:
-            yield f"started by {token(stream, pending.deployment, pending.id, pending.sent.attempt)}"
+        elif pending.attempt:
+            yield f"started by {token(stream, pending.deployment, pending.id, pending.attempt.number)}"
     elif isinstance(command, StopTask):
         if arn := pending.ref or command.arn:
             yield f"task {arn}"
         else:
-            yield f"started by {token(stream, pending.deployment, command.command, command.sent.attempt)}"
+            yield f"started by {token(stream, pending.deployment, command.command, command.attempt.number)}"
 
 
 def _spoken(event: Understood) -> Iterable[str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from attrs import fields
 
 from deployer_aws.ports import Head, Journal, JournalError, Recorded
-from deployer_core.engine import reducer as deployer
+from deployer_core.engine import reducer
 from deployer_core.engine.reducer import DeployerState
 from deployer_core.kernel.machine import IllegalEvent
 
@@ -47,18 +47,18 @@ def verify(journal: Journal, key: str) -> None:
 
 def _replayed(journal: Journal, key: str) -> Head:
     rows = list(journal.events(key, from_checkpoint=True))
-    if rows and rows[-1].logic < deployer.LOGIC:
+    if rows and rows[-1].logic < reducer.LOGIC:
         return Head(journal.head(key).state, rows[-1].version)
     return _folded(rows, key)
 
 
 def _folded(rows: Iterable[Recorded], key: str) -> Head:
-    state, version = deployer.INITIAL, 0
+    state, version = reducer.INITIAL, 0
     for row in rows:
-        if row.logic != deployer.LOGIC:
+        if row.logic != reducer.LOGIC:
             raise JournalError(
                 f"version {row.version} of {key} was written by logic {row.logic}, and this version of the deployer "
-                f"has logic {deployer.LOGIC}. Replay it with the version that wrote it"
+                f"has logic {reducer.LOGIC}. Replay it with the version that wrote it"
             )
         if row.checkpoint is not None:
             state, version = row.checkpoint, row.version
@@ -73,8 +73,8 @@ def _folded(rows: Iterable[Recorded], key: str) -> Head:
     return Head(state, version)
 
 
-def _reduced(state: DeployerState, event: deployer.Event, what: str) -> DeployerState:
+def _reduced(state: DeployerState, event: reducer.Event, what: str) -> DeployerState:
     try:
-        return deployer.reduce(state, event)[0]
+        return reducer.reduce(state, event)[0]
     except IllegalEvent as refusal:
         raise JournalError(f"{what} is refused: {refusal}. Restore a backup") from refusal

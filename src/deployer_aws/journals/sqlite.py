@@ -27,7 +27,7 @@ from deployer_aws.journals._database import (
 )
 from deployer_aws.ports import Account, Binding, Conflict, Entry, Head, JournalError, LeaseRow, Recorded
 from deployer_core import wire
-from deployer_core.engine import reducer as deployer
+from deployer_core.engine import reducer
 from deployer_core.engine.reducer import DeployerState, Event, Notice
 
 PAGE = 256
@@ -127,7 +127,7 @@ class SqliteJournal:
         stream, version = self._replace_head(db, row), row.entry.before.version + 1
         db.execute(
             "INSERT INTO events VALUES (?, ?, 0, ?, ?, CAST(? AS TEXT))",
-            (stream, version, deployer.LOGIC, *row.event),
+            (stream, version, reducer.LOGIC, *row.event),
         )
         for blob in row.blobs:
             db.execute("INSERT OR IGNORE INTO blobs VALUES (?, ?)", blob)
@@ -149,18 +149,18 @@ class SqliteJournal:
         """Put the new head in place of the one that it was reduced from, and no other; gives the stream's number."""
         entry = row.entry
         found = db.execute("SELECT id, version, logic FROM heads WHERE key = ?", (entry.key,)).fetchone()
-        stream, version, logic = found or (None, 0, deployer.LOGIC)
+        stream, version, logic = found or (None, 0, reducer.LOGIC)
         self._refuse_newer(entry.key, logic)
         if version != entry.before.version:
             raise Conflict(entry.key)
-        values = (version + 1, bool(entry.after.pending), deployer.LOGIC, *row.state)
+        values = (version + 1, bool(entry.after.pending), reducer.LOGIC, *row.state)
         if stream is None:
             new = "INSERT INTO heads (key, version, pending, logic, tag, state) VALUES (?, ?, ?, ?, ?, CAST(? AS TEXT))"
             return int(db.execute(new, (entry.key, *values)).lastrowid or 0)
-        if logic < deployer.LOGIC:  # what the older logic came to is where replaying starts from now on
+        if logic < reducer.LOGIC:  # what the older logic came to is where replaying starts from now on
             db.execute(
                 "INSERT INTO events SELECT id, version, 1, ?, tag, state FROM heads WHERE id = ?",
-                (deployer.LOGIC, stream),
+                (reducer.LOGIC, stream),
             )
         db.execute(
             "UPDATE heads SET version = ?, pending = ?, logic = ?, tag = ?, state = CAST(? AS TEXT) WHERE id = ?",
@@ -212,10 +212,10 @@ class SqliteJournal:
             self._heads[key] = state, head
 
     def _refuse_newer(self, key: str, logic: int) -> None:
-        if logic > deployer.LOGIC:
+        if logic > reducer.LOGIC:
             raise JournalError(
                 f"{self._where}: {key} was last written by logic {logic}, and this version of the deployer has "
-                f"logic {deployer.LOGIC}. Upgrade the deployer on this machine"
+                f"logic {reducer.LOGIC}. Upgrade the deployer on this machine"
             )
 
     def _decoded(self, what: str, tag: str, payload: bytes, expected: object) -> Any:

@@ -19,13 +19,13 @@ def is_open(pending: Pending) -> bool:
 
 def since(pending: Pending) -> float:
     """Since when it is under way: since it was sent, or else issued."""
-    return pending.sent.at if pending.sent is not None else pending.issued
+    return pending.attempt.at if pending.attempt is not None else pending.issued
 
 
 def last_moment(pending: Pending) -> float:
     """Until when it is waited for. A task that has to stop is given its time from when it was told to."""
-    if isinstance(pending.command, StopTask) and pending.sent is not None:
-        return pending.sent.at + pending.deadline - pending.issued
+    if isinstance(pending.command, StopTask) and pending.attempt is not None:
+        return pending.attempt.at + pending.deadline - pending.issued
     return pending.deadline
 
 

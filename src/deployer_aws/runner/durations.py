@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from deployer_aws.ports import Appended, Journal
 from deployer_aws.runner.commands import find, since
-from deployer_core.engine import reducer as deployer
+from deployer_core.engine import reducer
 from deployer_core.engine.messages import Replied, StopTask
 from deployer_core.engine.reducer import DeployerState, Event, Pending
 from deployer_core.kernel.machine import IllegalEvent
@@ -55,15 +55,15 @@ class Durations:
     def _read(self, key: str) -> None:
         """Learn from what was written by our own logic; what an older one left is not replayed."""
         self._known[key] = defaultdict(lambda: deque(maxlen=KEPT))
-        state = deployer.INITIAL
+        state = reducer.INITIAL
         try:
             for row in self._journal.events(key, from_checkpoint=True):
                 self._left -= 1
                 if row.checkpoint is not None:
                     state = row.checkpoint
-                elif row.event is not None and row.logic == deployer.LOGIC:
+                elif row.event is not None and row.logic == reducer.LOGIC:
                     self.take(key, state, row.event)
-                    state, _ = deployer.reduce(state, row.event)
+                    state, _ = reducer.reduce(state, row.event)
         except IllegalEvent:  # a matter for `verify`: here it is only a guess less
             return
 

@@ -220,13 +220,13 @@ class Loop:
 
         A task that has to stop is told so however late.
         """
-        first_stop = isinstance(pending.command, StopTask) and pending.sent is None
+        first_stop = isinstance(pending.command, StopTask) and pending.attempt is None
         if (event.at >= last_moment(pending) and not first_stop) or not self._leases.hold(key, self._margin):
             return False
-        if pending.sent is None or pending.sent.attempt != event.attempt:
+        if pending.attempt is None or pending.attempt.number != event.number:
             return self._commit(key, event) is not None
         still = self._still(key, pending)
-        return still is not None and (still.sent, still.ref) == (pending.sent, pending.ref)
+        return still is not None and (still.attempt, still.ref) == (pending.attempt, pending.ref)
 
     def _still(self, key: str, pending: Pending) -> Pending | None:
         return find(self._journal.head(key).state, pending.id)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from deployer_aws.ports import NO_PROPERTIES, Appended, Conflict, Entry, Head, Journal, Properties
-from deployer_core.engine import reducer as deployer
+from deployer_core.engine import reducer
 from deployer_core.engine.reducer import Event, Notice
 
 
@@ -29,7 +29,7 @@ class Writer:
         """
         while True:
             head = self._journal.head(key)
-            after, commands = deployer.reduce(head.state, event)
+            after, commands = reducer.reduce(head.state, event)
             if after is head.state:
                 self.stale += 1
                 return None

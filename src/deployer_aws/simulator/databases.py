@@ -24,8 +24,8 @@ class SimulatedPostgres:
 
     def act(self, work: Work) -> Act:
         """See `ports.Executor.act`."""
-        if work.pending.sent is None:
+        if work.pending.attempt is None:
             yield work.attempt(1)
-        elif work.now - work.pending.sent.at >= TAKES:
+        elif work.now - work.pending.attempt.at >= TAKES:
             upsert = isinstance(work.pending.command, UpsertDatabase)
             yield work.reply(UpsertDone() if upsert else CleanupDone())

@@ -119,8 +119,8 @@ def _progress(before: DeployerState, event: Event, after: DeployerState) -> Iter
     if old is None or new is None:
         return
     if isinstance(event, Attempted):
-        if event.attempt > 1:
-            yield Told(event.at, COMMAND, full_text(new), f"attempt {event.attempt}")
+        if event.number > 1:
+            yield Told(event.at, COMMAND, full_text(new), f"attempt {event.number}")
     elif new.unresolved and not old.unresolved:
         note = "its task may still run; repair is refused until it has stopped, or is forced"
         yield Told(event.at, COMMAND, full_text(new), "unresolved", note, bad=True)
@@ -194,7 +194,7 @@ def rests(steps: Steps) -> dict[tuple[str, str], Microstep[Any, Any]]:
 
 def _subject(machine: str, state: Any) -> tuple[str, str]:
     if machine == "Deployment":
-        return DEPLOYMENT, state.facts.id
+        return DEPLOYMENT, state.info.id
     if machine == "PostgresMigration":
         return DATABASE, state.database.spec.name
     if machine == "EcsTask":
@@ -225,5 +225,5 @@ def event_text(event: Event, command: str) -> str:
     about = f"{event.command} {command}".rstrip()
     if isinstance(event, Attempted):
         resolved = "".join(f", {name}={value}" for name, value in event.resolved)
-        return f"{about}: attempt {event.attempt}{resolved}"
+        return f"{about}: attempt {event.number}{resolved}"
     return f"{about}: {event.ref if isinstance(event, Accepted) else answer_text(event.answer)}"

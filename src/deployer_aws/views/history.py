@@ -25,7 +25,7 @@ from deployer_aws.views.describe import (
     rests,
     tell,
 )
-from deployer_core.engine import reducer as deployer
+from deployer_core.engine import reducer
 from deployer_core.engine.messages import Attempted, Replied, Requested
 from deployer_core.engine.reducer import INITIAL, Commands, DeployerState, Event, Notice, Pending
 from deployer_core.kernel.machine import Absent, name_of
@@ -152,10 +152,10 @@ class Chronicle:
         """Take what was recorded after what is known already."""
         changes: list[Change] = []
         for row in rows:
-            if row.checkpoint is not None and row.version >= self.version and row.logic == deployer.LOGIC:
+            if row.checkpoint is not None and row.version >= self.version and row.logic == reducer.LOGIC:
                 self._resume_from(row.version, row.checkpoint)
             elif row.version > self.version and row.event is not None:
-                if row.logic == deployer.LOGIC:
+                if row.logic == reducer.LOGIC:
                     changes.append(self.take(row.event))
                 else:
                     self._skip(row.version, row.event)
@@ -164,8 +164,8 @@ class Chronicle:
     def take(self, event: Event) -> Change:
         """Reduce the next event, and remember what it changed."""
         before = self.state
-        after, commands = deployer.reduce(before, event)
-        steps = deployer.microsteps(before, event)
+        after, commands = reducer.reduce(before, event)
+        steps = reducer.microsteps(before, event)
         told = tell(before, event, after, commands, steps)
         self.state, self.version = after, self.version + 1
         if isinstance(event, Requested):
@@ -186,7 +186,7 @@ class Chronicle:
         for (kind, _), step in rests(steps).items():
             state: Any = step.state
             if kind == DEPLOYMENT:
-                known = self._deployments[state.facts.id]
+                known = self._deployments[state.info.id]
                 self._keep(evolve(known, spells=_entered(known.spells, step.edge.target, at)))
             elif kind == DATABASE:
                 self._enter_database(state, step.edge.target, at)
@@ -211,7 +211,7 @@ class Chronicle:
                 self._end(pending, event, bad)
         for pending in (c for c in commands if isinstance(c, Pending)):
             self._update(pending)
-        if isinstance(event, Attempted | deployer.Accepted | Replied) and event.command in still:
+        if isinstance(event, Attempted | reducer.Accepted | Replied) and event.command in still:
             self._update(still[event.command])
 
     def _update(self, pending: Pending) -> None:
@@ -239,7 +239,7 @@ class Chronicle:
     def _resume_from(self, version: int, state: DeployerState) -> None:
         self.version, self.state = version, state
         for deployment in state.deployments:
-            if not isinstance(deployment, Absent) and (known := self._deployments.get(deployment.facts.id)):
+            if not isinstance(deployment, Absent) and (known := self._deployments.get(deployment.info.id)):
                 spells = (Spell(name_of(type(deployment)), known.requested),)
                 self._keep(evolve(known, outcome=OPEN, reason="", spells=spells))
         for pending in state.pending:
@@ -261,7 +261,7 @@ def _sending(pending: Pending) -> Sending:
         pending.database,
         pending.issued,
         pending.deadline,
-        pending.sent.attempt if pending.sent else 0,
+        pending.attempt.number if pending.attempt else 0,
         pending.ref,
         pending.seen,
     )

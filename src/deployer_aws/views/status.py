@@ -92,7 +92,7 @@ def _tasks(state: DeployerState) -> tuple[TaskStatus, ...]:
 def _unresolved(state: DeployerState) -> tuple[Unresolved, ...]:
     return tuple(
         Unresolved(
-            run_text(p.command.run), p.command.run.id, p.ref or p.command.arn, p.seen, p.command.sent.at
+            run_text(p.command.run), p.command.run.id, p.ref or p.command.arn, p.seen, p.command.attempt.at
         )
         for p in state.pending
         if isinstance(p.command, StopTask) and p.unresolved

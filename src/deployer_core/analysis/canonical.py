@@ -26,10 +26,10 @@ def canonical(state: DeployerState) -> Key:
     open_key: tuple[Any, ...] = ()
     for each in present(state.deployments):
         if isinstance(each, deployment.Queued):
-            waiting.append((each.facts.id, each.facts.spec.version))
+            waiting.append((each.info.id, each.info.spec.version))
         else:
-            open_id = each.facts.id
-            open_key += (type(each).__name__, each.facts.spec.version, getattr(each, "counts", None))
+            open_id = each.info.id
+            open_key += (type(each).__name__, each.info.spec.version, getattr(each, "counts", None))
     databases: dict[str, list[Any]] = {}
     if open_id:
         _databases(state, databases)

@@ -10,10 +10,10 @@ from deployer_core.engine.messages import (
     Accepted,
     Answer,
     Attempted,
+    AttemptRefused,
     DeadlinePassed,
     Event,
     Pending,
-    Refused,
     Repaired,
     Replied,
     Requested,
@@ -156,18 +156,18 @@ def in_turn(state: DeployerState, after: DeployerState) -> str:
     """The deployment that waited before a step, and has its turn after it; empty where none has.
 
     While a deployment waits, nothing looks at its spec: the stack's queue holds ids. So the walk need not choose among
-    the specs until the turn comes, and then takes that step with each of them (`asked_for_as`).
+    the specs until the turn comes, and then takes that step with each of them (`specified_as`).
     """
     turn = current(after)
     return turn[0] if turn and turn[0] in queue(state) else ""
 
 
-def asked_for_as(state: DeployerState, name: str, spec: DeploymentSpec) -> DeployerState:
+def specified_as(state: DeployerState, name: str, spec: DeploymentSpec) -> DeployerState:
     """The state as it were, had a deployment that waits been asked for with another spec."""
-    facts = deployment.Facts(name, spec)
-    waiting = [isinstance(d, deployment.Queued) and d.facts.id == name for d in state.deployments]
+    info = deployment.DeploymentInfo(name, spec)
+    waiting = [isinstance(d, deployment.Queued) and d.info.id == name for d in state.deployments]
     deployments = tuple(
-        deployment.Queued(facts) if waits else d for waits, d in zip(waiting, state.deployments, strict=True)
+        deployment.Queued(info) if waits else d for waits, d in zip(waiting, state.deployments, strict=True)
     )
     known = tuple((each, digest(spec) if each == name else kept) for each, kept in state.known)
     return evolve(state, deployments=deployments, known=known)
@@ -180,7 +180,7 @@ def answers(pending: Pending) -> tuple[Answer, ...]:
     if isinstance(pending.command, StopTask):
         return OF_STOP
     if isinstance(pending.command, RunTask):
-        return (*OF_TASK, Refused(pending.sent.attempt if pending.sent else 1, "no capacity"))
+        return (*OF_TASK, AttemptRefused(pending.attempt.number if pending.attempt else 1, "no capacity"))
     return OF_DATABASE
 
 
@@ -188,7 +188,7 @@ STALE: tuple[Answer, ...] = (
     *(COMPLETE, deployment.Failure("late"), DeadlinePassed()),
     *(UpsertDone(), CleanupDone(), postgres_migration.Errored("late")),
     *(ecs_task.Started("arn:late"), ecs_task.Status("PENDING"), StatusStopped((), "UserInitiated")),
-    *(ecs_task.Errored("late", may_still_run=True), Refused(1, "late")),
+    *(ecs_task.Errored("late", may_still_run=True), AttemptRefused(1, "late")),
 )
 """An answer of each kind, for a command that is no longer pending."""
 
@@ -218,7 +218,7 @@ def events(state: DeployerState, menu: tuple[DeploymentSpec, ...], deployments: 
         for spec in menu[:1] if will_wait(state) else menu:
             yield Requested(f"d{deployments - more + 1}", spec, AT, stream="" if state.stream else "stream")
     for pending in state.pending:
-        yield Attempted(pending.id, pending.sent.attempt + 1 if pending.sent else 1, AT)
+        yield Attempted(pending.id, pending.attempt.number + 1 if pending.attempt else 1, AT)
         yield Accepted(pending.id, f"ref-{pending.id}", AT)
         yield from replies(pending)
     yield from stale(state)

@@ -1,6 +1,6 @@
 """Machines to mermaid: the same edges that run are the ones that are drawn.
 
-Mermaid cannot style a single arrow of a state diagram (its issue 1352), so an edge that the asked-for diagrams lack
+Mermaid cannot style a single arrow of a state diagram (its issue 1352), so an edge that the specified diagrams lack
 bears `(ext)` in its label, stands below the others, and a node that only such edges lead to has the class `extension`.
 It also draws several self-loops of a state one over the other (its issue 6132), so they are drawn as one, with a line
 each.
@@ -42,19 +42,18 @@ def machines() -> Mapping[str, Machine[Any, Any, Any]]:
 
     The module `testing` is passed over: it needs Hypothesis, which only tests have.
     """
-    found = {
-        name.rpartition(".")[2].replace("_", "-"): getattr(module, "MACHINE", None)
-        for name, module in modules().items()
-    }
-    return MappingProxyType({key: machine for key, machine in found.items() if isinstance(machine, Machine)})
+    found = {name: getattr(module, "MACHINE", None) for name, module in modules().items()}
+    return MappingProxyType(
+        {n.rpartition(".")[2].replace("_", "-"): m for n, m in found.items() if isinstance(m, Machine)}
+    )
 
 
-def arrows(machine: Machine[Any, Any, Any], *, asked_for: bool = False) -> tuple[Arrow, ...]:
-    """The arrows of a machine's drawing, in order, each once; `asked_for` leaves the extensions out."""
+def arrows(machine: Machine[Any, Any, Any], *, specified: bool = False) -> tuple[Arrow, ...]:
+    """The arrows of a machine's drawing, in order, each once; `specified` leaves the extensions out."""
     asked = [arrow for edge in machine.edges if not edge.extension for arrow in _arrows(edge)]
     extra = [arrow for edge in machine.edges if edge.extension for arrow in _arrows(edge)]
     leaves = [Arrow(name, "", "[*]") for name in machine.leaves]
-    return tuple(dict.fromkeys([*asked, *leaves, *([] if asked_for else extra)]))
+    return tuple(dict.fromkeys([*asked, *leaves, *([] if specified else extra)]))
 
 
 def _arrows(edge: Edge) -> Iterator[Arrow]:
@@ -65,9 +64,9 @@ def _arrows(edge: Edge) -> Iterator[Arrow]:
         yield Arrow(edge.source, edge.label, edge.drawn, edge.extension)
 
 
-def mermaid(machine: Machine[Any, Any, Any], *, asked_for: bool = False) -> str:
-    """The machine as a `stateDiagram-v2`; `asked_for` leaves the extensions out."""
-    drawn = arrows(machine, asked_for=asked_for)
+def mermaid(machine: Machine[Any, Any, Any], *, specified: bool = False) -> str:
+    """The machine as a `stateDiagram-v2`; `specified` leaves the extensions out."""
+    drawn = arrows(machine, specified=specified)
     classes = _classes(machine, drawn)
     used = {name for names in classes.values() for name in names}
     choices = {edge.choice for edge in machine.edges}

@@ -17,9 +17,15 @@ from typing import Any, TypeAlias
 from attrs import field, frozen
 
 from deployer_core.analysis.canonical import canonical
-from deployer_core.analysis.choices import AT, EARLIER, asked_for_as, events, in_turn, left, specs
-from deployer_core.analysis.invariants import OF_STALE, OF_STATES, OF_STEPS, makes_sense, opened
-from deployer_core.engine import reducer as deployer
+from deployer_core.analysis.choices import AT, EARLIER, events, in_turn, left, specified_as, specs
+from deployer_core.analysis.invariants import (
+    STALE_INVARIANTS,
+    STATE_INVARIANTS,
+    STEP_INVARIANTS,
+    makes_sense,
+    opened,
+)
+from deployer_core.engine import reducer
 from deployer_core.engine.messages import Event, Pending, Replied, Requested, Terminated
 from deployer_core.engine.reducer import INITIAL, Commands, DeployerState, Notice
 from deployer_core.kernel.machine import Absent, IllegalEvent, name_of
@@ -59,7 +65,7 @@ class Report:
     edges: tuple[Edge, ...]
     missing: tuple[Edge, ...]
     violations: tuple[Violation, ...]
-    reducer: Reducer = field(repr=False, default=deployer.reduce)
+    reducer: Reducer = field(repr=False, default=reducer.reduce)
 
     def __str__(self) -> str:
         """The figures, what was not covered, and what does not hold."""
@@ -89,7 +95,7 @@ class Report:
 
 
 def explore(
-    deployments: int = 2, databases: int = 2, limit: int | None = None, *, reducer: Reducer = deployer.reduce
+    deployments: int = 2, databases: int = 2, limit: int | None = None, *, reducer: Reducer = reducer.reduce
 ) -> Report:
     """Walk every state that so many deployments on so many databases can reach; `limit` is a number of states.
 
@@ -186,7 +192,11 @@ class _Walk:
             return
         self.transitions += 1
         changed = after is not state or bool(commands)
-        wrong = [s for s in (OF_STEPS if changed else OF_STALE) if not s.holds(state, event, after, commands)]
+        wrong = [
+            s
+            for s in (STEP_INVARIANTS if changed else STALE_INVARIANTS)
+            if not s.holds(state, event, after, commands)
+        ]
         for step in wrong:
             self.violate(step.sentence, way)
         if wrong or not changed:
@@ -199,7 +209,7 @@ class _Walk:
         self.cover(number, state, event, there)
         if asked is None and after.stack is not state.stack and (turn := in_turn(state, after)):
             for spec in self.menu[1:]:
-                self.take(number, asked_for_as(state, turn, spec), event, Requested(turn, spec, AT))
+                self.take(number, specified_as(state, turn, spec), event, Requested(turn, spec, AT))
 
     def changes_nothing(self, state: DeployerState, event: Event) -> bool:
         """An event that was just taken is stale, or nonsense now."""
@@ -217,7 +227,7 @@ class _Walk:
             self.parents.append(way)
             self.shapes.append(_shape(after))
             self.answered.append([])
-            wrong = [invariant for invariant in OF_STATES if not invariant.holds(after)]
+            wrong = [invariant for invariant in STATE_INVARIANTS if not invariant.holds(after)]
             for invariant in wrong:
                 self.violate(invariant.sentence, way)
             if wrong:
@@ -232,7 +242,7 @@ class _Walk:
         step = (self.shapes[number], type(event), answer, self.shapes[there])
         if step not in self.seen:
             self.seen.add(step)
-            for machine, taken in deployer.microsteps(state, event):
+            for machine, taken in reducer.microsteps(state, event):
                 edge = taken.edge
                 self.edges.add((machine, edge.source, edge.event, edge.target))
 
@@ -261,7 +271,7 @@ class _Walk:
             self.violate(ENDS, self.parents[min(set(range(len(self.states))) - met)])
 
 
-def reduce_all(events: Iterable[Event], reducer: Reducer = deployer.reduce) -> DeployerState:
+def reduce_all(events: Iterable[Event], reducer: Reducer = reducer.reduce) -> DeployerState:
     """The state after these events, from the initial one."""
     state = INITIAL
     for event in events:
@@ -313,7 +323,7 @@ def command_text(command: Pending | Notice) -> str:
 def state_text(state: DeployerState) -> str:
     """A state in a line: the machines' states and what is pending."""
     parts = [f"stack {name_of(type(state.stack))}"]
-    parts += [f"{d.facts.id} {name_of(type(d))}" for d in state.deployments if not isinstance(d, Absent)]
+    parts += [f"{d.info.id} {name_of(type(d))}" for d in state.deployments if not isinstance(d, Absent)]
     parts += [
         f"{m.database.spec.name} {name_of(type(m))}" for m in state.migrations if not isinstance(m, Absent)
     ]

@@ -9,12 +9,12 @@ from typing import Any, TypeAlias, TypeVar
 from attrs import frozen
 
 from deployer_core.engine.messages import (
+    AttemptRefused,
     DeadlinePassed,
     Event,
     Notice,
     Pending,
     Progress,
-    Refused,
     Repaired,
     Replied,
     Requested,
@@ -29,7 +29,7 @@ from deployer_core.machines.stack_status import Lifecycle, StackStatus
 
 
 @frozen
-class OfState:
+class StateInvariant:
     """What holds in every state."""
 
     sentence: str
@@ -37,18 +37,18 @@ class OfState:
 
 
 @frozen
-class OfStep:
+class StepInvariant:
     """What holds of every event that was taken: the state before, the event, the state after, what was given out."""
 
     sentence: str
     holds: Callable[[DeployerState, Any, DeployerState, Commands], bool]
 
 
-Invariant: TypeAlias = OfState | OfStep
-OF_STATES: list[OfState] = []
-OF_STEPS: list[OfStep] = []
+Invariant: TypeAlias = StateInvariant | StepInvariant
+STATE_INVARIANTS: list[StateInvariant] = []
+STEP_INVARIANTS: list[StepInvariant] = []
 """Every invariant, filled as this module is imported."""
-OF_STALE: list[OfStep] = []
+STALE_INVARIANTS: list[StepInvariant] = []
 """Those of the steps that can fail where an event changed nothing at all: the others hold then."""
 
 A = TypeVar("A", bound=Callable[[DeployerState], bool])
@@ -61,12 +61,12 @@ def _sentence(holds: Callable[..., bool]) -> str:
 
 
 def _of_state(holds: A) -> A:
-    OF_STATES.append(OfState(_sentence(holds), holds))
+    STATE_INVARIANTS.append(StateInvariant(_sentence(holds), holds))
     return holds
 
 
 def _of_step(holds: B) -> B:
-    OF_STEPS.append(OfStep(_sentence(holds), holds))
+    STEP_INVARIANTS.append(StepInvariant(_sentence(holds), holds))
     return holds
 
 
@@ -92,7 +92,7 @@ def queue(state: DeployerState) -> tuple[str, ...]:
 
 def requested(state: DeployerState) -> list[str]:
     """The deployments that have not ended, as requested."""
-    return [d.facts.id for d in present(state.deployments)]
+    return [d.info.id for d in present(state.deployments)]
 
 
 def opened(state: DeployerState) -> list[deployment.State]:
@@ -112,7 +112,7 @@ def stops(state: DeployerState) -> dict[str, Pending]:
 
 _MOVING = (Lifecycle.PROGRESS, Lifecycle.ROLLING_BACK)
 _OF_WHAT_IS = (deployment.StabiliseStack, deployment.ScaleStack, deployment.UpdateStack)
-_UNFINISHED = (ecs_task.Started, ecs_task.Status, Progress, Refused)
+_UNFINISHED = (ecs_task.Started, ecs_task.Status, Progress, AttemptRefused)
 _BEFORE_BARRIER = (
     postgres_migration.Upserting,
     postgres_migration.Ready,
@@ -158,7 +158,7 @@ def makes_sense(state: DeployerState, event: Event) -> bool:
 
 
 def _of_stale(holds: B) -> B:
-    OF_STALE.append(OF_STEPS[-1])
+    STALE_INVARIANTS.append(STEP_INVARIANTS[-1])
     return holds
 
 
@@ -168,14 +168,14 @@ def _of_stale(holds: B) -> B:
 @_of_state
 def one_is_open(state: DeployerState) -> bool:
     """At most one deployment is open, and the stack is CREATING or MIGRATING for it exactly then."""
-    return [d.facts.id for d in present(opened(state))] == current(state)
+    return [d.info.id for d in present(opened(state))] == current(state)
 
 
 @_of_state
 def queue_is_in_order(state: DeployerState) -> bool:
     """The queue is first in, first out: those that wait, in the order of their requests, after the current one."""
     order = [name for name, _ in state.known]
-    waiting = tuple(d.facts.id for d in state.deployments if isinstance(d, deployment.Queued))
+    waiting = tuple(d.info.id for d in state.deployments if isinstance(d, deployment.Queued))
     turns = [order.index(name) for name in (*current(state), *queue(state))]
     return queue(state) == waiting and turns == sorted(turns)
 
@@ -218,7 +218,7 @@ def no_dead_end(state: DeployerState) -> bool:
 def scaled_up_when_migrated(state: DeployerState) -> bool:
     """It is never scaled up unless every migration is DONE or NOP."""
     return all(
-        len(state.migrations) == len(d.facts.spec.databases)
+        len(state.migrations) == len(d.info.spec.databases)
         and all(isinstance(m, _AT_REST) for m in state.migrations)
         for d in state.deployments
         if isinstance(d, deployment.ScalingUp)
@@ -284,7 +284,7 @@ def done_is_done(before: DeployerState, event: Any, after: DeployerState, comman
     """A deployment is DONE only when it was upserted or scaled up."""
     last = (deployment.Upserting, deployment.ScalingUp)
     noticed = [c.deployment for c in commands if isinstance(c, Notice) and c.outcome == "DONE"]
-    done = [d.facts.id for d in before.deployments if isinstance(d, last) and d.facts.id in noticed]
+    done = [d.info.id for d in before.deployments if isinstance(d, last) and d.info.id in noticed]
     return noticed == done
 
 

@@ -25,7 +25,7 @@ from deployer_core.analysis.preview_values import (
     as_data,
     render,
 )
-from deployer_core.engine import reducer as deployer
+from deployer_core.engine import reducer
 from deployer_core.engine.messages import (
     Accepted,
     Attempted,
@@ -133,15 +133,15 @@ class _Walk:
 
 def _take(walk: _Walk, event: Event) -> _Walk:
     """Reduce; whatever is given out is sent, and accepted, at once."""
-    state, commands = deployer.reduce(walk.state, event)
+    state, commands = reducer.reduce(walk.state, event)
     walk = evolve(walk, state=state)
     for command in commands:
         walk = evolve(walk, given=(*walk.given, _describe(walk.state, command)))
         if isinstance(command, Notice):
             walk = evolve(walk, notice=command)
             continue
-        state, _ = deployer.reduce(walk.state, Attempted(command.id, 1, walk.at))
-        state, _ = deployer.reduce(state, Accepted(command.id, f"ref-{command.id}", walk.at))
+        state, _ = reducer.reduce(walk.state, Attempted(command.id, 1, walk.at))
+        state, _ = reducer.reduce(state, Accepted(command.id, f"ref-{command.id}", walk.at))
         walk = evolve(walk, state=state, asked=(*walk.asked, command))
     return walk
 

@@ -20,15 +20,15 @@ from deployer_core.spec import DeploymentSpec, Pairs, SpecError
 # Commands
 
 
-@tagged("Deployer.Sent/2")
+@tagged("Deployer.Attempt/1")
 @frozen
-class Sent:
+class Attempt:
     """The latest attempt at a command: its number, when it was first sent, and what was resolved for it.
 
     `refused` says that it has certainly begun nothing, as no attempt before it has.
     """
 
-    attempt: int
+    number: int
     at: float = field(converter=float)
     resolved: Pairs = ()
     refused: bool = False
@@ -39,12 +39,12 @@ class Sent:
 class StopTask:
     """Stop a run that nobody waits for any more.
 
-    `command` and `sent` are those of its RunTask, from which its token follows; `arn` is empty where it is not known.
+    `command` and `attempt` are those of its RunTask, from which its token follows; `arn` is empty where it is unknown.
     """
 
     run: Run
     command: int
-    sent: Sent
+    attempt: Attempt
     arn: str
 
 
@@ -56,9 +56,9 @@ WorldCommand: TypeAlias = StackCommand | RunTask | StopTask | UpsertDatabase | C
 class Pending:
     """A command to the world that has not had its last answer, with all that a recovery needs.
 
-    `database` is empty where the stack itself is meant. `sent` is None before the first attempt; `ref` is what the
-    world calls it (a StackId, a task ARN) once it was accepted; `seen` is the latest progress. A StopTask past its
-    deadline is `unresolved`: its task may still run.
+    `database` is empty where the stack itself is meant. `attempt` is the latest one, None before the first; `ref` is
+    what the world calls it (a StackId, a task ARN) once it was accepted; `seen` is the latest progress. A StopTask past
+    its deadline is `unresolved`: its task may still run.
     """
 
     id: int
@@ -67,7 +67,7 @@ class Pending:
     command: WorldCommand
     issued: float = field(converter=float)
     deadline: float = field(converter=float)
-    sent: Sent | None = None
+    attempt: Attempt | None = None
     ref: str = ""
     seen: str = ""
     unresolved: bool = False
@@ -75,7 +75,7 @@ class Pending:
     @property
     def may_have_begun(self) -> bool:
         """Whether the world may have taken it: it was seen there, or an attempt was made that was not refused."""
-        return bool(self.ref) or (self.sent is not None and not self.sent.refused)
+        return bool(self.ref) or (self.attempt is not None and not self.attempt.refused)
 
 
 @tagged("Deployer.Notice/1")
@@ -125,7 +125,7 @@ class Attempted:
     """The adapter is about to send a command for the n-th time, with what it resolved for it."""
 
     command: int
-    attempt: int
+    number: int
     at: float = field(converter=float)
     resolved: Pairs = ()
 
@@ -154,12 +154,12 @@ class Progress:
     text: str
 
 
-@tagged("Deployer.Refused/1")
+@tagged("Deployer.AttemptRefused/1")
 @frozen
-class Refused:
+class AttemptRefused:
     """An attempt at RunTask was refused for now: it has begun nothing, and another may be made."""
 
-    attempt: int
+    number: int
     reason: str
 
 
@@ -175,7 +175,7 @@ Answer: TypeAlias = (
     | postgres_migration.Errored
     | DeadlinePassed
     | Progress
-    | Refused
+    | AttemptRefused
 )
 
 

@@ -2,7 +2,7 @@
 
     reduce(state, event) -> (state, commands)
 
-What the machines tell one another is routed inside (`routing`); what is meant for the world (`world`) stays in
+What the machines tell one another is routed inside (`routing`); what is meant for the world (`messages`) stays in
 `pending` until its last answer, and is given out once. A state that comes back the same object means that the event
 was stale: nothing has changed, and nothing need be kept.
 """
@@ -17,17 +17,17 @@ from attrs import evolve, fields, has
 from deployer_core.engine.messages import (
     Accepted,
     Answer,
+    Attempt,
     Attempted,
+    AttemptRefused,
     DeadlinePassed,
     Event,
     Notice,
     Pending,
     Progress,
-    Refused,
     Repaired,
     Replied,
     Requested,
-    Sent,
     StopTask,
     Terminated,
     token,
@@ -36,10 +36,10 @@ from deployer_core.engine.routing import (
     INITIAL,
     Commands,
     DeployerState,
-    Draft,
     Reduction,
     Task,
     Traced,
+    Transaction,
     swap,
 )
 from deployer_core.kernel.machine import Absent, IllegalEvent, Microstep, name_of
@@ -52,6 +52,8 @@ __all__ = [
     "INITIAL",
     "LOGIC",
     "Accepted",
+    "Attempt",
+    "AttemptRefused",
     "Attempted",
     "Commands",
     "DeadlinePassed",
@@ -61,11 +63,9 @@ __all__ = [
     "Pending",
     "Progress",
     "Reduction",
-    "Refused",
     "Repaired",
     "Replied",
     "Requested",
-    "Sent",
     "StopTask",
     "Task",
     "Terminated",
@@ -86,24 +86,24 @@ def reduce(state: DeployerState, event: Event) -> Reduction:
     Raises IllegalEvent, and changes nothing, for nonsense: an unknown deployment, a repair of what is not broken, an
     id that stands for two specs. Answers that nobody waits for are no nonsense: they are stale.
     """
-    return _TAKES.get(type(event), _refuse)(state, event, Draft)
+    return _TAKES.get(type(event), _refuse)(state, event, Transaction)
 
 
 def microsteps(state: DeployerState, event: Event) -> tuple[tuple[str, Microstep[Any, Any]], ...]:
     """The same reduction, one edge of one machine at a time, each with the machine's name; none if it is stale."""
-    drafts: list[Traced] = []
+    transactions: list[Traced] = []
 
-    def begin(state: DeployerState, at: float) -> Draft:
-        drafts.append(Traced(state, at))
-        return drafts[-1]
+    def begin(state: DeployerState, at: float) -> Transaction:
+        transactions.append(Traced(state, at))
+        return transactions[-1]
 
     _TAKES.get(type(event), _refuse)(state, event, begin)
-    return tuple(step for draft in drafts for step in draft.taken)
+    return tuple(step for transaction in transactions for step in transaction.taken)
 
 
 # Events of the world
 
-Begin: TypeAlias = Callable[[DeployerState, float], Draft]
+Begin: TypeAlias = Callable[[DeployerState, float], Transaction]
 Take: TypeAlias = Callable[[DeployerState, Any, Begin], Reduction]
 _TAKES: dict[type, Take] = {}
 T = TypeVar("T", bound=Take)
@@ -156,11 +156,11 @@ def _request(state: DeployerState, event: Requested, begin: Begin) -> Reduction:
         raise _refusal(state, event, why)
     if not (state.stream or event.stream):
         raise _refusal(state, event, "the first request of a stream gives it its random id")
-    draft = begin(state, event.at)
-    draft.stream, draft.queue_limit = state.stream or event.stream, event.queue_limit
-    draft.known += ((event.deployment, asked),)
-    draft.add(deployment.Facts(event.deployment, event.spec))
-    return draft.result()
+    transaction = begin(state, event.at)
+    transaction.stream, transaction.queue_limit = state.stream or event.stream, event.queue_limit
+    transaction.known += ((event.deployment, asked),)
+    transaction.add(deployment.DeploymentInfo(event.deployment, event.spec))
+    return transaction.result()
 
 
 def _pending(state: DeployerState, command: int) -> Pending | None:
@@ -174,12 +174,12 @@ def _pending(state: DeployerState, command: int) -> Pending | None:
 def _attempt(state: DeployerState, event: Attempted, _: Begin) -> Reduction:
     """What was sent and accepted is not sent again; what was found without sending may be (a task, to stop it)."""
     pending = _pending(state, event.command)
-    if pending is None or event.attempt != (pending.sent.attempt if pending.sent else 0) + 1:
+    if pending is None or event.number != (pending.attempt.number if pending.attempt else 0) + 1:
         return state, ()
-    if pending.sent and pending.ref:
+    if pending.attempt and pending.ref:
         return state, ()
-    sent = Sent(event.attempt, event.at, event.resolved)
-    return evolve(state, pending=swap(state.pending, pending, evolve(pending, sent=sent))), ()
+    attempt = Attempt(event.number, event.at, event.resolved)
+    return evolve(state, pending=swap(state.pending, pending, evolve(pending, attempt=attempt))), ()
 
 
 @_takes(Accepted)
@@ -203,7 +203,7 @@ def _reply(state: DeployerState, event: Replied, begin: Begin) -> Reduction:
         )
     if isinstance(pending.command, StopTask):
         return _reply_to_stop(state, pending, answer)
-    if isinstance(answer, Progress | Refused):
+    if isinstance(answer, Progress | AttemptRefused):
         told = _told(pending, answer) if isinstance(answer, Progress) else _refused(pending, answer)
         return (
             (state, ())
@@ -219,28 +219,30 @@ def _reply(state: DeployerState, event: Replied, begin: Begin) -> Reduction:
     return _go_on(begin(state, event.at), state, pending, told, meaning)
 
 
-def _end(draft: Draft, pending: Pending, answer: Answer, meaning: Any) -> Reduction:
+def _end(transaction: Transaction, pending: Pending, answer: Answer, meaning: Any) -> Reduction:
     """The last answer: the command is no longer pending, whatever the machine that asked makes of it."""
-    draft.observed = answer.counts if isinstance(answer, StackStatus) else ()
-    draft.pending = swap(draft.pending, pending)
-    draft.answered = pending
+    transaction.observed = answer.counts if isinstance(answer, StackStatus) else ()
+    transaction.pending = swap(transaction.pending, pending)
+    transaction.answered = pending
     try:
-        draft.to_asker(pending, meaning)
+        transaction.to_asker(pending, meaning)
     except IllegalEvent as fault:
-        draft.to_asker(pending, failure(pending, f"adapter fault: {fault}", may_still_run=True))
-    return draft.result()
+        transaction.to_asker(pending, failure(pending, f"adapter fault: {fault}", may_still_run=True))
+    return transaction.result()
 
 
-def _go_on(draft: Draft, state: DeployerState, pending: Pending, told: Pending, meaning: Any) -> Reduction:
+def _go_on(
+    transaction: Transaction, state: DeployerState, pending: Pending, told: Pending, meaning: Any
+) -> Reduction:
     """Not the last answer: stale where it is no news, and where the machine that asked does not take it."""
     if told is not pending:
-        draft.pending = swap(draft.pending, pending, told)
+        transaction.pending = swap(transaction.pending, pending, told)
     try:
-        draft.to_asker(pending, meaning)
+        transaction.to_asker(pending, meaning)
     except IllegalEvent:
         return state, ()
-    same = draft.pending is state.pending and draft.tasks is state.tasks
-    return (state, ()) if same else draft.result()
+    same = transaction.pending is state.pending and transaction.tasks is state.tasks
+    return (state, ()) if same else transaction.result()
 
 
 def _told(pending: Pending, answer: Answer) -> Pending:
@@ -256,21 +258,21 @@ def _told(pending: Pending, answer: Answer) -> Pending:
         pending.command,
         pending.issued,
         pending.deadline,
-        pending.sent,
+        pending.attempt,
         ref,
         seen,
         pending.unresolved,
     )
 
 
-def _refused(pending: Pending, answer: Refused) -> Pending:
+def _refused(pending: Pending, answer: AttemptRefused) -> Pending:
     """The command with its latest attempt refused, itself where that is no news, or said of an earlier attempt."""
-    sent = pending.sent
-    if not isinstance(pending.command, RunTask) or pending.ref or sent is None or sent.refused:
+    attempt = pending.attempt
+    if not isinstance(pending.command, RunTask) or pending.ref or attempt is None or attempt.refused:
         return pending
-    if sent.attempt != answer.attempt:
+    if attempt.number != answer.number:
         return pending
-    return evolve(pending, sent=evolve(sent, refused=True), seen=answer.reason)
+    return evolve(pending, attempt=evolve(attempt, refused=True), seen=answer.reason)
 
 
 _ANSWERS = frozenset(get_args(Answer))
@@ -339,26 +341,26 @@ def _reply_to_stop(state: DeployerState, pending: Pending, answer: Answer) -> Re
 
 @_takes(Terminated)
 def _terminate(state: DeployerState, event: Terminated, begin: Begin) -> Reduction:
-    if all(isinstance(d, Absent) or d.facts.id != event.deployment for d in state.deployments):
+    if all(isinstance(d, Absent) or d.info.id != event.deployment for d in state.deployments):
         ended = event.deployment in dict(state.known)
         raise _refusal(
             state, event, f"deployment {event.deployment!r} {'has ended' if ended else 'was never requested'}"
         )
-    draft = begin(state, event.at)
-    draft.to_deployment(event.deployment, deployment.Terminated(event.by))
-    return draft.result()
+    transaction = begin(state, event.at)
+    transaction.to_deployment(event.deployment, deployment.Terminated(event.by))
+    return transaction.result()
 
 
 @_takes(Repaired)
 def _repair(state: DeployerState, event: Repaired, begin: Begin) -> Reduction:
-    """Refused while a task may still run, unless its run is named."""
+    """AttemptRefused while a task may still run, unless its run is named."""
     stops = {p.command.run.id: p for p in state.pending if isinstance(p.command, StopTask)}
     if unknown := sorted(set(event.force) - set(stops)):
         raise _refusal(state, event, f"no task is being stopped for {', '.join(unknown)}")
-    draft = begin(state, event.at)
-    draft.pending = tuple(p for run, p in stops.items() if run not in event.force)
-    draft.to_stack(stack.Repaired(event.by))
+    transaction = begin(state, event.at)
+    transaction.pending = tuple(p for run, p in stops.items() if run not in event.force)
+    transaction.to_stack(stack.Repaired(event.by))
     if running := sorted(set(stops) - set(event.force)):
         why = f"the task of {', '.join(running)} may still run"
         raise _refusal(state, event, f"{why}; wait until it has stopped, or force the repair by its name")
-    return draft.result()
+    return transaction.result()

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 from attrs import frozen
 
-from deployer_core.engine.messages import Notice, Pending, Sent, StopTask, WorldCommand
+from deployer_core.engine.messages import Attempt, Notice, Pending, StopTask, WorldCommand
 from deployer_core.kernel.machine import ABSENT, Absent, C, E, Machine, Microstep, S
 from deployer_core.kernel.tags import tagged
 from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
@@ -67,7 +67,7 @@ def swap(items: tuple[K, ...], old: K, *new: K) -> tuple[K, ...]:
     raise LookupError(old)
 
 
-class Draft:
+class Transaction:
     """One reduction under way. `observed` are the counts just seen, `answered` is the command just answered.
 
     Every step of every machine passes here, so this is written for speed: loops, no comprehensions.
@@ -122,9 +122,9 @@ class Draft:
         """One machine takes one event: every step inside the deployer passes here."""
         return machine.reduce(state, event)
 
-    def add(self, facts: deployment.Facts) -> None:
+    def add(self, info: deployment.DeploymentInfo) -> None:
         """Let a deployment in: it asks the stack for its turn."""
-        queued, commands = self.step(deployment.MACHINE, ABSENT, deployment.Requested(facts))
+        queued, commands = self.step(deployment.MACHINE, ABSENT, deployment.Requested(info))
         self.deployments += (queued,)
         self.route(commands)
 
@@ -168,7 +168,7 @@ class Draft:
     def find(self, name: str) -> deployment.State:
         """A deployment that has not ended, by its id."""
         for each in self.deployments:
-            if not isinstance(each, Absent) and each.facts.id == name:
+            if not isinstance(each, Absent) and each.info.id == name:
                 return each
         raise LookupError(name)
 
@@ -189,8 +189,8 @@ class Draft:
     def stop(self, dropped: Pending) -> None:
         """Stop a run that is dropped; one that cannot have begun needs no stopping."""
         if isinstance(dropped.command, RunTask) and dropped.may_have_begun:
-            sent = dropped.sent or Sent(0, dropped.issued)
-            command = StopTask(dropped.command.run, dropped.id, sent, dropped.ref)
+            attempt = dropped.attempt or Attempt(0, dropped.issued)
+            command = StopTask(dropped.command.run, dropped.id, attempt, dropped.ref)
             self.issue(dropped.deployment, dropped.database, command, STOP_TIMEOUT)
 
     def remember(self, counts: Counts) -> None:
@@ -230,10 +230,10 @@ class Draft:
         for pending in dropped:
             self.stop(pending)
         assert not isinstance(ended, Absent)
-        self.commands.append(Notice(name, ended.facts.spec.version, outcome, reason, self.at))
+        self.commands.append(Notice(name, ended.info.spec.version, outcome, reason, self.at))
 
 
-class Traced(Draft):
+class Traced(Transaction):
     """A reduction that writes down each edge that it takes, with the name of the machine that took it."""
 
     def __init__(self, state: DeployerState, at: float) -> None:
@@ -249,8 +249,8 @@ class Traced(Draft):
 
 # Routes: what one machine's command is to another, or to the world
 
-_ROUTES: dict[type, Callable[[Draft, Any], None]] = {}
-R = TypeVar("R", bound=Callable[[Draft, Any], None])
+_ROUTES: dict[type, Callable[[Transaction, Any], None]] = {}
+R = TypeVar("R", bound=Callable[[Transaction, Any], None])
 
 
 def _routes(*commands: type) -> Callable[[R], R]:
@@ -262,135 +262,135 @@ def _routes(*commands: type) -> Callable[[R], R]:
 
 
 @_routes(deployment.QueueOnStack)
-def _queue(draft: Draft, command: deployment.QueueOnStack) -> None:
-    draft.to_stack(stack.Triggered(command.deployment, draft.queue_limit))
+def _queue(transaction: Transaction, command: deployment.QueueOnStack) -> None:
+    transaction.to_stack(stack.Triggered(command.deployment, transaction.queue_limit))
 
 
 @_routes(stack.TriggerDeployment)
-def _trigger(draft: Draft, command: stack.TriggerDeployment) -> None:
-    draft.to_deployment(command.deployment, deployment.Started(draft.baseline or ()))
+def _trigger(transaction: Transaction, command: stack.TriggerDeployment) -> None:
+    transaction.to_deployment(command.deployment, deployment.Started(transaction.baseline or ()))
 
 
 @_routes(deployment.ReleaseStack)
-def _release(draft: Draft, command: deployment.ReleaseStack) -> None:
-    draft.baseline, draft.migrations, draft.tasks = None, (), ()
-    draft.end(command.deployment, "DONE", "")
-    draft.to_stack(stack.DeploymentCompleted(command.deployment))
+def _release(transaction: Transaction, command: deployment.ReleaseStack) -> None:
+    transaction.baseline, transaction.migrations, transaction.tasks = None, (), ()
+    transaction.end(command.deployment, "DONE", "")
+    transaction.to_stack(stack.DeploymentCompleted(command.deployment))
 
 
 @_routes(deployment.BreakStack)
-def _break(draft: Draft, command: deployment.BreakStack) -> None:
-    draft.migrations, draft.tasks = (), ()
-    draft.end(command.deployment, "FAILED", command.reason)
-    draft.to_stack(stack.DeploymentFailed(command.deployment))
+def _break(transaction: Transaction, command: deployment.BreakStack) -> None:
+    transaction.migrations, transaction.tasks = (), ()
+    transaction.end(command.deployment, "FAILED", command.reason)
+    transaction.to_stack(stack.DeploymentFailed(command.deployment))
 
 
 @_routes(deployment.WithdrawFromStack)
-def _withdraw(draft: Draft, command: deployment.WithdrawFromStack) -> None:
-    draft.end(command.deployment, "FAILED", command.reason)
-    draft.to_stack(stack.Withdrawn(command.deployment))
+def _withdraw(transaction: Transaction, command: deployment.WithdrawFromStack) -> None:
+    transaction.end(command.deployment, "FAILED", command.reason)
+    transaction.to_stack(stack.Withdrawn(command.deployment))
 
 
 @_routes(deployment.StabiliseStack, deployment.UpdateStack, deployment.UpsertStack)
-def _change(draft: Draft, command: deployment.StackCommand) -> None:
-    draft.issue(command.deployment, "", command, command.stack.timeout)
+def _change(transaction: Transaction, command: deployment.StackCommand) -> None:
+    transaction.issue(command.deployment, "", command, command.stack.timeout)
 
 
 @_routes(deployment.ScaleStack)
-def _scale(draft: Draft, command: deployment.ScaleStack) -> None:
+def _scale(transaction: Transaction, command: deployment.ScaleStack) -> None:
     """Before the services go to zero, the counts that they had are remembered."""
-    if isinstance(draft.find(command.deployment), deployment.ScalingDown):
-        draft.remember(draft.observed)
-    _change(draft, command)
+    if isinstance(transaction.find(command.deployment), deployment.ScalingDown):
+        transaction.remember(transaction.observed)
+    _change(transaction, command)
 
 
 @_routes(deployment.CreateStack)
-def _create(draft: Draft, command: deployment.CreateStack) -> None:
+def _create(transaction: Transaction, command: deployment.CreateStack) -> None:
     """A stack that is created at zero had no counts before: those that it shall have are remembered."""
-    creating = draft.find(command.deployment)
+    creating = transaction.find(command.deployment)
     assert isinstance(creating, deployment.Creating)
-    draft.remember(creating.counts)
-    _change(draft, command)
+    transaction.remember(creating.counts)
+    _change(transaction, command)
 
 
 @_routes(deployment.PrepareMigration)
-def _prepare(draft: Draft, command: deployment.PrepareMigration) -> None:
+def _prepare(transaction: Transaction, command: deployment.PrepareMigration) -> None:
     prepare = postgres_migration.Prepare(command.database)
-    migration, commands = draft.step(postgres_migration.MACHINE, ABSENT, prepare)
-    draft.migrations += (migration,)
-    draft.route(commands)
+    migration, commands = transaction.step(postgres_migration.MACHINE, ABSENT, prepare)
+    transaction.migrations += (migration,)
+    transaction.route(commands)
 
 
 @_routes(deployment.UnblockMigration)
-def _unblock(draft: Draft, command: deployment.UnblockMigration) -> None:
-    draft.to_migration(command.database, postgres_migration.Unblocked())
+def _unblock(transaction: Transaction, command: deployment.UnblockMigration) -> None:
+    transaction.to_migration(command.database, postgres_migration.Unblocked())
 
 
 @_routes(deployment.AbandonMigration)
-def _abandon(draft: Draft, command: deployment.AbandonMigration) -> None:
-    draft.to_migration(command.database, postgres_migration.Errored(command.reason))
+def _abandon(transaction: Transaction, command: deployment.AbandonMigration) -> None:
+    transaction.to_migration(command.database, postgres_migration.Errored(command.reason))
 
 
 @_routes(postgres_migration.UpsertDatabase, postgres_migration.CleanupDatabase)
 def _tend(
-    draft: Draft, command: postgres_migration.UpsertDatabase | postgres_migration.CleanupDatabase
+    transaction: Transaction, command: postgres_migration.UpsertDatabase | postgres_migration.CleanupDatabase
 ) -> None:
     spec = command.database.spec
-    draft.issue(command.database.deployment, spec.name, command, spec.timeout)
+    transaction.issue(command.database.deployment, spec.name, command, spec.timeout)
 
 
 @_routes(postgres_migration.RunEvaluate)
-def _run_evaluate(draft: Draft, command: postgres_migration.RunEvaluate) -> None:
+def _run_evaluate(transaction: Transaction, command: postgres_migration.RunEvaluate) -> None:
     evaluation = command.database.spec.evaluate
     assert evaluation is not None
-    draft.run(command.database, "evaluate", evaluation.task, evaluation.no_changes + evaluation.changes)
+    transaction.run(command.database, "evaluate", evaluation.task, evaluation.no_changes + evaluation.changes)
 
 
 @_routes(postgres_migration.RunMigrate)
-def _run_migrate(draft: Draft, command: postgres_migration.RunMigrate) -> None:
+def _run_migrate(transaction: Transaction, command: postgres_migration.RunMigrate) -> None:
     migration = command.database.spec.migrate
     assert migration is not None
-    draft.run(command.database, "migrate", migration.task, migration.success)
+    transaction.run(command.database, "migrate", migration.task, migration.success)
 
 
 @_routes(postgres_migration.ReportBlocked)
-def _blocked(draft: Draft, command: postgres_migration.ReportBlocked) -> None:
-    draft.report(command.database, Phase.BLOCKED)
+def _blocked(transaction: Transaction, command: postgres_migration.ReportBlocked) -> None:
+    transaction.report(command.database, Phase.BLOCKED)
 
 
 @_routes(postgres_migration.ReportNop)
-def _nop(draft: Draft, command: postgres_migration.ReportNop) -> None:
-    draft.report(command.database, Phase.NOP)
+def _nop(transaction: Transaction, command: postgres_migration.ReportNop) -> None:
+    transaction.report(command.database, Phase.NOP)
 
 
 @_routes(postgres_migration.ReportDone)
-def _migrated(draft: Draft, command: postgres_migration.ReportDone) -> None:
-    draft.report(command.database, Phase.DONE)
+def _migrated(transaction: Transaction, command: postgres_migration.ReportDone) -> None:
+    transaction.report(command.database, Phase.DONE)
 
 
 @_routes(postgres_migration.ReportFailed)
-def _migration_failed(draft: Draft, command: postgres_migration.ReportFailed) -> None:
-    draft.report(command.database, Phase.FAILED, command.reason)
+def _migration_failed(transaction: Transaction, command: postgres_migration.ReportFailed) -> None:
+    transaction.report(command.database, Phase.FAILED, command.reason)
 
 
-@_routes(ecs_task.StopTask)
-def _stop(draft: Draft, _: ecs_task.StopTask) -> None:
+@_routes(ecs_task.StopRun)
+def _stop(transaction: Transaction, _: ecs_task.StopRun) -> None:
     """The run was just answered, so it is no longer pending, and may still run."""
-    assert draft.answered is not None
-    draft.stop(draft.answered)
+    assert transaction.answered is not None
+    transaction.stop(transaction.answered)
 
 
 @_routes(ecs_task.ReportDone)
-def _task_done(draft: Draft, command: ecs_task.ReportDone) -> None:
-    task, database = draft.end_task(command.run)
+def _task_done(transaction: Transaction, command: ecs_task.ReportDone) -> None:
+    task, database = transaction.end_task(command.run)
     if task.purpose == "migrate" or database.spec.evaluate is None:
-        draft.to_migration(task.database, postgres_migration.MigrateDone())
+        transaction.to_migration(task.database, postgres_migration.MigrateDone())
     else:
         changes = command.exit_code in database.spec.evaluate.changes
-        draft.to_migration(task.database, postgres_migration.EvaluateOutcome(changes))
+        transaction.to_migration(task.database, postgres_migration.EvaluateOutcome(changes))
 
 
 @_routes(ecs_task.ReportError)
-def _task_failed(draft: Draft, command: ecs_task.ReportError) -> None:
-    task, _ = draft.end_task(command.run)
-    draft.to_migration(task.database, postgres_migration.Errored(f"{task.purpose}: {command.reason}"))
+def _task_failed(transaction: Transaction, command: ecs_task.ReportError) -> None:
+    task, _ = transaction.end_task(command.run)
+    transaction.to_migration(task.database, postgres_migration.Errored(f"{task.purpose}: {command.reason}"))

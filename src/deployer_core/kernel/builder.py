@@ -81,7 +81,7 @@ class Builder(Generic[S, E, C]):
 
         `label` is the arrow's text where it differs from the event's name, `choice` the choice that the arrow passes
         and `guards` the text behind it by target, `drawn` the node's name by source where the target is drawn more
-        than once, `extension` an edge that the asked-for diagrams lack.
+        than once, `extension` an edge that the specified diagrams lack.
         """
         return self._declare(handler) if handler else functools.partial(self._declare, **drawing)
 

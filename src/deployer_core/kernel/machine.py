@@ -33,7 +33,7 @@ class Edge:
 
     `label` stands on the arrow; where the arrow passes a `choice`, `guard` stands on its second half. `drawn` is the
     node that it ends in, since a diagram may draw one state in several places. An `auto` edge is raised by the
-    machine itself. An `extension` is an edge that the asked-for diagrams lack.
+    machine itself. An `extension` is an edge that the specified diagrams lack.
     """
 
     source: str
@@ -72,7 +72,7 @@ class IllegalEvent(Exception):
         super().__init__(f"{refusal}; it takes {', '.join(legal) or 'nothing from outside'}")
 
 
-class Refused(Exception):
+class GuardFailed(Exception):
     """Raised by a handler whose guard does not hold; the kernel makes an IllegalEvent of it."""
 
 
@@ -83,7 +83,7 @@ def to(state: S, *commands: object) -> Step[S]:
 
 def refuse(why: str) -> NoReturn:
     """Refuse an event, for a reason that a person can read."""
-    raise Refused(why)
+    raise GuardFailed(why)
 
 
 def name_of(state: type) -> str:
@@ -127,7 +127,7 @@ class Machine(Generic[S, E, C]):
             while (raises := self._raises.get(type(after))) and (raised := raises(after)) is not None:
                 after, more = self._inner[type(after), type(raised)](after, raised)
                 commands += more
-        except Refused as refusal:
+        except GuardFailed as refusal:
             raise self._illegal(state, event, str(refusal)) from None
         return after, commands
 

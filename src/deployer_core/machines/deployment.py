@@ -34,9 +34,9 @@ from deployer_core.spec import (
 )
 
 
-@tagged("Deployment.Facts/1")
+@tagged("Deployment.Info/1")
 @frozen
-class Facts:
+class DeploymentInfo:
     """What all states know: the deployment's id and what was asked for."""
 
     id: str
@@ -78,7 +78,7 @@ class DatabaseProgress:
 
 @frozen
 class _OfDeployment:
-    facts: Facts
+    info: DeploymentInfo
 
 
 @frozen
@@ -234,7 +234,7 @@ Making = TypeVar("Making", Creating, Upserting)
 class Requested:
     """Somebody asks for a version."""
 
-    facts: Facts
+    info: DeploymentInfo
 
 
 @tagged("Deployment.Started/1")
@@ -501,142 +501,140 @@ def _zero(counts: Counts) -> Counts:
 
 # Edges
 
-deployment = Builder[State, Event, Command]("Deployment", State, Event)
+machine = Builder[State, Event, Command]("Deployment", State, Event)
 
 
-@deployment.on
+@machine.on
 def request(_: Absent, event: Requested) -> Step[Queued]:
     """The stack says whose turn it is."""
-    return to(Queued(event.facts), QueueOnStack(event.facts.id))
+    return to(Queued(event.info), QueueOnStack(event.info.id))
 
 
-@deployment.on(label="Triggered")
+@machine.on(label="Triggered")
 def start(state: Queued, event: Started) -> Step[Triggered]:
     """The lock is ours."""
-    return to(Triggered(state.facts, event.baseline))
+    return to(Triggered(state.info, event.baseline))
 
 
-@deployment.auto
+@machine.auto
 def wait(_: Triggered) -> StackWait:
     return StackWait()
 
 
-@deployment.on
+@machine.on
 def stabilise(state: Triggered, _: StackWait) -> Step[Waiting]:
     """CloudFormation may still be busy with somebody else's change."""
-    spec = state.facts.spec
+    spec = state.info.spec
     return to(
-        Waiting(state.facts, state.baseline), StabiliseStack(state.facts.id, spec.stack, spec.cancel_updates)
+        Waiting(state.info, state.baseline), StabiliseStack(state.info.id, spec.stack, spec.cancel_updates)
     )
 
 
-@deployment.on(label="StackStatus.Progress")
+@machine.on(label="StackStatus.Progress")
 def keep_waiting(state: Waiting, _: Progress) -> Step[Waiting]:
     """Somebody else's change is not done yet."""
     return to(state)
 
 
-def _failed(facts: Facts, reason: str) -> Step[Failed]:
+def _failed(info: DeploymentInfo, reason: str) -> Step[Failed]:
     """FAILED from any status but QUEUED breaks the stack, once."""
-    return to(Failed(facts, reason), BreakStack(facts.id, reason))
+    return to(Failed(info, reason), BreakStack(info.id, reason))
 
 
-@deployment.on(
+@machine.on(
     label="Stack Failure",
     drawn={Waiting: "FAILED_1", ScalingDown: "FAILED_2", InfraMigrate: "FAILED_4", ScalingUp: "FAILED_5"},
 )
 def fail(state: Waiting | ScalingDown | InfraMigrate | ScalingUp, event: Failure) -> Step[Failed]:
     """The stack is not as the step needs it."""
-    return _failed(state.facts, event.reason)
+    return _failed(state.info, event.reason)
 
 
-@deployment.on(label="StackStatus.Stable")
+@machine.on(label="StackStatus.Stable")
 def find(state: Waiting, event: Stable) -> Step[Available]:
     """Whether the stack exists, and with which counts, is known now."""
-    counts = _counts(state.facts.spec.stack.scaling, state.baseline, event.counts)
-    return to(Available(state.facts, event.exists, counts))
+    counts = _counts(state.info.spec.stack.scaling, state.baseline, event.counts)
+    return to(Available(state.info, event.exists, counts))
 
 
-@deployment.auto
+@machine.auto
 def choose(state: Available) -> ScaleToZero | QuickUpsert | CreateAtZero:
     """The three ways to go."""
-    if state.facts.spec.quick:
+    if state.info.spec.quick:
         return QuickUpsert()
     return ScaleToZero() if state.exists else CreateAtZero()
 
 
-@deployment.on(
+@machine.on(
     label="", choice="available", guards={ScalingDown: "<code>if !quick & exists</code><br>StackScale(0)"}
 )
 def scale_down(state: Available, _: ScaleToZero) -> Step[ScalingDown]:
     """Nothing may use the databases while they change."""
-    command = ScaleStack(state.facts.id, state.facts.spec.stack, _zero(state.counts))
-    return to(ScalingDown(state.facts, state.counts), command)
+    command = ScaleStack(state.info.id, state.info.spec.stack, _zero(state.counts))
+    return to(ScalingDown(state.info, state.counts), command)
 
 
-@deployment.on(label="", choice="available", guards={Upserting: "<code>if quick</code><br>UpsertStack"})
+@machine.on(label="", choice="available", guards={Upserting: "<code>if quick</code><br>UpsertStack"})
 def upsert(state: Available, _: QuickUpsert) -> Step[Upserting]:
     """No scaling to zero and no databases."""
-    return to(Upserting(state.facts), UpsertStack(state.facts.id, state.facts.spec.stack, state.counts))
+    return to(Upserting(state.info), UpsertStack(state.info.id, state.info.spec.stack, state.counts))
 
 
-@deployment.on(
-    label="", choice="available", guards={Creating: "<code>if !quick, !exists</code><br>StackCreate"}
-)
+@machine.on(label="", choice="available", guards={Creating: "<code>if !quick, !exists</code><br>StackCreate"})
 def create(state: Available, _: CreateAtZero) -> Step[Creating]:
     """A new stack starts at zero, since its databases are yet to be made."""
-    command = CreateStack(state.facts.id, state.facts.spec.stack, _zero(state.counts))
-    return to(Creating(state.facts, state.counts), command)
+    command = CreateStack(state.info.id, state.info.spec.stack, _zero(state.counts))
+    return to(Creating(state.info, state.counts), command)
 
 
-@deployment.on(label="Stack Stable")
+@machine.on(label="Stack Stable")
 def finish_infra(state: Creating | InfraMigrate, event: Stable) -> Step[InfraMigrated]:
     """The outputs name what the migrations need."""
-    return to(InfraMigrated(state.facts, state.counts, event.outputs))
+    return to(InfraMigrated(state.info, state.counts, event.outputs))
 
 
-@deployment.on(label="Stack Progress")
+@machine.on(label="Stack Progress")
 def watch(state: Stepping, _: Progress) -> Step[Stepping]:
     """The step is under way."""
     return to(state)
 
 
-@deployment.on(label="Stack Stable")
+@machine.on(label="Stack Stable")
 def finish_scaling_down(state: ScalingDown, _: Stable) -> Step[ScaledDown]:
     """Nothing runs any more."""
-    return to(ScaledDown(state.facts, state.counts))
+    return to(ScaledDown(state.info, state.counts))
 
 
-@deployment.auto
+@machine.auto
 def trigger_infra(_: ScaledDown) -> StackTrigger:
     return StackTrigger()
 
 
-@deployment.on(label="Stack Trigger<br>(Infra Migrate)")
+@machine.on(label="Stack Trigger<br>(Infra Migrate)")
 def migrate_infra(state: ScaledDown, _: StackTrigger) -> Step[InfraMigrate]:
     """The new template, still at zero."""
-    command = UpdateStack(state.facts.id, state.facts.spec.stack, _zero(state.counts))
-    return to(InfraMigrate(state.facts, state.counts), command)
+    command = UpdateStack(state.info.id, state.info.spec.stack, _zero(state.counts))
+    return to(InfraMigrate(state.info, state.counts), command)
 
 
-@deployment.auto
+@machine.auto
 def trigger_data(_: InfraMigrated) -> MigrateData:
     return MigrateData()
 
 
-@deployment.on(label="Migrate Data")
+@machine.on(label="Migrate Data")
 def migrate_data(state: InfraMigrated, _: MigrateData) -> Step[DbMigrating]:
     """One migration a database, all blocked; none at all where the outputs do not give what one of them needs."""
-    databases, outputs = state.facts.spec.databases, dict(state.outputs)
+    databases, outputs = state.info.spec.databases, dict(state.outputs)
     if any(_lack(spec, outputs) for spec in databases):
         progress = tuple(
             DatabaseProgress(d.name, Phase.FAILED, _lack(d, outputs) or "not begun, since a sibling failed")
             for d in databases
         )
-        return to(DbMigrating(state.facts, state.counts, progress))
+        return to(DbMigrating(state.info, state.counts, progress))
     progress = tuple(DatabaseProgress(d.name, Phase.PREPARING) for d in databases)
-    commands = [PrepareMigration(Database(state.facts.id, resolve(d, outputs))) for d in databases]
-    return to(DbMigrating(state.facts, state.counts, progress), *commands)
+    commands = [PrepareMigration(Database(state.info.id, resolve(d, outputs))) for d in databases]
+    return to(DbMigrating(state.info, state.counts, progress), *commands)
 
 
 def _lack(spec: DatabaseSpec[Text], outputs: dict[str, str]) -> str:
@@ -648,7 +646,7 @@ def _lack(spec: DatabaseSpec[Text], outputs: dict[str, str]) -> str:
     return ""
 
 
-@deployment.on(label="Progress")
+@machine.on(label="Progress")
 def report(state: DbMigrating, event: DatabaseReported) -> Step[DbMigrating]:
     """The barrier: when none is PREPARING any more, all are unblocked together, or none where one has failed."""
     progress = _with(state.progress, event.progress)
@@ -657,10 +655,10 @@ def report(state: DbMigrating, event: DatabaseReported) -> Step[DbMigrating]:
     blocked = [p.database for p in progress if p.phase is Phase.BLOCKED]
     if failed := [p.database for p in progress if p.phase is Phase.FAILED]:
         why = f"abandoned unchanged, since {', '.join(failed)} failed"
-        abandon = [AbandonMigration(state.facts.id, name, why) for name in blocked]
+        abandon = [AbandonMigration(state.info.id, name, why) for name in blocked]
         return to(evolve(state, progress=progress, passed=True), *abandon)
     progress = tuple(evolve(p, phase=Phase.MIGRATING) if p.database in blocked else p for p in progress)
-    unblock = [UnblockMigration(state.facts.id, name) for name in blocked]
+    unblock = [UnblockMigration(state.info.id, name) for name in blocked]
     return to(evolve(state, progress=progress, passed=True), *unblock)
 
 
@@ -674,7 +672,7 @@ def _with(progress: tuple[DatabaseProgress, ...], new: DatabaseProgress) -> tupl
     return tuple(new if p is old else p for p in progress)
 
 
-@deployment.auto
+@machine.auto
 def settle(state: DbMigrating) -> AllComplete | MigrationFailure | None:
     """Only once every database has settled."""
     if any(p.phase not in SETTLED for p in state.progress):
@@ -683,84 +681,84 @@ def settle(state: DbMigrating) -> AllComplete | MigrationFailure | None:
     return MigrationFailure("; ".join(reasons)) if reasons else AllComplete()
 
 
-@deployment.on(label="All Complete")
+@machine.on(label="All Complete")
 def finish_data(state: DbMigrating, _: AllComplete) -> Step[DbMigrated]:
     """Every database is DONE or NOP."""
-    return to(DbMigrated(state.facts, state.counts))
+    return to(DbMigrated(state.info, state.counts))
 
 
-@deployment.on(label="Migration Failure", drawn={DbMigrating: "FAILED_3"})
+@machine.on(label="Migration Failure", drawn={DbMigrating: "FAILED_3"})
 def fail_data(state: DbMigrating, event: MigrationFailure) -> Step[Failed]:
     """The service stays at zero, on purpose: its schema may be half-way."""
-    return _failed(state.facts, event.reason)
+    return _failed(state.info, event.reason)
 
 
-@deployment.auto
+@machine.auto
 def trigger_scale(_: DbMigrated) -> ScaleTrigger:
     return ScaleTrigger()
 
 
-@deployment.on(label="Scale Trigger")
+@machine.on(label="Scale Trigger")
 def scale_up(state: DbMigrated, _: ScaleTrigger) -> Step[ScalingUp]:
     """The data fits the new version."""
-    return to(ScalingUp(state.facts), ScaleStack(state.facts.id, state.facts.spec.stack, state.counts))
+    return to(ScalingUp(state.info), ScaleStack(state.info.id, state.info.spec.stack, state.counts))
 
 
-@deployment.on(label="Scaled Stable")
+@machine.on(label="Scaled Stable")
 def finish_scaling_up(state: ScalingUp, _: Stable) -> Step[ScaledUp]:
     """The services run."""
-    return to(ScaledUp(state.facts))
+    return to(ScaledUp(state.info))
 
 
-@deployment.on(label="Stack Stable")
+@machine.on(label="Stack Stable")
 def finish_upsert(state: Upserting, _: Stable) -> Step[Upserted]:
     """The one step is done."""
-    return to(Upserted(state.facts))
+    return to(Upserted(state.info))
 
 
-@deployment.auto
+@machine.auto
 def finish(_: ScaledUp | Upserted) -> Finished:
     return Finished()
 
 
-@deployment.on(label="Done")
+@machine.on(label="Done")
 def end(state: ScaledUp | Upserted, _: Finished) -> Step[Done]:
     """The stack is free for the next."""
-    return to(Done(state.facts), ReleaseStack(state.facts.id))
+    return to(Done(state.info), ReleaseStack(state.info.id))
 
 
-@deployment.on(label="StackStatus.Error", drawn={Upserting: "UPSERTING_FAILED"})
+@machine.on(label="StackStatus.Error", drawn={Upserting: "UPSERTING_FAILED"})
 def fail_upsert(state: Upserting, event: Failure) -> Step[Failed]:
     """The one step failed."""
-    return _failed(state.facts, event.reason)
+    return _failed(state.info, event.reason)
 
 
-@deployment.on(label="Stack Progress", extension=True)
+@machine.on(label="Stack Progress", extension=True)
 def watch_making(state: Making, _: Progress) -> Step[Making]:
     """The step is under way."""
     return to(state)
 
 
-@deployment.on(label="Stack Failure", extension=True)
+@machine.on(label="Stack Failure", extension=True)
 def fail_creating(state: Creating, event: Failure) -> Step[Failed]:
     """Without it a failed create would wait for ever."""
-    return _failed(state.facts, event.reason)
+    return _failed(state.info, event.reason)
 
 
-@deployment.on(extension=True)
+@machine.on(extension=True)
 def terminate_queued(state: Queued, event: Terminated) -> Step[Failed]:
     """The stack is not broken by it."""
     reason = f"terminated by {event.by} while it waited for its turn"
-    return to(Failed(state.facts, reason), WithdrawFromStack(state.facts.id, reason))
+    return to(Failed(state.info, reason), WithdrawFromStack(state.info.id, reason))
 
 
-@deployment.on(extension=True)
+@machine.on(extension=True)
 def terminate(
     state: Waiting | Upserting | Creating | ScalingDown | InfraMigrate | DbMigrating | ScalingUp,
     event: Terminated,
 ) -> Step[Failed]:
     """The waiting stops; what CloudFormation is doing goes on, and the next deployment waits for it."""
-    return _failed(state.facts, f"terminated by {event.by}")
+    return _failed(state.info, f"terminated by {event.by}")
 
 
-MACHINE = deployment.seal(failed=(Failed,), leaves=(Done,))
+MACHINE = machine.seal(failed=(Failed,), leaves=(Done,))

@@ -162,9 +162,9 @@ class RunTask:
     run: Run
 
 
-@tagged("EcsTask.StopTask/1")
+@tagged("EcsTask.StopRun/1")
 @frozen
-class StopTask:
+class StopRun:
     """Stop the task if it still runs; `arn` is empty where it is not known."""
 
     run: Run
@@ -189,39 +189,39 @@ class ReportError:
     reason: str
 
 
-Command: TypeAlias = RunTask | StopTask | ReportDone | ReportError
+Command: TypeAlias = RunTask | StopRun | ReportDone | ReportError
 
 
 # Edges
 
-ecs_task = Builder[State, Event, Command]("EcsTask", State, Event)
+machine = Builder[State, Event, Command]("EcsTask", State, Event)
 
 
-@ecs_task.on
+@machine.on
 def request(_: Absent, event: Request) -> Step[Requested]:
     """A run is asked for once."""
     return to(Requested(event.run), RunTask(event.run))
 
 
-@ecs_task.on(label="Running")
+@machine.on(label="Running")
 def start(state: Requested, event: Started) -> Step[Running]:
     """From here on the task has an ARN."""
     return to(Running(state.run, event.arn))
 
 
-@ecs_task.on(label="Status (!= STOPPED)")
+@machine.on(label="Status (!= STOPPED)")
 def watch(state: Running, event: Status) -> Step[Running]:
     """Progress."""
     return to(Running(state.run, state.arn, event.last_status))
 
 
-@ecs_task.on(label="Status (STOPPED)")
+@machine.on(label="Status (STOPPED)")
 def stop(state: Running, event: StatusStopped) -> Step[Stopped]:
     """A task that stops, for any reason, ends its run."""
     return to(Stopped(state.run, event.stop_code, event.reason, event.exits))
 
 
-@ecs_task.auto
+@machine.auto
 def judge(state: Stopped) -> Finished | Errored:
     """Only an accepted exit code of the judged container, under the stop code that makes it the task's own word."""
     code = next((e.code for e in state.exits if e.judged), None)
@@ -245,7 +245,7 @@ def _why(state: Stopped) -> str:
     return "; ".join([said, *containers] if said else containers) or "the task stopped without a word of ECS"
 
 
-@ecs_task.on(label="Done")
+@machine.on(label="Done")
 def finish(state: Stopped, event: Finished) -> Step[Done]:
     """The exit code goes to who asked."""
     return to(Done(state.run, event.exit_code), ReportDone(state.run, event.exit_code))
@@ -254,31 +254,31 @@ def finish(state: Stopped, event: Finished) -> Step[Done]:
 def _error(run: Run, event: Errored, arn: str) -> Step[Error]:
     """The reason goes to who asked; what may still run is stopped."""
     report = ReportError(run, event.reason)
-    return to(Error(run, event.reason), *([StopTask(run, arn)] if event.may_still_run else []), report)
+    return to(Error(run, event.reason), *([StopRun(run, arn)] if event.may_still_run else []), report)
 
 
-@ecs_task.on(label="Error")
+@machine.on(label="Error")
 def reject(state: Stopped | Requested, event: Errored) -> Step[Error]:
     """A task that never ran, or did not end as it should."""
     return _error(state.run, event, "")
 
 
-@ecs_task.on(label="Error", extension=True)
+@machine.on(label="Error", extension=True)
 def lose(state: Running, event: Errored) -> Step[Error]:
     """The task was lost, or ran past its time."""
     return _error(state.run, event, state.arn)
 
 
-@ecs_task.on(label="Status (!= STOPPED)", extension=True)
+@machine.on(label="Status (!= STOPPED)", extension=True)
 def come_up(state: Requested, _: Status) -> Step[Requested]:
     """PROVISIONING, PENDING, ACTIVATING: the task has not come up yet."""
     return to(state)
 
 
-@ecs_task.on(label="Status (STOPPED)", extension=True)
+@machine.on(label="Status (STOPPED)", extension=True)
 def stop_early(state: Requested, event: StatusStopped) -> Step[Stopped]:
     """STOPPED was seen before RUNNING was: short tasks, and those that fail to start."""
     return to(Stopped(state.run, event.stop_code, event.reason, event.exits))
 
 
-MACHINE = ecs_task.seal(failed=(Error,), ends=(Done,), leaves=(Done, Error))
+MACHINE = machine.seal(failed=(Error,), ends=(Done,), leaves=(Done, Error))

@@ -338,16 +338,16 @@ Command: TypeAlias = (
 
 # Edges
 
-migration = Builder[State, Event, Command]("PostgresMigration", State, Event)
+machine = Builder[State, Event, Command]("PostgresMigration", State, Event)
 
 
-@migration.on
+@machine.on
 def prepare(_: Absent, event: Prepare) -> Step[Upserting]:
     """The database is made sure of first."""
     return to(Upserting(event.database, event.blocked), UpsertDatabase(event.database))
 
 
-@migration.on(label="Unblocked")
+@machine.on(label="Unblocked")
 def unblock_early(state: Preparing, _: Unblocked) -> Step[Preparing]:
     """The flag is cleared and remembered."""
     return to(type(state)(state.database, blocked=False))
@@ -357,7 +357,7 @@ def _failed(database: Database, event: Errored) -> Step[Failed]:
     return to(Failed(database, event.reason), ReportFailed(database, event.reason))
 
 
-@migration.on(
+@machine.on(
     label="Error",
     drawn={Upserting: "FAILED_1", Evaluating: "FAILED_0", Running: "FAILED_2", CleaningUp: "FAILED_3"},
 )
@@ -366,57 +366,57 @@ def fail(state: Upserting | Evaluating | Running | CleaningUp, event: Errored) -
     return _failed(state.database, event)
 
 
-@migration.on
+@machine.on
 def upsert(state: Upserting, _: UpsertDone) -> Step[Ready]:
     """The database is there."""
     return to(Ready(state.database, state.blocked))
 
 
-@migration.auto
+@machine.auto
 def plan(state: Ready) -> EvaluateRun | NeedsMigrate:
     """Evaluated where the spec says how, or where there is nothing to migrate; else the migration has to run."""
     spec = state.database.spec
     return NeedsMigrate() if spec.migrate is not None and spec.evaluate is None else EvaluateRun()
 
 
-@migration.on
+@machine.on
 def evaluate(state: Ready, _: EvaluateRun) -> Step[Evaluating]:
     """Without an evaluation no task is run."""
     commands = [RunEvaluate(state.database)] if state.database.spec.evaluate is not None else []
     return to(Evaluating(state.database, state.blocked), *commands)
 
 
-@migration.auto
+@machine.auto
 def skip(state: Evaluating) -> NothingToEvaluate | None:
     """With no migration, the outcome follows at once."""
     return NothingToEvaluate() if state.database.spec.migrate is None else None
 
 
-@migration.on(label="EvaluateOutcome")
+@machine.on(label="EvaluateOutcome")
 def conclude(state: Evaluating, _: NothingToEvaluate) -> Step[Evaluated]:
     """No migration, no changes."""
     return to(Evaluated(state.database, state.blocked, changes=False))
 
 
-@migration.on
+@machine.on
 def learn(state: Evaluating, event: EvaluateOutcome) -> Step[Evaluated]:
     """The task's word counts."""
     return to(Evaluated(state.database, state.blocked, event.changes))
 
 
-@migration.auto
+@machine.auto
 def decide(state: Evaluated) -> NoChanges | NeedsMigrate:
     """Changes have to be migrated."""
     return NeedsMigrate() if state.changes else NoChanges()
 
 
-@migration.on
+@machine.on
 def end_unchanged(state: Evaluated, _: NoChanges) -> Step[Nop]:
     """Nothing was to be done."""
     return to(Nop(state.database), ReportNop(state.database))
 
 
-@migration.on(
+@machine.on(
     choice="needsMigrate", guards={Blocked: "<code>blocked</code>", Triggered: "<code>unblocked</code>"}
 )
 def need(state: Ready | Evaluated, _: NeedsMigrate) -> Step[Blocked] | Step[Triggered]:
@@ -426,50 +426,50 @@ def need(state: Ready | Evaluated, _: NeedsMigrate) -> Step[Blocked] | Step[Trig
     return to(Triggered(state.database))
 
 
-@migration.on
+@machine.on
 def unblock(state: Blocked, _: Unblocked) -> Step[Triggered]:
     """Every plan is known good."""
     return to(Triggered(state.database))
 
 
-@migration.on(label="Error", extension=True)
+@machine.on(label="Error", extension=True)
 def abandon(state: Blocked, event: Errored) -> Step[Failed]:
     """A sibling failed before the barrier, so this database stays as it is."""
     return _failed(state.database, event)
 
 
-@migration.auto
+@machine.auto
 def trigger(_: Triggered) -> MigrateRun:
     return MigrateRun()
 
 
-@migration.on
+@machine.on
 def run(state: Triggered, _: MigrateRun) -> Step[Running]:
     """The database is changed from here on."""
     return to(Running(state.database), RunMigrate(state.database))
 
 
-@migration.on
+@machine.on
 def migrate(state: Running, _: MigrateDone) -> Step[Migrated]:
     """The task did its work."""
     return to(Migrated(state.database))
 
 
-@migration.auto
+@machine.auto
 def tidy(_: Migrated) -> CleanupRun:
     return CleanupRun()
 
 
-@migration.on
+@machine.on
 def clean_up(state: Migrated, _: CleanupRun) -> Step[CleaningUp]:
     """What the migration made may belong to the wrong role."""
     return to(CleaningUp(state.database), CleanupDatabase(state.database))
 
 
-@migration.on
+@machine.on
 def end_migrated(state: CleaningUp, _: CleanupDone) -> Step[Done]:
     """The deployment is told."""
     return to(Done(state.database), ReportDone(state.database))
 
 
-MACHINE = migration.seal(failed=(Failed,), ends=(Nop, Done))
+MACHINE = machine.seal(failed=(Failed,), ends=(Nop, Done))

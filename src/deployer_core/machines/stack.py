@@ -148,10 +148,10 @@ Command: TypeAlias = TriggerDeployment
 
 # Edges
 
-stack = Builder[State, Event, Command]("Stack", State, Event)
+machine = Builder[State, Event, Command]("Stack", State, Event)
 
 
-@stack.on
+@machine.on
 def create(_: Absent, event: Triggered) -> Step[Creating]:
     """The first deployment of a stack needs no turn."""
     return to(Creating(event.deployment), TriggerDeployment(event.deployment))
@@ -170,45 +170,45 @@ def _queued(state: Creating | Migrating | Broken, event: Triggered) -> Queue:
     return (*state.queue, event.deployment)
 
 
-@stack.on(label="Triggered<br>(Adds to the queue)")
+@machine.on(label="Triggered<br>(Adds to the queue)")
 def enqueue(state: Held, event: Triggered) -> Step[Held]:
     """What runs is not disturbed."""
     return to(evolve(state, queue=_queued(state, event)))
 
 
-@stack.on
+@machine.on
 def complete(state: Creating | Migrating, event: DeploymentCompleted) -> Step[Stable]:
     """Only the current deployment frees the lock."""
     _is_current(state, event.deployment)
     return to(Stable(state.queue))
 
 
-@stack.auto
+@machine.auto
 def settle(state: Stable) -> NothingQueued | PopsFromQueue:
     """The next in the queue, if there is one."""
     return PopsFromQueue() if state.queue else NothingQueued()
 
 
-@stack.on(label="", choice="stable", guards={Available: "Nothing Queued"})
+@machine.on(label="", choice="stable", guards={Available: "Nothing Queued"})
 def rest(_: Stable, __: NothingQueued) -> Step[Available]:
     """The lock stays free."""
     return to(Available())
 
 
-@stack.on(label="", choice="stable", guards={Migrating: "Pops from queue"})
+@machine.on(label="", choice="stable", guards={Migrating: "Pops from queue"})
 def pop(state: Stable, _: PopsFromQueue) -> Step[Migrating]:
     """The head takes the lock."""
     head, *waiting = state.queue
     return to(Migrating(head, tuple(waiting)), TriggerDeployment(head))
 
 
-@stack.on(label="Triggered<br>(External)")
+@machine.on(label="Triggered<br>(External)")
 def migrate(_: Available, event: Triggered) -> Step[Migrating]:
     """Nothing runs, so it is the deployment's turn at once."""
     return to(Migrating(event.deployment), TriggerDeployment(event.deployment))
 
 
-@stack.on
+@machine.on
 def fail(state: Creating | Migrating, event: DeploymentFailed) -> Step[Broken]:
     """The stack may be half-way: whoever waits goes on waiting."""
     _is_current(state, event.deployment)
@@ -220,19 +220,19 @@ def _is_current(state: Creating | Migrating, deployment: str) -> None:
         refuse(f"the current deployment is {state.current!r}, not {deployment!r}")
 
 
-@stack.on(label="Triggered<br>(Adds to the queue)", extension=True)
+@machine.on(label="Triggered<br>(Adds to the queue)", extension=True)
 def enqueue_broken(state: Broken, event: Triggered) -> Step[Broken]:
     """Nothing is lost while the stack is broken."""
     return to(Broken(_queued(state, event)))
 
 
-@stack.on(extension=True)
+@machine.on(extension=True)
 def repair(state: Broken, _: Repaired) -> Step[Stable]:
     """BROKEN has a way out."""
     return to(Stable(state.queue))
 
 
-@stack.on(extension=True)
+@machine.on(extension=True)
 def withdraw(state: Queueing, event: Withdrawn) -> Step[Queueing]:
     """A withdrawn deployment is never popped."""
     if event.deployment not in state.queue:
@@ -240,4 +240,4 @@ def withdraw(state: Queueing, event: Withdrawn) -> Step[Queueing]:
     return to(evolve(state, queue=tuple(d for d in state.queue if d != event.deployment)))
 
 
-MACHINE = stack.seal(failed=(Broken,))
+MACHINE = machine.seal(failed=(Broken,))

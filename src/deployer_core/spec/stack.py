@@ -89,7 +89,7 @@ def _parameter_of(scale: Scale) -> str:
     return scale.parameter
 
 
-@tagged("spec.Stack/2")
+@tagged("spec.Stack/1")
 @frozen
 class StackSpec:
     """One CloudFormation stack. `scaling` names the parameters that carry counts; empty is 'scaling: none'.

@@ -8,7 +8,7 @@ from attrs import evolve, frozen
 from deployer_aws.aws.definitions import Definition
 from deployer_aws.aws.log_tail import LENGTH, LastWords
 from deployer_aws.executors.ecs.executor import Ecs
-from deployer_core.engine.reducer import Accepted, Sent, StopTask
+from deployer_core.engine.reducer import Accepted, Attempt, StopTask
 from deployer_core.machines.ecs_task import StatusStopped
 from tests.deployer_aws.ecs_answers import ARN, NEWEST, NONE, NOTHING, STOP, defined, observed, task
 from tests.deployer_aws.stubs import NOW, Refused, Stub, events, work
@@ -102,11 +102,11 @@ def test_last_words_hide_no_login(error: Exception) -> None:
 
 
 def stopped(
-    answer: dict[str, Any], *, command: StopTask = STOP, sent: Sent | None = None
+    answer: dict[str, Any], *, command: StopTask = STOP, attempt: Attempt | None = None
 ) -> tuple[list[Any], Any]:
     """What one look at a task that is to stop comes to."""
     client = Stub({"describe_tasks": [answer], "stop_task": [{}], "list_tasks": [NONE]})
-    return events(Ecs(client).act(work(command, database="orders", sent=sent))), client
+    return events(Ecs(client).act(work(command, database="orders", attempt=attempt))), client
 
 
 KNOWN = evolve(STOP, arn=ARN)
@@ -123,9 +123,11 @@ def test_stop() -> None:
 
 def test_stop_is_sent_until_ecs_has_taken_it() -> None:
     """A stop that was lost is sent again; one that ECS has taken is not."""
-    _, client = stopped(task("RUNNING", desiredStatus="RUNNING"), command=KNOWN, sent=Sent(1, NOW - 5))
+    _, client = stopped(task("RUNNING", desiredStatus="RUNNING"), command=KNOWN, attempt=Attempt(1, NOW - 5))
     assert len(client.sent("stop_task")) == 1
-    _, client = stopped(task("DEPROVISIONING", desiredStatus="STOPPED"), command=KNOWN, sent=Sent(1, NOW - 5))
+    _, client = stopped(
+        task("DEPROVISIONING", desiredStatus="STOPPED"), command=KNOWN, attempt=Attempt(1, NOW - 5)
+    )
     assert client.sent("stop_task") == []
 
 
@@ -137,9 +139,9 @@ def test_stop_ends_with_stopped() -> None:
 
 def test_stop_of_a_forgotten_task() -> None:
     """A task that ECS no longer knows has stopped; one that was just run may only be yet to be seen."""
-    just_run = evolve(KNOWN, sent=Sent(2, NOW - 299))
+    just_run = evolve(KNOWN, attempt=Attempt(2, NOW - 299))
     assert stopped(NOTHING, command=just_run)[0] == []
-    long_ago = evolve(KNOWN, sent=Sent(2, NOW - 301))
+    long_ago = evolve(KNOWN, attempt=Attempt(2, NOW - 301))
     found, _ = stopped(NOTHING, command=long_ago)
     assert isinstance(found[0].answer, StatusStopped)
 

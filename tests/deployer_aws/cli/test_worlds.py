@@ -256,7 +256,7 @@ def test_a_diagram_is_what_the_repository_has(machine: str) -> None:
 
 def test_all_diagrams_are_named() -> None:
     """Each by a comment above it; extensions may be left out."""
-    said = invoke("diagram", "all", "--asked-for").out
+    said = invoke("diagram", "all", "--specified").out
     assert said.count("stateDiagram-v2") == said.count("%% ") == 4
     assert "(ext)" not in said
 

@@ -10,7 +10,7 @@ from deployer_aws.events.answers import LOOK, NOTHING, RANKS, Taken, take
 from deployer_aws.events.matching import Index
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import Work
-from deployer_core.engine.reducer import DeployerState, Pending, Sent, StopTask
+from deployer_core.engine.reducer import Attempt, DeployerState, Pending, StopTask
 from deployer_core.machines.deployment import ScaleStack, StabiliseStack, StackCommand, UpdateStack
 from deployer_core.machines.ecs_task import Exit, Run, RunTask, Started, Status, StatusStopped
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
@@ -20,14 +20,14 @@ from tests.support.orders import orders
 
 SPEC = orders("1.0").stack
 RUN = Run("r1", TaskSpec("main", "shop-migrate:3", container="migrate"), (0,))
-SENT = Sent(1, 1000.0)
+SENT = Attempt(1, 1000.0)
 
 
 def work(
-    command: Any, *, ref: str = "", sent: Sent | None = SENT, seen: str = "", database: str = "db"
+    command: Any, *, ref: str = "", attempt: Attempt | None = SENT, seen: str = "", database: str = "db"
 ) -> Work:
     """A pending command as an executor gets it."""
-    pending = Pending(7, "d1", database, command, 1000.0, 2000.0, sent=sent, ref=ref, seen=seen)
+    pending = Pending(7, "d1", database, command, 1000.0, 2000.0, attempt=attempt, ref=ref, seen=seen)
     return Work("test/shop", "stream", pending, 1100.0, str)
 
 
@@ -208,7 +208,7 @@ def test_a_change_whose_answer_was_lost_is_looked_for() -> None:
 
 def test_a_change_that_was_not_sent_makes_no_progress() -> None:
     """Without an attempt no token is ours."""
-    one, token = changing(sent=None)
+    one, token = changing(attempt=None)
     assert take(one, understand_event(stack_event("UPDATE_IN_PROGRESS", token=token))) == NOTHING
 
 
@@ -253,7 +253,7 @@ def test_tasks_are_found_by_arn_or_token() -> None:
     assert spoken_of(task_event(), stopping())
     assert spoken_of(task_event(startedBy=halting.token(1, 3)), halting)
     assert not spoken_of(task_event(startedBy=None), lost)
-    assert not spoken_of(task_event(), running(ref="", sent=None))
+    assert not spoken_of(task_event(), running(ref="", attempt=None))
 
 
 def test_the_last_task_of_a_service_has_its_stack_looked_at() -> None:

@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 
 from deployer_aws.executors.cloudformation.executor import CloudFormation, Settings
-from deployer_core.engine.reducer import Accepted, Sent
+from deployer_core.engine.reducer import Accepted, Attempt
 from deployer_core.machines.deployment import (
     CreateStack,
     Failure,
@@ -133,7 +133,7 @@ def test_an_accepted_change_is_observed_by_its_stack_id() -> None:
     """A name may stand for another stack by then."""
     ended = page(event("UPDATE_COMPLETE", TOKEN))
     client = Stub({"describe_stacks": [DEPLOYED], "describe_stack_events": [ended]})
-    pending = work(UpsertStack("d1", SPEC, COUNTS), sent=Sent(1, NOW - 10), ref=ID)
+    pending = work(UpsertStack("d1", SPEC, COUNTS), attempt=Attempt(1, NOW - 10), ref=ID)
     (done,) = answers(CloudFormation(client, Stub({})).act(pending))
     assert done.lifecycle is Lifecycle.COMPLETE
     assert {request["StackName"] for _, request in client.calls} == {ID}
@@ -254,9 +254,9 @@ def test_created_by_somebody_else() -> None:
     (failed,) = answers(executor.act(work(command)))
     assert "CreateStack of stack shop: Stack [shop] already exists" in failed.reason
     assert "somebody else has created the stack meanwhile; repair, and deploy again" in failed.reason
-    (waits,) = answers(executor.act(work(command, sent=Sent(1, NOW - 100), age=100)))
+    (waits,) = answers(executor.act(work(command, attempt=Attempt(1, NOW - 100), age=100)))
     assert (waits.lifecycle, waits.status) == (Lifecycle.PROGRESS, "WAITING")
-    (failed,) = answers(executor.act(work(command, sent=Sent(1, NOW - 301), age=301)))
+    (failed,) = answers(executor.act(work(command, attempt=Attempt(1, NOW - 301), age=301)))
     assert isinstance(failed, Failure)
 
 
@@ -268,10 +268,10 @@ def test_token_that_was_taken_is_looked_for_again() -> None:
     )
     command = UpdateStack("d1", SPEC, COUNTS)
     executor = CloudFormation(client, Stub({}))
-    (waits,) = answers(executor.act(work(command, sent=Sent(1, NOW))))
+    (waits,) = answers(executor.act(work(command, attempt=Attempt(1, NOW))))
     assert waits.status == "WAITING"
     client.answers["describe_stack_events"] = [page(event("UPDATE_IN_PROGRESS", TOKEN))]
-    assert events(executor.act(work(command, sent=Sent(1, NOW)))) == [Accepted(7, ID, NOW)]
+    assert events(executor.act(work(command, attempt=Attempt(1, NOW)))) == [Accepted(7, ID, NOW)]
 
 
 def test_error_that_is_none_of_aws_escapes() -> None:
@@ -294,10 +294,10 @@ def test_every_rolled_back_creation_is_deleted_under_a_token_of_its_own() -> Non
     client = Stub({"describe_stacks": [shown("ROLLBACK_COMPLETE")], "delete_stack": [{}]})
     executor, command = CloudFormation(client, Stub({})), StabiliseStack("d1", SPEC, False)
     (first,) = attempts(events(executor.act(work(command))))
-    sent = Sent(first.attempt, NOW, first.resolved)
-    events(executor.act(work(command, sent=sent)))
+    sent = Attempt(first.number, NOW, first.resolved)
+    events(executor.act(work(command, attempt=sent)))
     client.answers["describe_stacks"] = [shown("ROLLBACK_COMPLETE", StackId=f"{ID}-again")]
-    events(executor.act(work(command, sent=sent)))
+    events(executor.act(work(command, attempt=sent)))
     one, two = (work(command).token(number) for number in (1, 2))
     assert [tuple(request.values()) for request in client.sent("delete_stack")] == [
         (ID, one),
@@ -335,15 +335,15 @@ def test_cancel_that_was_lost_is_sent_again() -> None:
         seen.extend(executor.act(work(command)))
     act = executor.act(work(command))
     attempt: Any = next(act)
-    again = work(command, sent=Sent(1, NOW, attempt.resolved))
+    again = work(command, attempt=Attempt(1, NOW, attempt.resolved))
     assert any(isinstance(e, Accepted) for e in executor.act(again))
-    taken = work(command, sent=again.pending.sent, ref=ID)
+    taken = work(command, attempt=again.pending.attempt, ref=ID)
     assert [type(e).__name__ for e in executor.act(taken)] == ["Replied"], "it is cancelled once"
     client.answers["describe_stacks"] = [shown("UPDATE_IN_PROGRESS", LastUpdatedTime=at(-1))]
     assert [type(e).__name__ for e in executor.act(again)] == ["Replied"], "another update is waited for"
 
 
-@pytest.mark.parametrize("pending", [{"seen": "CREATE_IN_PROGRESS"}, {"sent": Sent(1, NOW), "ref": ID}])
+@pytest.mark.parametrize("pending", [{"seen": "CREATE_IN_PROGRESS"}, {"sent": Attempt(1, NOW), "ref": ID}])
 def test_later_updates_are_waited_for(pending: dict[str, Any]) -> None:
     """An update that was not there at the first look is not cancelled, nor is one after the one that was."""
     client = Stub({"describe_stacks": [shown("UPDATE_IN_PROGRESS")]})
@@ -356,9 +356,9 @@ def test_attempts_are_numbered_once() -> None:
     client = Stub(
         {"describe_stacks": [shown()], "describe_stack_events": [page()], "update_stack": [{"StackId": ID}]}
     )
-    pending = work(UpdateStack("d1", SPEC, COUNTS), sent=Sent(1, NOW - 20), age=20)
+    pending = work(UpdateStack("d1", SPEC, COUNTS), attempt=Attempt(1, NOW - 20), age=20)
     found = events(CloudFormation(client, Stub({})).act(pending))
-    assert [a.attempt for a in attempts(found)] == [1]
+    assert [a.number for a in attempts(found)] == [1]
     assert client.sent("update_stack")[0]["ClientRequestToken"] == TOKEN
 
 

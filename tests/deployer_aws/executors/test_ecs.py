@@ -7,8 +7,8 @@ import pytest
 from attrs import evolve
 
 from deployer_aws.executors.ecs.executor import Ecs
-from deployer_core.engine import messages as world
-from deployer_core.engine.reducer import Accepted, Replied, Sent
+from deployer_core.engine import messages
+from deployer_core.engine.reducer import Accepted, Attempt, Replied
 from deployer_core.machines import ecs_task
 from deployer_core.machines.ecs_task import Errored, Exit, Run, RunTask, Started, Status, StatusStopped
 from deployer_core.spec import TaskSpec
@@ -115,7 +115,9 @@ def test_conflict_names_the_task_to_adopt() -> None:
     """A conflict says that the token has run a task already: the one that it names is ours."""
     conflict = Refused("ConflictException", "already in use", resourceIds=[ARN])
     client = Stub({"list_tasks": [NONE], "run_task": [conflict]})
-    found = events(Ecs(client).act(work(RUN, database="orders", sent=Sent(1, NOW - 60, RESOLVED), age=60)))
+    found = events(
+        Ecs(client).act(work(RUN, database="orders", attempt=Attempt(1, NOW - 60, RESOLVED), age=60))
+    )
     assert found[-1] == Accepted(7, ARN, NOW)
 
 
@@ -155,7 +157,9 @@ def test_want_of_capacity_is_no_failure(reason: str) -> None:
     }
     client = Stub({"describe_task_definition": [defined()], "run_task": [refused]})
     (answer,) = answers(Ecs(client).act(work(RUN, database="orders")))
-    assert answer == world.Refused(1, f"attempt 1 was refused for want of capacity: {reason}: eu-west-1a")
+    assert answer == messages.AttemptRefused(
+        1, f"attempt 1 was refused for want of capacity: {reason}: eu-west-1a"
+    )
 
 
 @pytest.mark.parametrize(
@@ -171,7 +175,7 @@ def test_want_of_capacity_as_an_error_is_the_same(message: str) -> None:
         {"describe_task_definition": [defined()], "run_task": [Refused("ClientException", message)]}
     )
     (answer,) = answers(Ecs(client).act(work(RUN, database="orders")))
-    assert answer == world.Refused(1, f"attempt 1 was refused for want of capacity: {message}")
+    assert answer == messages.AttemptRefused(1, f"attempt 1 was refused for want of capacity: {message}")
 
 
 @pytest.mark.parametrize(
@@ -199,12 +203,12 @@ def test_next_attempt_after_a_refusal() -> None:
     client = Stub({"run_task": [{"tasks": [{"taskArn": ARN}]}]})
     refused: dict[str, Any] = {
         "database": "orders",
-        "sent": Sent(1, NOW - 9, RESOLVED, refused=True),
+        "attempt": Attempt(1, NOW - 9, RESOLVED, refused=True),
         "seen": "attempt 1 was refused for want of",
     }
     pending = work(RUN, **refused)
     found = events(Ecs(client).act(pending))
-    assert [a.attempt for a in attempts(found)] == [2]
+    assert [a.number for a in attempts(found)] == [2]
     assert client.sent("run_task")[0]["clientToken"] == pending.token(2)
     assert client.sent("run_task")[0]["taskDefinition"] == NEWEST
     (late,) = answers(Ecs(client).act(work(RUN, deadline=NOW, **refused)))
@@ -215,7 +219,9 @@ def test_next_attempt_after_a_refusal() -> None:
 def test_resend(age: float, sends: int) -> None:
     """An attempt without a trace is sent again while ECS honours its token for certain, and else never run again."""
     client = Stub({"list_tasks": [NONE], "run_task": [{"tasks": [{"taskArn": ARN}]}]})
-    found = events(Ecs(client).act(work(RUN, database="orders", sent=Sent(1, NOW - age, RESOLVED), age=age)))
+    found = events(
+        Ecs(client).act(work(RUN, database="orders", attempt=Attempt(1, NOW - age, RESOLVED), age=age))
+    )
     assert len(client.sent("run_task")) == sends
     if not sends:
         assert isinstance(found[0], Replied)
@@ -225,7 +231,7 @@ def test_resend(age: float, sends: int) -> None:
 def test_found_by_its_token_while_it_is_to_run() -> None:
     """An attempt without an answer is looked for by `startedBy`, which must be the only filter."""
     client = Stub({"list_tasks": [{"taskArns": [ARN]}]})
-    pending = work(RUN, database="orders", sent=Sent(1, NOW - 9_000, RESOLVED), age=9_000)
+    pending = work(RUN, database="orders", attempt=Attempt(1, NOW - 9_000, RESOLVED), age=9_000)
     assert events(Ecs(client).act(pending)) == [Accepted(7, ARN, NOW)]
     assert client.sent("list_tasks") == [{"cluster": "main", "startedBy": pending.token(1)}]
 
@@ -234,7 +240,7 @@ def test_found_by_its_token_while_it_is_to_run() -> None:
 def test_found_among_those_that_have_stopped(named: str) -> None:
     """The stopped tasks of the family are looked through, all pages of them and a hundred at a time."""
     run = RunTask(Run("r", evolve(TASK, task_definition=named), (0,)))
-    pending = work(run, database="orders", sent=Sent(1, NOW - 9_000, RESOLVED), age=9_000)
+    pending = work(run, database="orders", attempt=Attempt(1, NOW - 9_000, RESOLVED), age=9_000)
     others = [{"taskArn": "x0", "startedBy": "somebody"}, {"taskArn": "x1"}]
     ours = {"taskArn": ARN, "startedBy": pending.token(1)}
     client = Stub(

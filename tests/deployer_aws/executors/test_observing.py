@@ -10,7 +10,7 @@ from deployer_aws.aws.tasks import AT_ONCE
 from deployer_aws.executors.cloudformation.executor import CloudFormation
 from deployer_aws.executors.ecs.executor import Ecs
 from deployer_aws.ports import Work
-from deployer_core.engine.reducer import Sent
+from deployer_core.engine.reducer import Attempt
 from deployer_core.machines.deployment import ScaleStack, StabiliseStack, UpsertStack
 from deployer_core.machines.ecs_task import RunTask, Status, StatusStopped
 from deployer_core.machines.stack_status import Lifecycle
@@ -30,7 +30,7 @@ def viewed(
 ) -> tuple[Any, list[Any]]:
     """What comes of a look at an accepted change after a shared one has shown a status; the client, and the answers."""
     client = Stub({"describe_stacks": [KeyError("not asked")], "describe_stack_events": list(pages)})
-    pending = {"sent": Sent(1, NOW - 10), "ref": ID, "age": 10, **pending}
+    pending = {"sent": Attempt(1, NOW - 10), "ref": ID, "age": 10, **pending}
     view = described(shown(status)["Stacks"][0])
     return client, answers(
         CloudFormation(client, Stub({})).act(evolve(work(command, seen=seen, **pending), view=view))
@@ -74,7 +74,7 @@ def test_without_a_view_the_events_are_read_whatever_the_journal_has() -> None:
             ],
         }
     )
-    pending = work(UPSERT, sent=Sent(1, NOW - 10), ref=ID, seen="UPDATE_IN_PROGRESS")
+    pending = work(UPSERT, attempt=Attempt(1, NOW - 10), ref=ID, seen="UPDATE_IN_PROGRESS")
     (answer,) = answers(CloudFormation(client, Stub({})).act(pending))
     assert answer.lifecycle is Lifecycle.COMPLETE
 
@@ -98,14 +98,14 @@ def _view(status: str) -> Stack:
 def test_what_has_something_to_do_is_not_seen_with_others() -> None:
     """A change without a StackId and a cancel in hand are looked at by themselves; what is only waited for is not."""
     waits, cancels = StabiliseStack("d1", SPEC, False), StabiliseStack("d1", SPEC, True)
-    sent = Sent(1, NOW - 10)
+    sent = Attempt(1, NOW - 10)
     cases = {
-        "sent": work(UPSERT, sent=sent),
+        "sent": work(UPSERT, attempt=sent),
         "new": work(UPSERT),
-        "cancelling": work(cancels, sent=sent),
+        "cancelling": work(cancels, attempt=sent),
         "waits": work(waits),
-        "cancelled": work(cancels, sent=sent, ref=ID),
-        "changes": work(UPSERT, sent=sent, ref=ID),
+        "cancelled": work(cancels, attempt=sent, ref=ID),
+        "changes": work(UPSERT, attempt=sent, ref=ID),
     }
     works = [evolve(one, key=name) for name, one in cases.items()]
     client = Stub({"describe_stacks": [shown("UPDATE_IN_PROGRESS")]})
@@ -136,7 +136,7 @@ def waiting_for_tasks(*statuses: Any) -> tuple[Any, Any, CloudFormation, Work]:
             "describe_tasks": shows,
         }
     )
-    executor, pending = CloudFormation(stacks, ecs), work(TO_ZERO, sent=Sent(1, NOW - 10), ref=ID)
+    executor, pending = CloudFormation(stacks, ecs), work(TO_ZERO, attempt=Attempt(1, NOW - 10), ref=ID)
     (answer,) = answers(executor.act(pending))
     assert answer.reason == "1 task of service web not yet stopped"
     stacks.calls.clear()
@@ -206,7 +206,9 @@ def test_services_that_stop_slowly_cost_one_call_a_look() -> None:
 def _run(n: int, cluster: str = "main") -> Work:
     run = RunTask(evolve(RUN.run, task=evolve(TASK, cluster=cluster)))
     return evolve(
-        work(run, database="orders", sent=Sent(1, NOW - 10, RESOLVED), ref=f"{ARN}-{n}", seen="PENDING"),
+        work(
+            run, database="orders", attempt=Attempt(1, NOW - 10, RESOLVED), ref=f"{ARN}-{n}", seen="PENDING"
+        ),
         key=f"k{n}",
     )
 

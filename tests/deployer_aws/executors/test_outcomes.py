@@ -7,7 +7,7 @@ import pytest
 
 from deployer_aws.aws.stacks import LIFECYCLES, WAYS_OUT, StackReader
 from deployer_aws.executors.cloudformation.executor import CloudFormation, Settings
-from deployer_core.engine.reducer import Accepted, Attempted, Replied, Sent
+from deployer_core.engine.reducer import Accepted, Attempt, Attempted, Replied
 from deployer_core.machines.deployment import Failure, ScaleStack, StabiliseStack, UpsertStack
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
 from tests.deployer_aws.cloudformation_answers import (
@@ -103,7 +103,7 @@ def test_events_without_tokens_are_not_ours_on_aws() -> None:
     """On AWS an end without a token is another's, whose change ours had waited for: ours is yet to be seen."""
     theirs = event("UPDATE_COMPLETE", None, -1)
     stale = Stub({"describe_stacks": [shown("UPDATE_COMPLETE")], "describe_stack_events": [page(theirs)]})
-    pending = work(UpsertStack("d1", SPEC, ()), sent=Sent(1, NOW - 10), ref=ID)
+    pending = work(UpsertStack("d1", SPEC, ()), attempt=Attempt(1, NOW - 10), ref=ID)
     on_aws = CloudFormation(stale, Stub({}), settings=Settings(bare_events=False))
     assert events(on_aws.act(pending)) == []
 
@@ -112,8 +112,8 @@ def test_gone_while_observed() -> None:
     """A stack that is no longer there is not news for five minutes after AWS accepted, and then it has gone."""
     client = Stub({"describe_stacks": [MISSING]})
     executor, command = CloudFormation(client, Stub({})), UpsertStack("d1", SPEC, ())
-    assert events(executor.act(work(command, sent=Sent(1, NOW - 299), ref=ID, age=900))) == []
-    (gone,) = answers(executor.act(work(command, sent=Sent(1, NOW - 301), ref=ID, age=900)))
+    assert events(executor.act(work(command, attempt=Attempt(1, NOW - 299), ref=ID, age=900))) == []
+    (gone,) = answers(executor.act(work(command, attempt=Attempt(1, NOW - 301), ref=ID, age=900)))
     assert gone == StackStatus(Lifecycle.MISSING, "MISSING", "the stack has gone")
 
 
@@ -232,7 +232,7 @@ def scaled(resources: list[Any], ecs: dict[str, list[Any]]) -> tuple[list[Any], 
         }
     )
     tasks = Stub(ecs)
-    pending = work(ScaleStack("d1", SPEC, (("Count", 0),)), sent=Sent(1, NOW - 10), ref=ID, age=10)
+    pending = work(ScaleStack("d1", SPEC, (("Count", 0),)), attempt=Attempt(1, NOW - 10), ref=ID, age=10)
     return answers(CloudFormation(client, tasks).act(pending)), tasks
 
 
@@ -294,7 +294,9 @@ def test_nothing_to_change_is_sent_once() -> None:
     )
     assert accepted == Accepted(7, ID, NOW)
     ecs.answers["list_tasks"] = [{"taskArns": ["a"]}, {"taskArns": []}]
-    again = work(command, sent=Sent(1, NOW), ref=ID, seen="NO_UPDATES: 1 task of service web not yet stopped")
+    again = work(
+        command, attempt=Attempt(1, NOW), ref=ID, seen="NO_UPDATES: 1 task of service web not yet stopped"
+    )
     (done,) = answers(executor.act(again))
     assert done.lifecycle is Lifecycle.COMPLETE
     assert len(client.sent("update_stack")) == 1

@@ -22,7 +22,7 @@ from deployer_aws.ports import (
     LeaseRow,
     Properties,
 )
-from deployer_core.engine import reducer as deployer
+from deployer_core.engine import reducer
 from deployer_core.engine.reducer import Attempted, Notice, Requested, Terminated
 from tests.deployer_aws.journals.journal_logic import LogicContract
 from tests.support import streams
@@ -57,7 +57,7 @@ class JournalContract(LogicContract):
     def test_an_empty_journal_has_nothing(self, journal: Journal) -> None:
         """A stream that nobody wrote to has the head of version 0, no event and no lease."""
         assert everything(journal, KEY) == [[], [], [(Head(), [], None)]]
-        assert replay(journal, KEY) == deployer.INITIAL
+        assert replay(journal, KEY) == reducer.INITIAL
         verify(journal, KEY)
 
     def test_events_come_back_in_order(self, journal: Journal) -> None:
@@ -67,7 +67,7 @@ class JournalContract(LogicContract):
         rows = list(journal.events(KEY))
         assert [row.event for row in rows] == events
         assert [row.version for row in rows] == list(range(1, len(events) + 1))
-        assert {(row.logic, row.checkpoint) for row in rows} == {(deployer.LOGIC, None)}
+        assert {(row.logic, row.checkpoint) for row in rows} == {(reducer.LOGIC, None)}
 
     def test_a_long_stream_is_read_whole(self, journal: Journal) -> None:
         """Reading does not end at whatever a backend reads at a time, and an early end of the reader harms nothing."""
@@ -393,7 +393,7 @@ class JournalContract(LogicContract):
 
     def _check_attempts(self, opener: Opener, expected: int) -> None:
         with closing(opener()) as journal:
-            attempts = [row.event.attempt for row in journal.events(KEY) if isinstance(row.event, Attempted)]
+            attempts = [row.event.number for row in journal.events(KEY) if isinstance(row.event, Attempted)]
             assert attempts == list(range(1, expected + 1))
             assert [row.version for row in journal.events(KEY)] == list(range(1, expected + 2))
             assert journal.head(KEY).version == expected + 1

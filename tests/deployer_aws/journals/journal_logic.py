@@ -8,7 +8,7 @@ from attrs import evolve
 
 from deployer_aws.journals.replay import replay, verify
 from deployer_aws.ports import Entry, Head, Journal, JournalError
-from deployer_core.engine import reducer as deployer
+from deployer_core.engine import reducer
 from deployer_core.engine.reducer import Attempted, Event, Terminated
 from tests.support.contention import KEY, OTHER, Opener, attempt
 from tests.support.streams import append, entry, fold, good_path, request
@@ -23,10 +23,10 @@ class LogicContract:
         """The first append of a newer logic to a stream writes down the state that it found; the next ones don't."""
         events = good_path()
         found = append(journal, KEY, *events[:4])
-        monkeypatch.setattr(deployer, "LOGIC", deployer.LOGIC + 1)
+        monkeypatch.setattr(reducer, "LOGIC", reducer.LOGIC + 1)
         append(journal, KEY, *events[4:6])
         rows = [(row.version, row.logic, row.event, row.checkpoint) for row in journal.events(KEY)]
-        old, new = deployer.LOGIC - 1, deployer.LOGIC
+        old, new = reducer.LOGIC - 1, reducer.LOGIC
         assert rows == [
             *((number, old, event, None) for number, event in enumerate(events[:4], 1)),
             (4, new, None, found.state),
@@ -53,13 +53,13 @@ class LogicContract:
         """What older logic came to stands, though the newer would come to something else: in the head, in a replay."""
         strange = evolve(fold([request()]), next_command=77)
         journal.append([Entry(KEY, Head(), request(), strange)])
-        monkeypatch.setattr(deployer, "LOGIC", deployer.LOGIC + 1)
+        monkeypatch.setattr(reducer, "LOGIC", reducer.LOGIC + 1)
         assert replay(journal, KEY) == strange
         verify(journal, KEY)
         append(journal, KEY, Attempted(1, 1, 2.0))
         assert replay(journal, KEY).next_command == 77
         verify(journal, KEY)
-        monkeypatch.setattr(deployer, "LOGIC", deployer.LOGIC + 1)
+        monkeypatch.setattr(reducer, "LOGIC", reducer.LOGIC + 1)
         append(journal, KEY, Attempted(1, 2, 3.0))
         assert [row.version for row in journal.events(KEY, from_checkpoint=True)] == [2, 3]
         verify(journal, KEY)
@@ -68,7 +68,7 @@ class LogicContract:
         self, journal: Journal, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A head of newer logic is neither read nor replaced, and the error says to upgrade; other streams go on."""
-        monkeypatch.setattr(deployer, "LOGIC", deployer.LOGIC + 1)
+        monkeypatch.setattr(reducer, "LOGIC", reducer.LOGIC + 1)
         head = append(journal, KEY, request())
         monkeypatch.undo()
         for use in (
@@ -93,7 +93,7 @@ class LogicContract:
         ],
     )
     def test_a_head_that_its_events_do_not_give_is_found(
-        self, journal: Journal, head: deployer.DeployerState, named: str
+        self, journal: Journal, head: reducer.DeployerState, named: str
     ) -> None:
         """The error names the stream, the version, and what is different."""
         journal.append([Entry(KEY, Head(), request(), head)])
@@ -105,7 +105,7 @@ class LogicContract:
         events: list[Event] = [request(), Terminated("nobody", "me", 2.0)]
         state = fold([request()])
         for version, event in enumerate(events):
-            journal.append([Entry(KEY, Head(state if version else deployer.INITIAL, version), event, state)])
+            journal.append([Entry(KEY, Head(state if version else reducer.INITIAL, version), event, state)])
         with pytest.raises(JournalError, match=r"at version 2 is refused.*never requested"):
             replay(journal, KEY)
 

@@ -193,14 +193,14 @@ def test_a_secret_is_hidden_however_it_is_spelled(secret: str, text: str) -> Non
 
 def test_the_account_knows_what_the_spec_names() -> None:
     """Outputs come from the template; a literal cluster and definition are there, with the containers that are named."""
-    asked_for = orders("1")
-    assert script_for([asked_for], None).task_definitions == []
-    (database, *_) = asked_for.databases
+    specified = orders("1")
+    assert script_for([specified], None).task_definitions == []
+    (database, *_) = specified.databases
     assert database.migrate is not None
     named = "arn:aws:ecs:eu-central-1:111111111111:task-definition/work:3"
     task = evolve(database.migrate.task, cluster="main", task_definition=named, container="app")
     literal = evolve(database, migrate=evolve(database.migrate, task=task))
-    made = script_for([evolve(asked_for, databases=(literal,))], None)
+    made = script_for([evolve(specified, databases=(literal,))], None)
     (definition,) = made.task_definitions
     assert (made.clusters, definition.family, definition.revision, definition.arn) == (
         ["main"],

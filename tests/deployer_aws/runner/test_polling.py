@@ -12,7 +12,7 @@ from deployer_aws.runner import PollingPolicy, durations
 from deployer_aws.runner.durations import KEPT, Durations
 from deployer_aws.runner.schedule import Schedule
 from deployer_core.analysis.choices import QUICK
-from deployer_core.engine import reducer as deployer
+from deployer_core.engine import reducer
 from deployer_core.engine.messages import Answer
 from deployer_core.engine.reducer import Event
 from deployer_core.machines.deployment import Failure, StabiliseStack, UpsertStack
@@ -177,13 +177,13 @@ def test_usual_is_the_median_of_the_latest() -> None:
     assert told.usual(told.durations) == 120.0
 
 
-def _some(told: Told) -> deployer.Pending:
+def _some(told: Told) -> reducer.Pending:
     """A pending command like those that have ended."""
-    before = deployer.INITIAL
+    before = reducer.INITIAL
     for row in told.journal.events("prod/shop"):
         assert row.event is not None
-        before, _ = deployer.reduce(before, row.event)
-        if before.pending and before.pending[0].sent is not None:
+        before, _ = reducer.reduce(before, row.event)
+        if before.pending and before.pending[0].attempt is not None:
             return before.pending[0]
     raise AssertionError
 
@@ -201,9 +201,9 @@ def test_few_events_are_read_in_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     told = Told()
     told.upsert("d1", 40.0)
     pending = _some(told)
-    state = deployer.INITIAL
+    state = reducer.INITIAL
     for event in told.events:
-        after, _ = deployer.reduce(state, event)
+        after, _ = reducer.reduce(state, event)
         told.journal.append([Entry("prod/copy", told.journal.head("prod/copy"), event, after)])
         state = after
     monkeypatch.setattr(durations, "READ", len(told.events))
@@ -220,7 +220,7 @@ def test_what_older_logic_has_written_is_not_replayed(monkeypatch: pytest.Monkey
     told = Told()
     told.upsert("d1", 40.0)
     pending = _some(told)
-    monkeypatch.setattr(deployer, "LOGIC", deployer.LOGIC + 1)
+    monkeypatch.setattr(reducer, "LOGIC", reducer.LOGIC + 1)
     assert Durations(told.journal).usual("prod/shop", pending) is None
 
 
@@ -229,6 +229,6 @@ def test_a_stream_that_cannot_be_replayed_is_a_guess_less() -> None:
     told = Told()
     told.upsert("d1", 40.0)
     pending, head = _some(told), told.journal.head("prod/shop")
-    nonsense = deployer.Terminated("nobody", "ann", 0)
+    nonsense = reducer.Terminated("nobody", "ann", 0)
     told.journal.append([Entry("prod/shop", Head(head.state, head.version), nonsense, head.state)])
     assert Durations(told.journal).usual("prod/shop", pending) == 40.0

@@ -44,7 +44,7 @@ def test_nothing_is_sent_before_it_is_journaled(quick: bool, monkeypatch: pytest
         def __getattr__(self, name: str) -> Any:
             if name in changes:
                 state = bed.journal.head(bed.key).state
-                assert any(p.sent is not None and not p.ref for p in state.pending), (
+                assert any(p.attempt is not None and not p.ref for p in state.pending), (
                     f"{name} before its Attempted"
                 )
                 sent.append(name)
@@ -169,7 +169,7 @@ def test_nothing_is_sent_without_time_left_on_the_lease() -> None:
     w.request()
     assert w.runner.step([KEY]) is not None
     assert went_on == []
-    assert w.state.pending[0].sent is None
+    assert w.state.pending[0].attempt is None
 
 
 def test_past_its_deadline_a_command_is_only_looked_at() -> None:

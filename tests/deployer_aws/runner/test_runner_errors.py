@@ -23,7 +23,8 @@ from tests.deployer_aws.scenarios.specs import database
 def test_permanent_error_is_an_answer() -> None:
     """It fails the command with AWS's words, the command, the stack, and what to do next."""
     w = world(
-        complete, raising(Refused("AccessDenied", "not authorized to perform: cloudformation:CreateStack"))
+        complete,
+        raising(Refused("AccessDenied", "not authorized to perform: cloudformation:CreateStack")),
     )
     w.request()
     w.runner.run([KEY])
@@ -94,7 +95,8 @@ def test_looks_become_rarer() -> None:
 def test_credentials_fail_nothing() -> None:
     """Refused credentials end the run, journal nothing, and give the lease back; the next run carries on."""
     w = world(
-        complete, raising(Refused("ExpiredToken", "The security token included in the request is expired"))
+        complete,
+        raising(Refused("ExpiredToken", "The security token included in the request is expired")),
     )
     w.request()
     with pytest.raises(
@@ -146,7 +148,7 @@ class Tasks:
         if isinstance(work.pending.command, StopTask):
             self.looks += 1
             yield work.reply(StatusStopped(()) if self.stops else Status("RUNNING"))
-        elif work.pending.sent is None:
+        elif work.pending.attempt is None:
             yield work.attempt(1)
         else:
             yield work.reply(Started("arn"))

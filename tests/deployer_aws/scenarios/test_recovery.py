@@ -112,7 +112,7 @@ def test_down_between_attempt_and_acceptance(bed: Bed) -> None:
     bed.task_definition("orders-migrate")
     bed.rule(on="run_task", nth=1, lost_reply=True)
     bed.request("d1", databases=(bed.database(),))
-    bed.until(lambda _: bool((p := bed.pending(RunTask)) and p.sent))
+    bed.until(lambda _: bool((p := bed.pending(RunTask)) and p.attempt))
     bed.clock.sleep(25 * HOUR)
     failed = bed.finish("d1")
     assert "unknown whether it ran" in failed.reason
@@ -197,7 +197,7 @@ def test_task_of_which_there_is_no_trace(bed: Bed) -> None:
     bed.task_definition("orders-migrate")
     bed.rule(on="run_task", lost_request=True)
     bed.request("d1", databases=(bed.database(),))
-    bed.until(lambda _: bool((p := bed.pending(RunTask)) and p.sent))
+    bed.until(lambda _: bool((p := bed.pending(RunTask)) and p.attempt))
     bed.runner.terminate(bed.key, "d1", "ann")
     bed.runner.run([bed.key])
     unresolved = bed.pending(StopTask)

@@ -13,7 +13,7 @@ from deployer_aws.runner.requests import deployment_id
 from deployer_aws.views.follow import Follower
 from deployer_aws.views.history import OPEN, UNKNOWN, Change, Chronicle, chronicle
 from deployer_aws.views.status import stack_status
-from deployer_core.engine import reducer as deployer
+from deployer_core.engine import reducer
 from deployer_core.engine.messages import Accepted, Attempted, Replied, Requested, Terminated
 from deployer_core.engine.reducer import INITIAL, DeployerState, Event
 from deployer_core.machines.deployment import Failure
@@ -143,21 +143,21 @@ def test_what_an_older_version_carried_out_is_known_by_its_requests() -> None:
     """Its events are not replayed; from the checkpoint on everything is told."""
     state: DeployerState = INITIAL
     for event in STORY[:8]:
-        state, _ = deployer.reduce(state, event)
-    old = [*_rows(deployer.LOGIC - 1, STORY[:8]), Recorded(8, deployer.LOGIC, None, state)]
+        state, _ = reducer.reduce(state, event)
+    old = [*_rows(reducer.LOGIC - 1, STORY[:8]), Recorded(8, reducer.LOGIC, None, state)]
     known = Chronicle()
-    known.read([*old, *_rows(deployer.LOGIC, STORY[8:], 9)])
+    known.read([*old, *_rows(reducer.LOGIC, STORY[8:], 9)])
     assert known.version == len(STORY)
     assert {d.id: d.outcome for d in known.deployments} == {"one": "DONE", "two": "FAILED", "three": UNKNOWN}
     only_old = Chronicle()
-    only_old.read(_rows(deployer.LOGIC - 1, STORY[:4]))
+    only_old.read(_rows(reducer.LOGIC - 1, STORY[:4]))
     assert {d.outcome for d in only_old.deployments} == {UNKNOWN}
 
 
 def test_reading_on_takes_only_what_is_new() -> None:
     """Rows that are known already change nothing."""
     known, _ = _told(STORY[:4])
-    changes = known.read(_rows(deployer.LOGIC, STORY))
+    changes = known.read(_rows(reducer.LOGIC, STORY))
     assert [change.version for change in changes] == list(range(5, len(STORY) + 1))
 
 

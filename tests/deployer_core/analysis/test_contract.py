@@ -3,15 +3,15 @@
 import pytest
 
 from deployer_core.analysis.diagram import Arrow, arrows, machines, mermaid
-from tests.deployer_core.asked_for import (
+from tests.deployer_core.drawing import parse
+from tests.deployer_core.plausible import KEYS
+from tests.deployer_core.specified import (
     ALIASES,
     ARROWS,
     CLASSES,
     EXTENSIONS,
     IMPOSSIBLE_IN_THE_COMPOSITION,
 )
-from tests.deployer_core.drawing import parse
-from tests.deployer_core.plausible import KEYS
 
 every_machine = pytest.mark.parametrize("key", KEYS)
 
@@ -21,21 +21,21 @@ def plain(arrow: Arrow) -> tuple[str, str, str]:
     return (arrow.source, arrow.label, arrow.target)
 
 
-def test_every_asked_for_machine_exists() -> None:
+def test_every_specified_machine_exists() -> None:
     """There is a machine for each diagram that was asked for, and a diagram for each machine."""
     assert set(machines()) == set(ARROWS) == set(EXTENSIONS) == set(CLASSES)
 
 
 @every_machine
-def test_the_asked_for_arrows_are_drawn(key: str) -> None:
+def test_the_specified_arrows_are_drawn(key: str) -> None:
     """Without its extensions a machine draws every arrow that was asked for, each once, and no other."""
-    assert sorted(plain(a) for a in arrows(machines()[key], asked_for=True)) == sorted(ARROWS[key])
+    assert sorted(plain(a) for a in arrows(machines()[key], specified=True)) == sorted(ARROWS[key])
 
 
 @every_machine
-def test_the_printed_drawing_holds_the_asked_for_arrows(key: str) -> None:
-    """So does its mermaid text, with the copies of FAILED under their asked-for names and all classes as asked."""
-    drawing = parse(mermaid(machines()[key], asked_for=True))
+def test_the_printed_drawing_holds_the_specified_arrows(key: str) -> None:
+    """So does its mermaid text, with the copies of FAILED under their specified names and all classes as asked."""
+    drawing = parse(mermaid(machines()[key], specified=True))
     used = {node for a in ARROWS[key] for node in (a[0], a[2])}
     assert sorted(drawing.arrows) == sorted(ARROWS[key])
     assert drawing.copies == {name: state for name, state in ALIASES.items() if name in used}
@@ -45,8 +45,8 @@ def test_the_printed_drawing_holds_the_asked_for_arrows(key: str) -> None:
 
 
 @every_machine
-def test_the_asked_for_arrows_are_the_edges(key: str) -> None:
-    """Every asked-for arrow between states is an edge of the machine under that label, ends taken for what they are."""
+def test_the_specified_arrows_are_the_edges(key: str) -> None:
+    """Every specified arrow between states is an edge of the machine under that label, ends taken for what they are."""
     machine = machines()[key]
     choices = {edge.choice for edge in machine.edges if edge.choice}
     asked = {
@@ -59,7 +59,7 @@ def test_the_asked_for_arrows_are_the_edges(key: str) -> None:
 
 @every_machine
 def test_the_extensions_are_those_agreed_on(key: str) -> None:
-    """The edges beyond the asked-for diagrams are those of the agreed tables, by state, label and state."""
+    """The edges beyond the specified diagrams are those of the agreed tables, by state, label and state."""
     machine = machines()[key]
     extensions = [(e.source, e.label, e.target) for e in machine.edges if e.extension]
     assert sorted(extensions) == sorted(EXTENSIONS[key])
@@ -76,7 +76,7 @@ def test_extensions_are_drawn_apart(key: str) -> None:
 
 
 def test_the_four_that_the_composition_cannot_reach_exist() -> None:
-    """The migration's machine has the asked-for edges that only those see who use it by itself."""
+    """The migration's machine has the specified edges that only those see who use it by itself."""
     edges = {(e.source, e.event, e.target) for e in machines()["postgres-migration"].edges if not e.extension}
     assert edges >= set(IMPOSSIBLE_IN_THE_COMPOSITION)
 
@@ -85,6 +85,6 @@ def test_the_four_that_the_composition_cannot_reach_exist() -> None:
 def test_a_mermaid_parser_takes_the_drawing(key: str) -> None:
     """The printed drawings are valid mermaid, as an independent parser has it (where it is installed)."""
     merman = pytest.importorskip("merman")
-    for asked_for in (True, False):
-        result = merman.Merman().validate(mermaid(machines()[key], asked_for=asked_for), None)
+    for specified in (True, False):
+        result = merman.Merman().validate(mermaid(machines()[key], specified=specified), None)
         assert result.valid, result.error

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from deployer_core.analysis import choices, explore
-from deployer_core.engine import reducer as deployer
+from deployer_core.engine import reducer
 from deployer_core.engine.reducer import DeployerState
 from deployer_core.kernel.machine import Edge
 
@@ -64,10 +64,10 @@ def test_choosing_a_spec_late_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> 
         walk.run(None)
         return {(*key[:4], len(key[4]), *key[5:]) for key in walk.numbers}
 
-    pruned = met(explore._Walk(3, choices.specs(0), deployer.reduce))
+    pruned = met(explore._Walk(3, choices.specs(0), reducer.reduce))
     monkeypatch.setattr(choices, "will_wait", _never)
     monkeypatch.setattr(explore, "in_turn", _nobody)
-    assert met(explore._Walk(3, choices.specs(0), deployer.reduce)) == pruned
+    assert met(explore._Walk(3, choices.specs(0), reducer.reduce)) == pruned
 
 
 def _never(_: DeployerState) -> bool:

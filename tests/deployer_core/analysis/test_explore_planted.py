@@ -8,7 +8,7 @@ from attrs import evolve
 
 from deployer_core.analysis import explore, invariants
 from deployer_core.analysis.explore import Reducer
-from deployer_core.engine import reducer as deployer
+from deployer_core.engine import reducer
 from deployer_core.engine.reducer import (
     INITIAL,
     Accepted,
@@ -43,8 +43,8 @@ def planted(sentence: str, deployments: int = 1, databases: int = 0) -> Callable
 
 
 SENTENCES = [
-    *(i.sentence for i in invariants.OF_STATES),
-    *(i.sentence for i in invariants.OF_STEPS),
+    *(i.sentence for i in invariants.STATE_INVARIANTS),
+    *(i.sentence for i in invariants.STEP_INVARIANTS),
     *(explore.SENSE, explore.ILLEGAL, explore.ONCE, explore.ENDS),
 ]
 
@@ -53,7 +53,7 @@ def wrong(mistake: Mistake) -> Reducer:
     """The deployer with a mistake."""
 
     def reduce(state: DeployerState, event: Event) -> tuple[DeployerState, Commands]:
-        return mistake(state, event, *deployer.reduce(state, event))
+        return mistake(state, event, *reducer.reduce(state, event))
 
     return reduce
 
@@ -114,7 +114,7 @@ def _forgets_what_it_gave_out(before: Any, event: Any, after: DeployerState, com
 @planted("It is never scaled up", databases=1)
 def _scales_up_at_once(before: Any, event: Any, after: DeployerState, commands: Commands) -> Any:
     changed = [
-        deployment.ScalingUp(d.facts) if isinstance(d, deployment.DbMigrating) else d
+        deployment.ScalingUp(d.info) if isinstance(d, deployment.DbMigrating) else d
         for d in after.deployments
     ]
     return evolve(after, deployments=tuple(changed)), commands
@@ -289,7 +289,7 @@ def test_a_deployer_that_takes_nonsense_is_found() -> None:
 
     def reduce(state: DeployerState, event: Event) -> tuple[DeployerState, Commands]:
         try:
-            return deployer.reduce(state, event)
+            return reducer.reduce(state, event)
         except IllegalEvent:
             return state, ()
 
@@ -324,7 +324,7 @@ def test_a_trace_goes_back_to_what_was_asked_for() -> None:
     """A way that took a waiting deployment's spec when its turn came tells the spec where it was requested."""
 
     def mistake(before: Any, event: Any, after: DeployerState, commands: Commands) -> Any:
-        second = [d for d in of(deployment.ScalingDown, after.deployments) if d.facts.id == "d2"]
+        second = [d for d in of(deployment.ScalingDown, after.deployments) if d.info.id == "d2"]
         return (evolve(after, stack=stack.Available()) if second else after), commands
 
     report = explore.explore(2, 0, reducer=wrong(mistake))

@@ -8,12 +8,12 @@ from attrs import evolve
 from deployer_core.engine.reducer import (
     INITIAL,
     Accepted,
+    Attempt,
     Attempted,
     DeadlinePassed,
     Progress,
     Replied,
     Requested,
-    Sent,
     digest,
     reduce,
 )
@@ -172,7 +172,7 @@ def test_pending_has_all_that_a_recovery_needs() -> None:
     story.take(Attempted(1, 1, 1001, (("Previous", "x"),)))
     story.accept(StabiliseStack, "stack-id").reply(StabiliseStack, seen(Lifecycle.PROGRESS))
     found = story.pending(StabiliseStack)
-    assert found.sent == Sent(1, 1001, (("Previous", "x"),))
+    assert found.attempt == Attempt(1, 1001, (("Previous", "x"),))
     assert (found.ref, found.seen) == ("stack-id", "PROGRESS")
 
 
@@ -182,7 +182,7 @@ def test_attempts_are_counted_in_order() -> None:
     before = story.state
     assert story.attempt(StabiliseStack, n=2).state is before
     story.attempt(StabiliseStack, n=1).attempt(StabiliseStack, n=2)
-    assert story.pending(StabiliseStack).sent == Sent(2, 1000)
+    assert story.pending(StabiliseStack).attempt == Attempt(2, 1000)
 
 
 def test_what_was_sent_and_accepted_is_not_sent_again() -> None:

@@ -7,7 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from deployer_core.analysis import choices, invariants
 from deployer_core.analysis.choices import KINDS, QUICK
-from deployer_core.engine import reducer as deployer
+from deployer_core.engine import reducer
 from deployer_core.engine.reducer import (
     INITIAL,
     Accepted,
@@ -62,13 +62,13 @@ class Lives(RuleBasedStateMachine):
         """Reduce it twice, check the step, and keep what came of it."""
         before = self.state
         try:
-            after, commands = deployer.reduce(before, event)
+            after, commands = reducer.reduce(before, event)
         except IllegalEvent:
             assert not self.meaningful(event)
             return
         assert self.meaningful(event)
-        assert deployer.reduce(before, event) == (after, commands), "equal inputs, equal outputs"
-        for step in invariants.OF_STEPS:
+        assert reducer.reduce(before, event) == (after, commands), "equal inputs, equal outputs"
+        for step in invariants.STEP_INVARIANTS:
             assert step.holds(before, event, after, commands), step.sentence
         self.state = after
         self.taken.append(event)
@@ -81,7 +81,7 @@ class Lives(RuleBasedStateMachine):
         """Whether it has to be taken; an id that stands for two specs is nonsense too."""
         if isinstance(event, Requested):
             known = dict(self.state.known).get(event.deployment)
-            if known not in (None, deployer.digest(event.spec)):
+            if known not in (None, reducer.digest(event.spec)):
                 return False
         return invariants.makes_sense(self.state, event)
 
@@ -118,7 +118,7 @@ class Lives(RuleBasedStateMachine):
                 return
             asked = self.chosen(pick + step)
             if isinstance(asked.command, RunTask):
-                self.take(Attempted(asked.id, asked.sent.attempt + 1 if asked.sent else 1, self.now))
+                self.take(Attempted(asked.id, asked.attempt.number + 1 if asked.attempt else 1, self.now))
             good = GOOD.get(type(asked.command), choices.COMPLETE)
             self.take(Replied(asked.id, exited(code) if good is None else good, self.now))
 
@@ -135,7 +135,7 @@ class Lives(RuleBasedStateMachine):
     @rule(pick=PICK)
     def send(self, pick: int) -> None:
         asked = self.chosen(pick)
-        self.take(Attempted(asked.id, asked.sent.attempt + 1 if asked.sent else 1, self.now))
+        self.take(Attempted(asked.id, asked.attempt.number + 1 if asked.attempt else 1, self.now))
 
     @rule(command=st.integers(0, 40), ref=st.sampled_from(["", "ref"]))
     def accept(self, command: int, ref: str) -> None:
@@ -164,7 +164,7 @@ class Lives(RuleBasedStateMachine):
 
     @invariant()
     def all_invariants_hold(self) -> None:
-        for each in invariants.OF_STATES:
+        for each in invariants.STATE_INVARIANTS:
             assert each.holds(self.state), each.sentence
 
     @invariant()
@@ -176,7 +176,7 @@ class Lives(RuleBasedStateMachine):
         """A replay of all that was taken gives the same state, and edge by edge leads to the same machines' states."""
         state = INITIAL
         for event in self.taken:
-            state, _ = deployer.reduce(state, event)
+            state, _ = reducer.reduce(state, event)
         assert state == self.state
         assert hash(state) == hash(self.state)
 

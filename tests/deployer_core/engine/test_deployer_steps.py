@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from deployer_core.engine import reducer as deployer
-from deployer_core.engine import routing
+from deployer_core.engine import reducer, routing
 from deployer_core.engine.reducer import INITIAL, Requested, Terminated, reduce, token
 from deployer_core.kernel.machine import IllegalEvent
 from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
@@ -202,8 +201,8 @@ def members(union: Any) -> tuple[type, ...]:
 
 def test_what_is_not_there_is_looked_for_in_vain() -> None:
     """A part that should be there and is not is a bug, and shows as one."""
-    draft = routing.Draft(INITIAL, 0)
-    for look in (draft.find, draft.find_migration):
+    transaction = routing.Transaction(INITIAL, 0)
+    for look in (transaction.find, transaction.find_migration):
         with pytest.raises(LookupError, match="nobody"):
             look("nobody")
     with pytest.raises(LookupError):
@@ -213,7 +212,7 @@ def test_what_is_not_there_is_looked_for_in_vain() -> None:
 def test_microsteps_tell_the_same_story() -> None:
     """Each edge of each machine is shown in order, and a stale event takes none."""
     event = Requested("d1", PLAIN, 0, stream="s")
-    taken = [(machine, step.edge.event) for machine, step in deployer.microsteps(INITIAL, event)]
+    taken = [(machine, step.edge.event) for machine, step in reducer.microsteps(INITIAL, event)]
     assert taken == [
         ("Deployment", "Requested"),
         ("Stack", "Triggered"),
@@ -221,7 +220,7 @@ def test_microsteps_tell_the_same_story() -> None:
         ("Deployment", "StackWait"),
     ]
     after, _ = reduce(INITIAL, event)
-    assert deployer.microsteps(after, event) == ()
+    assert reducer.microsteps(after, event) == ()
 
 
 def test_a_refusal_changes_nothing() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from deployer_core.engine.reducer import Refused, Sent, StopTask
+from deployer_core.engine.reducer import Attempt, AttemptRefused, StopTask
 from deployer_core.kernel.machine import IllegalEvent
 from deployer_core.machines.deployment import StabiliseStack
 from deployer_core.machines.ecs_task import Errored, RunTask, Started, Status
@@ -34,7 +34,7 @@ def test_a_task_that_is_dropped_is_stopped(ended: str, seen_running: bool) -> No
     stopping = story.pending(StopTask)
     assert isinstance(asked.command, RunTask)
     assert stopping.command == StopTask(
-        asked.command.run, asked.id, Sent(1, 1000), "arn:1" if seen_running else ""
+        asked.command.run, asked.id, Attempt(1, 1000), "arn:1" if seen_running else ""
     )
     assert stopping in story.given
     assert story.stack == "BROKEN"
@@ -45,7 +45,7 @@ def test_a_task_that_was_found_unsent_is_stopped() -> None:
     story = Story().to_tasks("d1", UNEVALUATED).reply(RunTask, Started("arn:1")).terminate("d1")
     command = story.pending(StopTask).command
     assert isinstance(command, StopTask)
-    assert (command.arn, command.sent) == ("arn:1", Sent(0, 1000))
+    assert (command.arn, command.attempt) == ("arn:1", Attempt(0, 1000))
 
 
 @pytest.mark.parametrize("ended", ["terminated", "late", "lost"])
@@ -65,7 +65,7 @@ def test_a_task_that_was_never_sent_needs_no_stopping(ended: str) -> None:
 @pytest.mark.parametrize("ended", ["terminated", "late", "lost"])
 def test_a_task_whose_every_attempt_was_refused_needs_no_stopping(ended: str) -> None:
     """It has certainly never run, and the stack can be repaired at once."""
-    story = Story().to_tasks("d1", UNEVALUATED).attempt(RunTask).reply(RunTask, Refused(1, "no room"))
+    story = Story().to_tasks("d1", UNEVALUATED).attempt(RunTask).reply(RunTask, AttemptRefused(1, "no room"))
     assert story.pending(RunTask).seen == "no room"
     if ended == "terminated":
         story.terminate("d1")
@@ -79,10 +79,10 @@ def test_a_task_whose_every_attempt_was_refused_needs_no_stopping(ended: str) ->
 
 def test_the_attempt_after_a_refusal_may_run() -> None:
     """A refusal is of one attempt: said late, after the next one, it is stale, and the task is stopped."""
-    story = Story().to_tasks("d1", UNEVALUATED).attempt(RunTask).reply(RunTask, Refused(1, "no room"))
+    story = Story().to_tasks("d1", UNEVALUATED).attempt(RunTask).reply(RunTask, AttemptRefused(1, "no room"))
     story.attempt(RunTask, n=2)
     before = story.state
-    assert story.reply(RunTask, Refused(1, "no room")).state is before
+    assert story.reply(RunTask, AttemptRefused(1, "no room")).state is before
     assert story.terminate("d1").waits_for == ["StopTask db0"]
 
 
@@ -90,16 +90,18 @@ def test_what_has_begun_is_not_refused() -> None:
     """Of a task that is known to the world a refusal is stale, as it is of what was never attempted, and twice."""
     fresh = Story().to_tasks("d1", UNEVALUATED)
     before = fresh.state
-    assert fresh.reply(RunTask, Refused(1, "no room")).state is before
+    assert fresh.reply(RunTask, AttemptRefused(1, "no room")).state is before
     known = fresh.attempt(RunTask).accept(RunTask, "arn:1")
     before = known.state
-    assert known.reply(RunTask, Refused(1, "no room")).state is before
-    refused = Story().to_tasks("d1", UNEVALUATED).attempt(RunTask).reply(RunTask, Refused(1, "no room"))
+    assert known.reply(RunTask, AttemptRefused(1, "no room")).state is before
+    refused = (
+        Story().to_tasks("d1", UNEVALUATED).attempt(RunTask).reply(RunTask, AttemptRefused(1, "no room"))
+    )
     before = refused.state
-    assert refused.reply(RunTask, Refused(1, "still none")).state is before
+    assert refused.reply(RunTask, AttemptRefused(1, "still none")).state is before
     other = Story().request("d1").attempt(StabiliseStack)
     before = other.state
-    assert other.reply(StabiliseStack, Refused(1, "no room")).state is before
+    assert other.reply(StabiliseStack, AttemptRefused(1, "no room")).state is before
 
 
 def stopping() -> Story:

@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 
 from deployer_core.machines import deployment as d
-from deployer_core.machines.deployment import DatabaseProgress, DatabaseReported, Facts, Phase
+from deployer_core.machines.deployment import DatabaseProgress, DatabaseReported, DeploymentInfo, Phase
 from deployer_core.machines.postgres_migration import Database
 from deployer_core.spec import Counts, DeploymentSpec, FixedCount, PreviousCount, StackSpec, resolve
 from deployer_core.testing import Scene, given
@@ -19,7 +19,7 @@ PREPARING = (d.PrepareMigration(A), d.PrepareMigration(B))
 
 def waiting(spec: DeploymentSpec, baseline: Counts = ()) -> Scene:
     """A deployment whose turn it is."""
-    return given(d.MACHINE, d.Requested(Facts("d-1", spec)), d.Started(baseline))
+    return given(d.MACHINE, d.Requested(DeploymentInfo("d-1", spec)), d.Started(baseline))
 
 
 def migrating(spec: DeploymentSpec = FULL, outputs: Any = OUTPUTS) -> Scene:
@@ -39,7 +39,7 @@ def phases(scene: Scene) -> dict[str, Phase]:
 
 def test_the_long_path() -> None:
     """Down to zero, the infrastructure at zero, the databases, up again: each step by one command, in this order."""
-    scene = given(d.MACHINE, d.Requested(Facts("d-1", FULL)))
+    scene = given(d.MACHINE, d.Requested(DeploymentInfo("d-1", FULL)))
     scene.then(d.Queued, d.QueueOnStack("d-1"))
     scene = scene.when(d.Started())
     scene.then(d.Waiting, d.StabiliseStack("d-1", FULL.stack, cancel_updates=True))
@@ -226,5 +226,5 @@ def test_an_open_deployment_can_be_terminated(status: str) -> None:
 
 def test_a_queued_deployment_can_be_terminated_without_harm() -> None:
     """The stack is told to forget it, and is not broken by it."""
-    scene = given(d.MACHINE, d.Requested(Facts("d-1", FULL)), d.Terminated("ada"))
+    scene = given(d.MACHINE, d.Requested(DeploymentInfo("d-1", FULL)), d.Terminated("ada"))
     scene.then(d.Failed, d.WithdrawFromStack("d-1", "terminated by ada while it waited for its turn"))

@@ -5,7 +5,7 @@ import pytest
 from deployer_core.machines import deployment as d
 from deployer_core.machines import ecs_task as t
 from deployer_core.machines import stack as s
-from deployer_core.machines.deployment import DatabaseProgress, DatabaseReported, Facts, Phase
+from deployer_core.machines.deployment import DatabaseProgress, DatabaseReported, DeploymentInfo, Phase
 from deployer_core.testing import Scene, given
 from tests.deployer_core.plausible import FULL, TASK
 
@@ -58,7 +58,7 @@ def test_broken_has_a_way_out() -> None:
 
 def test_a_failure_is_recorded_and_not_raised() -> None:
     """A failed step leads to FAILED with its reason, and a failed deployment to BROKEN: both are states to be kept."""
-    waiting = given(d.MACHINE, d.Requested(Facts("d-1", FULL)), d.Started())
+    waiting = given(d.MACHINE, d.Requested(DeploymentInfo("d-1", FULL)), d.Started())
     failed = waiting.when(d.Failure("the stack is ROLLBACK_FAILED"))
     assert failed.then(d.Failed, d.BreakStack("d-1", "the stack is ROLLBACK_FAILED")).reason
 
@@ -67,7 +67,7 @@ def test_the_first_of_two_migrations_to_finish_does_not_count_for_both() -> None
     """A database counts by its name: the same one twice is refused, and the other is still waited for."""
     scene = given(
         d.MACHINE,
-        d.Requested(Facts("d-1", FULL)),
+        d.Requested(DeploymentInfo("d-1", FULL)),
         d.Started(),
         d.Stable(exists=False),
         d.Stable(outputs=(("Secret", "rds/shop"),)),
@@ -130,4 +130,4 @@ def test_a_task_that_is_lost_ends_its_step(scene: list[object]) -> None:
     arn = "arn:1" if scene else ""
     before.when(t.Errored("lost")).then(t.Error, t.ReportError(run, "lost"))
     late: Scene = before.when(t.Errored("ran past its time", may_still_run=True))
-    late.then(t.Error, t.StopTask(run, arn), t.ReportError(run, "ran past its time"))
+    late.then(t.Error, t.StopRun(run, arn), t.ReportError(run, "ran past its time"))

@@ -80,12 +80,12 @@ def test_nothing_is_left_of_machines_that_are_gone() -> None:
 
 
 @every_machine
-@pytest.mark.parametrize("asked_for", [True, False])
-def test_the_drawing_is_the_edges(key: str, asked_for: bool) -> None:
+@pytest.mark.parametrize("specified", [True, False])
+def test_the_drawing_is_the_edges(key: str, specified: bool) -> None:
     """What a reader of the mermaid text sees is the machine's edges: no arrow more, none less."""
     machine = machines()[key]
-    drawing = parse(mermaid(machine, asked_for=asked_for))
-    wanted = arrows(machine, asked_for=asked_for)
+    drawing = parse(mermaid(machine, specified=specified))
+    wanted = arrows(machine, specified=specified)
     marked = {(a.source, a.label + (" (ext)" if a.extension else ""), a.target) for a in wanted}
     loops = {s for s, _, t in marked if s == t}
     assert {a for a in drawing.arrows if a[0] != a[2]} == {a for a in marked if a[0] != a[2]}

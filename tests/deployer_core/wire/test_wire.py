@@ -160,7 +160,7 @@ def test_a_resolved_spec_refuses_outputs() -> None:
         (stack.Triggered("d", True), "$[1].queue_limit: a whole number is needed, not True"),
         (stack.Creating("d", ["e"]), "$[1].queue: a tuple is needed, not a list of 1"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         (stack.Creating("d", ("e", {})), "$[1].queue[1]: a string is needed, not an object of 0"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-        (deployment.Queued("f"), "$[1].facts: Facts is needed, not 'f'"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        (deployment.Queued("f"), "$[1].info: DeploymentInfo is needed, not 'f'"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         (deployment.DatabaseProgress("d", "DONE"), "$[1].phase: Phase is needed, not 'DONE'"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         (deployment.Started((("a", 1.0),)), "$[1].baseline[0][1]: a whole number is needed, not 1.0"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         (deployment.Started((("a",),)), "$[1].baseline[0]: a tuple of 2 is needed, not a list of 1"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

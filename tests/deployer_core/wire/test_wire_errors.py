@@ -82,7 +82,7 @@ def test_a_tag_that_is_known_may_be_out_of_place() -> None:
     with pytest.raises(WireError, match=r"^\$\[0\]: a Stack\.BROKEN/1 does not belong here$"):
         wire.decode(b'["Stack.BROKEN/1",{"queue":[]}]', deployment.State)
     wrong = SPEC.replace(b'"spec.TemplateUrl/1"', b'"Stack.BROKEN/1"')
-    with pytest.raises(WireError, match=r"^\$\[1\]\.stack\[1\]\.template\[0\]: a Stack\.BROKEN/1 does not"):
+    with pytest.raises(WireError, match=r"^\$\[1\]\.stack\.template\[0\]: a Stack\.BROKEN/1 does not"):
         wire.decode(wrong)
 
 
@@ -98,7 +98,7 @@ def test_an_invalid_spec_is_refused_with_its_path() -> None:
     """The specs' own rules hold for what was stored, too."""
     wrong = SPEC.replace(b'{"name":"shop"', b'{"name":"-shop"')
     with pytest.raises(
-        WireError, match=r"^\$\[1\]\.stack\[1\]\.name: letters, digits and hyphens, a letter first"
+        WireError, match=r"^\$\[1\]\.stack\.name: letters, digits and hyphens, a letter first"
     ):
         wire.decode(wrong)
 

@@ -112,8 +112,8 @@ class CloudFormation:
                 " the deployer does it"
             )
         else:
-            sent, this = work.pending.sent, (("rolled back", found.id),)
-            number = 1 if sent is None else sent.attempt + (sent.resolved != this)
+            sent, this = work.pending.attempt, (("rolled back", found.id),)
+            number = 1 if sent is None else sent.number + (sent.resolved != this)
             yield work.attempt(number, this)
             self._client.delete_stack(StackName=found.id, ClientRequestToken=work.token(number))
 
@@ -123,9 +123,9 @@ class CloudFormation:
         One that has just ended needs no cancelling, and one that was cancelled is not cancelled again.
         """
         pending, this = work.pending, (("update", repr(stack.updated)),)
-        if pending.ref or (pending.seen and pending.sent is None):
+        if pending.ref or (pending.seen and pending.attempt is None):
             return
-        if pending.sent is not None and pending.sent.resolved != this:
+        if pending.attempt is not None and pending.attempt.resolved != this:
             return
         yield work.attempt(1, this)
         try:
@@ -146,15 +146,15 @@ class CloudFormation:
         if pending.ref:
             yield from self._observe(work, command, pending.ref)
             return
-        if pending.sent is not None:
-            token = work.token(pending.sent.attempt)
-            if found := self._reader.find(command.stack.name, token, pending.sent.at):
+        if pending.attempt is not None:
+            token = work.token(pending.attempt.number)
+            if found := self._reader.find(command.stack.name, token, pending.attempt.at):
                 yield work.accept(found)
                 return
         yield from self._send(work, command)
 
     def _send(self, work: Work, command: Change) -> Act:
-        spec, sent = command.stack, work.pending.sent
+        spec, sent = command.stack, work.pending.attempt
         stack = self._reader.describe(spec.name)
         missing = stack is None or stack.lifecycle is Lifecycle.MISSING
         creates = isinstance(command, CreateStack) or (isinstance(command, UpsertStack) and missing)
@@ -167,7 +167,7 @@ class CloudFormation:
         except Unresolved as missing_value:
             yield work.fail(f"{type(command).__name__} of stack {spec.name}: {missing_value}")
             return
-        number = sent.attempt if sent else 1
+        number = sent.number if sent else 1
         yield work.attempt(number, resolved)
         try:
             self._requests.upload(request)
@@ -185,7 +185,7 @@ class CloudFormation:
         self, work: Work, command: Change, stack: Stack | None, problem: Problem, error: Exception
     ) -> Act:
         """What AWS said no to may be done already, or may have to wait."""
-        sent = work.pending.sent
+        sent = work.pending.attempt
         if stack is not None and "No updates are to be performed" in problem.message:
             yield from self._done(work, command, stack, NO_UPDATES)
         elif problem.code == "AlreadyExistsException" and (sent is None or work.now - sent.at > UNSEEN):
@@ -201,7 +201,7 @@ class CloudFormation:
     def _observe(self, work: Work, command: Change, ref: str) -> Act:
         if _goes_on(work):
             return
-        sent = work.pending.sent
+        sent = work.pending.attempt
         since = sent.at if sent else work.pending.issued
         stack = work.view if isinstance(work.view, Stack) else self._reader.describe(ref)
         if stack is None:
@@ -210,7 +210,7 @@ class CloudFormation:
         if work.pending.seen.startswith(NO_UPDATES):
             yield from self._done(work, command, stack, NO_UPDATES)
             return
-        outcome = self._reader.outcome(stack, work.token(sent.attempt if sent else 1), since)
+        outcome = self._reader.outcome(stack, work.token(sent.number if sent else 1), since)
         if outcome is None:
             return
         settled = evolve(stack, status=outcome.status)
@@ -246,7 +246,7 @@ def _watched(work: Work) -> str:
     command, pending = work.pending.command, work.pending
     if not isinstance(command, StabiliseStack):
         return pending.ref
-    return "" if pending.sent is not None and not pending.ref else command.stack.name
+    return "" if pending.attempt is not None and not pending.ref else command.stack.name
 
 
 def _goes_on(work: Work) -> bool:

@@ -15,7 +15,7 @@ from deployer_aws.aws.log_tail import LastWords
 from deployer_aws.aws.protocols import EcsClient, LogsClient
 from deployer_aws.aws.tasks import ENDED, describe_tasks, list_tasks, read_tasks
 from deployer_aws.ports import Act, CommandId, Work
-from deployer_core.engine.messages import Refused, StopTask
+from deployer_core.engine.messages import AttemptRefused, StopTask
 from deployer_core.machines.ecs_task import EXITED, Exit, Run, RunTask, Started, Status, StatusStopped
 from deployer_core.spec import Pairs
 
@@ -70,7 +70,7 @@ class Ecs:
 
     def _run(self, work: Work, run: Run) -> Act:
         pending = work.pending
-        sent = pending.sent
+        sent = pending.attempt
         if pending.ref:
             yield from self._observe(work, run, pending.ref)
         elif sent is None:
@@ -82,10 +82,10 @@ class Ecs:
         elif sent.refused:
             # The old token would replay the refusal: the next attempt has a number, and so a token, of its own.
             if work.now < pending.deadline:
-                yield from self._start(work, run, sent.attempt + 1, _revision(run, sent.resolved))
+                yield from self._start(work, run, sent.number + 1, _revision(run, sent.resolved))
             else:
                 yield work.fail(f"the task never ran: {pending.seen}")
-        elif found := self._find(run, work.token(sent.attempt)):
+        elif found := self._find(run, work.token(sent.number)):
             yield work.accept(found)
         elif work.now - sent.at > RESEND:
             minutes = round((work.now - sent.at) / 60)
@@ -94,7 +94,7 @@ class Ecs:
                 "forgets stopped tasks, shows no trace of it; look at the database, then repair"
             )
         else:
-            yield from self._start(work, run, sent.attempt, _revision(run, sent.resolved))
+            yield from self._start(work, run, sent.number, _revision(run, sent.resolved))
 
     def _start(self, work: Work, run: Run, number: int, definition: str) -> Act:
         yield work.attempt(number, ((DEFINITION, definition),))
@@ -124,7 +124,7 @@ class Ecs:
         view: Any = work.view
         task = view or self._describe(run.task.cluster, arn)
         if task is None:
-            sent = work.pending.sent
+            sent = work.pending.attempt
             if work.now - (sent.at if sent else work.pending.issued) > UNSEEN:
                 yield work.fail(
                     f"the task {arn} has vanished: ECS no longer knows it, so how it ended is unknown; "
@@ -147,7 +147,7 @@ class Ecs:
         cluster = command.run.task.cluster
         arn = _arn(work)
         if not arn:
-            if found := self._find(command.run, work.token(command.sent.attempt, command.command)):
+            if found := self._find(command.run, work.token(command.attempt.number, command.command)):
                 yield work.accept(found)
             else:
                 yield work.reply(Status("looking for the task, of which ECS shows no trace"))
@@ -157,7 +157,7 @@ class Ecs:
         told = view is not None and view.get("desiredStatus") == "STOPPED"
         task = view if told else self._describe(cluster, arn)
         if task is None:
-            if work.now - command.sent.at > UNSEEN:
+            if work.now - command.attempt.at > UNSEEN:
                 # ECS forgets only tasks that have stopped.
                 yield work.reply(StatusStopped((), "", "ECS no longer knows the task, so it has stopped"))
             return
@@ -165,7 +165,7 @@ class Ecs:
             yield work.reply(StatusStopped((), task.get("stopCode", ""), task.get("stoppedReason", "")))
             return
         if task.get("desiredStatus") != "STOPPED":
-            yield work.attempt(work.pending.sent.attempt if work.pending.sent else 1)
+            yield work.attempt(work.pending.attempt.number if work.pending.attempt else 1)
             self._client.stop_task(cluster=cluster, task=arn, reason="its deployment no longer waits for it")
         yield work.reply(Status(task["lastStatus"]))
 
@@ -252,8 +252,8 @@ def _failure(failure: Mapping[str, Any]) -> str:
     return f"{failure.get('reason', '')}{f': {detail}' if detail else ''}"
 
 
-def _refused(attempt: int, said: str) -> Refused:
-    return Refused(attempt, f"attempt {attempt} was refused for want of capacity: {said}")
+def _refused(attempt: int, said: str) -> AttemptRefused:
+    return AttemptRefused(attempt, f"attempt {attempt} was refused for want of capacity: {said}")
 
 
 def _wants_capacity(said: str) -> bool:

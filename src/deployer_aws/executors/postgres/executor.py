@@ -72,7 +72,7 @@ class Postgres:
         spec = command.database.spec
         server = self._access.server(spec)
         timeouts = Timeouts(spec.statement_timeout, spec.lock_timeout)
-        number = work.pending.sent.attempt if work.pending.sent else 1
+        number = work.pending.attempt.number if work.pending.attempt else 1
         with session(self._connect, server, server.maintenance, timeouts) as maintenance:
             if not maintenance.try_lock(spec.name):
                 yield work.reply(Progress(f"somebody else works on the database {spec.name}; waiting"))

@@ -16,7 +16,7 @@ from psycopg import sql
 from deployer_aws.executors.postgres import Postgres
 from deployer_aws.executors.postgres.problems import DatabaseUnavailable
 from deployer_aws.ports import Work
-from deployer_core.engine.messages import Accepted, Attempted, Pending, Progress, Replied, Sent
+from deployer_core.engine.messages import Accepted, Attempt, Attempted, Pending, Progress, Replied
 from deployer_core.machines.postgres_migration import (
     CleanupDatabase,
     CleanupDone,
@@ -260,7 +260,7 @@ class Bench:
                     assert not isinstance(event, Accepted)
                     if isinstance(event, Attempted):
                         attempts += 1
-                        pending = evolve(pending, sent=pending.sent or Sent(event.attempt, event.at))
+                        pending = evolve(pending, attempt=pending.attempt or Attempt(event.number, event.at))
                     elif isinstance(event.answer, Progress):
                         progress.append(event.answer.text)
                     else:

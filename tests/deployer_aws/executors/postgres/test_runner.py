@@ -46,13 +46,13 @@ class Stage:
 
     def spec(self, version: str, user: str | None = None) -> DeploymentSpec:
         """The example, with databases on the real server."""
-        asked_for = orders(version)
+        specified = orders(version)
         way_in = admin(self.server, user) if user else admin(self.server)
         databases = tuple(
             evolve(old, name=name, admin=way_in, app_secret=f"shop/{name}")
-            for old, name in zip(asked_for.databases, self.names, strict=True)
+            for old, name in zip(specified.databases, self.names, strict=True)
         )
-        return evolve(asked_for, databases=databases)
+        return evolve(specified, databases=databases)
 
     def deploy(self, version: str, user: str | None = None) -> Notice:
         """Deploy a version to its end."""
