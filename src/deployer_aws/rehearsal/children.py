@@ -2,12 +2,16 @@
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import secrets
 import signal
+import subprocess
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -31,12 +35,14 @@ def temporary(prefix: str) -> Path:
 
 
 def end_with_parent(number: signal.Signals) -> Callable[[], None]:
-    """For `preexec_fn`: the signal comes when the parent is gone, on Linux; elsewhere a tidy end has to do."""
+    """For `preexec_fn`: send the child a signal when its parent is gone, on Linux; elsewhere a tidy end has to do."""
+    parent = os.getpid()
 
     def ask() -> None:
         with contextlib.suppress(AttributeError):
-            if _LIBC is not None:
-                _LIBC.prctl(_PR_SET_PDEATHSIG, int(number))
+            asked = _LIBC is not None and _LIBC.prctl(_PR_SET_PDEATHSIG, int(number)) == 0
+            if asked and os.getppid() != parent:  # it ended before we could ask, so no signal will come
+                os._exit(128 + number)
 
     return ask
 
@@ -45,3 +51,70 @@ def kill_group(leader: int, number: signal.Signals) -> None:
     """Send a signal to a process that leads a group, and to all that it has started there."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, number)
+
+
+class ProcessFile:
+    """A file that tells whether a process runs and which, to whoever comes after the one that started it.
+
+    The process and all that it starts hold a lock on the file for as long as they live (flock(2)), from before the
+    process exists; and before it becomes its program it has written its number. So there is no moment at which it
+    runs and is not known, and no other process is ever taken for it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def start(
+        self, command: Sequence[str], before: Callable[[], None] | None = None, **options: Any
+    ) -> subprocess.Popen[bytes]:
+        """Start the process, as the leader of a session of its own. Raises BlockingIOError where it runs already."""
+        handle = os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)
+
+        def mark() -> None:
+            os.write(handle, str(os.getpid()).encode())
+            if before is not None:
+                before()
+
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(handle, 0)
+            return subprocess.Popen[bytes](
+                command, pass_fds=(handle,), preexec_fn=mark, start_new_session=True, **options
+            )
+        finally:
+            os.close(handle)
+
+    def runs(self) -> bool:
+        """Tell whether the process, or anything that it has started, runs."""
+        try:
+            handle = os.open(self._path, os.O_RDWR)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(handle)
+        return False
+
+    def end(self, number: signal.Signals, patience: float) -> None:
+        """Send a signal, and SIGKILL after so many seconds; return when nothing of the process is left.
+
+        Raises RehearsalError where that does not come to be.
+        """
+        started, sent = time.monotonic(), False
+        while self.runs():
+            waited = time.monotonic() - started
+            if waited > 2 * patience:
+                raise RehearsalError(f"the process {self._leader()} of {self._path.parent} does not end")
+            late = waited > patience
+            leader = self._leader()
+            if leader and (late or not sent):
+                kill_group(leader, signal.SIGKILL if late else number)
+                sent = True
+            time.sleep(0.02)
+
+    def _leader(self) -> int:
+        """Return its number; 0 in the moment between its start and its first deed."""
+        return int(self._path.read_text() or 0)

@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 from attrs import field, frozen
 
-from deployer_aws.rehearsal.children import RehearsalError, end_with_parent
+from deployer_aws.rehearsal.children import ProcessFile, RehearsalError, end_with_parent
 
 HOST = "127.0.0.1"
 LOCALE = "C.UTF-8" if sys.platform == "linux" else "C"
@@ -26,8 +26,8 @@ OLDEST = 15
 """The major version that the executor needs."""
 PATIENCE = 30.0
 """Seconds until a server has to answer, and until it has to end."""
-STARTING = 5.0
-"""Seconds for which a process that is to be ended may not answer: then it is another one, with the number of ours."""
+ATTEMPTS = 3
+"""How often a server is started on another port, where somebody else has taken the one that was free."""
 QUICK: Mapping[str, str] = {
     "fsync": "off",
     "full_page_writes": "off",
@@ -106,6 +106,7 @@ class LocalServer:
         self.folder = folder.absolute()  # programs are run in it
         self._settings, self._lasting = settings, lasting
         self._data, self._log = self.folder / "data", self.folder / "log"
+        self._file = ProcessFile(self.folder / "process")
         self._process: subprocess.Popen[bytes] | None = None
         self._user = unprivileged()
 
@@ -131,19 +132,20 @@ class LocalServer:
             f"--locale={LOCALE}",
             "--no-sync",
         )
-        made = subprocess.run(
+        process = self._process = self._file.start(
             [str(self.programs / "initdb"), *map(str, words)],
+            end_with_parent(signal.SIGTERM),
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             **self._as_user(),
         )
+        told, _ = process.communicate()
+        self._process = None
         password.unlink()
-        if made.returncode:
-            raise RehearsalError(
-                f"initdb of {self.programs} fails: {made.stderr.strip() or made.stdout.strip()}"
-            )
+        if process.returncode:
+            words_of_it = told.decode(errors="replace").strip()
+            raise RehearsalError(f"initdb of {self.programs} fails: {words_of_it}")
         (self._data / "pg_hba.conf").write_text(hba, encoding="utf-8")
 
     def _as_user(self) -> dict[str, Any]:
@@ -160,29 +162,38 @@ class LocalServer:
         }
 
     def start(self) -> None:
-        """Start the server, and wait until it answers. Raises RehearsalError."""
-        if (number := self._number()) and _is_zombie(number):
-            (self._data / "postmaster.pid").unlink()  # PostgreSQL takes it for a server that runs
+        """Start the server, and wait until it answers; end first what still runs of it. Raises RehearsalError."""
+        for _ in range(ATTEMPTS):
+            self.halt()
+            # Nothing of it runs; PostgreSQL would take another process with the number in here for itself.
+            (self._data / "postmaster.pid").unlink(missing_ok=True)
+            self._find_port()
+            if self._begins():
+                return
+            if self._file.runs() or self._is_free():  # so the port is not what it failed for
+                break
+        raise RehearsalError(
+            f"the PostgreSQL server in {self.folder} does not start: {self.log()[-2000:].strip()}"
+        )
+
+    def _begins(self) -> bool:
         settings = [word for key, value in self._settings.items() for word in ("-c", f"{key}={value}")]
         with self._log.open("ab") as log:
-            process = self._process = subprocess.Popen[bytes](
+            process = self._process = self._file.start(
                 [str(self.programs / "postgres"), "-D", str(self._data), "-p", str(self.port), *settings],
+                None if self._lasting else end_with_parent(signal.SIGQUIT),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # Ctrl-C is for us: we stop it when all else has ended
-                preexec_fn=None if self._lasting else end_with_parent(signal.SIGQUIT),
                 **self._as_user(),
             )
         patience = time.monotonic() + PATIENCE
         while process.poll() is None and time.monotonic() < patience:
             with contextlib.suppress(psycopg.OperationalError):
                 self.connect().close()
-                return
+                return True
             time.sleep(0.05)
-        raise RehearsalError(
-            f"the PostgreSQL server in {self.folder} does not start: {self.log()[-2000:].strip()}"
-        )
+        return False
 
     def connect(self, database: str = "postgres") -> psycopg.Connection[tuple[Any, ...]]:
         """A connection of the superuser's."""
@@ -206,42 +217,25 @@ class LocalServer:
         return Path(folder).resolve() == self._data.resolve()
 
     def halt(self, how: signal.Signals = signal.SIGINT) -> None:
-        """Stop the server at once, whoever started it; its sessions are cut off."""
+        """Stop the server at once, or what makes it, whoever started it; its sessions are cut off."""
+        self._file.end(how, PATIENCE)
         if self._process is not None:
-            self._process.send_signal(how)
-            try:
-                self._process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+            self._process.wait()
             self._process = None
-        elif self._comes_to_answer():
-            _halt(self._number(), how)
 
-    def _comes_to_answer(self) -> bool:
-        """Whether the server runs, or is just being started: its process is then there before it answers."""
-        patience = time.monotonic() + STARTING
-        while not self.answers():
-            if not _runs(self._number()) or time.monotonic() > patience:
-                return False
-            time.sleep(0.1)
-        return self._number() != 0
-
-    def _number(self) -> int:
-        """The server's process; 'postmaster.pid' begins with it ('Database File Layout'). 0 where there is none."""
-        try:
-            return int((self._data / "postmaster.pid").read_text().splitlines()[0])
-        except (OSError, ValueError, IndexError):
-            return 0
-
-    def find_port(self) -> None:
+    def _find_port(self) -> None:
         """Take another port, if somebody else has taken this one meanwhile."""
+        if not self._is_free():
+            self.port = free_port()
+
+    def _is_free(self) -> bool:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((HOST, self.port))
             except OSError:
-                self.port = free_port()
+                return False
+        return True
 
     def leave(self) -> None:
         """Let go of a lasting server, which runs on."""
@@ -257,38 +251,6 @@ class LocalServer:
     def log(self) -> str:
         """All that the server has written."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
-
-
-def _halt(number: int, how: signal.Signals) -> None:
-    """End a process that is not our child, and wait for its end."""
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(number, how)
-        patience = time.monotonic() + PATIENCE
-        while time.monotonic() < patience and not _is_zombie(number):
-            os.kill(number, 0)
-            time.sleep(0.05)
-        os.kill(number, signal.SIGKILL)
-
-
-def _runs(number: int) -> bool:
-    """Whether there is such a process."""
-    if not number or _is_zombie(number):
-        return False
-    try:
-        os.kill(number, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # it is somebody else's, and runs
-    return True
-
-
-def _is_zombie(number: int) -> bool:
-    """Whether a process has ended and only its parent has not noticed."""
-    try:
-        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except (OSError, IndexError):
-        return False
 
 
 def free_port() -> int:

@@ -108,7 +108,6 @@ class OwnGround:
                 f"the kept server's folder {self._server.folder} is gone; 'deployer rehearse --end' clears up"
             )
         if not self._server.answers():
-            self._server.find_port()
             self._server.start()
 
     def kept(self) -> dict[str, Any]:

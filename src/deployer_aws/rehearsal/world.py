@@ -4,7 +4,7 @@ A temporary world is gone at the end, whatever happened. A kept one stays in its
 `end_kept`; the next rehearsal there carries on.
 """
 
-import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -260,14 +260,11 @@ def _lock(folder: Path) -> int:
     """Be the only one in a folder, until the file is closed. Raises RehearsalError."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
-    with contextlib.suppress(ImportError):
-        import fcntl
-
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(handle)
-            raise RehearsalError(f"another rehearsal is under way in {folder}: wait for its end") from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise RehearsalError(f"another rehearsal is under way in {folder}: wait for its end") from None
     return handle
 
 

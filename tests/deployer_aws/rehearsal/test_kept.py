@@ -1,5 +1,6 @@
 """Worlds that are kept, carried on, and ended."""
 
+import os
 import sqlite3
 import subprocess
 from pathlib import Path
@@ -71,6 +72,27 @@ def test_a_server_that_was_not_made_to_the_end_is_found(yard: Yard, words: list[
     said = yard.rehearse(*words)
     assert said.code == 0, said
     assert not runs(server)
+    if "--end" not in words:
+        yard.rehearse("--end")
+    assert (yard.postmasters(), yard.left) == ([], [])
+
+
+@pytest.mark.parametrize("words", [["--end"], ["v1.yaml", "--keep"]], ids=["ended", "begun-anew"])
+@pytest.mark.parametrize("program", ["initdb", "postgres"])
+def test_what_has_only_just_begun_to_make_a_server_is_ended(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch, program: str, words: list[str]
+) -> None:
+    """A rehearsal may be killed before the program that it has started has written anything, or answers anybody."""
+    with yard.slow(program) as (folder, marker):
+        with monkeypatch.context() as patched:
+            patched.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+            run = yard.begin(yard.spec("1"), "--keep")
+        wait_for(lambda: marker.read_text() != "")
+        run.kill()
+        run.communicate()
+        said = yard.rehearse(*words)
+        assert said.code == 0, said
+        assert not runs(int(marker.read_text()))
     if "--end" not in words:
         yard.rehearse("--end")
     assert (yard.postmasters(), yard.left) == ([], [])

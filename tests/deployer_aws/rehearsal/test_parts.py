@@ -1,5 +1,9 @@
 """The parts of a rehearsal by themselves: processes, the clock, the mask, the account."""
 
+import os
+import signal
+import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +12,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from attrs import evolve
 
-from deployer_aws.rehearsal import postgres, processes
+from deployer_aws.rehearsal import children, postgres, processes
 from deployer_aws.rehearsal.account import script_for
 from deployer_aws.rehearsal.children import RehearsalError
 from deployer_aws.rehearsal.clock import RehearsalClock
@@ -239,10 +243,9 @@ def test_a_server_in_a_folder_that_is_named_from_here(
         assert list(Path(folder).iterdir()) == []
 
 
-def test_a_server_that_does_not_answer_yet_is_ended(
-    monkeypatch: pytest.MonkeyPatch, server: RealServer
-) -> None:
-    """One that is just being started is waited for; a process that never answers is another one's, and left alone."""
+@pytest.fixture
+def left(server: RealServer) -> Iterator[postgres.LocalServer]:
+    """A server that runs, and that the one who has started it has left."""
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         superuser = postgres.Superuser("root_of_all", "secret")
@@ -250,13 +253,97 @@ def test_a_server_that_does_not_answer_yet_is_ended(
         made.make("host all all 127.0.0.1/32 scram-sha-256\n")
         made.start()
         made.leave()
-        says = made.answers
-        monkeypatch.setattr(postgres, "STARTING", 0.3)
-        monkeypatch.setattr(made, "answers", lambda: False)
-        made.halt()
-        assert says()
-        silences = iter([False, False])
-        monkeypatch.setattr(made, "answers", lambda: next(silences, True))
-        monkeypatch.setattr(postgres, "STARTING", 30.0)
+        yield made
         made.stop()
-        assert not says()
+
+
+def _postmaster(left: postgres.LocalServer) -> int:
+    return int((left.folder / "data/postmaster.pid").read_text().split()[0])
+
+
+def test_a_server_that_answers_nobody_is_ended(
+    left: postgres.LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long it does not answer, as on a busy machine, it is known by its lock and ended."""
+    monkeypatch.setattr(postgres, "PATIENCE", 0.5)
+    number = _postmaster(left)
+    os.kill(number, signal.SIGSTOP)
+    left.stop()
+    assert not runs(number)
+    assert not left.folder.exists()
+
+
+def test_a_server_whose_number_another_process_has(left: postgres.LocalServer) -> None:
+    """A server that has ended is not found again in the process that has its number now."""
+    left.halt()
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as other:
+        for file in (left.folder / "process", left.folder / "data/postmaster.pid"):
+            file.write_text(str(other.pid))
+        left.halt()
+        left.start()
+        left.leave()
+        assert runs(other.pid)
+        other.kill()
+
+
+def test_a_server_whose_port_was_taken_meanwhile(left: postgres.LocalServer) -> None:
+    """It takes another one."""
+    left.halt()
+    with socket.create_server(("127.0.0.1", left.port)) as other:
+        left.start()
+        left.leave()
+        assert left.port != other.getsockname()[1]
+    assert left.answers()
+
+
+def test_a_server_whose_port_is_taken_while_it_starts(
+    left: postgres.LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is started again, on another port."""
+    left.halt()
+    answers = iter([True, False, False])
+    monkeypatch.setattr(left, "_is_free", lambda: next(answers))
+    with socket.create_server(("127.0.0.1", left.port)) as other:
+        left.start()
+        left.leave()
+        assert left.port != other.getsockname()[1]
+    assert left.answers()
+
+
+def test_a_process_file(tmp_path: Path) -> None:
+    """A process is known by its file from its start to the end of all that it has started."""
+    known = children.ProcessFile(tmp_path / "process")
+    assert not known.runs()
+    process = known.start(["sh", "-c", "sleep 600 & echo > begun; sleep 600"], cwd=tmp_path)
+    wait_for((tmp_path / "begun").exists)
+    with pytest.raises(BlockingIOError):
+        known.start(["true"])
+    assert known.runs()
+    process.kill()
+    process.wait()
+    assert known.runs()  # what it has started goes on
+    children.ProcessFile(tmp_path / "process").end(signal.SIGTERM, 10.0)
+    assert not known.runs()
+    known.start(["true"]).wait()
+    assert not known.runs()
+
+
+def test_a_process_that_cannot_be_ended_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for it without an end."""
+    known = children.ProcessFile(tmp_path / "process")
+    process = known.start(["sleep", "600"])
+    monkeypatch.setattr(children, "kill_group", lambda *_: None)
+    with pytest.raises(RehearsalError, match=f"the process {process.pid} of .* does not end"):
+        known.end(signal.SIGTERM, 0.1)
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
+def test_a_child_whose_parent_ends_before_it_asks_to_end_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No signal will come any more, so it ends by itself."""
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "getpid", lambda: 1)
+        ask = children.end_with_parent(signal.SIGTERM)
+    process = subprocess.Popen(["sleep", "600"], preexec_fn=ask)
+    assert process.wait(60) == 143

@@ -6,12 +6,15 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from attrs import frozen
 
+from deployer_aws.rehearsal.postgres import suitable
 from tests.support.command import Said, argv, environment, invoke
 
 KEY = "test/shop"
@@ -173,6 +176,20 @@ class Yard:
     def postmasters(self) -> list[int]:
         """The servers of rehearsals that run."""
         return [number for folder in (self.folder, self.temporary) for number in postmasters(folder)]
+
+    @contextmanager
+    def slow(self, program: str) -> Iterator[tuple[Path, Path]]:
+        """Make a folder with PostgreSQL's programs, one of which never gets to its work, and a file for its number."""
+        with TemporaryDirectory(prefix="slow-") as made:
+            folder, marker = Path(made), Path(made) / "marker"
+            folder.chmod(0o755)
+            marker.touch()
+            marker.chmod(0o666)
+            for name in ("initdb", "postgres"):
+                waits = f'[ "$1" = -D ] && echo $$ > {marker} && sleep 600\n' if name == program else ""
+                (folder / name).write_text(f'#!/bin/sh\n{waits}exec {suitable() / name} "$@"\n')
+                (folder / name).chmod(0o755)
+            yield folder, marker
 
     def hung(self) -> tuple[int, int]:
         """Wait for the process that hangs and for its child: their ids."""

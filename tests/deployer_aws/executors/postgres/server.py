@@ -112,6 +112,7 @@ class RealServer(Server):
         )
         self._local.make(HBA)
         self.start()
+        self.port = self._local.port  # somebody else may have taken the first one
         with self.connect() as connection:
             connection.execute(
                 sql.SQL("CREATE ROLE {} LOGIN CREATEROLE CREATEDB PASSWORD {}").format(
