@@ -8,11 +8,12 @@ from attrs import field, frozen
 
 @frozen
 class Drawing:
-    """What a drawing says: its arrows, its choices, which state a copy stands for, and the classes of its nodes."""
+    """What a drawing says: its arrows, its choices, which states a node stands for, and the classes of its nodes."""
 
     arrows: list[tuple[str, str, str]] = field(factory=list)
     choices: set[str] = field(factory=set)
     copies: dict[str, str] = field(factory=dict)
+    groups: dict[str, list[str]] = field(factory=dict)
     classes: dict[str, set[str]] = field(factory=lambda: defaultdict(set))
     defined: set[str] = field(factory=set)
 
@@ -24,6 +25,7 @@ class Drawing:
 _NODE = r"(\[\*\]|\w+)(?::::(\w+))?"
 _ARROW = re.compile(rf"{_NODE}\s*-->\s*{_NODE}(?:\s*:\s*(.*))?")
 _COPY = re.compile(rf"{_NODE}\s*:\s*(\w+)")
+_GROUP = re.compile(r"(\w+)\s*:\s*any of((?:<br>\w+)+)")
 _CHOICE = re.compile(r"state (\w+) <<choice>>")
 _CLASS = re.compile(r"class (\w+) (\w+)")
 _DEFINITION = re.compile(r"classDef (\w+) \S+")
@@ -37,6 +39,11 @@ def parse(text: str) -> Drawing:
     drawing = Drawing()
     for line in lines:
         _read(drawing, line)
+    drawing.arrows[:] = [
+        (source, label, target)
+        for node, label, target in drawing.arrows
+        for source in drawing.groups.get(node, [node])
+    ]
     return drawing
 
 
@@ -52,6 +59,8 @@ def _read(drawing: Drawing, line: str) -> None:
         drawing.defined.add(match[1])
     elif match := _CLASS.fullmatch(line):
         _classify(drawing, match[1], match[2])
+    elif match := _GROUP.fullmatch(line):
+        drawing.groups[match[1]] = match[2].split("<br>")[1:]
     elif match := _COPY.fullmatch(line):
         drawing.copies[match[1]] = match[3]
         _classify(drawing, match[1], match[2])

@@ -3,11 +3,12 @@
 Mermaid cannot style a single arrow of a state diagram (its issue 1352), so an edge that the specified diagrams lack
 bears `(ext)` in its label, stands below the others, and a node that only such edges lead to has the class `extension`.
 It also draws several self-loops of a state one over the other (its issue 6132), so they are drawn as one, with a line
-each.
+each. An extension that leaves from many states alike is drawn once, from a node that names them all. A class on the
+line that renames a node is lost in mermaid 11, so a node's class stands on the first arrow that has it.
 """
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -18,10 +19,12 @@ from deployer_core.kernel.machine import Edge, Machine
 
 EXTENSION = " (ext)"
 """What an extension's label ends in."""
+MANY = 4
+"""From how many states on an extension to the same target is drawn as one arrow."""
 _CLASSES = {
-    "auto": "fill:#002222,stroke-dasharray:4",
-    "failed": "stroke:red,fill:#330000",
-    "end": "stroke:green,fill:#003300",
+    "auto": "fill:#002222,color:#ffffff,stroke-dasharray:4",
+    "failed": "stroke:red,fill:#330000,color:#ffffff",
+    "end": "stroke:green,fill:#003300,color:#ffffff",
     "extension": "stroke-width:2px,stroke-dasharray:2",
 }
 
@@ -66,8 +69,8 @@ def _arrows(edge: Edge) -> Iterator[Arrow]:
 
 def mermaid(machine: Machine[Any, Any, Any], *, specified: bool = False) -> str:
     """The machine as a `stateDiagram-v2`; `specified` leaves the extensions out."""
-    drawn = arrows(machine, specified=specified)
-    classes = _classes(machine, drawn)
+    drawn, groups = _gathered(arrows(machine, specified=specified))
+    classes = {**_classes(machine, drawn), **dict.fromkeys(groups, ["extension"])}
     used = {name for names in classes.values() for name in names}
     choices = {edge.choice for edge in machine.edges}
     copies = {edge.drawn: edge.target for edge in machine.edges if edge.drawn != edge.target}
@@ -84,10 +87,12 @@ def mermaid(machine: Machine[Any, Any, Any], *, specified: bool = False) -> str:
         return f"{node}:::{kinds[0]}" if first and kinds else node
 
     for arrow in _joined(drawn):
+        if arrow.source in groups:
+            lines.append(f"{arrow.source} : {'<br>'.join(('any of', *groups[arrow.source]))}")
         if arrow.target not in named and arrow.target in choices:
             lines.append(f"state {arrow.target} <<choice>>")
         if arrow.target not in named and arrow.target in copies:
-            lines.append(f"{name(arrow.target)} : {copies[arrow.target]}")
+            lines.append(f"{arrow.target} : {copies[arrow.target]}")
         text = f"{name(arrow.source)} --> {name(arrow.target)}"
         lines.append(f"{text} : {arrow.label}" if arrow.label else text)
     lines += [f"class {node} {kind}" for node, kinds in classes.items() for kind in kinds[1:]]
@@ -105,6 +110,21 @@ def _classes(machine: Machine[Any, Any, Any], drawn: Iterable[Arrow]) -> Mapping
         + ([] if node in asked else ["extension"])
         for node, state in shown.items()
     }
+
+
+def _gathered(drawn: Sequence[Arrow]) -> tuple[Sequence[Arrow], Mapping[str, Sequence[str]]]:
+    """Draw extensions that leave from many states alike as one; also return which states each new node names."""
+    alike: dict[tuple[str, str], list[Arrow]] = {}
+    for arrow in drawn:
+        if arrow.extension and arrow.source != arrow.target:
+            alike.setdefault((arrow.label, arrow.target), []).append(arrow)
+    many = [same for same in alike.values() if len(same) >= MANY]
+    groups = {f"any_{n}": [arrow.source for arrow in same] for n, same in enumerate(many, 1)}
+    gathered = [
+        Arrow(node, same[0].label, same[0].target, extension=True)
+        for node, same in zip(groups, many, strict=True)
+    ]
+    return [a for a in drawn if not any(a in same for same in many)] + gathered, groups
 
 
 def _joined(drawn: Iterable[Arrow]) -> Iterable[Arrow]:

@@ -137,7 +137,7 @@ def test_a_small_machine_is_drawn() -> None:
     """An arrow is there once, however many targets or own events share it; a failed state is classed where it stands."""
     assert diagram.mermaid(MACHINE) == (
         "stateDiagram-v2\n"
-        "    classDef failed stroke:red,fill:#330000\n"
+        "    classDef failed stroke:red,fill:#330000,color:#ffffff\n"
         "    [*] --> COUNTING : Set\n"
         "    COUNTING --> COUNTING : one more\n"
         "    COUNTING --> OVERFLOWED:::failed : one more\n"
