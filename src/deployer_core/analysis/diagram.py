@@ -45,10 +45,12 @@ def machines() -> Mapping[str, Machine[Any, Any, Any]]:
 
     The module `testing` is passed over: it needs Hypothesis, which only tests have.
     """
-    found = {name: getattr(module, "MACHINE", None) for name, module in modules().items()}
-    return MappingProxyType(
-        {n.rpartition(".")[2].replace("_", "-"): m for n, m in found.items() if isinstance(m, Machine)}
-    )
+    found = {
+        name.rpartition(".")[2].replace("_", "-"): machine
+        for name, module in modules().items()
+        if isinstance(machine := getattr(module, "MACHINE", None), Machine)
+    }
+    return MappingProxyType(found)
 
 
 def arrows(machine: Machine[Any, Any, Any], *, specified: bool = False) -> tuple[Arrow, ...]:
@@ -70,7 +72,7 @@ def _arrows(edge: Edge) -> Iterator[Arrow]:
 def mermaid(machine: Machine[Any, Any, Any], *, specified: bool = False) -> str:
     """The machine as a `stateDiagram-v2`; `specified` leaves the extensions out."""
     drawn, groups = _gathered(arrows(machine, specified=specified))
-    classes = {**_classes(machine, drawn), **dict.fromkeys(groups, ["extension"])}
+    classes = {**_classes(machine, drawn), **{node: ["extension"] for node in groups}}
     used = {name for names in classes.values() for name in names}
     choices = {edge.choice for edge in machine.edges}
     copies = {edge.drawn: edge.target for edge in machine.edges if edge.drawn != edge.target}
