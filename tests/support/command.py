@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import click
 from attrs import frozen
 from click.testing import CliRunner
 
 from deployer_aws import specfile
-from deployer_aws.cli.commands import program
+from deployer_aws.cli._program import command_names, program
 from deployer_aws.environment import open_surroundings
 from deployer_aws.runner import Runner
 from tests.support.project import ROOT
@@ -87,6 +88,13 @@ def invoke(*words: str | Path, env: Mapping[str, str | None] | None = None) -> S
     result = CliRunner().invoke(program, [str(word) for word in words], env=env, prog_name="deployer")
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
     return Said(result.exit_code, result.stdout, result.stderr)
+
+
+def commands() -> dict[str, click.Command]:
+    """All commands by name, imported."""
+    context = click.Context(program)
+    found = {name: program.get_command(context, name) for name in command_names()}
+    return {name: command for name, command in found.items() if command is not None}
 
 
 def environment(**more: str) -> dict[str, str]:

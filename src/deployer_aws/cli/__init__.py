@@ -1,25 +1,23 @@
-"""The `deployer` command.
+"""The `deployer` command: one file a command, named as the command.
 
-The modules in here only read arguments and show results; whatever else a program may want is in the modules above.
+A command reads its arguments, calls the rooms below, and shows what came of it. What commands share is in the modules
+that begin with an underscore.
 """
 
-import importlib
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line, and exit: 0 done, 1 the deployment failed, 2 bad input or usage, 3 still running."""
-    for needed in ("click", "rich", "yaml"):
-        try:
-            importlib.import_module(needed)
-        except ImportError:
-            sys.stderr.write(
-                "deployer: the command line needs the extra 'cli': pip install 'deployer-core[cli]'\n"
-            )
-            sys.exit(2)
+    if not all(map(find_spec, ("click", "rich", "yaml"))):
+        sys.stderr.write(
+            "deployer: the command line needs the extra 'cli': pip install 'deployer-core[cli]'\n"
+        )
+        sys.exit(2)
     try:
-        from deployer_aws.cli.commands import program
+        from deployer_aws.cli._program import program
     except KeyboardInterrupt:
         sys.stderr.write("deployer: interrupted before anything was done\n")
         sys.exit(3)

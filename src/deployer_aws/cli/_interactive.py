@@ -4,12 +4,20 @@ import signal
 import time
 from collections.abc import Callable, Collection, Generator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol, Self
+
+from attrs import asdict
 
 from deployer_aws.aws.clients import Options
 from deployer_aws.aws.errors import LoginNeeded
 from deployer_aws.aws.protocols import SqsClient
+from deployer_aws.cli._exit import BadInput
+from deployer_aws.cli._live_display import Live
+from deployer_aws.cli._plain_display import Lines, Silent
+from deployer_aws.cli._report import Report
+from deployer_aws.cli._screen import Screen
 from deployer_aws.environment import Surroundings
 from deployer_aws.events import Intake
 from deployer_aws.notifications import Address, Notices
@@ -17,6 +25,7 @@ from deployer_aws.ports import Appended, Clock
 from deployer_aws.runner import Runner
 from deployer_aws.views.follow import Follower
 from deployer_aws.views.history import Change
+from deployer_aws.views.status import stack_status
 
 YIELD = 0.05
 """Real seconds that a simulated runner leaves to another one, for whose lease it waits."""
@@ -234,3 +243,46 @@ def notices_for(world: Surroundings, options: Options, clock: Clock) -> Notices 
         return None
     channel = Address.parse(options.notify).channel(world.clients)
     return Notices(channel, clock, changes=options.changes)
+
+
+def carrier_for(
+    screen: Screen, world: Surroundings, keys: list[str], aws: Options, speed: float | None, as_json: bool
+) -> Carrier:
+    """A carrier with the display that fits where stdout goes."""
+    now, display = world.clock.now(), Silent()
+    shown: Display = display
+    if not as_json and screen.alive:
+        shown = Live(screen, world.simulated, now, None if world.simulated else time.time)
+    elif not as_json:
+        shown = Lines(screen, now, several=len(keys) > 1)
+    return Carrier(world, shown, keys, aws, (speed or 0) if screen.alive else 0)
+
+
+def warn_of_untold(screen: Screen, carrier: Carrier) -> None:
+    """That somebody has not been told yet holds nothing up, but has to be known."""
+    if carrier.untold:
+        screen.warn(
+            f"notices that could not be delivered: {len(carrier.untold)}. They are kept, and the next run or resume "
+            "with --notify delivers them"
+        )
+
+
+def report_of(carrier: Carrier, journal: Path, key: str, deployment: str, aws: Options) -> Report:
+    """How a deployment stands now."""
+    known, world = carrier.followers[key].chronicle, carrier.world
+    found = known.find(deployment)
+    if found is None:
+        raise BadInput(f"there is no deployment {deployment} of {key}")
+    status = stack_status(key, known)
+    return Report(
+        found,
+        status,
+        carrier.stopped,
+        carrier.runner.stale,
+        world.calls(),
+        journal,
+        world.simulated,
+        aws,
+        asdict(carrier.intake.tally) if carrier.intake else {},
+        len(carrier.untold),
+    )

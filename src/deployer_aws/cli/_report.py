@@ -2,31 +2,19 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Mapping
-from enum import IntEnum
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
+from rich.text import Text
 
 from deployer_aws.aws.clients import Options
-from deployer_aws.cli._screen import Screen, duration, state
+from deployer_aws.cli._exit import Exit
+from deployer_aws.cli._options import DEFAULT_JOURNAL
+from deployer_aws.cli._screen import Screen, duration, moment, state
 from deployer_aws.views.history import OPEN, DatabaseHistory, DeploymentHistory
 from deployer_aws.views.status import StackStatus
-
-DEFAULT = Path(".deployer/journal.sqlite")
-"""The journal where none is named."""
-
-
-class Exit(IntEnum):
-    """Exit codes."""
-
-    DONE = 0
-    FAILED = 1
-    BAD = 2
-    RUNNING = 3
-    MISTAKE = 70
-    """The deployer's own: EX_SOFTWARE of sysexits.h, so that nobody tries again for ever."""
 
 
 @frozen
@@ -61,7 +49,9 @@ class Report:
 
 def typed(journal: Path, *words: str) -> str:
     """A command of ours for a journal, ready to be typed."""
-    return shlex.join(["deployer", *words, *(() if journal == DEFAULT else ("--journal", str(journal)))])
+    return shlex.join(
+        ["deployer", *words, *(() if journal == DEFAULT_JOURNAL else ("--journal", str(journal)))]
+    )
 
 
 def as_data(report: Report) -> dict[str, Any]:
@@ -107,20 +97,20 @@ def _database_data(shown: DeploymentHistory, database: DatabaseHistory) -> dict[
     return {"name": database.name, "state": database.state, "reason": database.reason, "seconds": seconds}
 
 
-def say(screen: Screen, report: Report) -> None:
+def print_report(screen: Screen, report: Report) -> None:
     """The report for a person."""
     shown, status = report.deployment, report.status
     what = f"  {status.key} version {shown.version}"
     if shown.outcome == OPEN:
-        _say_open(screen, report, what)
+        _print_open(screen, report, what)
         return
     took = f" after {duration(shown.duration)}" if shown.duration is not None else ""
     where = f" in {shown.step}" if shown.outcome == "FAILED" and shown.step else ""
     screen.say(state(shown.outcome), f"{what}{took}{where}")
     if shown.reason:
         screen.say(shown.reason, indent=8)
-    _say_services(screen, report)
-    say_unresolved(screen, report.status, report.journal)
+    _print_services(screen, report)
+    print_unresolved(screen, report.status, report.journal)
     others = [other.id for other in ((status.current,) if status.current else ()) + status.queue]
     if others:
         screen.say(f"Still to come: {', '.join(others)}.", indent=8)
@@ -132,7 +122,7 @@ def say(screen: Screen, report: Report) -> None:
         screen.say(f"To carry on: {report.command('resume', status.key)}", indent=8)
 
 
-def _say_open(screen: Screen, report: Report, what: str) -> None:
+def _print_open(screen: Screen, report: Report, what: str) -> None:
     shown, status = report.deployment, report.status
     screen.say(state(shown.spells[-1].state), f"{what}: {report.stopped or 'it waits for its turn'}")
     if not report.stopped and status.broken:
@@ -142,8 +132,8 @@ def _say_open(screen: Screen, report: Report, what: str) -> None:
         )
         if status.last is not None:
             screen.say(f"{status.last.id}, version {status.last.version}: {status.last.reason}", indent=8)
-        _say_services(screen, report)
-        say_unresolved(screen, report.status, report.journal)
+        _print_services(screen, report)
+        print_unresolved(screen, report.status, report.journal)
         screen.say(report.command("repair", status.key), indent=10)
         screen.say(report.command("resume", status.key), indent=10)
         return
@@ -151,13 +141,13 @@ def _say_open(screen: Screen, report: Report, what: str) -> None:
     screen.say(report.command("resume", status.key), indent=10)
 
 
-def _say_services(screen: Screen, report: Report) -> None:
+def _print_services(screen: Screen, report: Report) -> None:
     if services := report.status.services:
         until = " They stay there until a deployment succeeds." if report.status.broken else ""
         screen.say(f"{services[0].upper()}{services[1:]}.{until}", indent=8)
 
 
-def say_unresolved(screen: Screen, status: StackStatus, journal: Path) -> None:
+def print_unresolved(screen: Screen, status: StackStatus, journal: Path) -> None:
     """Tasks that may still run, and how a repair is forced past them."""
     for left in status.unresolved:
         task = f" ({left.arn})" if left.arn else ""
@@ -166,3 +156,21 @@ def say_unresolved(screen: Screen, status: StackStatus, journal: Path) -> None:
             indent=8,
         )
         screen.say(typed(journal, "repair", status.key, "--force", left.force), indent=10)
+
+
+def print_history(screen: Screen, found: Sequence[DeploymentHistory]) -> None:
+    """Print a line for each deployment."""
+    names = ("deployment", "version", "", "requested", "took", "outcome", "")
+    rows = [
+        (
+            one.id,
+            one.version,
+            "quick" if one.quick else "",
+            moment(one.requested),
+            duration(one.duration),
+            state(one.outcome if one.ended is not None or not one.spells else one.spells[-1].state),
+            f"{one.step}: {one.reason}" if one.reason and one.step else one.reason,
+        )
+        for one in found
+    ]
+    screen.rows([[Text(name, "bold") for name in names], *rows])

@@ -1,22 +1,18 @@
-"""`deployer explain-event`: how an event of EventBridge is understood. Nothing is touched."""
+"""Show how an event is understood."""
 
 from typing import BinaryIO
 
 import click
 
-from deployer_aws.cli._program import Bad, example, program
-from deployer_aws.cli._report import Exit
+from deployer_aws.cli._exit import BadInput, Exit
+from deployer_aws.cli._program import command
 from deployer_aws.cli._screen import Screen
 from deployer_aws.events import explain
 
 
-@program.command(
-    "explain-event",
-    short_help="Show how an event is understood.",
-    epilog=example(
-        "deployer explain-event event.json",
-        "aws sqs receive-message --queue-url URL | deployer explain-event -",
-    ),
+@command(
+    "deployer explain-event event.json",
+    "aws sqs receive-message --queue-url URL | deployer explain-event -",
 )
 @click.argument("file", type=click.File("rb"), metavar="FILE|-")
 def explain_event(file: BinaryIO) -> Exit:
@@ -28,6 +24,6 @@ def explain_event(file: BinaryIO) -> Exit:
     try:
         explained = explain(file.read())
     except ValueError as error:
-        raise Bad(f"{file.name}: {error}") from None
+        raise BadInput(f"{file.name}: {error}") from None
     Screen().data(explained)
     return Exit.DONE

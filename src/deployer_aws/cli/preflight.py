@@ -1,28 +1,25 @@
-"""`deployer preflight`, and the same checks before `deployer run`."""
+"""Check whether a deployment can work."""
 
 from pathlib import Path
 
-import click
 from rich.table import Table
 from rich.text import Text
 
 from deployer_aws import specfile
-from deployer_aws.aws.clients import Clients, Options, connect
+from deployer_aws.aws.clients import Options, connect
 from deployer_aws.cli._aws_options import aws_options
-from deployer_aws.cli._program import Bad, example, json_option, program
-from deployer_aws.cli._report import Exit
+from deployer_aws.cli._checks import in_words
+from deployer_aws.cli._exit import Exit
+from deployer_aws.cli._options import json_option, spec_argument
+from deployer_aws.cli._program import command
 from deployer_aws.cli._screen import Screen, clean
 from deployer_aws.preflight import Case, Finding, Result, examine, is_sound
-from deployer_aws.specfile import LoadedSpec
 
 _STYLES = {Result.OK: "green", Result.WARNING: "yellow", Result.FAULT: "bold red", Result.UNVERIFIED: "dim"}
 
 
-@program.command(
-    short_help="Check whether a deployment can work.",
-    epilog=example("deployer preflight staging.yaml --profile staging"),
-)
-@click.argument("spec", type=click.Path(path_type=Path))
+@command("deployer preflight staging.yaml --profile staging")
+@spec_argument
 @aws_options
 @json_option
 def preflight(spec: Path, aws: Options, as_json: bool) -> Exit:
@@ -37,26 +34,8 @@ def preflight(spec: Path, aws: Options, as_json: bool) -> Exit:
     elif screen.alive:
         screen.out.print(_table(findings))
     else:
-        screen.rows([(f.result.value, f.check, _in_words(f)) for f in findings])
+        screen.rows([(f.result.value, f.check, in_words(f)) for f in findings])
     return Exit.DONE if is_sound(findings) else Exit.FAILED
-
-
-def check_first(screen: Screen, loaded: LoadedSpec, clients: Clients, options: Options) -> None:
-    """Say what a person should know before the deployment is begun; raise Bad where it would fail."""
-    findings = tuple(examine(Case(loaded, clients, options)))
-    said = {warning.text for warning in loaded.warnings}
-    for finding in findings:
-        if finding.result is Result.WARNING and finding.text not in said:
-            screen.warn(f"{finding.check}: {_in_words(finding)}")
-    if not is_sound(findings):
-        faults = [f"{f.check}: {_in_words(f)}" for f in findings if f.result is Result.FAULT]
-        raise Bad(
-            "\n".join(("nothing was requested, since it would fail (--no-checks tries anyway):", *faults))
-        )
-
-
-def _in_words(finding: Finding) -> str:
-    return f"{finding.text}; {finding.advice}" if finding.advice else finding.text
 
 
 def _data(finding: Finding) -> dict[str, str]:

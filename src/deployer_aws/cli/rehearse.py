@@ -1,4 +1,4 @@
-"""`deployer rehearse`: the real adapter on a simulated AWS, with a real PostgreSQL and real processes."""
+"""Try deployments here, with a real PostgreSQL."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -12,12 +12,14 @@ from rich.text import Text
 
 from deployer_aws import specfile
 from deployer_aws.aws.clients import Options
-from deployer_aws.cli._interactive import Interrupted, signals_to
-from deployer_aws.cli._program import Bad, example, json_option, program, simulate_option
-from deployer_aws.cli._report import Exit, Report, as_data, say, typed
+from deployer_aws.cli._exit import BadInput, Exit
+from deployer_aws.cli._interactive import Interrupted, carrier_for, report_of, signals_to
+from deployer_aws.cli._journal import existing_journal
+from deployer_aws.cli._options import json_option, simulate_option
+from deployer_aws.cli._program import command
+from deployer_aws.cli._report import Report, as_data, print_history, print_report, typed
 from deployer_aws.cli._screen import Screen, clean, duration, joined, state
-from deployer_aws.cli.run import carrier_for, read_script, report_of
-from deployer_aws.cli.status import reading, say_history
+from deployer_aws.cli._simulation import read_script
 from deployer_aws.runner.requests import deployment_id
 from deployer_aws.simulator import Script
 from deployer_aws.specfile import LoadedSpec, Rehearsal
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 """The exit code after an interruption: 128 and the number of SIGINT, as shells have it."""
-_SPECS = "examples/orders/v1.yaml examples/orders/v2.yaml"
 
 
 class Guard:
@@ -64,9 +65,7 @@ class Part:
         return Exit.FAILED if self.after else self.report.code
 
 
-@program.command(
-    short_help="Try deployments here, with a real PostgreSQL.", epilog=example(f"deployer rehearse {_SPECS}")
-)
+@command("deployer rehearse examples/orders/v1.yaml examples/orders/v2.yaml")
 @click.argument("specs", metavar="[SPEC]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--keep", is_flag=True, help="Leave the databases and the journal for a look, and go on there next time."
@@ -97,7 +96,7 @@ def rehearse(
     try:
         from deployer_aws.rehearsal.world import RehearsalError
     except ImportError as error:
-        raise Bad(f"{_EXTRA} ({error})") from None
+        raise BadInput(f"{_EXTRA} ({error})") from None
     try:
         if end:
             if specs or keep:
@@ -109,7 +108,7 @@ def rehearse(
         simulation = _simulation(loaded, script)
         return _rehearse(screen, loaded, simulation, keep=keep, database_url=database_url, as_json=as_json)
     except (RehearsalError, OSError) as error:  # of a rehearsal nothing is resumed
-        raise Bad(str(error)) from None
+        raise BadInput(str(error)) from None
 
 
 _EXTRA = "rehearsals need POSIX and the extra 'rehearse': pip install 'deployer-core[rehearse]'"
@@ -131,11 +130,11 @@ def _load(screen: Screen, path: Path) -> LoadedSpec:
     rehearsal = loaded.rehearsal or Rehearsal(path.parent)
     databases = () if loaded.spec.quick else loaded.spec.databases
     if lacking := rehearsal.lacks(databases):
-        raise Bad(
+        raise BadInput(
             f"{path}: {joined(lacking)} is missing: the program, with its arguments, that runs as that task"
         )
     if not rehearsal.folder.is_dir():
-        raise Bad(f"{path}: rehearse.folder: there is no folder {rehearsal.folder}")
+        raise BadInput(f"{path}: rehearse.folder: there is no folder {rehearsal.folder}")
     for warning in loaded.warnings:
         screen.warn(f"{path}: {warning}")
     return loaded
@@ -238,7 +237,7 @@ def _say(screen: Screen, report: Report, *, keep: bool) -> None:
     """What became of a deployment, and of each of its databases."""
     shown = report.deployment
     if keep:
-        say(screen, report)
+        print_report(screen, report)
     else:
         took = f" after {duration(shown.duration)}" if shown.duration is not None else ""
         where = f" in {shown.step}" if shown.outcome == "FAILED" and shown.step else ""
@@ -263,10 +262,10 @@ def _tell(screen: Screen, world: "World", parts: Sequence[Part], *, keep: bool, 
     if as_json:
         screen.data({"deployments": [_data(part) for part in parts], "kept": _kept(world) if keep else None})
         return
-    with reading(world.journal) as journal:
+    with existing_journal(world.journal) as journal:
         for key in dict.fromkeys(part.report.status.key for part in parts):
             screen.say()
-            say_history(screen, chronicle(journal, key).deployments)
+            print_history(screen, chronicle(journal, key).deployments)
     if not keep:
         return
     screen.say()

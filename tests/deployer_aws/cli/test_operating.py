@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from deployer_aws.cli import repair, run
+from deployer_aws.cli import _operator
 from tests.support.command import EXAMPLE, FAILS, KEY, SCRIPT, Bed, invoke
 
 
@@ -151,13 +151,13 @@ def test_terminate_needs_a_deployment() -> None:
 def test_who_asks_is_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """Or nobody in particular, where the machine does not know."""
     monkeypatch.setenv("LOGNAME", "ann")
-    assert repair.operator() == "ann"
+    assert _operator.operator() == "ann"
 
     def unknown() -> str:
         raise KeyError
 
     monkeypatch.setattr(getpass, "getuser", unknown)
-    assert repair.operator() == "an operator"
+    assert _operator.operator() == "an operator"
 
 
 def test_a_task_that_has_stopped_meanwhile_is_seen_by_repair(bed: Bed) -> None:
@@ -180,7 +180,7 @@ def test_a_mistake_of_our_own_is_no_traceback(bed: Bed, monkeypatch: pytest.Monk
     def fail(*_: object) -> None:
         raise RuntimeError("a mistake")
 
-    monkeypatch.setattr(run, "stack_status", fail)
+    monkeypatch.setattr("deployer_aws.cli._interactive.stack_status", fail)
     said = bed.run()
     assert said.code == 70
     assert "RuntimeError: a mistake" in said.err

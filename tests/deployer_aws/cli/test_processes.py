@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deployer_aws.cli.commands import program
+from deployer_aws.cli._program import program
 from tests.support.command import (
     EXAMPLE,
     FAILS,
@@ -19,6 +19,7 @@ from tests.support.command import (
     STUCK,
     Bed,
     argv,
+    commands,
     environment,
     on_terminal,
     process,
@@ -149,7 +150,7 @@ EXAMPLES = {
     name: [
         line.strip() for line in (command.epilog or "").splitlines() if line.strip().startswith("deployer ")
     ]
-    for name, command in [("", program), *program.commands.items()]
+    for name, command in [("", program), *commands().items()]
     if name != "preflight"  # it asks AWS itself
 }
 

@@ -13,12 +13,11 @@ from deployer_aws.aws.accounts import (
     is_bound,
 )
 from deployer_aws.aws.clients import Clients, Options
-from deployer_aws.cli.commands import program
 from deployer_aws.environment import SystemClock
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import Account, Binding, Properties
 from deployer_aws.runner import Runner
-from tests.support.command import EXAMPLE, KEY, Bed
+from tests.support.command import EXAMPLE, KEY, Bed, commands
 
 NAME = "staging-orders"
 HERE, THERE = Account("111111111111", "eu-west-1"), Account("222222222222", "eu-west-1")
@@ -105,7 +104,7 @@ def test_a_role_that_is_none_is_refused(bed: Bed) -> None:
 def test_the_commands_that_act_on_aws_have_the_same_options() -> None:
     """So that what is said to be typed next can be typed."""
     wanted = set(fields_dict(Options))
-    have = {name for name, c in program.commands.items() if wanted <= {p.name for p in c.params}}
+    have = {name for name, c in commands().items() if wanted <= {p.name for p in c.params}}
     assert have == {"run", "resume", "repair", "preflight"}
 
 

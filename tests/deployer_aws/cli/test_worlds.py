@@ -9,7 +9,6 @@ import pytest
 from deployer_aws import environment as surroundings
 from deployer_aws import specfile
 from deployer_aws.aws.clients import Clients, ClientsError, Options, connect
-from deployer_aws.cli import plan
 from deployer_aws.environment import SystemClock, now_of, open_surroundings, world_of
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import JournalError, Properties
@@ -272,7 +271,7 @@ def test_exploring_checks_every_state(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(deployments: int, databases: int, limit: int | None) -> object:
         return explore(deployments, databases, limit, reducer=lambda state, _: (state, ()))
 
-    monkeypatch.setattr(plan, "explore_all", broken)
+    monkeypatch.setattr("deployer_aws.cli.explore.explore_all", broken)
     said = invoke("explore", "--deployments", "1", "--databases", "0")
     assert said.code == 0 or "VIOLATED" in said.out
 

@@ -1,0 +1,26 @@
+"""Findings of preflight in words, and the checks before `deployer run`."""
+
+from deployer_aws.aws.clients import Clients, Options
+from deployer_aws.cli._exit import BadInput
+from deployer_aws.cli._screen import Screen
+from deployer_aws.preflight import Case, Finding, Result, examine, is_sound
+from deployer_aws.specfile import LoadedSpec
+
+
+def check_before_run(screen: Screen, loaded: LoadedSpec, clients: Clients, options: Options) -> None:
+    """Warn of what a person should know before the deployment is begun. Raises BadInput where it would fail."""
+    findings = tuple(examine(Case(loaded, clients, options)))
+    said = {warning.text for warning in loaded.warnings}
+    for finding in findings:
+        if finding.result is Result.WARNING and finding.text not in said:
+            screen.warn(f"{finding.check}: {in_words(finding)}")
+    if not is_sound(findings):
+        faults = [f"{f.check}: {in_words(f)}" for f in findings if f.result is Result.FAULT]
+        raise BadInput(
+            "\n".join(("nothing was requested, since it would fail (--no-checks tries anyway):", *faults))
+        )
+
+
+def in_words(finding: Finding) -> str:
+    """Return what was found, and the advice."""
+    return f"{finding.text}; {finding.advice}" if finding.advice else finding.text

@@ -1,0 +1,42 @@
+"""Show what became of each deployment."""
+
+from pathlib import Path
+
+import attrs
+import click
+
+from deployer_aws.cli._exit import Exit
+from deployer_aws.cli._journal import existing_journal, known_stack
+from deployer_aws.cli._options import journal_option, json_option, stack_argument
+from deployer_aws.cli._program import command
+from deployer_aws.cli._report import print_history
+from deployer_aws.cli._screen import Screen, moment
+from deployer_aws.views import history as histories
+
+
+@command("deployer history staging/orders", "deployer history staging/orders --events")
+@stack_argument(required=True)
+@journal_option
+@click.option("--events", is_flag=True, help="List every event instead.")
+@json_option
+def history(stack: str, journal: Path, events: bool, as_json: bool) -> Exit:
+    """Show every deployment that was ever requested of STACK, and what became of it."""
+    screen = Screen()
+    with existing_journal(journal) as opened:
+        key = known_stack(opened.streams(), stack, journal)
+        if events:
+            _print_events(screen, histories.lines(opened, key), key, as_json)
+            return Exit.DONE
+        found = histories.chronicle(opened, key).deployments
+    if as_json:
+        screen.data({"stack": key, "deployments": [histories.as_data(one) for one in found]})
+        return Exit.DONE
+    print_history(screen, found)
+    return Exit.DONE
+
+
+def _print_events(screen: Screen, found: tuple[histories.Line, ...], key: str, as_json: bool) -> None:
+    if as_json:
+        screen.data({"stack": key, "events": [attrs.asdict(line) for line in found]})
+        return
+    screen.rows([(str(line.version), moment(line.at), line.event, line.text) for line in found])

@@ -1,0 +1,37 @@
+"""End a deployment."""
+
+from pathlib import Path
+
+import click
+
+from deployer_aws.cli._exit import Exit
+from deployer_aws.cli._journal import known_stack
+from deployer_aws.cli._operator import operator, print_stack
+from deployer_aws.cli._options import by_option, journal_option, json_option, stack_argument
+from deployer_aws.cli._program import command
+from deployer_aws.cli._screen import Screen
+from deployer_aws.environment import open_surroundings
+from deployer_aws.runner import Requests
+
+
+@command("deployer terminate staging/orders 20261123-140501-x7f3")
+@stack_argument(required=True)
+@click.argument("deployment")
+@journal_option
+@by_option
+@json_option
+def terminate(stack: str, deployment: str, journal: Path, by: str | None, as_json: bool) -> Exit:
+    """End DEPLOYMENT of STACK: it fails, and nobody waits for it any more.
+
+    A change that CloudFormation has begun runs on there; a task that has begun is stopped by whoever carries the stack
+    on. One that only waits for its turn leaves the queue, and the stack is not broken by it.
+    """
+    screen = Screen()
+    world = open_surroundings(journal, act=False)
+    try:
+        key = known_stack(world.journal.streams(), stack, journal)
+        Requests(world.journal, world.clock).terminate(key, deployment, by or operator())
+        print_stack(screen, world.journal, key, journal, as_json)
+    finally:
+        world.close()
+    return Exit.DONE
