@@ -46,7 +46,7 @@ from deployer_core.spec import (
     Text,
 )
 from deployer_core.spec.database import SERVER_DATABASES
-from deployer_core.wire._codec import class_of, fields_of, members_of
+from deployer_core.wire.hints import class_of, fields_of, members_of
 
 __all__ = ["Scene", "from_tag", "given", "values"]
 
@@ -64,20 +64,20 @@ class Scene:
     commands: tuple[Any, ...] = ()
 
     def when(self, *events: Any) -> "Scene":
-        """The events come, one after the other."""
+        """Send the events, one after the other."""
         scene = self
         for event in events:
             scene = Scene(self.machine, *self.machine.reduce(scene.state, event))
         return scene
 
     def then(self, state: type[S], *commands: Any) -> S:
-        """It is in this state, and the last event gave out exactly these commands."""
+        """Assert the state, and that the last event gave out exactly these commands; return the state."""
         assert type(self.state) is state, f"it is in {name_of(type(self.state))}"
         assert self.commands == commands
         return self.state
 
     def refuses(self, event: Any) -> str:
-        """It refuses the event; the guard's reason."""
+        """Assert that the event is refused; return the guard's reason."""
         try:
             self.machine.reduce(self.state, event)
         except IllegalEvent as refusal:
@@ -86,7 +86,7 @@ class Scene:
 
 
 def given(machine: Machine[Any, Any, Any], *events: Any) -> Scene:
-    """A machine after these events."""
+    """Return a scene of the machine after these events."""
     return Scene(machine, machine.initial).when(*events)
 
 
@@ -95,18 +95,18 @@ def values(hint: type[T]) -> st.SearchStrategy[T]: ...
 @overload
 def values(hint: object) -> Strategy: ...
 def values(hint: object) -> Strategy:
-    """Every value of a type that can be stored: a tagged class, a union, a tuple, an Enum, or a plain type."""
+    """Draw every value of a type: an attrs class, a union, a tuple, an Enum, or a plain type."""
     return _values(hint, _TEXT)
 
 
 def from_tag(tag: str) -> Strategy:
-    """Every value of the class with this wire tag; KeyError where there is none."""
+    """Draw every value of the class with this wire tag; raises KeyError where there is none."""
     return _values(discover()[tag], _TEXT)
 
 
 @cache
 def _values(hint: Any, texts: Strategy) -> Strategy:
-    """The values of a type, with these as the texts in it."""
+    """Draw the values of a type, with these as the texts in it."""
     if hint is str:
         return texts
     if hint in _PLAIN:
@@ -119,11 +119,11 @@ def _values(hint: Any, texts: Strategy) -> Strategy:
         return _objects(hint)
     if isinstance(hint, type) and issubclass(hint, Enum):
         return st.sampled_from(list(hint))
-    raise TypeError(f"{hint} cannot be stored, so it has no strategy")
+    raise TypeError(f"{hint} is none of the types that have a strategy")
 
 
 def _tuples(items: tuple[Any, ...], texts: Strategy) -> Strategy:
-    """No item twice: most of what a spec lists may stand there once."""
+    """Draw tuples with no item twice: most of what a spec lists may stand there once."""
     if items[1:] == (...,):
         return st.lists(_values(items[0], texts), max_size=3, unique=True).map(tuple)
     return st.tuples(*[_values(item, texts) for item in items])
@@ -215,7 +215,7 @@ _TEXTS: dict[tuple[type, str], Strategy] = {
 
 
 def _each(items: Strategy, key: Callable[[Any], Any], least: int = 0) -> Strategy:
-    """Tuples in which no key stands twice."""
+    """Draw tuples in which no key stands twice."""
     return st.lists(items, min_size=least, max_size=3, unique_by=key).map(tuple)
 
 
@@ -280,7 +280,7 @@ def _evaluation(drawn: dict[str, Any]) -> dict[str, Any]:
 
 
 def _database(drawn: dict[str, Any]) -> dict[str, Any]:
-    """The roles' names differ by their first letters; the default ones need a name that a role may have."""
+    """Make the roles' names differ by their first letters; the default ones need a name that a role may have."""
     drawn = drawn | ({"evaluate": None} if drawn["migrate"] is None else {})
     overwritten = isinstance(drawn["admin"], AdminSecret) and drawn["admin"].secret == drawn["app_secret"]
     drawn = drawn | ({"app_secret": None} if overwritten else {})

@@ -27,7 +27,7 @@ from deployer_core.spec import (
     TaskSpec,
     TemplateUrl,
 )
-from deployer_core.wire._codec import class_of, fields_of, members_of
+from deployer_core.wire.hints import class_of, fields_of, members_of
 
 FOLDER = Path(__file__).with_name("wire_samples")
 

@@ -17,7 +17,7 @@ from tests.support.project import SRC, modules, pyproject
 CORE = modules("deployer_core")
 WITH_HYPOTHESIS = "deployer_core.testing"
 DISCOVERY = "deployer_core.kernel.discovery"  # imports this package's own modules by name
-WITH_MSGSPEC = "deployer_core.wire"
+WITH_MSGSPEC = "deployer_core.wire.json_text"
 IMPURE_CORNERS = {"urllib.request", "importlib.resources", "importlib.metadata", "email.utils"}
 IMPURE_BUILTINS = {"open", "print", "input", "breakpoint", "exec", "eval", "compile", "__import__"}
 
@@ -112,7 +112,7 @@ def test_a_planted_impurity_is_found(source: str) -> None:
         ("deployer_core.machines.stack", "from typing_extensions import TypeIs\nfrom hashlib import sha256"),
         ("deployer_core.machines.stack", "from . import machine\nfrom .machine import Machine"),
         ("deployer_core.spec", "from urllib.parse import urlsplit"),
-        ("deployer_core.wire", "import msgspec.json"),
+        (WITH_MSGSPEC, "import msgspec.json"),
         ("deployer_core.testing", "from hypothesis import strategies as st"),
     ],
 )

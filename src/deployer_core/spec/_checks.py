@@ -1,4 +1,4 @@
-"""What a spec's fields may hold: the validators and converters of `spec`, each naming the field it stands on."""
+"""What a spec's fields may hold: validators, which name the field in their errors, and converters."""
 
 import re
 from collections.abc import Callable
@@ -17,11 +17,11 @@ def _broken(attribute: "Attribute[Any]", rule: str, value: object) -> SpecError:
     return SpecError(attribute.name, f"{rule}, not {shown(value)}")
 
 
-# Makers of validators
+# Validators made to order
 
 
 def text(pattern: str, rule: str, longest: int) -> Check:
-    """A string of the pattern (ASCII classes) that UTF-8 can hold."""
+    """Accept a string of the pattern (ASCII classes) that UTF-8 can hold."""
     compiled = re.compile(pattern, re.ASCII)
 
     def check(_: object, attribute: "Attribute[Any]", value: object) -> None:
@@ -38,7 +38,7 @@ def _lone_surrogate(value: str) -> bool:
 
 
 def secretive(pattern: str, rule: str, longest: int) -> Check:
-    """As `text`, for what may hold a password by mistake: the value is not repeated in the error."""
+    """Accept as `text` does, for what may hold a password by mistake: the error does not repeat the value."""
     inner = text(pattern, rule, longest)
 
     def check(instance: object, attribute: "Attribute[Any]", value: object) -> None:
@@ -51,7 +51,7 @@ def secretive(pattern: str, rule: str, longest: int) -> Check:
 
 
 def whole(low: int, high: int) -> Check:
-    """A whole number in a range; true and false are none."""
+    """Accept a whole number in a range; true and false are none."""
 
     def check(_: object, attribute: "Attribute[Any]", value: object) -> None:
         if type(value) is not int or not low <= value <= high:
@@ -61,7 +61,7 @@ def whole(low: int, high: int) -> Check:
 
 
 def kind(*kinds: type) -> Check:
-    """An instance of one of these classes."""
+    """Accept an instance of one of these classes."""
     rule = " or ".join(one.__name__ for one in kinds)
 
     def check(_: object, attribute: "Attribute[Any]", value: object) -> None:
@@ -72,7 +72,7 @@ def kind(*kinds: type) -> Check:
 
 
 def either(check_other: Check, *kinds: type) -> Check:
-    """An instance of one of these classes, or what the check lets through."""
+    """Accept an instance of one of these classes, or what the check accepts."""
 
     def check(instance: object, attribute: "Attribute[Any]", value: object) -> None:
         if type(value) not in kinds:
@@ -82,7 +82,7 @@ def either(check_other: Check, *kinds: type) -> Check:
 
 
 def maybe(check_value: Check) -> Check:
-    """None, or what the check lets through."""
+    """Accept None, or what the check accepts."""
     return either(check_value, type(None))
 
 
@@ -92,7 +92,7 @@ def each(
     key: Callable[[Any], object] | None = lambda item: item,
     least: int = 0,
 ) -> Check:
-    """A tuple with `least` to `most` items; no `key` (by default the item) stands twice, unless there is none."""
+    """Accept a tuple with `least` to `most` items, no two of one `key` (by default the item itself; None: no rule)."""
 
     def check(instance: object, attribute: "Attribute[Any]", value: Any) -> None:
         if value.__class__ is not tuple:
@@ -112,7 +112,7 @@ def each(
 
 
 def pair(check_name: Check, check_value: Check) -> Check:
-    """A tuple of a name and a value."""
+    """Accept a tuple of a name and a value."""
 
     def check(instance: object, attribute: "Attribute[Any]", value: Any) -> None:
         if value.__class__ is not tuple or len(value) != 2:
@@ -124,7 +124,7 @@ def pair(check_name: Check, check_value: Check) -> Check:
 
 
 def first(item: Any) -> object:
-    """The name in a pair."""
+    """Return the name in a pair."""
     return item[0]
 
 
@@ -132,12 +132,12 @@ def first(item: Any) -> object:
 
 
 def listed(value: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A list is as good as a tuple."""
+    """Make a list a tuple."""
     return tuple(value) if isinstance(cast(object, value), list) else value
 
 
 def _by(key: Callable[[Any], Any], value: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Order where order has no meaning, so that equal specs give equal bytes."""
+    """Sort where order has no meaning, so that equal specs give equal bytes."""
     value = listed(value)
     try:
         return tuple(sorted(value, key=key)) if isinstance(cast(object, value), tuple) else value
@@ -146,22 +146,22 @@ def _by(key: Callable[[Any], Any], value: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def in_order(value: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Sorted."""
+    """Sort the items."""
     return _by(lambda item: item, value)
 
 
 def by_first(value: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Pairs, sorted by their names."""
+    """Sort pairs by their names."""
     return _by(first, value)
 
 
 def by_parameter(value: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Counts, sorted by their parameters."""
+    """Sort counts by their parameters."""
     return _by(lambda item: item.parameter, value)
 
 
 def by_name(value: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Databases, sorted by their names."""
+    """Sort databases by their names."""
     return _by(lambda item: item.name, value)
 
 
@@ -169,13 +169,13 @@ def by_name(value: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def flag(_: object, attribute: "Attribute[Any]", value: object) -> None:
-    """True or false."""
+    """Accept true or false."""
     if type(value) is not bool:
         raise _broken(attribute, "true or false", value)
 
 
 def identifier(_: object, attribute: "Attribute[Any]", value: object) -> None:
-    """PostgreSQL cuts longer names off without an error ('Identifiers and Key Words'), so they are refused here."""
+    """Refuse names that PostgreSQL would cut off without an error ('Identifiers and Key Words')."""
     if (
         type(value) is not str
         or _lone_surrogate(value)
@@ -186,12 +186,12 @@ def identifier(_: object, attribute: "Attribute[Any]", value: object) -> None:
 
 
 def is_database_role(value: str) -> bool:
-    """Whether PostgreSQL lets a role have this name ('CREATE ROLE'; 'pg_', 'public' and 'none' are reserved)."""
+    """Tell whether a role may have this name: 'pg_', 'public' and 'none' are reserved (PostgreSQL, 'CREATE ROLE')."""
     return not value.startswith("pg_") and value not in ("public", "none")
 
 
 def database_role(instance: object, attribute: "Attribute[Any]", value: object) -> None:
-    """A PostgreSQL name that a role may have."""
+    """Accept a PostgreSQL name that a role may have."""
     identifier(instance, attribute, value)
     if not is_database_role(cast(str, value)):
         raise _broken(

@@ -1,4 +1,4 @@
-"""The outputs that a spec refers to: which they are, and how they are put in their places."""
+"""The outputs of the stack that a spec refers to: finding their names, and putting their values in their places."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
@@ -10,16 +10,17 @@ from deployer_core.spec.text import Output, Text
 
 
 class MissingOutputs(LookupError):
-    """Outputs that a spec names and the stack lacks."""
+    """Outputs that a spec names and the stack lacks: `missing`, beside those that are `present`."""
 
     def __init__(self, missing: tuple[str, ...], present: tuple[str, ...]) -> None:
-        self.missing, self.present = missing, present
+        self.missing: tuple[str, ...] = missing
+        self.present: tuple[str, ...] = present
         has_them = ", ".join(present) or "none"
         super().__init__(f"the stack has no output {', '.join(missing)}; it has: {has_them}")
 
 
 def outputs_named(value: object) -> tuple[str, ...]:
-    """The names of the outputs that a spec refers to, sorted."""
+    """Return the names of the outputs that a spec refers to, sorted."""
     return tuple(sorted(set(_named(value))))
 
 
@@ -35,10 +36,10 @@ def _named(value: Any) -> Iterator[str]:
 
 
 def resolve(database: DatabaseSpec[Text], outputs: Mapping[str, str]) -> DatabaseSpec[str]:
-    """The same with every `Output` replaced; a list's output may hold several values, separated by commas.
+    """Replace every `Output` by its value; one that stands in a list may hold several, separated by commas.
 
-    What several outputs have in common stands in a list once. Raises MissingOutputs with all that are missing, and
-    SpecError where a value breaks a rule of its field.
+    A value that several outputs of a list have in common is kept once. Raises MissingOutputs with all
+    that are missing, and SpecError where a value breaks a rule of its field.
     """
     if missing := tuple(name for name in outputs_named(database) if name not in outputs):
         raise MissingOutputs(missing, tuple(sorted(outputs)))

@@ -1,4 +1,4 @@
-"""A run of an ECS task, and the two things that one is run for: to evaluate a database and to migrate it."""
+"""Runs of ECS tasks: those that evaluate a database's pending changes, and those that migrate it."""
 
 from typing import Generic
 
@@ -50,7 +50,7 @@ class TaskSpec(Generic[R]):
 @tagged("spec.Migration/1")
 @frozen
 class Migration(Generic[R]):
-    """The task that migrates a database, and the exit codes that mean it did."""
+    """The task that migrates a database, and the exit codes that mean success."""
 
     task: TaskSpec[R] = field(validator=check.kind(TaskSpec))
     success: tuple[int, ...] = field(default=(0,), converter=check.in_order, validator=check.exit_codes)
@@ -59,7 +59,10 @@ class Migration(Generic[R]):
 @tagged("spec.Evaluation/1")
 @frozen
 class Evaluation(Generic[R]):
-    """The task that says whether a database has changes to come: 0 and 2, as `terraform plan -detailed-exitcode`."""
+    """The task that tells by its exit code whether a database has pending changes.
+
+    By default 0 means no changes and 2 means changes, as with `terraform plan -detailed-exitcode`.
+    """
 
     task: TaskSpec[R] = field(validator=check.kind(TaskSpec))
     no_changes: tuple[int, ...] = field(default=(0,), converter=check.in_order, validator=check.exit_codes)

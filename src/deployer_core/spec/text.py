@@ -1,4 +1,4 @@
-"""Texts in a spec: what they are written with, and what they are once the stack's outputs are known."""
+"""Texts in a spec, which may be outputs of the stack, and the types of small tuples that hold them."""
 
 from typing import TypeAlias, TypeVar
 
@@ -25,5 +25,5 @@ Text: TypeAlias = str | Output
 """A text as a spec has it."""
 R = TypeVar("R", bound=Text)
 """A text as the spec has it (`Text`), or as it is once outputs are resolved (`str`)."""
-line_or_output = check.either(check.line, Output)
-secret_or_output = check.either(check.secret, Output)
+line_or_output: check.Check = check.either(check.line, Output)
+secret_or_output: check.Check = check.either(check.secret, Output)

@@ -15,7 +15,7 @@ from deployer_core import spec, testing, wire
 from deployer_core.kernel.machine import Absent
 from deployer_core.kernel.tags import TAGS, discover
 from deployer_core.machines import deployment, ecs_task, stack
-from deployer_core.wire import Wire, WireError
+from deployer_core.wire import Wire, WireError, compiler, json_text
 from tests.deployer_core.samples import stored, value, wanting
 
 T = TypeVar("T")
@@ -263,7 +263,7 @@ def test_a_class_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.append(hint)
         return {"x": float}
 
-    monkeypatch.setattr(wire, "fields_of", fields_of)
+    monkeypatch.setattr(compiler, "fields_of", fields_of)
     local = Wire({"Inner/1": Inner})
     assert asked == []
     assert [local.decode(local.encode(Inner(1.5))) for _ in range(3)] == [Inner(1.5)] * 3
@@ -272,7 +272,7 @@ def test_a_class_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_remembered_of_specs_changes_no_bytes() -> None:
     """However many specs came in between, and whether it is the same object or an equal one."""
-    outputs = [spec.StackOutput("network", f"Name{n}") for n in range(wire.REMEMBERED + 10)]
+    outputs = [spec.StackOutput("network", f"Name{n}") for n in range(json_text.REMEMBERED + 10)]
     first = [wire.encode(output) for output in outputs]
     assert [wire.encode(output) for output in outputs] == first
     assert [wire.encode(spec.StackOutput("network", output.name)) for output in outputs] == first

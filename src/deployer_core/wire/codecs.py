@@ -1,35 +1,20 @@
-"""Codecs: how a value of a type becomes plain data (what JSON knows) and comes back, derived from type hints.
+"""Codecs: how a value of a type becomes plain data (what JSON knows) and comes back.
 
-A codec is compiled once from the hint it serves. Every check stands in one place, whichever way the value goes: what
-would not be read back is not written.
+`compiler` makes them from type hints, each once. What would not be read back is not written.
 """
 
 from collections.abc import Callable, Sequence
 from enum import Enum
-from types import NoneType, UnionType
-from typing import Any, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
+from types import NoneType
+from typing import Any, TypeAlias
 
-from attrs import fields, frozen, has
+from attrs import frozen
 
-from deployer_core.spec.errors import SpecError, shown
+from deployer_core.spec.errors import SpecError
+from deployer_core.wire.errors import WireError, needed
 
 Convert: TypeAlias = Callable[[Any], Any]
 Step: TypeAlias = tuple[type | None, Convert]
-
-
-class WireError(ValueError):
-    """Data that cannot be read, or a value that cannot be written: `path` says where, `problem` what and why."""
-
-    def __init__(self, problem: str, path: str = "") -> None:
-        self.problem, self.path = problem, path
-        super().__init__(problem, path)
-
-    def within(self, step: str) -> None:
-        """Say where the place is that the path was told from."""
-        self.path = step + self.path
-
-    def __str__(self) -> str:
-        return f"${self.path}: {self.problem}"
 
 
 class Unfit(TypeError):
@@ -51,16 +36,11 @@ class Codec:
     same: type | None = None
 
 
-def needed(what: str, value: object) -> WireError:
-    """What was expected, and what was found."""
-    return WireError(f"{what} is needed, not {shown(value)}")
-
-
 # Leaves
 
 
 def leaf(kind: type, what: str) -> Codec:
-    """A type that JSON knows. The type is exact: a bool is no int."""
+    """Make the codec of a type that JSON knows. The type is exact: a bool is no int."""
 
     def check(value: Any) -> Any:
         if type(value) is not kind:
@@ -71,7 +51,7 @@ def leaf(kind: type, what: str) -> Codec:
 
 
 def _write_float(value: Any) -> float:
-    """5 and 5.0 are equal, as are 0.0 and -0.0, so they are written alike; NaN and infinity have no form in JSON."""
+    """Write equal numbers alike: 5 as 5.0, -0.0 as 0.0. NaN and infinity have no form in JSON."""
     if type(value) not in (float, int):
         raise needed("a number", value)
     try:
@@ -94,7 +74,7 @@ LEAVES = {
 
 
 def enumeration(kind: type[Enum]) -> Codec:
-    """An enumeration, by its values, which are all strings."""
+    """Make the codec of an enumeration, by its values, which are all strings."""
     members = {member.value: member for member in kind}
     if any(type(value) is not str for value in members):
         raise Unfit("its values are not all strings")
@@ -117,7 +97,7 @@ def enumeration(kind: type[Enum]) -> Codec:
 
 
 def row(item: Codec) -> Codec:
-    """A tuple of any length, an array."""
+    """Make the codec of a tuple of any length: an array."""
 
     def walk(given: Any, what: str, convert: Convert, make: Callable[[list[Any]], Any]) -> Convert:
         same = item.same
@@ -141,7 +121,7 @@ def row(item: Codec) -> Codec:
 
 
 def record(items: Sequence[Codec]) -> Codec:
-    """A tuple of fixed length, an array."""
+    """Make the codec of a tuple of fixed length: an array."""
 
     def walk(given: Any, what: str, steps: list[Step], make: Callable[[list[Any]], Any]) -> Convert:
         def run(value: Any) -> Any:
@@ -171,7 +151,7 @@ def _listed(items: list[Any]) -> list[Any]:
 
 
 def union(members: Sequence[Codec]) -> Codec:
-    """One of several, told apart by their types: those of the values, and those of the plain forms."""
+    """Make the codec of a union, whose members are told apart by the types of their values and plain forms."""
     encoders = {kind: member.encode for member in members for kind in member.python}
     decoders = {kind: member.decode for member in members for kind in member.plain}
     numbers = [kind for member in members for kind in {*member.plain} & {int, float, bool}]
@@ -206,7 +186,7 @@ _FORMS = {
 
 
 def structure(cls: Any, tag: str, steps: Sequence[tuple[str, Codec]]) -> Codec:
-    """An attrs class, an object with exactly its fields. Read back, it is made anew, so its validators run."""
+    """Make the codec of an attrs class: an object with exactly its fields. Reading runs the class's validators."""
     names = frozenset(name for name, _ in steps)
     encoders = [(name, codec.same, codec.encode) for name, codec in steps]
     decoders = [(name, codec.same, codec.decode) for name, codec in steps]
@@ -252,47 +232,10 @@ def _misfit(tag: str, names: frozenset[str], plain: dict[str, Any]) -> WireError
 
 
 def _made(cls: Any, values: dict[str, Any]) -> Any:
-    """The object; whatever its validators and converters say against it is the data's fault."""
+    """Make the object; whatever its validators and converters raise becomes a WireError."""
     try:
         return cls(**values)
     except SpecError as error:
         raise WireError(error.rule, f".{error.field}") from error
     except Exception as error:
         raise WireError(f"no {cls.__name__} can be made of it: {error}") from error
-
-
-# Hints
-
-
-def members_of(hint: Any) -> tuple[Any, ...]:
-    """The members of a union, or the one type."""
-    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-
-
-def class_of(hint: Any) -> Any:
-    """The attrs class that a hint names, with or without arguments; None where it names no such class."""
-    cls = get_origin(hint) or hint
-    return cls if isinstance(cls, type) and has(cls) else None
-
-
-def fields_of(hint: Any) -> dict[str, Any]:
-    """The fields of an attrs class with their hints; a type variable is its argument, by default its bound."""
-    cls = class_of(hint)
-    variables = getattr(cls, "__parameters__", ())
-    bound = dict(zip(variables, get_args(hint) or map(_widest, variables), strict=True))
-    hints = get_type_hints(cls)
-    for attribute in fields(cls):
-        if attribute.alias != attribute.name or not attribute.init:
-            raise TypeError(f"{cls.__qualname__}.{attribute.name} is private, so it cannot be stored")
-    return {attribute.name: _filled(hints[attribute.name], bound) for attribute in fields(cls)}
-
-
-def _widest(variable: TypeVar) -> Any:
-    return Union[variable.__constraints__] if variable.__constraints__ else variable.__bound__  # noqa: UP007
-
-
-def _filled(hint: Any, bound: dict[Any, Any]) -> Any:
-    if isinstance(hint, TypeVar):
-        return bound[hint]
-    variables = getattr(hint, "__parameters__", ())
-    return hint[tuple(bound[variable] for variable in variables)] if variables else hint
