@@ -1,6 +1,6 @@
 """What all tests share: servers that are started once, and Hypothesis's profiles.
 
-HYPOTHESIS_PROFILE in the environment is `quick` (the default) or `thorough`.
+HYPOTHESIS_PROFILE in the environment is `quick` (the default), `sample` for a fifth of its examples, or `thorough`.
 """
 
 import os
@@ -16,6 +16,16 @@ from tests.support import servers
 if TYPE_CHECKING:
     from tests.deployer_aws.executors.postgres.server import RealServer
 
+CORE = Path(__file__).parent / "deployer_core"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let `make quick` run all of the core's tests, but for those that are exhaustive."""
+    for item in items:
+        if CORE in item.path.parents and not item.get_closest_marker("thorough"):
+            item.add_marker(pytest.mark.quick)
+
+
 # No deadline and no complaint about slowness: how fast a machine is, is not a fact about the code.
 settings.register_profile(
     "quick",
@@ -26,6 +36,7 @@ settings.register_profile(
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
+settings.register_profile("sample", settings.get_profile("quick"), max_examples=10, stateful_step_count=15)
 settings.register_profile(
     "thorough",
     settings.get_profile("quick"),

@@ -26,6 +26,7 @@ def test_mypy_sees_each_mistake_and_nothing_else() -> None:
     assert mypy(MISTAKES) == ""
 
 
+@pytest.mark.thorough
 def test_without_their_marks_the_mistakes_are_errors(tmp_path: Path) -> None:
     """The marks hide real errors: without them mypy reports exactly the marked lines."""
     bare = tmp_path / "bare.py"
@@ -33,6 +34,7 @@ def test_without_their_marks_the_mistakes_are_errors(tmp_path: Path) -> None:
     assert {int(n) for n in re.findall(r"bare\.py:(\d+): error", mypy(bare))} == MARKED
 
 
+@pytest.mark.thorough  # `make check` runs pyright too
 def test_pyright_sees_each_mistake_and_nothing_else(tmp_path: Path) -> None:
     """So does pyright, where it is installed, by its own marks alone."""
     pyright = shutil.which("pyright", path=str(Path(sys.executable).parent)) or shutil.which("pyright")

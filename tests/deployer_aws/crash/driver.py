@@ -3,10 +3,11 @@
 A *moment* is just after an append to the journal, a claim of a lease, or a call to AWS, and the very beginning: between
 two moments a run leaves no trace outside of its own memory. Started as a program of its own, so that it may fork:
 
-    python -m tests.deployer_aws.crash.driver FOLDER CASE VERSION DELAY FIRST STEP
+    python -m tests.deployer_aws.crash.driver FOLDER CASE VERSION DELAY RESIDUES
 
-deploys VERSION after the versions before it, kills at the moments FIRST, FIRST + STEP, ... to the last there is,
-carries on DELAY virtual seconds later, and writes a line of JSON for each, after one for a run that is not killed.
+deploys VERSION after the versions before it, kills at all moments whose numbers have one of the RESIDUES (`0,1,2`,
+see tests/support/moments.py), carries on DELAY virtual seconds later, and writes a line of JSON for each, after one
+for a run that is not killed.
 """
 
 import json
@@ -27,6 +28,7 @@ from deployer_aws.runner import PollingPolicy, Runner
 from deployer_aws.simulator import Simulator
 from deployer_aws.simulator.databases import SimulatedPostgres
 from deployer_core.engine.reducer import INITIAL, Notice, Requested, reduce
+from tests.support.moments import among
 from tests.support.orders import KEY, TEMPLATES, orders
 
 CASES = {
@@ -168,6 +170,7 @@ def trials(
 
 
 if __name__ == "__main__":
-    where, which, what, after, first, step = sys.argv[1:]
-    for line in trials(Path(where), which, what, float(after), count(int(first), int(step))):
+    where, which, what, after, residues = sys.argv[1:]
+    chosen = (moment for moment in count() if among(residues, moment))
+    for line in trials(Path(where), which, what, float(after), chosen):
         sys.stdout.write(json.dumps(line) + "\n")

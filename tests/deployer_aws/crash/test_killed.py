@@ -1,4 +1,4 @@
-"""A runner killed at any moment, and the one that carries on: at every moment of a run, not at a sample."""
+"""A runner killed at any moment, and the one that carries on: `make thorough` has all moments that `make test` omits."""
 
 import json
 import re
@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from tests.support.project import ROOT, SRC
+from tests.support.sampling import moments
 
 AT_ONCE, TWO_DAYS = 0, 2 * 24 * 3600
 HONEST = ("unknown whether it ran", "has vanished", "no end within")
 """What a deployment says that was away for too long to know, or to be in time."""
-SHARDS = 2
 
 
-def trials(folder: Path, case: str, version: str, delay: int, shard: int) -> list[dict[str, Any]]:
+def trials(folder: Path, case: str, version: str, delay: int, residues: str) -> list[dict[str, Any]]:
     """What the driver tells: of the undisturbed run first, then of each moment."""
     command = [
         sys.executable,
@@ -30,8 +30,7 @@ def trials(folder: Path, case: str, version: str, delay: int, shard: int) -> lis
         case,
         version,
         str(delay),
-        str(shard),
-        str(SHARDS),
+        residues,
     ]
     done = subprocess.run(
         command,
@@ -66,13 +65,13 @@ def deployment(request: pytest.FixtureRequest) -> tuple[str, str]:
     return pair
 
 
-@pytest.mark.parametrize("shard", range(SHARDS))
+@moments
 def test_carried_on_at_once_it_ends_where_it_would_have_ended(
-    folder: Path, deployment: tuple[str, str], shard: int
+    folder: Path, deployment: tuple[str, str], residues: str
 ) -> None:
     """After a kill at any moment the next run ends the same, and AWS has done the same things, each once."""
-    undisturbed, *killed = trials(folder, *deployment, AT_ONCE, shard)
-    assert len(killed) > 40
+    undisturbed, *killed = trials(folder, *deployment, AT_ONCE, residues)
+    assert len(killed) >= 11 * len(residues.split(","))
     for trial in killed:
         assert effects(trial) == effects(undisturbed), trial
         assert trial["stack"] == undisturbed["stack"], trial
@@ -81,13 +80,13 @@ def test_carried_on_at_once_it_ends_where_it_would_have_ended(
         assert trial["reasons"] == undisturbed["reasons"], trial
 
 
-@pytest.mark.parametrize("shard", range(SHARDS))
+@moments
 def test_carried_on_two_days_later_it_ends_the_same_or_says_why_it_cannot_know(
-    folder: Path, deployment: tuple[str, str], shard: int
+    folder: Path, deployment: tuple[str, str], residues: str
 ) -> None:
     """Two days after a kill nothing is done twice, and what is not as it would have been is said honestly."""
-    undisturbed, *killed = trials(folder, *deployment, TWO_DAYS, shard)
-    assert len(killed) > 40
+    undisturbed, *killed = trials(folder, *deployment, TWO_DAYS, residues)
+    assert len(killed) >= 11 * len(residues.split(","))
     for trial in killed:
         done, would_have = Counter(effects(trial)), Counter(effects(undisturbed))
         done.pop("stop_task", None)

@@ -1,6 +1,7 @@
 import os
 from collections.abc import Callable, Iterator
 from itertools import count
+from zlib import crc32
 
 import pytest
 
@@ -8,8 +9,22 @@ from tests.deployer_aws.scenarios.bed import Bed
 from tests.deployer_aws.scenarios.emulators import Ministack, Moto
 from tests.deployer_aws.scenarios.simulated import SimulatedBed
 
+SAMPLE = 5
+"""`make test` runs one scenario of so many on the emulators, and all of them on the simulator."""
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
 _numbers = count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave most scenarios on the emulators to `make thorough`; a scenario's name decides which."""
+    for item in items:
+        on = getattr(item, "callspec", None)
+        if (
+            on is not None
+            and on.params.get("bed") in ("ministack", "moto")
+            and crc32(item.name.encode()) % SAMPLE
+        ):
+            item.add_marker(pytest.mark.thorough)
 
 
 @pytest.fixture

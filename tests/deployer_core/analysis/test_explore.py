@@ -18,6 +18,7 @@ NEVER = (
 """The composition unblocks only what is BLOCKED, so these can't be taken in it."""
 
 
+@pytest.mark.thorough
 def test_all_of_two_deployments_on_two_databases() -> None:
     """Every invariant holds in every state and step, every deployment ends, and all edges are taken but four.
 

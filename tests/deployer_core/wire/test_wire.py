@@ -17,6 +17,7 @@ from deployer_core.kernel.tags import TAGS, discover
 from deployer_core.machines import deployment, ecs_task, stack
 from deployer_core.wire import Wire, WireError, compiler, json_text
 from tests.deployer_core.samples import stored, value, wanting
+from tests.support.sampling import fewer
 
 T = TypeVar("T")
 
@@ -56,6 +57,7 @@ LOCAL = Wire({"Inner/1": Inner, "Other/1": Other, "Outer/1": Outer})
 
 
 @pytest.mark.parametrize("tag", sorted(discover()))
+@fewer(5)
 @given(data=st.data())
 def test_what_is_written_comes_back(tag: str, data: st.DataObject) -> None:
     """Every value of every tag is equal once it is back, and gives the same bytes again."""

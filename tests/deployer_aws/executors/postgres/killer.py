@@ -3,10 +3,10 @@
 A *moment* is just after a statement, a new connection, or a call to Secrets Manager. A program of its own, so that it
 may fork:
 
-    python -m tests.deployer_aws.executors.postgres.killer PORT CASE FIRST STEP
+    python -m tests.deployer_aws.executors.postgres.killer PORT CASE RESIDUES
 
-kills at the moments FIRST, FIRST + STEP, ... to the last, and writes a line of JSON for each, after one for a run that
-is not killed.
+kills at all moments whose numbers have one of the RESIDUES (see tests/support/moments.py), and writes a line of JSON for
+each, after one for a run that is not killed.
 """
 
 import json
@@ -27,6 +27,7 @@ from deployer_core.spec import DatabaseSpec
 from tests.deployer_aws.executors.postgres.bench import Bench, Moments, Secrets, database
 from tests.deployer_aws.executors.postgres.server import ADMIN, Server
 from tests.deployer_aws.executors.postgres.states import state
+from tests.support.moments import among
 
 CASES = ("upsert", "takeover", "rotation", "iam", "from iam", "cleanup")
 ROLES = ("rotation", "iam", "from iam")
@@ -107,13 +108,13 @@ def somebody_elses(server: Server, name: str) -> None:
     )
 
 
-def trials(port: int, case: str, first: int, step: int) -> Iterator[dict[str, Any]]:
+def trials(port: int, case: str, residues: str) -> Iterator[dict[str, Any]]:
     """The undisturbed run first; then kill at each moment in turn, carry on, and tell."""
     cleanup.BATCH = 3
     with tempfile.TemporaryDirectory() as folder:
-        for moment in chain([0], count(first, step)):
+        for moment in chain([0], (n for n in count(1) if among(residues, n))):
             bench = Bench(Server(port), KeptSecrets(path=Path(folder) / str(moment)))
-            spec = prepared(bench, case, f"k{first}_{case.replace(' ', '_')}_{moment}")
+            spec = prepared(bench, case, f"k{residues[0]}_{case.replace(' ', '_')}_{moment}")
             pending = bench.pending(spec, CleanupDatabase if case == "cleanup" else UpsertDatabase)
             if moment:
                 child = os.fork()
@@ -149,6 +150,6 @@ def works(bench: Bench, spec: DatabaseSpec[str]) -> str:
 
 
 if __name__ == "__main__":
-    at, which, begin, stride = sys.argv[1:]
-    for line in trials(int(at), which, int(begin), int(stride)):
+    at, which, chosen = sys.argv[1:]
+    for line in trials(int(at), which, chosen):
         sys.stdout.write(json.dumps(line) + "\n")

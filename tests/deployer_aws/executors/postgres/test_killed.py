@@ -8,20 +8,26 @@ import pytest
 
 from tests.deployer_aws.executors.postgres import killer
 from tests.deployer_aws.executors.postgres.server import RealServer, each_kind
+from tests.support.moments import SEVENTH
 from tests.support.project import ROOT
+from tests.support.sampling import moments
 
 FEWEST = {"upsert": 20, "takeover": 30, "rotation": 24, "iam": 20, "from iam": 20, "cleanup": 9}
 """Moments that each command has at least, so that none is lost from the test unseen."""
 
 
-@pytest.mark.parametrize("half", [1, 2])
+@moments
 @pytest.mark.parametrize(
     ("server", "case"),
-    [(p, case) for i, p in enumerate(each_kind()) for case in (killer.CASES, killer.ROLES)[i]],
+    [
+        pytest.param(programs, case, marks=[pytest.mark.thorough] if newest else [])
+        for newest, programs in enumerate(each_kind())
+        for case in (killer.CASES, killer.ROLES)[newest]
+    ],
     indirect=["server"],
     ids=lambda value: str(value)[-30:],
 )
-def test_the_end_is_the_same_wherever_it_was_killed(server: RealServer, case: str, half: int) -> None:
+def test_the_end_is_the_same_wherever_it_was_killed(server: RealServer, case: str, residues: str) -> None:
     """SIGKILL after each statement, connection and call: whoever carries on ends where an undisturbed run does."""
     run = subprocess.run(
         [
@@ -29,9 +35,8 @@ def test_the_end_is_the_same_wherever_it_was_killed(server: RealServer, case: st
             "-m",
             "tests.deployer_aws.executors.postgres.killer",
             str(server.port),
-            f"{case}",
-            str(half),
-            "2",
+            case,
+            residues,
         ],
         capture_output=True,
         text=True,
@@ -41,6 +46,6 @@ def test_the_end_is_the_same_wherever_it_was_killed(server: RealServer, case: st
     assert run.returncode == 0, run.stderr
     undisturbed, *others = [json.loads(line) for line in run.stdout.splitlines()]
     assert undisturbed["good"]
-    assert len(others) >= FEWEST[case] // 2
+    assert len(others) >= FEWEST[case] // SEVENTH * len(residues.split(","))
     for other in others:
         assert {**other, "moment": 0} == undisturbed, other["moment"]
