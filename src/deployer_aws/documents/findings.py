@@ -16,11 +16,12 @@ MOST = 10
 
 @frozen
 class Finding:
-    """One thing to say of a file: the path of its key, the line (0 where there is none), and the text."""
+    """One thing to say of a file: the path of its key, the text, and its line and column (0 where there is none)."""
 
     path: str
     line: int
     text: str
+    column: int = 0
 
     def __str__(self) -> str:
         where = [f"line {self.line}"] * bool(self.line) + [self.path] * bool(self.path)

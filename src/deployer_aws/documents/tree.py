@@ -123,7 +123,8 @@ def compose(text: str, what: str, most: int) -> yaml.Node:
         mark = error.problem_mark or error.context_mark
         problem = error.problem or error.context or "broken off"
         hint = f"; {_HINTS[problem]}" if problem in _HINTS else ""
-        raise Wrong(Finding("", mark.line + 1 if mark else 0, f"not YAML: {problem:.200}{hint}")) from None
+        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        raise Wrong(Finding("", line, f"not YAML: {problem:.200}{hint}", column)) from None
     except (ValueError, OverflowError) as error:  # PyYAML lets them out for "\UFFFFFFFF", say
         raise _wrong(f"not YAML: {error!s:.200}") from None
 

@@ -10,13 +10,9 @@ from attrs import field, frozen, mutable
 
 from deployer_aws.aws.clients import Clients, Options
 from deployer_aws.aws.errors import Kind, understand
-from deployer_aws.documents.findings import Wrong
 from deployer_aws.specfile import LoadedSpec
-from deployer_aws.specfile.template import TemplateFacts, read
+from deployer_aws.templates import Template, TemplateError, read
 from deployer_core.spec import DeploymentSpec, Output, TaskSpec, TemplateBody, Text
-
-DEPTH = 8
-"""How deep templates are read: to a resource's properties, and what stands in them."""
 
 
 class Result(Enum):
@@ -119,11 +115,11 @@ class Case:
         return self.loaded.templates[template.sha256] if isinstance(template, TemplateBody) else None
 
     @cached_property
-    def facts(self) -> TemplateFacts | None:
+    def facts(self) -> Template | None:
         """What the template says, where it is here and can be read."""
         try:
-            return read(self.template, DEPTH) if self.template is not None else None
-        except Wrong:
+            return read(self.template) if self.template is not None else None
+        except TemplateError:
             return None
 
     @property

@@ -7,10 +7,12 @@ from deployer_aws.aws.errors import Kind, understand
 from deployer_aws.aws.stacks import WAYS_OUT, lifecycle
 from deployer_aws.executors.cloudformation.requests import INLINE, https
 from deployer_aws.preflight.context import Case, Found, fault, ok, unverified, warning
-from deployer_aws.specfile.template import TemplateFacts
+from deployer_aws.templates import Template, as_map
 from deployer_core.analysis.preview import cautions
 from deployer_core.machines.stack_status import Lifecycle
 from deployer_core.spec import TemplateUrl, outputs_named
+
+_SERVICE = "AWS::ECS::Service"
 
 
 def stack(case: Case) -> Iterator[Found]:
@@ -116,7 +118,7 @@ def services(case: Case) -> Iterator[Found]:
     if case.facts is None:
         yield unverified("the template is not here", "let each service's DesiredCount be one of stack.counts")
         return
-    found = _services(case.facts)
+    found = case.facts.properties(_SERVICE)
     if not found:
         yield _no_service(case, case.facts)
         return
@@ -131,10 +133,8 @@ def services(case: Case) -> Iterator[Found]:
         yield ok(", ".join(sorted(found)))
 
 
-def _no_service(case: Case, facts: TemplateFacts) -> Found:
-    if facts.macros or any(
-        _map(r).get("Type") == "AWS::CloudFormation::Stack" for r in facts.resources.values()
-    ):
+def _no_service(case: Case, facts: Template) -> Found:
+    if facts.macros or facts.properties("AWS::CloudFormation::Stack"):
         return unverified("the template itself has no ECS service")
     return (fault if case.stack else warning)(
         "the template has no ECS service that stack.counts could scale to zero", "say scaling: none"
@@ -142,25 +142,17 @@ def _no_service(case: Case, facts: TemplateFacts) -> Found:
 
 
 def _never_zero(service: Mapping[str, Any], counted: Collection[str], parameters: Collection[str]) -> str:
-    """Why a service does not follow the counts, as far as its template says; a `!Ref` is read as the bare name."""
+    """Why a service does not follow the counts, as far as its template says."""
     if service.get("SchedulingStrategy") == "DAEMON":
         return "is a daemon, which has a task on every instance"
-    value = service.get("DesiredCount", 1)
-    if isinstance(value, dict):
-        value = cast(dict[str, Any], value).get("Ref")
-    named = str(value)
-    if named in parameters:
-        return "" if named in counted else f"follows the parameter {named}, which is none of stack.counts"
-    return f"always has the desired count {named}" if named.isdecimal() and int(named) else ""
-
-
-def _services(facts: TemplateFacts) -> dict[str, dict[str, Any]]:
-    """The properties of the template's ECS services."""
-    return {
-        name: _map(_map(resource).get("Properties"))
-        for name, resource in facts.resources.items()
-        if _map(resource).get("Type") == "AWS::ECS::Service"
-    }
+    count = service.get("DesiredCount", 1)
+    if isinstance(count, dict):
+        named = as_map(count).get("Ref")
+        if not isinstance(named, str) or named not in parameters or named in counted:
+            return ""
+        return f"follows the parameter {named}, which is none of stack.counts"
+    fixed = isinstance(count, int | str) and str(count).isdecimal() and int(count)
+    return f"always has the desired count {count}" if fixed else ""
 
 
 def circuit_breaker(case: Case) -> Iterator[Found]:
@@ -168,7 +160,7 @@ def circuit_breaker(case: Case) -> Iterator[Found]:
     if case.facts is None:
         yield unverified("the template is not here", "give its services a deployment circuit breaker")
         return
-    states = {name: _breaks(properties) for name, properties in _services(case.facts).items()}
+    states = {name: _breaks(properties) for name, properties in case.facts.properties(_SERVICE).items()}
     if without := sorted(name for name, state in states.items() if state is False):
         yield warning(
             f"{', '.join(without)}: without a deployment circuit breaker a failed update hangs for hours",
@@ -182,7 +174,7 @@ def circuit_breaker(case: Case) -> Iterator[Found]:
 
 def _breaks(service: Mapping[str, Any]) -> bool | None:
     """Whether a service has a circuit breaker, or needs none; None where an intrinsic function decides."""
-    if _map(service.get("DeploymentController")).get("Type") in ("CODE_DEPLOY", "EXTERNAL"):
+    if as_map(service.get("DeploymentController")).get("Type") in ("CODE_DEPLOY", "EXTERNAL"):
         return True
     value: Any = service
     for key in ("DeploymentConfiguration", "DeploymentCircuitBreaker", "Enable"):
@@ -194,10 +186,6 @@ def _breaks(service: Mapping[str, Any]) -> bool | None:
         if value is None:
             return False
     return {"true": True, "false": False}.get(str(value).lower())
-
-
-def _map(value: Any) -> dict[str, Any]:
-    return cast(dict[str, Any], value) if isinstance(value, dict) else {}
 
 
 def spec(case: Case) -> Iterator[Found]:

@@ -24,8 +24,8 @@ from deployer_aws.simulator.script import (
 )
 from deployer_aws.simulator.stack_engine import begin_delete, begin_update, cancel
 from deployer_aws.simulator.stack_inputs import parameters
+from deployer_aws.simulator.templates import parse
 from deployer_aws.simulator.world import World, due
-from deployer_aws.templates.template import parse
 
 SETTLED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
 

@@ -12,8 +12,9 @@ import attrs
 
 from deployer_aws.simulator import service_life
 from deployer_aws.simulator.rows import Definition, Json, Pointer, Stack, is_list, is_map
+from deployer_aws.simulator.templates import parse
 from deployer_aws.simulator.world import ACCOUNT, REGION, World
-from deployer_aws.templates.template import Scope, parse
+from deployer_aws.templates import Evaluator
 
 _BY_NAME = {
     "AWS::S3::Bucket": "BucketName",
@@ -51,7 +52,7 @@ class Work:
         return f"{self.stack.name}-{self.logical}-{self.world.unique(12).upper()}"
 
 
-def scope_of(world: World, stack: Stack) -> Scope:
+def scope_of(world: World, stack: Stack) -> Evaluator:
     """What the names in the stack's template stand for just now."""
     pseudo = {
         "AWS::StackName": stack.name,
@@ -63,7 +64,7 @@ def scope_of(world: World, stack: Stack) -> Scope:
         "AWS::NotificationARNs": "",
     }
     physical = {name: entry["physical"] for name, entry in live(stack).items() if entry["physical"]}
-    return Scope(
+    return Evaluator(
         template=parse(world.text(stack.template)),
         parameters=stack.parameters,
         pseudo=pseudo,

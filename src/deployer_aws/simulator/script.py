@@ -55,7 +55,6 @@ from deployer_aws.simulator.reading import (
 )
 from deployer_aws.simulator.rows import is_map
 from deployer_aws.simulator.statuses import STACK_STATUSES, STOP_CODES
-from deployer_aws.templates.template import PlainLoader
 
 
 @attrs.frozen
@@ -269,6 +268,16 @@ class Script:
     def digest(self) -> str:
         """What tells one script from another."""
         return hashlib.sha256(self.source.encode()).hexdigest()[:16]
+
+
+class PlainLoader(yaml.SafeLoader):
+    """A safe YAML loader that leaves dates as text."""
+
+
+PlainLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 class _ScriptLoader(PlainLoader):

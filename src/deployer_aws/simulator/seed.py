@@ -8,8 +8,8 @@ from deployer_aws.simulator.rows import Definition, Pointer, Stack
 from deployer_aws.simulator.script import DefinitionSpec, InitialStack, Rule
 from deployer_aws.simulator.stack_engine import begin_create, begin_update
 from deployer_aws.simulator.stack_inputs import parameters
+from deployer_aws.simulator.templates import parse
 from deployer_aws.simulator.world import World
-from deployer_aws.templates.template import parse
 
 PLAIN = "Resources: {Nothing: {Type: 'AWS::CloudFormation::WaitConditionHandle'}}"
 

@@ -20,7 +20,7 @@ from deployer_aws.simulator.stack_events import (
 )
 from deployer_aws.simulator.stack_inputs import parsed
 from deployer_aws.simulator.world import World, due
-from deployer_aws.templates.template import needs
+from deployer_aws.templates import needs
 
 CREATE_TAKES, UPDATE_TAKES, DELETE_TAKES, ROLLBACK_TAKES, CLEANUP_TAKES = 60.0, 40.0, 20.0, 30.0, 10.0
 _DONE = {"CREATE": "CREATE_COMPLETE", "UPDATE": "UPDATE_COMPLETE", "DELETE": "DELETE_COMPLETE"}

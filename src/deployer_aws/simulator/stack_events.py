@@ -5,7 +5,7 @@ from __future__ import annotations
 from deployer_aws.simulator.resources import scope_of
 from deployer_aws.simulator.rows import Json, Pointer, Stack
 from deployer_aws.simulator.world import World, iso
-from deployer_aws.templates.template import as_text
+from deployer_aws.templates import as_text
 
 
 def set_status(world: World, stack: Stack, status: str, reason: str | None = None) -> None:

@@ -6,8 +6,9 @@ import re
 
 from deployer_aws.simulator.errors import Refused, invalid
 from deployer_aws.simulator.rows import Json, Stack, Text, Token
+from deployer_aws.simulator.templates import parse
 from deployer_aws.simulator.world import World, fingerprint
-from deployer_aws.templates.template import Template, as_text, parse
+from deployer_aws.templates import Template, as_text
 
 _NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]*")
 _TOKEN = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*")

@@ -13,7 +13,7 @@ from deployer_aws.simulator.hosting import Host
 from deployer_aws.simulator.rows import Json, Meta, Tally, Text, is_list, is_map
 from deployer_aws.simulator.script import Rule, Script, is_inline
 from deployer_aws.simulator.store import R, Store
-from deployer_aws.templates.template import digest
+from deployer_aws.templates import digest
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"

@@ -21,6 +21,7 @@ from deployer_aws.specfile import template
 from deployer_aws.specfile.describe import tables
 from deployer_aws.specfile.rehearsal import Processes, Rehearsal
 from deployer_aws.specfile.schema import DEPLOYMENT
+from deployer_aws.templates import TemplateError
 from deployer_core.analysis.preview import cautions
 from deployer_core.spec import DeploymentSpec, TemplateBody
 
@@ -92,11 +93,11 @@ def _judge(spec: DeploymentSpec, files: _Files, root: Place) -> tuple[Finding, .
     warnings = [root.at(*caution.field.split(".")).finding(caution.text) for caution in cautions(spec)]
     if isinstance(spec.stack.template, TemplateBody):
         try:
-            facts = template.read(files.templates[spec.stack.template.sha256])
-        except Wrong as wrong:
-            raise root.at("stack", "template").wrong(wrong.findings[0].text) from None
-        found = tuple(template.check(spec, facts, root))
-        if found and not facts.macros:
+            read = template.read_leniently(files.templates[spec.stack.template.sha256])
+        except TemplateError as error:
+            raise root.at("stack", "template").wrong(error.problem) from None
+        found = tuple(template.check(spec, read, root))
+        if found and not read.macros:
             raise Wrong(*found)
         warnings += found
     return tuple(sorted(warnings, key=lambda warning: warning.line))

@@ -24,8 +24,9 @@ from deployer_aws.simulator.stack_inputs import (
     tags,
     template_body,
 )
+from deployer_aws.simulator.templates import parse
 from deployer_aws.simulator.world import moment
-from deployer_aws.templates.template import Template, parse
+from deployer_aws.templates import Template
 
 STACKS_A_PAGE, EVENTS_A_PAGE, RESOURCES_A_PAGE = 100, 100, 100
 _UPDATABLE = (
