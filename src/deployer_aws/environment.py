@@ -24,11 +24,11 @@ from deployer_core.spec import DeploymentSpec
 if TYPE_CHECKING:
     from deployer_aws.simulator import Simulator
 
-REHEARSED = "rehearsal.json"
+REHEARSAL_FILE = "rehearsal.json"
 """The file beside a journal that says that its databases and tasks were real, in a rehearsal."""
 
 
-class WrongWorld(Exception):
+class WrongEnvironment(Exception):
     """Simulated and real must not be mixed; says which journal is which, and what to do."""
 
 
@@ -49,7 +49,7 @@ class SystemClock:
 
 
 @frozen
-class Surroundings:
+class Environment:
     """A world, ready to be acted on. `properties` are what each request has to bring along.
 
     `calls` gives how often each operation of AWS was called since, retries included, by the API's names: what was
@@ -66,12 +66,12 @@ class Surroundings:
     clients: Clients | None = None
 
 
-def world_of(journal: Path) -> Path:
+def account_file(journal: Path) -> Path:
     """The file of the simulated account that belongs to a journal."""
     return journal.with_name(f"{journal.name}.simulated")
 
 
-def open_surroundings(
+def open_environment(
     path: Path,
     script: Any = None,
     *,
@@ -80,19 +80,19 @@ def open_surroundings(
     act: bool = True,
     options: Options | None = None,
     prepare: Callable[[Clients], Properties] | None = None,
-) -> Surroundings:
+) -> Environment:
     """The world of a journal; with a `spec` to deploy, a new journal in a new world where there is none.
 
     A journal that exists knows which world it is about, and a new one is simulated where `simulate` says so. With
     `script` a simulated account goes on by another script. Without `act` there are no executors, and no clients are
     made. On the real AWS, which `options` choose, `prepare` is called before anything is made; it gives the properties.
-    Raises WrongWorld, JournalError, ClientsError, or what `prepare` does; then no file has been made.
+    Raises WrongEnvironment, JournalError, ClientsError, or what `prepare` does; then no file has been made.
     """
-    world = world_of(path)
+    world = account_file(path)
     if spec is not None:
-        refuse_rehearsed(path)
+        ensure_not_rehearsal(path)
     if spec is not None and not simulate and world.exists():
-        raise WrongWorld(_simulated(path, world))
+        raise WrongEnvironment(_simulated(path, world))
     if spec is None or path.exists():
         simulate = _judge(path, world, simulate=simulate) or simulate
     elif not path.parent.is_dir():
@@ -101,35 +101,35 @@ def open_surroundings(
         )
     if simulate:
         _refuse_what_only_aws_has(options or Options())
-        return _simulated_surroundings(path, world, script)
+        return _open_simulated(path, world, script)
     if not act:
-        return _real_surroundings(path, None, options)
+        return _open_real(path, None, options)
     clients = connect(options)
-    return _real_surroundings(path, clients, options, prepare(clients) if prepare else NO_PROPERTIES)
+    return _open_real(path, clients, options, prepare(clients) if prepare else NO_PROPERTIES)
 
 
-def refuse_rehearsed(path: Path) -> None:
-    """Raise WrongWorld where a journal is a rehearsal's: its migrations must not be carried on by pretending."""
-    if path.with_name(REHEARSED).exists():
-        raise WrongWorld(
+def ensure_not_rehearsal(path: Path) -> None:
+    """Raise WrongEnvironment where a journal is a rehearsal's: its migrations must not be carried on by pretending."""
+    if path.with_name(REHEARSAL_FILE).exists():
+        raise WrongEnvironment(
             f"the journal {path} is a rehearsal's: 'deployer rehearse SPEC --keep' carries on there"
         )
 
 
 def _judge(path: Path, world: Path, *, simulate: bool) -> bool:
-    """Whether an existing journal is simulated; raises WrongWorld where that is not what is wanted."""
+    """Whether an existing journal is simulated; raises WrongEnvironment where that is not what is wanted."""
     journal = SqliteJournal(path, create=False)
     try:
         used, simulated = bool(journal.streams()), journal.is_simulated()
     finally:
         journal.close()
     if simulated and not world.exists():
-        raise WrongWorld(
+        raise WrongEnvironment(
             f"the journal {path} is about a simulated AWS, and the file of that, {world}, is gone. "
             "Put it back, or give another --journal"
         )
     if simulate and used and not simulated:
-        raise WrongWorld(
+        raise WrongEnvironment(
             f"the journal {path} is about the real AWS, and --simulate would mix the two. Give another --journal"
         )
     # A run that was killed before its first request has made the account, and a journal without a mark yet.
@@ -139,9 +139,11 @@ def _judge(path: Path, world: Path, *, simulate: bool) -> bool:
 def _refuse_what_only_aws_has(options: Options) -> None:
     """A simulated AWS is asked in no time, and has nobody to tell."""
     if options.queue:
-        raise WrongWorld("--queue (or DEPLOYER_QUEUE) is for the real AWS; leave it out with a simulated one")
+        raise WrongEnvironment(
+            "--queue (or DEPLOYER_QUEUE) is for the real AWS; leave it out with a simulated one"
+        )
     if options.notify not in ("", "log"):
-        raise WrongWorld(
+        raise WrongEnvironment(
             f"--notify {options.notify} (or DEPLOYER_NOTIFY) is for the real AWS; a simulated one has --notify log"
         )
 
@@ -157,7 +159,7 @@ def _unreadable(world: Path, error: sqlite3.Error) -> JournalError:
     return JournalError(f"the simulated AWS {world} cannot be opened: {error}. Give another --journal")
 
 
-def _simulated_surroundings(path: Path, world: Path, script: Any) -> Surroundings:
+def _open_simulated(path: Path, world: Path, script: Any) -> Environment:
     from deployer_aws.simulator.databases import SimulatedPostgres
 
     simulator = open_simulator(world, script)
@@ -166,7 +168,7 @@ def _simulated_surroundings(path: Path, world: Path, script: Any) -> Surrounding
     except BaseException:
         simulator.close()
         raise
-    return around(simulator, journal, SimulatedPostgres())
+    return simulated_environment(simulator, journal, SimulatedPostgres())
 
 
 def open_simulator(world: Path, script: Any = None) -> "Simulator":
@@ -179,10 +181,10 @@ def open_simulator(world: Path, script: Any = None) -> "Simulator":
         raise _unreadable(world, error) from None
 
 
-def around(
+def simulated_environment(
     simulator: "Simulator", journal: Journal, databases: Executor, clock: Clock | None = None
-) -> Surroundings:
-    """The surroundings in a simulated account, with an executor for its databases; closing them closes both."""
+) -> Environment:
+    """The environment in a simulated account, with an executor for its databases; closing them closes both."""
     from deployer_aws.simulator.service import camel
 
     stacks = CloudFormation(
@@ -201,7 +203,7 @@ def around(
         journal.close()
         simulator.close()
 
-    return Surroundings(
+    return Environment(
         journal,
         clock or simulator.clock,
         (stacks, tasks, databases),
@@ -212,9 +214,9 @@ def around(
     )
 
 
-def _real_surroundings(
+def _open_real(
     path: Path, clients: Clients | None, options: Options | None, properties: Properties = NO_PROPERTIES
-) -> Surroundings:
+) -> Environment:
     executors: tuple[Executor, ...] = ()
     calls: Counter[str] = Counter()
     before = Counter(clients.calls if clients is not None else ())
@@ -232,14 +234,14 @@ def _real_surroundings(
             Postgres(clients.secretsmanager, clients.rds),
         )
     journal = SqliteJournal(path)
-    return Surroundings(
+    return Environment(
         journal, SystemClock(), executors, False, properties, lambda: calls - before, journal.close, clients
     )
 
 
-def now_of(journal: Journal, path: Path) -> float:
+def current_time(journal: Journal, path: Path) -> float:
     """What time it is in a journal's world."""
-    world = world_of(path)
+    world = account_file(path)
     if not journal.is_simulated() or not world.exists():
         return time.time()
     with open_simulator(world) as simulator:

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from deployer_aws import specfile
 from deployer_aws.cli._program import command_names, program
-from deployer_aws.environment import open_surroundings
+from deployer_aws.environment import open_environment
 from deployer_aws.runner import Runner
 from tests.support.project import ROOT
 
@@ -73,7 +73,7 @@ class Bed:
     ) -> None:
         """A deployment that was left after so many events of its own."""
         loaded = specfile.load(EXAMPLE / f"{version}.yaml")
-        world = open_surroundings(self.journal, script, simulate=True, spec=loaded.spec)
+        world = open_environment(self.journal, script, simulate=True, spec=loaded.spec)
         try:
             runner = Runner(world.journal, world.executors, world.clock)
             begun = world.journal.head(KEY).version

@@ -11,7 +11,7 @@ from attrs import fields_dict
 from deployer_aws.aws import accounts
 from deployer_aws.aws.clients import Clients, ClientsError, Options
 from deployer_aws.aws.errors import LoginNeeded
-from deployer_aws.environment import Surroundings
+from deployer_aws.environment import Environment
 from deployer_aws.notifications import Address
 from deployer_aws.ports import Binding, Properties
 from deployer_core.spec import DeploymentSpec
@@ -117,7 +117,7 @@ RESUME, AGAIN = "then run 'deployer resume'", "then run the same again"
 
 
 class BindsAccount:
-    """Binds a stack to the account and region where it is first deployed; for `open_surroundings`, as `prepare`."""
+    """Binds a stack to the account and region where it is first deployed; for `open_environment`, as `prepare`."""
 
     def __init__(self, spec: DeploymentSpec, before: Callable[[Clients], None] | None = None) -> None:
         self._key, self._name, self._before = spec.key, spec.stack.name, before
@@ -133,7 +133,7 @@ class BindsAccount:
             raise ClientsError(f"nothing was requested yet: {login.problem}".replace(RESUME, AGAIN)) from None
         return Properties(binding=self._binding)
 
-    def ensure(self, world: Surroundings) -> None:
+    def ensure(self, world: Environment) -> None:
         """Raise WrongAccount where the stack belongs somewhere else, or, with checks, to another stream too."""
         if self._binding is not None:
             accounts.ensure_belongs(world.journal, self._key, self._binding.account)
@@ -141,7 +141,7 @@ class BindsAccount:
                 accounts.ensure_sole_deployer(world.journal, self._key, self._binding)
 
 
-def elsewhere(world: Surroundings, keys: list[str]) -> list[str]:
+def elsewhere(world: Environment, keys: list[str]) -> list[str]:
     """Those of the stacks that belong to another account or region than this world's clients."""
     bound = [key for key in keys if accounts.is_bound(world.journal, key)]
     if world.clients is None or not bound:
@@ -150,7 +150,7 @@ def elsewhere(world: Surroundings, keys: list[str]) -> list[str]:
     return [key for key in bound if not accounts.belongs(world.journal, key, account)]
 
 
-def ensure_belongs(world: Surroundings, key: str) -> None:
+def ensure_belongs(world: Environment, key: str) -> None:
     """Raise WrongAccount where a stack belongs somewhere else than this world's clients."""
     if world.clients is not None and accounts.is_bound(world.journal, key):
         accounts.ensure_belongs(world.journal, key, accounts.find(world.clients))

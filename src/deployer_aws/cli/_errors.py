@@ -53,7 +53,7 @@ def _input_errors() -> tuple[type[Exception], ...]:
     """Return the errors that are about what the user gave, not about the deployer."""
     from deployer_aws.aws.accounts import WrongAccount
     from deployer_aws.aws.clients import ClientsError
-    from deployer_aws.environment import WrongWorld
+    from deployer_aws.environment import WrongEnvironment
     from deployer_aws.ports import JournalError
     from deployer_aws.simulator import ScriptError
     from deployer_aws.specfile import SpecFileError
@@ -68,7 +68,7 @@ def _input_errors() -> tuple[type[Exception], ...]:
         SpecError,
         SpecFileError,
         WrongAccount,
-        WrongWorld,
+        WrongEnvironment,
     )
 
 

@@ -18,7 +18,7 @@ from deployer_aws.cli._live_display import Live
 from deployer_aws.cli._plain_display import Lines, Silent
 from deployer_aws.cli._report import Report
 from deployer_aws.cli._screen import Screen
-from deployer_aws.environment import Surroundings
+from deployer_aws.environment import Environment
 from deployer_aws.events import Intake
 from deployer_aws.notifications import Address, Notices
 from deployer_aws.ports import Appended, Clock
@@ -103,7 +103,7 @@ class Waiting:
 class PacedClock:
     """A clock whose sleep can be interrupted. On a simulated AWS time passes at once, or `speed` times as fast."""
 
-    def __init__(self, world: Surroundings, interrupts: Interrupts, speed: float) -> None:
+    def __init__(self, world: Environment, interrupts: Interrupts, speed: float) -> None:
         self._clock: Clock = world.clock
         self._simulated, self._interrupts, self._speed = world.simulated, interrupts, speed
         self.tick: Callable[[], None] = lambda: None
@@ -158,7 +158,7 @@ class Carrier:
 
     def __init__(
         self,
-        world: Surroundings,
+        world: Environment,
         display: Display,
         keys: Collection[str],
         options: Options,
@@ -237,7 +237,7 @@ class Carrier:
         return frozenset(number for number, *_ in self.world.journal.notices() if self.notices)
 
 
-def notices_for(world: Surroundings, options: Options, clock: Clock) -> Notices | None:
+def notices_for(world: Environment, options: Options, clock: Clock) -> Notices | None:
     """What tells whom the options name; None where they name nobody."""
     if not options.notify:
         return None
@@ -246,7 +246,7 @@ def notices_for(world: Surroundings, options: Options, clock: Clock) -> Notices 
 
 
 def carrier_for(
-    screen: Screen, world: Surroundings, keys: list[str], aws: Options, speed: float | None, as_json: bool
+    screen: Screen, world: Environment, keys: list[str], aws: Options, speed: float | None, as_json: bool
 ) -> Carrier:
     """A carrier with the display that fits where stdout goes."""
     now, display = world.clock.now(), Silent()

@@ -212,13 +212,13 @@ def _deploy(
         guard.clear()
         raise
     finally:
-        stage.surroundings.close()
+        stage.environment.close()
 
 
 def _carry(screen: Screen, world: "World", stage: "Stage", loaded: LoadedSpec, *, as_json: bool) -> Report:
-    surroundings, key = stage.surroundings, loaded.spec.key
-    carrier = carrier_for(screen, surroundings, [key], Options(), None, as_json)
-    deployment = deployment_id(surroundings.clock.now())
+    environment, key = stage.environment, loaded.spec.key
+    carrier = carrier_for(screen, environment, [key], Options(), None, as_json)
+    deployment = deployment_id(environment.clock.now())
     known = carrier.followers[key].chronicle
 
     def over() -> bool:
@@ -226,7 +226,7 @@ def _carry(screen: Screen, world: "World", stage: "Stage", loaded: LoadedSpec, *
         return found is not None and found.outcome != OPEN and not known.state.pending
 
     with carrier:
-        carrier.runner.request(deployment, loaded.spec, loaded.templates, properties=surroundings.properties)
+        carrier.runner.request(deployment, loaded.spec, loaded.templates, properties=environment.properties)
         carrier.carry_on(over)
     if carrier.interrupts.asked:
         raise Interrupted

@@ -12,7 +12,7 @@ from deployer_aws.cli._operator import operator, print_stack
 from deployer_aws.cli._options import by_option, journal_option, json_option, stack_argument
 from deployer_aws.cli._program import command
 from deployer_aws.cli._screen import Screen
-from deployer_aws.environment import open_surroundings
+from deployer_aws.environment import open_environment
 from deployer_aws.runner import Runner
 from deployer_aws.views.history import chronicle
 from deployer_aws.views.status import stack_status
@@ -42,14 +42,14 @@ def repair(
     It is refused while a task of an earlier deployment may still run. Those are looked at once more first.
     """
     screen = Screen()
-    world = open_surroundings(journal, act=False)
+    world = open_environment(journal, act=False)
     try:
         key = known_stack(world.journal.streams(), stack, journal)
         commands = [p.command for p in world.journal.head(key).state.pending]
         left = [c for c in commands if isinstance(c, StopTask) and c.run.id not in force]
     finally:
         world.close()
-    world = open_surroundings(journal, act=bool(left), options=aws)
+    world = open_environment(journal, act=bool(left), options=aws)
     try:
         ensure_belongs(world, key)
         runner = Runner(world.journal, world.executors, world.clock)

@@ -19,7 +19,7 @@ from deployer_aws.cli._program import command
 from deployer_aws.cli._report import Report, as_data, print_report
 from deployer_aws.cli._screen import Screen
 from deployer_aws.cli._simulation import read_script
-from deployer_aws.environment import Surroundings, open_surroundings, refuse_rehearsed
+from deployer_aws.environment import Environment, ensure_not_rehearsal, open_environment
 from deployer_aws.views.history import OPEN
 
 
@@ -39,8 +39,8 @@ def resume(
     AWS is carried on with the options that it was deployed with; those of other accounts and regions are left alone.
     """
     screen, simulation = Screen(), read_script(script)
-    refuse_rehearsed(journal)
-    world = open_surroundings(journal, simulation, simulate=script is not None, options=aws)
+    ensure_not_rehearsal(journal)
+    world = open_environment(journal, simulation, simulate=script is not None, options=aws)
     try:
         keys = (
             [known_stack(world.journal.streams(), stack, journal)]
@@ -75,7 +75,7 @@ def resume(
     return next((code for code in (Exit.RUNNING, Exit.FAILED) if code in codes), Exit.DONE)
 
 
-def _waits(world: Surroundings, key: str) -> bool:
+def _waits(world: Environment, key: str) -> bool:
     return bool(world.journal.head(key).state.deployments)
 
 

@@ -24,7 +24,7 @@ from deployer_aws.cli._program import command
 from deployer_aws.cli._report import as_data, print_report
 from deployer_aws.cli._screen import Screen
 from deployer_aws.cli._simulation import read_script
-from deployer_aws.environment import open_surroundings
+from deployer_aws.environment import open_environment
 from deployer_aws.runner.requests import deployment_id
 from deployer_aws.views.history import OPEN
 from deployer_aws.views.status import stopping
@@ -68,7 +68,7 @@ def run(
     key = loaded.spec.key
     checks = partial(check_before_run, screen, loaded, options=aws)
     binding = BindsAccount(loaded.spec, None if unchecked else checks)
-    world = open_surroundings(
+    world = open_environment(
         journal,
         simulation,
         simulate=script is not None,

@@ -13,7 +13,7 @@ from deployer_aws.cli._options import journal_option, json_option, stack_argumen
 from deployer_aws.cli._program import command
 from deployer_aws.cli._report import print_unresolved, typed
 from deployer_aws.cli._screen import Screen, duration, moment, state
-from deployer_aws.environment import now_of
+from deployer_aws.environment import current_time
 from deployer_aws.views import history as histories
 from deployer_aws.views.history import DeploymentHistory, Sending, chronicle
 from deployer_aws.views.status import StackStatus, stack_status
@@ -29,7 +29,7 @@ def status(stack: str | None, journal: Path, as_json: bool) -> Exit:
     with existing_journal(journal) as opened:
         streams = opened.streams()
         keys = [known_stack(streams, stack, journal)] if stack else streams
-        now = now_of(opened, journal)
+        now = current_time(opened, journal)
         found = [stack_status(key, chronicle(opened, key)) for key in keys]
     if as_json:
         screen.data({"now": now, "stacks": [_status_data(one) for one in found]})

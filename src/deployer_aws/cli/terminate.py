@@ -10,7 +10,7 @@ from deployer_aws.cli._operator import operator, print_stack
 from deployer_aws.cli._options import by_option, journal_option, json_option, stack_argument
 from deployer_aws.cli._program import command
 from deployer_aws.cli._screen import Screen
-from deployer_aws.environment import open_surroundings
+from deployer_aws.environment import open_environment
 from deployer_aws.runner import Requests
 
 
@@ -27,7 +27,7 @@ def terminate(stack: str, deployment: str, journal: Path, by: str | None, as_jso
     on. One that only waits for its turn leaves the queue, and the stack is not broken by it.
     """
     screen = Screen()
-    world = open_surroundings(journal, act=False)
+    world = open_environment(journal, act=False)
     try:
         key = known_stack(world.journal.streams(), stack, journal)
         Requests(world.journal, world.clock).terminate(key, deployment, by or operator())

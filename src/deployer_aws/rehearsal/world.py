@@ -15,7 +15,13 @@ from typing import Any
 
 from attrs import evolve
 
-from deployer_aws.environment import REHEARSED, Surroundings, around, open_simulator, world_of
+from deployer_aws.environment import (
+    REHEARSAL_FILE,
+    Environment,
+    account_file,
+    open_simulator,
+    simulated_environment,
+)
 from deployer_aws.executors.postgres import Postgres
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import Journal
@@ -46,7 +52,7 @@ Show = Callable[[str, str], None]
 
 
 class Stage:
-    """One spec's rehearsal in a world: its surroundings, and the processes in them."""
+    """One spec's rehearsal in a world: its environment, and the processes in them."""
 
     def __init__(
         self, loaded: LoadedSpec, simulator: Simulator, journal: Journal, world: "World", show: Show
@@ -59,8 +65,8 @@ class Stage:
         self._processes, self._mask = Processes(self._jobs, show, world.mask), world.mask
         simulator.attach(self._processes)
         self._clock = RehearsalClock(simulator, self._processes)
-        made = around(simulator, journal, Postgres(secrets, access=self._access), self._clock)
-        self.surroundings: Surroundings = evolve(made, close=self.close)
+        made = simulated_environment(simulator, journal, Postgres(secrets, access=self._access), self._clock)
+        self.environment: Environment = evolve(made, close=self.close)
         self._close = made.close
 
     def _database(self, deployment: str, name: str) -> DatabaseSpec[str] | None:
@@ -141,7 +147,7 @@ class World:
 
     def _find(self) -> dict[str, Any] | None:
         """What was kept here. A server that a killed process had not made to the end is ended, and counts as none."""
-        state = self.folder / REHEARSED
+        state = self.folder / REHEARSAL_FILE
         if not state.exists():
             return None
         self._old = True  # a damaged one is not ours to remove
@@ -173,7 +179,7 @@ class World:
 
     def _save(self) -> None:
         kept = {"ready": self._ready, "owners": self._databases, "server": self.ground.kept()}
-        _write(self.folder / REHEARSED, json.dumps(kept, indent=2))
+        _write(self.folder / REHEARSAL_FILE, json.dumps(kept, indent=2))
         if self._kept and isinstance(self.ground, OwnGround):
             admin = self.ground.admin
             _write(self.passfile, f"{admin.host}:{admin.port}:*:{admin.user}:{admin.password}\n")
@@ -183,7 +189,7 @@ class World:
         self._databases |= {database.name: database.owner_role for database in loaded.spec.databases}
         self._save()
         with ExitStack() as opened:
-            simulator = open_simulator(world_of(self.journal), script)
+            simulator = open_simulator(account_file(self.journal), script)
             opened.callback(simulator.close)
             journal = SqliteJournal(self.journal)
             opened.callback(journal.close)
@@ -217,7 +223,7 @@ class World:
 
 def end_kept(folder: Path, database_url: str | None) -> str:
     """End a kept world: what is left over, in words; empty where nothing is. Raises RehearsalError."""
-    state = folder / REHEARSED
+    state = folder / REHEARSAL_FILE
     if not state.exists():
         raise RehearsalError(f"no rehearsal is kept in {folder}")
     lock, left = _lock(folder), ""
@@ -239,7 +245,7 @@ def end_kept(folder: Path, database_url: str | None) -> str:
 
 def _state(folder: Path) -> dict[str, Any]:
     """What was kept. Raises RehearsalError where the file is not as we have written it."""
-    path = folder / REHEARSED
+    path = folder / REHEARSAL_FILE
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
         server, _ = kept["server"], (kept["ready"], dict(kept["owners"]))

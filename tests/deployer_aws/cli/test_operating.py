@@ -166,10 +166,10 @@ def test_a_task_that_has_stopped_meanwhile_is_seen_by_repair(bed: Bed) -> None:
     bed.run("v1", "--id", "one", script=bed.script(stuck))
     status = bed("status", "--json").data["stacks"][0]
     assert len(status["unresolved"]) == 1
-    from deployer_aws.environment import world_of
+    from deployer_aws.environment import account_file
     from deployer_aws.simulator import Simulator
 
-    with Simulator.open(world_of(bed.journal)) as simulator:
+    with Simulator.open(account_file(bed.journal)) as simulator:
         simulator.clock.sleep(3000)
     assert bed("repair", KEY).code == 0
 

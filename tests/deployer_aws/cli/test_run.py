@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deployer_aws.environment import world_of
+from deployer_aws.environment import account_file
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_core.kernel.machine import name_of
 from tests.support.command import EXAMPLE, FAILS, KEY, SCRIPT, STUCK, Bed
@@ -222,7 +222,7 @@ def _refused(bed: Bed, spec: Path) -> str:
     assert said.err.startswith("deployer: ")
     assert "Traceback" not in said.err
     assert not bed.journal.exists()
-    assert not world_of(bed.journal).exists()
+    assert not account_file(bed.journal).exists()
     return said.err
 
 
@@ -272,10 +272,10 @@ def test_a_journal_that_is_none_gets_one_message(bed: Bed) -> None:
     assert said.code == 2
     assert "not a journal" in said.err
     assert bed.journal.read_text() == "mine"
-    assert not world_of(bed.journal).exists()
+    assert not account_file(bed.journal).exists()
     nested = Bed(bed.folder / "none")
     assert nested.run().code == 2
-    world_of(bed.journal).write_text("mine")
+    account_file(bed.journal).write_text("mine")
     bed.journal.unlink()
     assert "simulated AWS" in bed.run().err
 

@@ -6,10 +6,9 @@ from typing import Any, get_args
 
 import pytest
 
-from deployer_aws import environment as surroundings
-from deployer_aws import specfile
+from deployer_aws import environment, specfile
 from deployer_aws.aws.clients import Clients, ClientsError, Options, connect
-from deployer_aws.environment import SystemClock, now_of, open_surroundings, world_of
+from deployer_aws.environment import SystemClock, account_file, current_time, open_environment
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import JournalError, Properties
 from deployer_aws.runner import Runner
@@ -46,13 +45,13 @@ def test_a_real_journal_is_refused_for_a_simulation(real: Bed) -> None:
         said = real(*words, "--simulate", SCRIPT)
         assert said.code == 2
         assert "is about the real AWS" in said.err
-        assert not world_of(real.journal).exists()
+        assert not account_file(real.journal).exists()
 
 
 def test_a_simulated_journal_without_its_world_is_refused(bed: Bed) -> None:
     """It would otherwise be carried on in the real AWS, or in a world where nothing has happened."""
     bed.half_way(events=3)
-    world_of(bed.journal).unlink()
+    account_file(bed.journal).unlink()
     for words in (("resume",), ("run", HOTFIX), ("run", HOTFIX, "--simulate", SCRIPT), ("repair", KEY)):
         said = bed(*words)
         assert said.code == 2
@@ -71,7 +70,7 @@ def test_a_world_without_its_journal_is_no_place_for_the_real_aws(bed: Bed) -> N
 def test_every_command_has_its_executor_on_the_real_aws(bed: Bed) -> None:
     """The databases' too; no call is made until there is something to do."""
     spec = specfile.load(EXAMPLE / "v1.yaml").spec
-    world = open_surroundings(bed.journal, spec=spec, options=Options(region="eu-central-1"))
+    world = open_environment(bed.journal, spec=spec, options=Options(region="eu-central-1"))
     try:
         carried_out = {command for executor in world.executors for command in executor.commands}
         assert carried_out == set(get_args(WorldCommand))
@@ -85,7 +84,7 @@ def test_only_emulators_have_events_without_tokens(bed: Bed, endpoint: str) -> N
     """On AWS itself an event without a token is never taken for one of ours."""
     spec = specfile.load(EXAMPLE / "v1.yaml").spec
     options = Options(region="eu-central-1", endpoint_url=endpoint)
-    world = open_surroundings(bed.journal, spec=spec, options=options)
+    world = open_environment(bed.journal, spec=spec, options=options)
     try:
         stacks: Any = next(e for e in world.executors if StabiliseStack in e.commands)
         assert stacks._settings.bare_events is bool(endpoint)
@@ -174,7 +173,7 @@ def test_what_is_checked_before_a_run_is_not_counted_as_the_runs_own(
         return Properties()
 
     nowhere = Options(endpoint_url="http://127.0.0.1:9")
-    world = open_surroundings(bed.journal, spec=specfile.load(HOTFIX).spec, options=nowhere, prepare=check)
+    world = open_environment(bed.journal, spec=specfile.load(HOTFIX).spec, options=nowhere, prepare=check)
     assert world.calls() == {}
     assert world.clients is not None
     with pytest.raises(Exception, match="127.0.0.1"):
@@ -197,7 +196,7 @@ def test_time_is_that_of_the_world(bed: Bed, real: Bed) -> None:
     simulated.half_way(events=3)
     for one, least, most in ((real, 1.79e9, 1e11), (simulated, 1.767e9, 1.768e9)):
         journal = SqliteJournal(one.journal, create=False)
-        assert least < now_of(journal, one.journal) < most
+        assert least < current_time(journal, one.journal) < most
         assert journal.is_simulated() is (one is simulated)
         journal.close()
 
@@ -219,9 +218,9 @@ def test_a_journal_that_cannot_be_opened_leaves_no_world_open(
     def refuse(_: Path) -> SqliteJournal:
         raise JournalError("no")
 
-    monkeypatch.setattr(surroundings, "SqliteJournal", refuse)
+    monkeypatch.setattr(environment, "SqliteJournal", refuse)
     with pytest.raises(JournalError):
-        open_surroundings(bed.journal, SCRIPT, simulate=True, spec=specfile.load(HOTFIX).spec)
+        open_environment(bed.journal, SCRIPT, simulate=True, spec=specfile.load(HOTFIX).spec)
 
 
 # What needs no world
@@ -295,7 +294,7 @@ def test_a_journal_without_a_request_beside_a_world_is_simulated(bed: Bed) -> No
 
 def is_simulated_here(bed: Bed) -> bool:
     """Whether the bed's journal is opened in a simulated world."""
-    world = open_surroundings(bed.journal, act=False)
+    world = open_environment(bed.journal, act=False)
     world.close()
     return world.simulated
 
@@ -303,7 +302,7 @@ def is_simulated_here(bed: Bed) -> bool:
 def test_a_damaged_world_is_said_by_status_too(bed: Bed) -> None:
     """In one message, with exit code 2."""
     bed.half_way(events=3)
-    world_of(bed.journal).write_text("no database", encoding="utf-8")
+    account_file(bed.journal).write_text("no database", encoding="utf-8")
     said = bed("status")
     assert said.code == 2
     assert "cannot be opened" in said.err
