@@ -20,7 +20,6 @@ from deployer_core.engine.messages import (
     StopTask,
     Terminated,
 )
-from deployer_core.engine.reducer import digest
 from deployer_core.engine.routing import DeployerState
 from deployer_core.kernel.machine import Absent
 from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
@@ -39,6 +38,7 @@ from deployer_core.spec import (
     TaskSpec,
     TemplateUrl,
     Text,
+    digest,
 )
 
 AT = 0.0

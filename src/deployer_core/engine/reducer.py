@@ -7,12 +7,10 @@ What the machines tell one another is routed inside (`routing`); what is meant f
 was stale: nothing has changed, and nothing need be kept.
 """
 
-import hashlib
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, NoReturn, TypeAlias, TypeVar, get_args
 
-from attrs import evolve, fields, has
+from attrs import evolve
 
 from deployer_core.engine.messages import (
     Accepted,
@@ -46,7 +44,7 @@ from deployer_core.kernel.machine import Absent, IllegalEvent, Microstep, name_o
 from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
 from deployer_core.machines.ecs_task import RunTask
 from deployer_core.machines.stack_status import StackStatus, read
-from deployer_core.spec import DeploymentSpec
+from deployer_core.spec import digest
 
 __all__ = [
     "INITIAL",
@@ -69,7 +67,6 @@ __all__ = [
     "StopTask",
     "Task",
     "Terminated",
-    "digest",
     "failure",
     "microsteps",
     "reduce",
@@ -123,25 +120,6 @@ def _refuse(state: DeployerState, event: object, _: Begin) -> NoReturn:
 
 def _refusal(state: DeployerState, event: object, why: str) -> IllegalEvent:
     return IllegalEvent("Deployer", name_of(type(state.stack)), event, tuple(e.__name__ for e in _TAKES), why)
-
-
-@lru_cache(maxsize=1024)
-def digest(spec: DeploymentSpec) -> str:
-    """Sixteen hexadecimal digits that stand for a spec, in every process and version of this library.
-
-    A field that has its default leaves no trace in it: one that a later version adds changes no digest.
-    """
-    return hashlib.sha256(repr(_without_defaults(spec)).encode()).hexdigest()[:16]
-
-
-def _without_defaults(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return tuple(_without_defaults(item) for item in value)
-    if not has(type(value)):
-        return value
-    given = [(a.name, getattr(value, a.name)) for a in fields(type(value))]
-    defaults = {a.name: a.default for a in fields(type(value))}
-    return type(value).__name__, [(n, _without_defaults(v)) for n, v in given if v != defaults[n]]
 
 
 @_takes(Requested)

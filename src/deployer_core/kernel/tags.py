@@ -7,6 +7,7 @@ T = TypeVar("T")
 
 TAGS: dict[str, type] = {}
 """Every tagged class by its tag, filled as the modules are imported."""
+_NAMES: dict[type, str] = {}
 
 
 def tagged(tag: str) -> Callable[[type[T]], type[T]]:
@@ -23,9 +24,15 @@ def tagged(tag: str) -> Callable[[type[T]], type[T]]:
         if tag in TAGS:
             raise ValueError(f"wire tag {tag!r} names both {TAGS[tag].__qualname__} and {cls.__qualname__}")
         TAGS[tag] = cls
+        _NAMES[cls] = tag
         return cls
 
     return mark
+
+
+def tag_of(cls: type) -> str:
+    """Return the tag of a class; raises KeyError where it has none."""
+    return _NAMES[cls]
 
 
 def discover() -> Mapping[str, type]:

@@ -7,6 +7,7 @@ there. Durations are whole seconds.
 
 from deployer_core.spec.database import Admin, AdminIam, AdminSecret, AdminUrl, DatabaseSpec
 from deployer_core.spec.deployment import DeploymentSpec
+from deployer_core.spec.digests import digest
 from deployer_core.spec.errors import SpecError
 from deployer_core.spec.outputs import MissingOutputs, outputs_named, resolve
 from deployer_core.spec.stack import (
@@ -52,6 +53,7 @@ __all__ = [
     "TemplateBody",
     "TemplateUrl",
     "Text",
+    "digest",
     "outputs_named",
     "resolve",
 ]

@@ -14,7 +14,6 @@ from deployer_core.engine.reducer import (
     Progress,
     Replied,
     Requested,
-    digest,
     reduce,
 )
 from deployer_core.kernel.machine import IllegalEvent
@@ -29,7 +28,7 @@ from deployer_core.machines.deployment import (
 from deployer_core.machines.ecs_task import RunTask, Started, Status
 from deployer_core.machines.postgres_migration import CleanupDone, UpsertDatabase, UpsertDone
 from deployer_core.machines.stack_status import Lifecycle
-from deployer_core.spec import DeploymentSpec, FixedCount, PreviousCount, SpecError, StackSpec, TemplateUrl
+from deployer_core.spec import SpecError
 from tests.support.deploying import (
     EVALUATED,
     PLAIN,
@@ -317,14 +316,3 @@ def test_a_success_after_the_deadline_is_a_success() -> None:
     story.now += 100_000
     story.reply(StabiliseStack, complete())
     assert story.deployments == {"d1": "SCALING_DOWN"}
-
-
-def test_a_digest_of_a_spec_is_the_same_in_every_version() -> None:
-    """A field at its default leaves no trace, so a field that is added later changes no stored digest."""
-    stack = StackSpec(
-        "orders", TemplateUrl("https://bucket/orders.yaml"), scaling=(PreviousCount("Count", 2),)
-    )
-    spec = DeploymentSpec("staging", "orders", "1", stack)
-    assert digest(spec) == digest(evolve(spec, quick=False)) == "47318cf214351f70"
-    assert digest(spec) != digest(evolve(spec, quick=True))
-    assert digest(spec) != digest(evolve(spec, stack=evolve(stack, scaling=(FixedCount("Count", 2),))))

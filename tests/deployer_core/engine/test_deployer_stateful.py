@@ -30,7 +30,7 @@ from deployer_core.machines.postgres_migration import (
     UpsertDatabase,
     UpsertDone,
 )
-from deployer_core.spec import DeploymentSpec
+from deployer_core.spec import DeploymentSpec, digest
 from tests.support.deploying import exited, full
 
 SPECS: tuple[DeploymentSpec, ...] = (
@@ -81,7 +81,7 @@ class Lives(RuleBasedStateMachine):
         """Whether it has to be taken; an id that stands for two specs is nonsense too."""
         if isinstance(event, Requested):
             known = dict(self.state.known).get(event.deployment)
-            if known not in (None, reducer.digest(event.spec)):
+            if known not in (None, digest(event.spec)):
                 return False
         return invariants.makes_sense(self.state, event)
 
