@@ -45,10 +45,20 @@ def test_the_version_of_a_tag_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -
     assert digest(SPEC) == DIGEST
 
 
-def test_the_name_of_a_class_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def renamed() -> Iterator[None]:
+    """Classes of the spec bear another name."""
+    names = {cls: cls.__name__ for cls in (DeploymentSpec, StackSpec, TemplateUrl, PreviousCount)}
+    for cls in names:
+        cls.__name__ = "Renamed"
+    yield
+    for cls, name in names.items():
+        cls.__name__ = name
+
+
+@pytest.mark.usefixtures("renamed")
+def test_the_name_of_a_class_leaves_no_trace() -> None:
     """Renaming a class changes no digest: the tag stands for it."""
-    for cls in (DeploymentSpec, StackSpec, TemplateUrl, PreviousCount):
-        monkeypatch.setattr(cls, "__name__", "Renamed")
     assert digest(SPEC) == DIGEST
 
 
