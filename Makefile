@@ -15,7 +15,7 @@ PYTEST := $(BIN)/python -m pytest
 SUITE = $(PYTEST) -n $(WORKERS) --maxprocesses 8
 
 .DEFAULT_GOAL := help
-.PHONY: help run quick test thorough campaign newest check format lint types imports docs templates cover bench golden clean
+.PHONY: help run quick test thorough campaign newest check format lint types imports docs templates rendered drawings cover bench golden clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,7 +29,7 @@ quick: $(READY)  ## run the core's tests and one thin way through everything els
 test: $(READY)  ## run the suite, with a sample of what is exhaustive (more to pytest: PYTEST_ARGS='-k barrier -x')
 	HYPOTHESIS_PROFILE=quick $(SUITE) -m 'not thorough' $(PYTEST_ARGS)
 
-thorough: $(READY)  ## run what `make test` leaves out: every moment to be killed at, the largest worlds, other tools
+thorough: $(READY) drawings  ## run what `make test` leaves out: every moment to be killed at, the largest worlds, other tools
 	HYPOTHESIS_PROFILE=quick $(SUITE) -m thorough $(PYTEST_ARGS)
 
 campaign: $(READY)  ## run everything with forty times as many generated examples, for as long as it takes
@@ -38,7 +38,7 @@ campaign: $(READY)  ## run everything with forty times as many generated example
 newest:  ## run what touches boto3 on the newest boto3, without ministack, which needs an old one
 	$(MAKE) --no-print-directory test VENV=$(VENV)-newest EXTRAS=test-newest UV= PYTEST_ARGS='$(BOTO3_TESTS) $(PYTEST_ARGS)'
 
-check: lint types imports docs templates  ## run every check that is not a test
+check: lint types imports docs templates rendered  ## run every check that is not a test
 	@echo 'All checks passed.'
 
 lint: $(READY)  ## check style and formatting
@@ -57,6 +57,12 @@ docs: $(READY)  ## run the examples in README.md, in docs/ and in docstrings
 
 templates: $(READY)  ## check the examples' CloudFormation templates
 	$(BIN)/cfn-lint --non-zero-exit-code informational examples/*/template.yaml
+
+rendered: $(READY)  ## check that each rendered drawing is of its source
+	$(BIN)/python diagrams/render.py --check
+
+drawings: $(READY)  ## render the drawings whose source has changed (needs npx and Chromium)
+	$(BIN)/python diagrams/render.py
 
 format: $(READY)  ## put style and formatting right where a tool can
 	$(BIN)/ruff check --fix

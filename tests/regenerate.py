@@ -13,6 +13,9 @@ from tests.support import derived as examples
 
 ROOT = Path(__file__).resolve().parent.parent
 
+BY_HAND = ROOT / "diagrams" / "architecture.mmd"
+"""The one drawing that is not made of a machine."""
+
 
 def derived() -> dict[Path, str]:
     """Each derived file, and what belongs in it."""
@@ -25,7 +28,7 @@ def main() -> None:
     """Write the files that differ, and take away those that no machine stands for any more."""
     wanted = derived()
     for folder in {path.parent for path in wanted}:
-        for stale in {*folder.glob("*.mmd"), *folder.glob("*.txt")} - {*wanted}:
+        for stale in {*folder.glob("*.mmd"), *folder.glob("*.txt")} - {*wanted, BY_HAND}:
             stale.unlink()
             print(f"gone     {stale.relative_to(ROOT)}")
     for path, text in sorted(wanted.items()):
