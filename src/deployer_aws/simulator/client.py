@@ -1,7 +1,5 @@
 """A client with the methods of a boto3 client, in front of the simulated services."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from types import SimpleNamespace

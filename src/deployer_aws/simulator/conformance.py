@@ -3,8 +3,6 @@
 `CheckedSimulator` is a simulator all of whose answers are checked, so a test that uses it proves conformance too.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime

@@ -1,7 +1,5 @@
 """What the containers of the simulated account's tasks and services are given."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from deployer_aws.simulator.hosting import Container, NotStarted

@@ -3,8 +3,6 @@
 The steps are idempotent by their nature, so nothing has to be remembered of them.
 """
 
-from __future__ import annotations
-
 from deployer_aws.ports import Act, Work
 from deployer_core.machines.postgres_migration import (
     CleanupDatabase,

@@ -1,7 +1,5 @@
 """The errors that a simulated client raises: botocore's own where it is installed, else look-alikes."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any
 
 __all__ = ["ClientError", "ConnectionClosedError", "Refused", "invalid"]

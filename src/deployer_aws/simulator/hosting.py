@@ -4,8 +4,6 @@ Without a host a task's course is laid down by the script. With one, a task that
 stays there until the host says how it ended (`Simulator.end_task`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Protocol
 

@@ -3,8 +3,6 @@
 What a nested template holds is not carried out; the nested stack has its own id, statuses and events.
 """
 
-from __future__ import annotations
-
 from deployer_aws.simulator.resources import Work
 from deployer_aws.simulator.rows import Pointer, Stack
 from deployer_aws.simulator.stack_events import set_status

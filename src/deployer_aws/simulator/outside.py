@@ -4,8 +4,6 @@ Deeds of others take no part in the rules' counting. One that the state of thing
 somebody in front of a console would get an error and leave it at that.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import attrs

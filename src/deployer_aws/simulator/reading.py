@@ -1,7 +1,5 @@
 """From plain YAML data to attrs classes, with errors that name the path of the wrong key."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar

@@ -3,8 +3,6 @@
 ECS clusters, services and task definitions, and nested stacks, exist in the simulated world; all others are names.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any
 

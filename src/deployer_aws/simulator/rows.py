@@ -1,7 +1,5 @@
 """What the simulated world consists of: one row an entity, with JSON values only."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar, Self, TypeGuard
 
 import attrs

@@ -24,7 +24,6 @@ that applies decides.
 """
 
 # ruff: noqa: RUF009 - `key`, `keys` and `needed` are attrs.field with a reader
-from __future__ import annotations
 
 import hashlib
 import json

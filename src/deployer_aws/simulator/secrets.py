@@ -1,7 +1,5 @@
 """The secrets of the simulated account: how they are named, and what a container is given of them."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any

@@ -1,7 +1,5 @@
 """How a world begins: the clusters, task definitions and stacks that a script says are there."""
 
-from __future__ import annotations
-
 from deployer_aws.simulator import outside, service_life
 from deployer_aws.simulator.resources import register, world_pointer
 from deployer_aws.simulator.rows import Definition, Pointer, Stack

@@ -3,8 +3,6 @@
 To add a service, add a file to `services/` with a subclass of `Service`; nothing else need know of it.
 """
 
-from __future__ import annotations
-
 import importlib
 import pkgutil
 from collections.abc import Callable

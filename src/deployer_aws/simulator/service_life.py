@@ -1,7 +1,5 @@
 """The life of ECS services: a desired count and a definition, and tasks that follow them in time."""
 
-from __future__ import annotations
-
 from deployer_aws.simulator import task_life
 from deployer_aws.simulator.rows import Json, Pointer, Service, Task
 from deployer_aws.simulator.world import World, due

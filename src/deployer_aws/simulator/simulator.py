@@ -1,7 +1,5 @@
 """The simulator itself: a world, its clock, and clients for its services."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from pathlib import Path

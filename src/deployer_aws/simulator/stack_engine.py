@@ -4,8 +4,6 @@ The statuses and their order are those of 'Stack status codes' and 'Understand s
 CloudFormation User Guide. Each operation raises the stack's epoch, so the steps of an overtaken one are void.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from deployer_aws.simulator import nested, resources

@@ -1,7 +1,5 @@
 """What a stack lets the world know: its statuses, its events, its outputs."""
 
-from __future__ import annotations
-
 from deployer_aws.simulator.resources import scope_of
 from deployer_aws.simulator.rows import Json, Pointer, Stack
 from deployer_aws.simulator.world import World, iso

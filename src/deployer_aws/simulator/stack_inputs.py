@@ -1,7 +1,5 @@
 """What CloudFormation makes of the inputs of CreateStack and UpdateStack, with its own words where it refuses them."""
 
-from __future__ import annotations
-
 import re
 
 from deployer_aws.simulator.errors import Refused, invalid

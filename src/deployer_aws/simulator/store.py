@@ -4,8 +4,6 @@
 changed; so the same code runs over both, and no caller can forget to save.
 """
 
-from __future__ import annotations
-
 import heapq
 import json
 import sqlite3

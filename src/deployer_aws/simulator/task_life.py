@@ -3,8 +3,6 @@
 The order of statuses is that of 'Amazon ECS task lifecycle' in the ECS Developer Guide.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from deployer_aws.simulator.containers import container_of

@@ -1,7 +1,5 @@
 """The simulated account: its clock, its ids, its schedule, and its records of what happened."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """AWS CloudFormation: stacks, their events and resources, templates."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

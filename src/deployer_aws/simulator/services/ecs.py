@@ -1,7 +1,5 @@
 """Amazon ECS: tasks that are run, services that run tasks, and the definitions of both."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from typing import Any

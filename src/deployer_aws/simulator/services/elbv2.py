@@ -1,7 +1,5 @@
 """Elastic Load Balancing: the rules that the stacks of the world put on listeners."""
 
-from __future__ import annotations
-
 from deployer_aws.simulator.resources import live
 from deployer_aws.simulator.rows import Json, Stack
 from deployer_aws.simulator.service import Service, operation, page

@@ -1,7 +1,5 @@
 """Amazon CloudWatch Logs: the lines that the script has its tasks write."""
 
-from __future__ import annotations
-
 from deployer_aws.simulator.errors import Refused
 from deployer_aws.simulator.rows import Definition, Json, Task
 from deployer_aws.simulator.service import Service, operation

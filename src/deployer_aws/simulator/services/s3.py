@@ -1,7 +1,5 @@
 """Amazon S3: objects that are put, and read by CloudFormation as templates."""
 
-from __future__ import annotations
-
 from hashlib import md5
 
 from deployer_aws.simulator.rows import Json, Text

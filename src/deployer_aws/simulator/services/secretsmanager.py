@@ -4,8 +4,6 @@
 when AWSCURRENT moves, AWSPREVIOUS moves to the version that it left.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from deployer_aws.simulator.errors import Refused
