@@ -11,7 +11,7 @@ from attrs import define
 from botocore.validate import ParamValidator
 
 from deployer_aws.ports import Clock
-from deployer_aws.simulator.conformance import check_answer
+from tests.support.conformance import check_answer
 
 _MODEL = botocore.session.get_session().get_service_model("sqs")
 URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/deployer-events"

@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 from deployer_aws.ports import Clock
-from deployer_aws.simulator.conformance import CheckedSimulator
 from deployer_aws.simulator.simulator import Simulator
 from tests.deployer_aws.scenarios.bed import Bed, Change
+from tests.support.conformance import CheckedSimulator
 
 
 class SimulatedBed(Bed):

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from deployer_aws.simulator.conformance import Nonconforming, check_answer
 from tests.deployer_aws.scenarios.bed import Bed
 from tests.deployer_aws.scenarios.emulators import Ministack, Moto
 from tests.deployer_aws.scenarios.probes import PROBES
+from tests.support.conformance import Nonconforming, check_answer
 
 DOCS = Path(__file__).parents[3] / "docs" / "test-beds.md"
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from deployer_aws.simulator.conformance import CheckedSimulator, Nonconforming, check_answer, check_shape
 from deployer_aws.simulator.service import camel, services
 from deployer_aws.simulator.statuses import STACK_STATUSES, STOP_CODES
+from tests.support.conformance import CheckedSimulator, Nonconforming, check_answer, check_shape
 
 GOOD: dict[str, Any] = {
     "StackName": "x",

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from deployer_aws.simulator import ClientError, ConnectionClosedError, ScriptError
-from deployer_aws.simulator.conformance import CheckedSimulator
 from tests.deployer_aws.simulator.test_stacks import TEMPLATE, Bed
+from tests.support.conformance import CheckedSimulator
 
 FAULTS = [
     ("throttle", "Throttling", "ThrottlingException", 400),

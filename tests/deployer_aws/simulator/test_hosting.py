@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from deployer_aws.simulator import Simulator
-from deployer_aws.simulator.conformance import CheckedSimulator
 from deployer_aws.simulator.hosting import Container, NotStarted
+from tests.support.conformance import CheckedSimulator
 
 SCRIPT = "task_definitions: [{family: work, containers: [app, sidecar]}]"
 

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ParamValidationError
 
 from deployer_aws.simulator import ClientError
-from deployer_aws.simulator.conformance import CheckedSimulator
+from tests.support.conformance import CheckedSimulator
 
 PLAIN = "Resources: {Topic: {Type: 'AWS::SNS::Topic'}}"
 ASKING = """

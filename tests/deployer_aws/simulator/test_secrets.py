@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from deployer_aws.simulator import ClientError
-from deployer_aws.simulator.conformance import CheckedSimulator
 from deployer_aws.simulator.secrets import NoSecret, value_from
+from tests.support.conformance import CheckedSimulator
 
 FIRST, SECOND = "a" * 32, "b" * 32
 

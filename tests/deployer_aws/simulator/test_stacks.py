@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from deployer_aws.simulator import ClientError
-from deployer_aws.simulator.conformance import CheckedSimulator
+from tests.support.conformance import CheckedSimulator
 
 TEMPLATE = """
 Parameters:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from deployer_aws.simulator import ClientError
-from deployer_aws.simulator.conformance import CheckedSimulator, check_shape
+from tests.support.conformance import CheckedSimulator, check_shape
 
 DEFINITIONS: list[dict[str, Any]] = [
     {"family": "migrate", "revision": 3, "containers": ["migrate", "log-router"]},
