@@ -26,7 +26,7 @@ from deployer_aws.specfile import LoadedSpec, Rehearsal
 from deployer_aws.views.history import OPEN, chronicle
 
 if TYPE_CHECKING:
-    from deployer_aws.rehearsal.world import Stage, World
+    from deployer_aws.rehearsal.workspace import Session, Workspace
 
 INTERRUPTED = 130
 """The exit code after an interruption: 128 and the number of SIGINT, as shells have it."""
@@ -94,7 +94,7 @@ def rehearse(
     """
     screen = Screen()
     try:
-        from deployer_aws.rehearsal.world import RehearsalError
+        from deployer_aws.rehearsal.errors import RehearsalError
     except ImportError as error:
         raise BadInput(f"{_EXTRA} ({error})") from None
     try:
@@ -115,7 +115,7 @@ _EXTRA = "rehearsals need POSIX and the extra 'rehearse': pip install 'deployer-
 
 
 def _end(screen: Screen, database_url: str | None) -> Exit:
-    from deployer_aws.rehearsal.world import KEPT, end_kept
+    from deployer_aws.rehearsal.workspace import KEPT, end_kept
 
     left = end_kept(KEPT, database_url)
     screen.say("The kept rehearsal is ended, and nothing of it is left.")
@@ -142,7 +142,7 @@ def _load(screen: Screen, path: Path) -> LoadedSpec:
 
 def _simulation(loaded: Sequence[LoadedSpec], script: Path | None) -> list[Script]:
     """The script for each spec: its own, unless one is given for all."""
-    from deployer_aws.rehearsal.account import script_for
+    from deployer_aws.rehearsal.script import script_for
 
     specs, found = [one.spec for one in loaded], list[Script]()
     for one in loaded:
@@ -160,23 +160,23 @@ def _rehearse(
     database_url: str | None,
     as_json: bool,
 ) -> int:
-    from deployer_aws.rehearsal.world import KEPT, World
+    from deployer_aws.rehearsal.workspace import KEPT, Workspace
 
-    guard, world, parts = Guard(), World(KEPT if keep else None, database_url), list[Part]()
+    guard, workspace, parts = Guard(), Workspace(KEPT if keep else None, database_url), list[Part]()
     code: int = Exit.DONE
     with guard.installed():
         try:
-            world.open()
+            workspace.open()
             for one, script in zip(loaded, scripts, strict=True):
-                parts.append(_deploy(screen, world, one, script, guard, keep=keep, as_json=as_json))
+                parts.append(_deploy(screen, workspace, one, script, guard, keep=keep, as_json=as_json))
                 if (code := parts[-1].code) != Exit.DONE:
                     break
-            _tell(screen, world, parts, keep=keep, as_json=as_json)
+            _tell(screen, workspace, parts, keep=keep, as_json=as_json)
         except Interrupted:
             code = INTERRUPTED
         finally:
             guard.clear()
-            world.close()
+            workspace.close()
     if code == INTERRUPTED:
         left = f"; what it has made is kept in {KEPT}" if keep else ", and nothing of it is left"
         screen.complain(f"the rehearsal was interrupted{left}")
@@ -185,7 +185,7 @@ def _rehearse(
 
 def _deploy(
     screen: Screen,
-    world: "World",
+    workspace: "Workspace",
     loaded: LoadedSpec,
     script: Script,
     guard: Guard,
@@ -199,12 +199,12 @@ def _deploy(
         if not as_json:
             screen.say(Text(f"         {label} | ", "dim"), line)
 
-    stage = world.stage(loaded, script, show)
+    session = workspace.session(loaded, script, show)
     try:
-        report = _carry(screen, world, stage, loaded, as_json=as_json)
+        report = _carry(screen, workspace, session, loaded, as_json=as_json)
         if not as_json:
             _say(screen, report, keep=keep)
-        after = stage.after() if report.code is Exit.DONE else None
+        after = session.after() if report.code is Exit.DONE else None
         if after and not as_json:
             screen.complain(f"what runs after the deployment exits with {after}")
         return Part(report, after)
@@ -212,11 +212,13 @@ def _deploy(
         guard.clear()
         raise
     finally:
-        stage.environment.close()
+        session.environment.close()
 
 
-def _carry(screen: Screen, world: "World", stage: "Stage", loaded: LoadedSpec, *, as_json: bool) -> Report:
-    environment, key = stage.environment, loaded.spec.key
+def _carry(
+    screen: Screen, workspace: "Workspace", session: "Session", loaded: LoadedSpec, *, as_json: bool
+) -> Report:
+    environment, key = session.environment, loaded.spec.key
     carrier = carrier_for(screen, environment, [key], Options(), None, as_json)
     deployment = deployment_id(environment.clock.now())
     known = carrier.followers[key].chronicle
@@ -230,7 +232,7 @@ def _carry(screen: Screen, world: "World", stage: "Stage", loaded: LoadedSpec, *
         carrier.carry_on(over)
     if carrier.interrupts.asked:
         raise Interrupted
-    return report_of(carrier, world.journal, key, deployment, Options())
+    return report_of(carrier, workspace.journal, key, deployment, Options())
 
 
 def _say(screen: Screen, report: Report, *, keep: bool) -> None:
@@ -257,36 +259,40 @@ def _say(screen: Screen, report: Report, *, keep: bool) -> None:
 _FATES = {"NOP": "nothing to migrate", "DONE": "migrated"}
 
 
-def _tell(screen: Screen, world: "World", parts: Sequence[Part], *, keep: bool, as_json: bool) -> None:
+def _tell(
+    screen: Screen, workspace: "Workspace", parts: Sequence[Part], *, keep: bool, as_json: bool
+) -> None:
     """The rehearsal as a whole, and how to go on."""
     if as_json:
-        screen.data({"deployments": [_data(part) for part in parts], "kept": _kept(world) if keep else None})
+        screen.data(
+            {"deployments": [_data(part) for part in parts], "kept": _kept(workspace) if keep else None}
+        )
         return
-    with existing_journal(world.journal) as journal:
+    with existing_journal(workspace.journal) as journal:
         for key in dict.fromkeys(part.report.status.key for part in parts):
             screen.say()
             print_history(screen, chronicle(journal, key).deployments)
     if not keep:
         return
     screen.say()
-    screen.say(f"Kept in {world.folder}. To look at the databases:")
-    for url in world.urls():
-        screen.say(_psql(world, url), indent=2)
+    screen.say(f"Kept in {workspace.folder}. To look at the databases:")
+    for url in workspace.urls():
+        screen.say(_psql(workspace, url), indent=2)
     screen.say("To see what happened, to rehearse the next version, and to end it:")
     for line in (
-        typed(world.journal, "history", parts[-1].report.status.key),
+        typed(workspace.journal, "history", parts[-1].report.status.key),
         "deployer rehearse SPEC --keep",
         "deployer rehearse --end",
     ):
         screen.say(line, indent=2)
 
 
-def _psql(world: "World", url: str) -> str:
-    return f"PGPASSFILE={world.passfile} psql {url}" if world.passfile.exists() else f"psql {url}"
+def _psql(workspace: "Workspace", url: str) -> str:
+    return f"PGPASSFILE={workspace.passfile} psql {url}" if workspace.passfile.exists() else f"psql {url}"
 
 
-def _kept(world: "World") -> dict[str, Any]:
-    return {"folder": str(world.folder), "journal": str(world.journal), "databases": world.urls()}
+def _kept(workspace: "Workspace") -> dict[str, Any]:
+    return {"folder": str(workspace.folder), "journal": str(workspace.journal), "databases": workspace.urls()}
 
 
 def _data(part: Part) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Processes that end with this one, however it ends."""
+"""Child processes: they end with this process however it ends, or can be found and ended later."""
 
 import contextlib
 import ctypes
@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from deployer_aws.rehearsal.errors import RehearsalError
+
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -25,17 +27,13 @@ def _libc() -> ctypes.CDLL | None:
 _LIBC = _libc()
 
 
-class RehearsalError(Exception):
-    """A rehearsal cannot begin, or go on; says what is missing, and what to do."""
-
-
 def temporary(prefix: str) -> Path:
-    """A name for a temporary folder. Whoever makes the folder knows the name before, and so can always remove it."""
+    """Return a name for a temporary folder: known before the folder is made, so that it can always be removed."""
     return Path(tempfile.gettempdir()) / f"{prefix}{secrets.token_hex(8)}"
 
 
 def end_with_parent(number: signal.Signals) -> Callable[[], None]:
-    """For `preexec_fn`: send the child a signal when its parent is gone, on Linux; elsewhere a tidy end has to do."""
+    """Return a `preexec_fn` that has the child sent a signal when its parent ends; only Linux can do so."""
     parent = os.getpid()
 
     def ask() -> None:
@@ -54,7 +52,7 @@ def kill_group(leader: int, number: signal.Signals) -> None:
 
 
 class ProcessFile:
-    """A file that tells whether a process runs and which, to whoever comes after the one that started it.
+    """A file that tells later processes whether the process that it stands for runs, and which one it is.
 
     The process and all that it starts hold a lock on the file for as long as they live (flock(2)), from before the
     process exists; and before it becomes its program it has written its number. So there is no moment at which it

@@ -2,28 +2,28 @@
 
 import time
 
-from deployer_aws.rehearsal.processes import Processes
+from deployer_aws.rehearsal.task_processes import TaskProcesses
 from deployer_aws.simulator import Simulator
 
 STEP = 0.5
 """Virtual seconds that pass between two looks at whether a process has been started."""
 SLICE = 0.1
-"""Real seconds that a sleep lasts at the most, so that whoever waits can be interrupted."""
+"""The longest real sleep in seconds, so that a wait can be interrupted."""
 
 
 class RehearsalClock:
-    """The simulated account's clock. Its sleep ends early while a process runs, and tells of those that have ended."""
+    """The simulated account's clock. Its sleep is short while a process runs, and ends the tasks of ended processes."""
 
-    def __init__(self, simulator: Simulator, processes: Processes) -> None:
+    def __init__(self, simulator: Simulator, processes: TaskProcesses) -> None:
         self._simulator, self._processes = simulator, processes
         self._seen = time.monotonic()
 
     def now(self) -> float:
-        """Seconds since 1970."""
+        """Return the seconds since 1970."""
         return self._simulator.clock.now()
 
     def monotonic(self) -> float:
-        """Seconds since the world began."""
+        """Return the seconds since the simulated account's beginning."""
         return self._simulator.clock.monotonic()
 
     def sleep(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Passwords that a rehearsal knows, kept out of whatever a process writes."""
+"""Hides the passwords that a rehearsal knows in the output of its processes."""
 
 import json
 from typing import Any
@@ -8,13 +8,13 @@ HIDDEN = "****"
 
 
 class Mask:
-    """Takes secrets out of texts: as they are, and as URLs and JSON spell them."""
+    """Replaces secrets in texts: as they are, and as URLs and JSON spell them."""
 
     def __init__(self) -> None:
         self._known: set[str] = set()
 
     def add(self, secret: str) -> None:
-        """Hide this from now on; of a JSON object, as secrets often are, its password."""
+        """Hide a secret from now on; of a JSON object, its `password`."""
         try:
             held: Any = json.loads(secret)
         except ValueError:
@@ -25,11 +25,11 @@ class Mask:
 
     @property
     def longest(self) -> int:
-        """How many characters the longest of them has; at least one."""
+        """The length in characters of the longest of them; at least one."""
         return max(map(len, self._known), default=1)
 
     def __call__(self, text: str) -> str:
-        """The text without them; the longer ones first, since one may be part of another."""
+        """Return the text without them. Replace longer ones first, since one may be part of another."""
         for secret in sorted(self._known, key=len, reverse=True):
             text = text.replace(secret, HIDDEN)
         return text

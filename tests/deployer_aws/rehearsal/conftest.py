@@ -6,18 +6,18 @@ from urllib.parse import quote
 import pytest
 
 from tests.deployer_aws.executors.postgres.server import ADMIN, RealServer
-from tests.deployer_aws.rehearsal.yard import Yard, kill
+from tests.deployer_aws.rehearsal.fixtures import Project, kill
 
 
 @pytest.fixture
-def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Yard]:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     """A folder to rehearse in, and one for temporary files, which the user that a server runs as may enter."""
-    with TemporaryDirectory(prefix="yard-") as temporary:
+    with TemporaryDirectory(prefix="project-") as temporary:
         Path(temporary).chmod(0o755)
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr("tempfile.tempdir", temporary)
         monkeypatch.delenv("VIRTUAL_ENV", raising=False)
-        made = Yard(tmp_path, Path(temporary))
+        made = Project(tmp_path, Path(temporary))
         made.make()
         yield made
         for number in made.postmasters():

@@ -8,24 +8,24 @@ import pytest
 
 from deployer_aws.cli._interactive import Interrupted
 from deployer_aws.cli.rehearse import Guard
-from tests.deployer_aws.rehearsal.yard import Yard, runs, wait_for
+from tests.deployer_aws.rehearsal.fixtures import Project, runs, wait_for
 
 
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name
 )
-def test_nothing_is_left_after_an_interruption(yard: Yard, number: signal.Signals) -> None:
+def test_nothing_is_left_after_an_interruption(project: Project, number: signal.Signals) -> None:
     """No process, no server and no file is left, and the exit code says so."""
-    run = yard.begin(yard.spec("1", orders_migrate=["hang", "orders", "1"]))
-    numbers = yard.hung()
-    assert yard.postmasters()
+    run = project.begin(project.spec("1", orders_migrate=["hang", "orders", "1"]))
+    numbers = project.hung()
+    assert project.postmasters()
     run.send_signal(number)
     out, _ = run.communicate()
     assert run.returncode == 130, out
     assert "the rehearsal was interrupted, and nothing of it is left" in out
     assert not any(map(runs, numbers))
-    assert yard.postmasters() == []
-    assert yard.left == []
+    assert project.postmasters() == []
+    assert project.left == []
 
 
 def test_a_second_signal_does_not_disturb_the_clearing_away() -> None:
@@ -40,24 +40,24 @@ def test_a_second_signal_does_not_disturb_the_clearing_away() -> None:
         signal.raise_signal(signal.SIGINT)
 
 
-def test_an_interruption_before_the_server_is_there(yard: Yard) -> None:
+def test_an_interruption_before_the_server_is_there(project: Project) -> None:
     """Whatever has been begun is cleared away."""
-    run = yard.begin(yard.spec("1"))
-    wait_for(lambda: bool(yard.left))
+    run = project.begin(project.spec("1"))
+    wait_for(lambda: bool(project.left))
     run.send_signal(signal.SIGINT)
     out, _ = run.communicate()
     assert run.returncode == 130, out
-    assert yard.postmasters() == []
-    assert yard.left == []
+    assert project.postmasters() == []
+    assert project.left == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
-def test_children_end_with_a_rehearsal_that_is_killed(yard: Yard) -> None:
+def test_children_end_with_a_rehearsal_that_is_killed(project: Project) -> None:
     """The server and the process end; what the process has started, and the folder, are left."""
-    run = yard.begin(yard.spec("1", orders_migrate=["hang", "orders", "1"]))
-    process, child = yard.hung()
+    run = project.begin(project.spec("1", orders_migrate=["hang", "orders", "1"]))
+    process, child = project.hung()
     run.kill()
     run.communicate()
     wait_for(lambda: not runs(process))
-    wait_for(lambda: yard.postmasters() == [])
+    wait_for(lambda: project.postmasters() == [])
     subprocess.run(["kill", str(child)], check=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.deployer_aws.rehearsal.yard import KEY, Yard, kill, runs, wait_for
+from tests.deployer_aws.rehearsal.fixtures import KEY, Project, kill, runs, wait_for
 from tests.support.command import invoke
 
 JOURNAL = Path(".deployer/rehearsal/journal.sqlite")
@@ -22,143 +22,145 @@ def texts(path: Path) -> str:
     return dump
 
 
-def test_a_kept_world_is_carried_on(yard: Yard) -> None:
+def test_a_kept_world_is_carried_on(project: Project) -> None:
     """The same version again ends in NOP; after a failure a repair and a new version go on; --end leaves nothing."""
-    first = yard.rehearse(yard.spec("1"), "--keep")
+    first = project.rehearse(project.spec("1"), "--keep")
     assert first.code == 0, first
     (url,) = [line.split()[-1] for line in first.out.splitlines() if line.endswith("/orders")]
     with psycopg.connect(url, passfile=".deployer/rehearsal/pgpass") as connection:
         assert connection.execute("SELECT version FROM versions").fetchall() == [("1",)]
-    again = yard.rehearse(yard.folder / "v1.yaml", "--keep")
+    again = project.rehearse(project.folder / "v1.yaml", "--keep")
     assert "orders   NOP  nothing to migrate" in again.out
-    failed = yard.rehearse(yard.spec("2", orders_migrate=["fail", "orders", "1"]), "--keep")
+    failed = project.rehearse(project.spec("2", orders_migrate=["fail", "orders", "1"]), "--keep")
     assert failed.code == 1
     assert f"deployer repair {KEY} --journal {JOURNAL}" in failed.out
-    assert yard.rehearse(yard.spec("3"), "--keep").code == 3
+    assert project.rehearse(project.spec("3"), "--keep").code == 3
     repaired = invoke("repair", KEY, "--journal", JOURNAL)
     assert repaired.code == 0, repaired
-    assert yard.rehearse(yard.spec("4"), "--keep").code == 0
+    assert project.rehearse(project.spec("4"), "--keep").code == 0
     assert invoke("verify", "--journal", JOURNAL).code == 0
-    known = yard.passwords | {yard.kept["password"], yard.kept["superuser_password"]}
+    known = project.passwords | {project.kept["password"], project.kept["superuser_password"]}
     for text in (texts(JOURNAL), texts(JOURNAL.with_name("journal.sqlite.simulated")), first.out, failed.out):
         assert not any(password in text for password in known)
-    ended = yard.rehearse("--end")
+    ended = project.rehearse("--end")
     assert ended.code == 0, ended
-    assert list((yard.folder / ".deployer").iterdir()) == yard.left == []
-    assert yard.postmasters() == []
-    assert yard.rehearse("--end").err == "deployer: no rehearsal is kept in .deployer/rehearsal\n"
+    assert list((project.folder / ".deployer").iterdir()) == project.left == []
+    assert project.postmasters() == []
+    assert project.rehearse("--end").err == "deployer: no rehearsal is kept in .deployer/rehearsal\n"
 
 
-def test_a_kept_server_that_has_died_is_started_again(yard: Yard) -> None:
+def test_a_kept_server_that_has_died_is_started_again(project: Project) -> None:
     """What is in it is still there."""
-    yard.begin(yard.spec("1"), "--keep").communicate()
-    (server,) = yard.postmasters()
+    project.begin(project.spec("1"), "--keep").communicate()
+    (server,) = project.postmasters()
     kill(server)
-    again = yard.rehearse(yard.folder / "v1.yaml", "--keep")
+    again = project.rehearse(project.folder / "v1.yaml", "--keep")
     assert again.code == 0, again
     assert "orders   NOP  nothing to migrate" in again.out
-    yard.rehearse("--end")
-    assert yard.postmasters() == []
+    project.rehearse("--end")
+    assert project.postmasters() == []
 
 
 @pytest.mark.parametrize("words", [["--end"], ["v1.yaml", "--keep"]], ids=["ended", "begun-anew"])
-def test_a_server_that_was_not_made_to_the_end_is_found(yard: Yard, words: list[str]) -> None:
+def test_a_server_that_was_not_made_to_the_end_is_found(project: Project, words: list[str]) -> None:
     """It outlives the process that was killed while making it; the next command knows of it, and ends it."""
-    run = yard.begin(yard.spec("1"), "--keep")
-    wait_for(lambda: bool(yard.postmasters()))
+    run = project.begin(project.spec("1"), "--keep")
+    wait_for(lambda: bool(project.postmasters()))
     run.kill()
     run.communicate()
-    (server,) = yard.postmasters()
-    said = yard.rehearse(*words)
+    (server,) = project.postmasters()
+    said = project.rehearse(*words)
     assert said.code == 0, said
     assert not runs(server)
     if "--end" not in words:
-        yard.rehearse("--end")
-    assert (yard.postmasters(), yard.left) == ([], [])
+        project.rehearse("--end")
+    assert (project.postmasters(), project.left) == ([], [])
 
 
 @pytest.mark.parametrize("words", [["--end"], ["v1.yaml", "--keep"]], ids=["ended", "begun-anew"])
 @pytest.mark.parametrize("program", ["initdb", "postgres"])
 def test_what_has_only_just_begun_to_make_a_server_is_ended(
-    yard: Yard, monkeypatch: pytest.MonkeyPatch, program: str, words: list[str]
+    project: Project, monkeypatch: pytest.MonkeyPatch, program: str, words: list[str]
 ) -> None:
     """A rehearsal may be killed before the program that it has started has written anything, or answers anybody."""
-    with yard.slow(program) as (folder, marker):
+    with project.slow(program) as (folder, marker):
         with monkeypatch.context() as patched:
             patched.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-            run = yard.begin(yard.spec("1"), "--keep")
+            run = project.begin(project.spec("1"), "--keep")
         wait_for(lambda: marker.read_text() != "")
         run.kill()
         run.communicate()
-        said = yard.rehearse(*words)
+        said = project.rehearse(*words)
         assert said.code == 0, said
         assert not runs(int(marker.read_text()))
     if "--end" not in words:
-        yard.rehearse("--end")
-    assert (yard.postmasters(), yard.left) == ([], [])
+        project.rehearse("--end")
+    assert (project.postmasters(), project.left) == ([], [])
 
 
-def test_a_killed_rehearsal_is_carried_on(yard: Yard) -> None:
+def test_a_killed_rehearsal_is_carried_on(project: Project) -> None:
     """Its process has ended with it, so its task has stopped, and nothing waits for it."""
-    path = yard.spec("1", orders_migrate=["hang", "orders", "1"])
-    run = yard.begin(path, "--keep")
-    numbers = yard.hung()
+    path = project.spec("1", orders_migrate=["hang", "orders", "1"])
+    run = project.begin(path, "--keep")
+    numbers = project.hung()
     run.kill()
     run.communicate()
     subprocess.run(["kill", str(numbers[1])], check=False)
-    said = yard.rehearse(path, "--keep")
+    said = project.rehearse(path, "--keep")
     assert said.code == 3, said
     assert "TerminationNotice: The process ended together with the one that had started it" in said.out
     assert not runs(numbers[0])
-    yard.rehearse("--end")
+    project.rehearse("--end")
 
 
-def test_a_rehearsal_leaves_a_kept_world_alone(yard: Yard, given: str) -> None:
+def test_a_rehearsal_leaves_a_kept_world_alone(project: Project, given: str) -> None:
     """Without --keep another world is made; and another command does not carry on by pretending."""
-    yard.rehearse(yard.spec("1"), "--keep")
+    project.rehearse(project.spec("1"), "--keep")
     before = texts(JOURNAL)
-    assert "orders   DONE  migrated" in yard.rehearse(yard.folder / "v1.yaml", "--database-url", given).out
+    assert (
+        "orders   DONE  migrated" in project.rehearse(project.folder / "v1.yaml", "--database-url", given).out
+    )
     refused = invoke("resume", "--journal", JOURNAL)
     assert (refused.code, "is a rehearsal's: 'deployer rehearse SPEC --keep'" in refused.err) == (2, True)
-    refused = invoke("run", yard.folder / "v1.yaml", "--journal", JOURNAL, "--simulate", "nothing.yaml")
+    refused = invoke("run", project.folder / "v1.yaml", "--journal", JOURNAL, "--simulate", "nothing.yaml")
     assert refused.code == 2
     assert texts(JOURNAL) == before
-    other = yard.rehearse(yard.folder / "v1.yaml", "--keep", "--database-url", given)
+    other = project.rehearse(project.folder / "v1.yaml", "--keep", "--database-url", given)
     assert "the kept rehearsal has a server of its own" in other.err
-    yard.rehearse("--end")
+    project.rehearse("--end")
 
 
-def test_two_rehearsals_do_not_share_a_kept_world(yard: Yard) -> None:
+def test_two_rehearsals_do_not_share_a_kept_world(project: Project) -> None:
     """The second is refused while the first is under way."""
-    run = yard.begin(yard.spec("1", orders_migrate=["hang", "orders", "1"]), "--keep")
-    yard.hung()
-    refused = yard.rehearse(yard.folder / "v1.yaml", "--keep")
+    run = project.begin(project.spec("1", orders_migrate=["hang", "orders", "1"]), "--keep")
+    project.hung()
+    refused = project.rehearse(project.folder / "v1.yaml", "--keep")
     assert "another rehearsal is under way in .deployer/rehearsal" in refused.err
     run.terminate()
     out, _ = run.communicate()
     assert run.returncode == 130, out
     assert "what it has made is kept" in out
-    assert not any(map(runs, yard.hung()))
-    yard.rehearse("--end")
+    assert not any(map(runs, project.hung()))
+    project.rehearse("--end")
 
 
 @pytest.mark.parametrize("text", ["{", "{}", "[]", '{"ready": true, "owners": {}, "server": {"folder": 1}}'])
-def test_a_kept_world_whose_state_is_damaged(yard: Yard, text: str) -> None:
+def test_a_kept_world_whose_state_is_damaged(project: Project, text: str) -> None:
     """It is neither carried on nor ended by guessing: what is said is what is wrong, and what to do."""
-    state = yard.folder / ".deployer/rehearsal/rehearsal.json"
+    state = project.folder / ".deployer/rehearsal/rehearsal.json"
     state.parent.mkdir(parents=True)
     state.write_text(text)
-    for said in (yard.rehearse(yard.spec("1"), "--keep"), yard.rehearse("--end")):
+    for said in (project.rehearse(project.spec("1"), "--keep"), project.rehearse("--end")):
         assert said.code == 2, said
         assert "rehearsal.json is damaged" in said.err
         assert "remove .deployer/rehearsal" in said.err
     assert state.read_text() == text
 
 
-def test_a_folder_that_cannot_be_made(yard: Yard) -> None:
+def test_a_folder_that_cannot_be_made(project: Project) -> None:
     """It is bad input, and nothing is said of what could be resumed."""
-    (yard.folder / ".deployer").write_text("")
-    said = yard.rehearse(yard.spec("1"), "--keep")
+    (project.folder / ".deployer").write_text("")
+    said = project.rehearse(project.spec("1"), "--keep")
     assert (said.code, said.out) == (2, "")
     assert ".deployer" in said.err
     assert "resume" not in said.err

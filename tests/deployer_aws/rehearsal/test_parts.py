@@ -12,16 +12,16 @@ from tempfile import TemporaryDirectory
 import pytest
 from attrs import evolve
 
-from deployer_aws.rehearsal import children, postgres, processes
-from deployer_aws.rehearsal.account import script_for
-from deployer_aws.rehearsal.children import RehearsalError
+from deployer_aws.rehearsal import children, postgres_process, task_processes
 from deployer_aws.rehearsal.clock import RehearsalClock
+from deployer_aws.rehearsal.errors import RehearsalError
 from deployer_aws.rehearsal.mask import Mask
-from deployer_aws.rehearsal.processes import Ended, Job, Processes
+from deployer_aws.rehearsal.script import script_for
+from deployer_aws.rehearsal.task_processes import Ended, Job, TaskProcesses
 from deployer_aws.simulator import Simulator
 from deployer_aws.simulator.hosting import Container, NotStarted
 from tests.deployer_aws.executors.postgres.server import RealServer, found
-from tests.deployer_aws.rehearsal.yard import runs, wait_for
+from tests.deployer_aws.rehearsal.fixtures import runs, wait_for
 from tests.support.orders import orders
 
 Shown = list[tuple[str, str]]
@@ -37,21 +37,21 @@ def shown() -> Shown:
 
 
 @pytest.fixture
-def host(shown: Shown) -> Iterator[Processes]:
-    """Processes whose output is kept in `shown`; the word `sesame` is a secret."""
+def host(shown: Shown) -> Iterator[TaskProcesses]:
+    """TaskProcesses whose output is kept in `shown`; the word `sesame` is a secret."""
     mask = Mask()
     mask.add("sesame")
-    made = Processes(_none, lambda label, line: shown.append((label, line)), mask)
+    made = TaskProcesses(_none, lambda label, line: shown.append((label, line)), mask)
     yield made
     made.close()
 
 
-def launch(host: Processes, code: str) -> None:
+def launch(host: TaskProcesses, code: str) -> None:
     """Run a line of Python as the task `task`."""
     host.launch("task", "app", Job([sys.executable, "-u", "-c", code], Path(), {}, "job"))
 
 
-def wait(host: Processes) -> Ended:
+def wait(host: TaskProcesses) -> Ended:
     """Wait for the one process that runs."""
     found: list[Ended] = []
 
@@ -63,7 +63,7 @@ def wait(host: Processes) -> Ended:
     return found[0]
 
 
-def test_what_a_process_writes(host: Processes, shown: Shown) -> None:
+def test_what_a_process_writes(host: TaskProcesses, shown: Shown) -> None:
     """Both streams, line by line, without the secrets, whatever bytes they are, and the end without a line break."""
     launch(host, r"import os; os.write(1, b'open sesame\r\n\xff\n'); os.write(2, b'last')")
     ended = wait(host)
@@ -73,9 +73,9 @@ def test_what_a_process_writes(host: Processes, shown: Shown) -> None:
     assert not host.running
 
 
-def test_a_line_without_an_end_is_broken(host: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_without_an_end_is_broken(host: TaskProcesses, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is shown in pieces, so that nothing grows without bounds; only the last lines are kept."""
-    monkeypatch.setattr(processes, "LONGEST", 10)
+    monkeypatch.setattr(task_processes, "LONGEST", 10)
     launch(host, "print('x' * 200_000)")
     lines = wait(host).lines
     assert "".join(lines) == "x" * 200_000
@@ -88,17 +88,17 @@ def test_a_line_without_an_end_is_broken(host: Processes, monkeypatch: pytest.Mo
     ("code", "exit_code"),
     [("raise SystemExit(5)", 5), ("import os; os.kill(os.getpid(), 9)", 137)],
 )
-def test_how_a_process_ends(host: Processes, code: str, exit_code: int) -> None:
+def test_how_a_process_ends(host: TaskProcesses, code: str, exit_code: int) -> None:
     """With its exit code, or with 128 and the number of the signal, as a container does."""
     launch(host, code)
     assert wait(host).code == exit_code
 
 
 def test_a_secret_where_a_line_is_broken(
-    host: Processes, shown: Shown, monkeypatch: pytest.MonkeyPatch
+    host: TaskProcesses, shown: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is hidden however its pieces arrive."""
-    monkeypatch.setattr(processes, "LONGEST", 10)
+    monkeypatch.setattr(task_processes, "LONGEST", 10)
     launch(
         host,
         "import os, time\n"
@@ -112,10 +112,10 @@ STUBBORN = "import signal, time; signal.signal(15, {}); print('ready'); time.sle
 
 @pytest.mark.parametrize(("handler", "exit_code"), [("signal.SIG_DFL", 143), ("signal.SIG_IGN", 137)])
 def test_a_process_that_is_stopped(
-    host: Processes, shown: Shown, monkeypatch: pytest.MonkeyPatch, handler: str, exit_code: int
+    host: TaskProcesses, shown: Shown, monkeypatch: pytest.MonkeyPatch, handler: str, exit_code: int
 ) -> None:
     """It gets SIGTERM, and SIGKILL where it does not end by that."""
-    monkeypatch.setattr(processes, "GRACE", 0.3)
+    monkeypatch.setattr(task_processes, "GRACE", 0.3)
     launch(host, STUBBORN.format(handler))
     wait_for(lambda: bool(host.wait(0.05) or shown))
     host.stop("task")
@@ -124,7 +124,7 @@ def test_a_process_that_is_stopped(
     assert wait(host).code == exit_code
 
 
-def test_what_a_process_has_started_ends_with_it(host: Processes, shown: Shown) -> None:
+def test_what_a_process_has_started_ends_with_it(host: TaskProcesses, shown: Shown) -> None:
     """Though it still holds the output open, nobody waits for it."""
     launch(
         host,
@@ -137,7 +137,7 @@ def test_what_a_process_has_started_ends_with_it(host: Processes, shown: Shown) 
 ENDLESS = "import os\nwhile True: os.write(1, b'on\\n' * 1000)"
 
 
-def test_who_writes_without_an_end_keeps_nobody_waiting(host: Processes, shown: Shown) -> None:
+def test_who_writes_without_an_end_keeps_nobody_waiting(host: TaskProcesses, shown: Shown) -> None:
     """A look is over in time, so that the task's own time can end, and whoever waits can be interrupted."""
     launch(host, ENDLESS)
     wait_for(lambda: bool(host.wait(0.05) or shown))
@@ -145,7 +145,7 @@ def test_who_writes_without_an_end_keeps_nobody_waiting(host: Processes, shown: 
     assert wait(host).code == 143
 
 
-def test_what_has_left_the_group_and_writes_without_an_end(host: Processes, shown: Shown) -> None:
+def test_what_has_left_the_group_and_writes_without_an_end(host: TaskProcesses, shown: Shown) -> None:
     """Its output is read no further than to what the process itself can have written."""
     child = f"[sys.executable, '-c', {ENDLESS!r}]"
     launch(
@@ -157,7 +157,7 @@ def test_what_has_left_the_group_and_writes_without_an_end(host: Processes, show
     wait_for(lambda: not runs(int(shown[0][1])))  # nobody reads what it writes
 
 
-def test_close_ends_what_runs(host: Processes, shown: Shown) -> None:
+def test_close_ends_what_runs(host: TaskProcesses, shown: Shown) -> None:
     """And waits for it."""
     launch(host, "import os, time; print(os.getpid()); time.sleep(600)")
     wait_for(lambda: bool(host.wait(0.05) or shown))
@@ -165,7 +165,7 @@ def test_close_ends_what_runs(host: Processes, shown: Shown) -> None:
     assert not runs(int(shown[0][1]))
 
 
-def test_time_is_virtual_until_a_process_runs(host: Processes) -> None:
+def test_time_is_virtual_until_a_process_runs(host: TaskProcesses) -> None:
     """A sleep passes at once; while a process runs it ends early, with only as much gone as really has."""
     sim = Simulator()
     clock = RehearsalClock(sim, host)
@@ -219,9 +219,9 @@ def test_programs_that_are_too_old_are_passed_over(monkeypatch: pytest.MonkeyPat
     """Where there is nothing else, the error says what to do."""
     (tmp_path / "postgres").write_text("#!/bin/sh\necho 'postgres (PostgreSQL) 14.9'\n")
     (tmp_path / "postgres").chmod(0o755)
-    monkeypatch.setattr(postgres, "found", lambda: iter([tmp_path, tmp_path / "nowhere"]))
+    monkeypatch.setattr(postgres_process, "found", lambda: iter([tmp_path, tmp_path / "nowhere"]))
     with pytest.raises(RehearsalError, match=r"pip install 'deployer-core\[rehearse\]'"):
-        postgres.suitable()
+        postgres_process.suitable()
 
 
 def test_a_server_in_a_folder_that_is_named_from_here(
@@ -231,8 +231,8 @@ def test_a_server_in_a_folder_that_is_named_from_here(
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         monkeypatch.chdir(folder)
-        made = postgres.LocalServer(
-            next(found()), Path("server"), postgres.Superuser("root_of_all", "secret")
+        made = postgres_process.PostgresProcess(
+            next(found()), Path("server"), postgres_process.Superuser("root_of_all", "secret")
         )
         made.make("host all all 127.0.0.1/32 scram-sha-256\n")
         made.start()
@@ -244,12 +244,14 @@ def test_a_server_in_a_folder_that_is_named_from_here(
 
 
 @pytest.fixture
-def left(server: RealServer) -> Iterator[postgres.LocalServer]:
+def left(server: RealServer) -> Iterator[postgres_process.PostgresProcess]:
     """A server that runs, and that the one who has started it has left."""
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        superuser = postgres.Superuser("root_of_all", "secret")
-        made = postgres.LocalServer(next(found()), Path(folder) / "server", superuser, lasting=True)
+        superuser = postgres_process.Superuser("root_of_all", "secret")
+        made = postgres_process.PostgresProcess(
+            next(found()), Path(folder) / "server", superuser, lasting=True
+        )
         made.make("host all all 127.0.0.1/32 scram-sha-256\n")
         made.start()
         made.leave()
@@ -257,15 +259,15 @@ def left(server: RealServer) -> Iterator[postgres.LocalServer]:
         made.stop()
 
 
-def _postmaster(left: postgres.LocalServer) -> int:
+def _postmaster(left: postgres_process.PostgresProcess) -> int:
     return int((left.folder / "data/postmaster.pid").read_text().split()[0])
 
 
 def test_a_server_that_answers_nobody_is_ended(
-    left: postgres.LocalServer, monkeypatch: pytest.MonkeyPatch
+    left: postgres_process.PostgresProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However long it does not answer, as on a busy machine, it is known by its lock and ended."""
-    monkeypatch.setattr(postgres, "PATIENCE", 0.5)
+    monkeypatch.setattr(postgres_process, "PATIENCE", 0.5)
     number = _postmaster(left)
     os.kill(number, signal.SIGSTOP)
     left.stop()
@@ -273,7 +275,7 @@ def test_a_server_that_answers_nobody_is_ended(
     assert not left.folder.exists()
 
 
-def test_a_server_whose_number_another_process_has(left: postgres.LocalServer) -> None:
+def test_a_server_whose_number_another_process_has(left: postgres_process.PostgresProcess) -> None:
     """A server that has ended is not found again in the process that has its number now."""
     left.halt()
     with subprocess.Popen(["sleep", "600"], start_new_session=True) as other:
@@ -286,7 +288,7 @@ def test_a_server_whose_number_another_process_has(left: postgres.LocalServer) -
         other.kill()
 
 
-def test_a_server_whose_port_was_taken_meanwhile(left: postgres.LocalServer) -> None:
+def test_a_server_whose_port_was_taken_meanwhile(left: postgres_process.PostgresProcess) -> None:
     """It takes another one."""
     left.halt()
     with socket.create_server(("127.0.0.1", left.port)) as other:
@@ -297,7 +299,7 @@ def test_a_server_whose_port_was_taken_meanwhile(left: postgres.LocalServer) -> 
 
 
 def test_a_server_whose_port_is_taken_while_it_starts(
-    left: postgres.LocalServer, monkeypatch: pytest.MonkeyPatch
+    left: postgres_process.PostgresProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is started again, on another port."""
     left.halt()

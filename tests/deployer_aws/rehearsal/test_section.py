@@ -9,35 +9,35 @@ import pytest
 
 from deployer_aws import specfile
 from deployer_aws.specfile import Processes, SpecFileError
-from tests.deployer_aws.rehearsal.yard import Yard
+from tests.deployer_aws.rehearsal.fixtures import Project
 from tests.support.command import invoke
 
 
-def change(yard: Yard, how: Callable[[dict[str, Any]], object]) -> Path:
+def change(project: Project, how: Callable[[dict[str, Any]], object]) -> Path:
     """The spec with something else in its section."""
-    path = yard.spec("1")
+    path = project.spec("1")
     data = json.loads(path.read_text())
     how(data)
     path.write_text(json.dumps(data, indent=1))
     return path
 
 
-def test_what_it_says(yard: Yard) -> None:
+def test_what_it_says(project: Project) -> None:
     """Paths are relative to the spec's folder, which is where the processes run by default."""
-    found = specfile.load(yard.spec("1")).rehearsal
+    found = specfile.load(project.spec("1")).rehearsal
     assert found is not None
-    assert (found.folder, found.script, found.environment) == (yard.folder, None, (("OWN", "yes"),))
+    assert (found.folder, found.script, found.environment) == (project.folder, None, (("OWN", "yes"),))
     assert found.databases["billing"] == Processes(("python", "program.py", "migrate", "billing", "1"))
     given = {"folder": "sub", "script": "world.yaml"}
-    found = specfile.load(change(yard, lambda data: data["rehearse"].update(given))).rehearsal
+    found = specfile.load(change(project, lambda data: data["rehearse"].update(given))).rehearsal
     assert found is not None
-    assert (found.folder, found.script) == (yard.folder / "sub", yard.folder / "world.yaml")
+    assert (found.folder, found.script) == (project.folder / "sub", project.folder / "world.yaml")
 
 
-def test_it_is_no_part_of_the_spec(yard: Yard) -> None:
+def test_it_is_no_part_of_the_spec(project: Project) -> None:
     """The same spec comes of a file with and without it."""
-    with_it = specfile.load(yard.spec("1"))
-    without = specfile.load(change(yard, lambda data: data.pop("rehearse")))
+    with_it = specfile.load(project.spec("1"))
+    without = specfile.load(change(project, lambda data: data.pop("rehearse")))
     assert with_it.spec == without.spec
     assert without.rehearsal is None
 
@@ -70,22 +70,22 @@ def test_it_is_no_part_of_the_spec(yard: Yard) -> None:
         ({"befor": ["x"]}, "rehearse.befor: no key of this map"),
     ],
 )
-def test_what_is_refused(yard: Yard, change_: dict[str, Any], words: str) -> None:
+def test_what_is_refused(project: Project, change_: dict[str, Any], words: str) -> None:
     """With the line and the key's path, by whatever reads the file."""
-    path = change(yard, lambda data: data["rehearse"].update(change_))
+    path = change(project, lambda data: data["rehearse"].update(change_))
     with pytest.raises(SpecFileError) as error:
         specfile.load(path)
     assert words in str(error.value)
     assert error.value.problems[0].line > 1
 
 
-def test_a_process_that_is_missing(yard: Yard) -> None:
+def test_a_process_that_is_missing(project: Project) -> None:
     """Only a rehearsal needs it: there it is refused before anything begins, elsewhere the spec is good."""
-    path = change(yard, lambda data: data["rehearse"]["databases"].pop("orders"))
-    said = yard.rehearse(path)
+    path = change(project, lambda data: data["rehearse"]["databases"].pop("orders"))
+    said = project.rehearse(path)
     assert said.code == 2
     assert "rehearse.databases.orders.migrate, rehearse.databases.orders.evaluate is missing" in said.err
-    assert yard.left == []
+    assert project.left == []
     assert invoke("plan", path).code == 0
 
 
@@ -98,14 +98,14 @@ def test_a_process_that_is_missing(yard: Yard) -> None:
         (["v1.yaml", "--simulate", "nothing.yaml"], "the script cannot be read"),
     ],
 )
-def test_bad_usage(yard: Yard, words: list[str], said: str) -> None:
+def test_bad_usage(project: Project, words: list[str], said: str) -> None:
     """It is refused before anything begins."""
-    yard.spec("1")
-    refused = yard.rehearse(*words)
+    project.spec("1")
+    refused = project.rehearse(*words)
     assert (refused.code, said in refused.err) == (2, True)
 
 
-def test_a_folder_that_is_missing(yard: Yard) -> None:
+def test_a_folder_that_is_missing(project: Project) -> None:
     """It is refused before anything begins."""
-    path = change(yard, lambda data: data["rehearse"].update(folder="nowhere"))
-    assert "rehearse.folder: there is no folder" in yard.rehearse(path).err
+    path = change(project, lambda data: data["rehearse"].update(folder="nowhere"))
+    assert "rehearse.folder: there is no folder" in project.rehearse(path).err

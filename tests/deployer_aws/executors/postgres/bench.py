@@ -84,9 +84,13 @@ class Secrets:
 
     def get_secret_value(self, **parameters: Any) -> Any:
         versions = self._versions(parameters["SecretId"])
-        stage = parameters.get("VersionStage", "AWSCURRENT")
+        session = parameters.get("VersionStage", "AWSCURRENT")
         for token, version in versions.items():
-            if token == parameters["VersionId"] if "VersionId" in parameters else stage in version["stages"]:
+            if (
+                token == parameters["VersionId"]
+                if "VersionId" in parameters
+                else session in version["stages"]
+            ):
                 return {
                     "VersionId": token,
                     "VersionStages": list(version["stages"]),
@@ -125,15 +129,15 @@ class Secrets:
         return {"VersionId": token, "VersionStages": stages}
 
     def update_secret_version_stage(self, **parameters: Any) -> Any:
-        self.calls.append("stage")
-        versions, stage = self._versions(parameters["SecretId"]), parameters["VersionStage"]
+        self.calls.append("session")
+        versions, session = self._versions(parameters["SecretId"]), parameters["VersionStage"]
         if (old := parameters.get("RemoveFromVersionId")) is not None:
-            if stage not in versions[old]["stages"]:
-                raise AwsError("InvalidParameterException", f"Version {old} is not attached to {stage}.")
-            versions[old]["stages"].remove(stage)
+            if session not in versions[old]["stages"]:
+                raise AwsError("InvalidParameterException", f"Version {old} is not attached to {session}.")
+            versions[old]["stages"].remove(session)
         if (new := parameters.get("MoveToVersionId")) is not None:
-            assert not any(stage in version["stages"] for version in versions.values())
-            versions[new]["stages"].append(stage)
+            assert not any(session in version["stages"] for version in versions.values())
+            versions[new]["stages"].append(session)
         return {}
 
 

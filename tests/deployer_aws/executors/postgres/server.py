@@ -13,8 +13,8 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql
 
-from deployer_aws.rehearsal import postgres
-from deployer_aws.rehearsal.postgres import QUICK, LocalServer, Superuser
+from deployer_aws.rehearsal import postgres_process
+from deployer_aws.rehearsal.postgres_process import QUICK, PostgresProcess, Superuser
 
 SUPERUSER, SUPERPASSWORD = "root_of_all", "super secret"
 ADMIN, ADMINPASSWORD = "adminus", "ädmin 's secret/@:%"
@@ -29,13 +29,13 @@ SETTINGS = {**QUICK, "autovacuum": "off", "log_statement": "all"}
 def found() -> Iterator[Path]:
     """Folders with PostgreSQL's programs, the newest installed one first, then the wheel's."""
     named = os.environ.get("DEPLOYER_TEST_POSTGRES")
-    yield from (Path(named),) if named else postgres.found()
+    yield from (Path(named),) if named else postgres_process.found()
 
 
 def each_kind() -> list[Path]:
     """The first server that there is, and the newest: from PostgreSQL 16 on roles work in another way."""
     programs = list(dict.fromkeys(found()))
-    return [*programs[:1], *sorted(programs[1:], key=postgres.major)[-1:]]
+    return [*programs[:1], *sorted(programs[1:], key=postgres_process.major)[-1:]]
 
 
 def _roomy() -> str | None:
@@ -102,7 +102,7 @@ class RealServer(Server):
     def __init__(self, programs: Path) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="deployer-postgres-", dir=_roomy()))
         superuser = Superuser(SUPERUSER, SUPERPASSWORD)
-        self._local = LocalServer(programs, self.folder, superuser, settings=SETTINGS)
+        self._local = PostgresProcess(programs, self.folder, superuser, settings=SETTINGS)
         super().__init__(self._local.port)
         self.start, self.halt, self.stop, self.log = (
             self._local.start,

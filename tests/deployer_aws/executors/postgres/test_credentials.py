@@ -77,7 +77,7 @@ def test_rotation_makes_a_new_login_once_a_command(bench: Bench) -> None:
     assert bench.carry_out(pending).attempts == 0
     assert bench.secrets.current("shop/rotate") == new
     assert logins(bench.server, spec) == [(new["username"], True)]
-    assert bench.secrets.calls == ["create", "put", "stage", "stage"]
+    assert bench.secrets.calls == ["create", "put", "session", "session"]
 
 
 def test_the_secret_is_written_before_the_old_login_is_disabled(bench: Bench) -> None:
@@ -263,7 +263,7 @@ def test_a_stage_that_is_not_shown_at_once(bench: Bench, monkeypatch: pytest.Mon
     """Broken off behind a change that is not shown yet, a command waits for it, and ends as it would have."""
     spec = database(bench.server, app_secret="shop/stale")
     assert bench.upsert(spec).good
-    stage, read, before, stale = (
+    session, read, before, stale = (
         bench.secrets.update_secret_version_stage,
         Secrets.get_secret_value,
         Secrets(),
@@ -273,9 +273,9 @@ def test_a_stage_that_is_not_shown_at_once(bench: Bench, monkeypatch: pytest.Mon
     def break_off(_: object, **parameters: Any) -> Any:
         if not before.kept:
             before.kept = deepcopy(bench.secrets.kept)
-            stage(**parameters)
+            session(**parameters)
             raise DatabaseUnavailable
-        return stage(**parameters)
+        return session(**parameters)
 
     def late(secrets: Secrets, **parameters: Any) -> Any:
         nonlocal stale

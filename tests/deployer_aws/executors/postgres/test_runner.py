@@ -22,7 +22,7 @@ from tests.support.orders import KEY, TEMPLATES, orders
 SCRIPT = "rules: [{on: run_task, nth: 1, exit_code: 2}]"
 
 
-class Stage:
+class Session:
     """A journal, simulated AWS, and a runner with a real database between them."""
 
     def __init__(self, folder: Path, server: RealServer) -> None:
@@ -68,64 +68,64 @@ class Stage:
 
 def test_a_deployment_with_real_databases(server: RealServer, tmp_path: Path) -> None:
     """Two versions: databases are made, cleaned up after their migrations, and left as they are the second time."""
-    stage = Stage(tmp_path, server)
-    assert stage.deploy("1.0").outcome == "DONE"
-    for name in stage.names:
-        held = stage.secrets.current(f"shop/{name}")
+    session = Session(tmp_path, server)
+    assert session.deploy("1.0").outcome == "DONE"
+    for name in session.names:
+        held = session.secrets.current(f"shop/{name}")
         server.connect(name, held["username"], held["password"]).close()
-    assert stage.deploy("1.1").outcome == "DONE"
-    assert stage.secrets.calls == ["create", "create"]
-    verify(stage.journal, KEY)
-    told = [repr(recorded.event) for recorded in stage.journal.events(KEY)]
-    assert any(f"made the database {stage.names[0]}" in text for text in told)
-    stage.close()
-    passwords = [*stage.secrets.texts(), *ENVIRON.values()]
+    assert session.deploy("1.1").outcome == "DONE"
+    assert session.secrets.calls == ["create", "create"]
+    verify(session.journal, KEY)
+    told = [repr(recorded.event) for recorded in session.journal.events(KEY)]
+    assert any(f"made the database {session.names[0]}" in text for text in told)
+    session.close()
+    passwords = [*session.secrets.texts(), *ENVIRON.values()]
     files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
     assert not any(password in text for text in told for password in passwords)
     assert not any(password.encode() in content for content in files for password in passwords)
     assert len(passwords) >= 4
-    assert any(stage.names[0].encode() in content for content in files)
+    assert any(session.names[0].encode() in content for content in files)
 
 
 def test_each_change_is_attempted_first(server: RealServer, tmp_path: Path) -> None:
     """An upsert that changes something is journaled as attempted, once; one that finds all well is not."""
-    stage = Stage(tmp_path, server)
-    stage.deploy("1.0")
-    kinds = [type(r.event) for r in stage.journal.events(KEY) if isinstance(r.event, Attempted | Replied)]
+    session = Session(tmp_path, server)
+    session.deploy("1.0")
+    kinds = [type(r.event) for r in session.journal.events(KEY) if isinstance(r.event, Attempted | Replied)]
     before = kinds.count(Attempted)
-    stage.deploy("1.1")
-    kinds = [type(r.event) for r in stage.journal.events(KEY) if isinstance(r.event, Attempted | Replied)]
+    session.deploy("1.1")
+    kinds = [type(r.event) for r in session.journal.events(KEY) if isinstance(r.event, Attempted | Replied)]
     assert before - (kinds.count(Attempted) - before) >= 2
-    stage.close()
+    session.close()
 
 
 def test_an_administrator_that_is_refused_ends_the_deployment(server: RealServer, tmp_path: Path) -> None:
     """The deployment fails with the server's words, once, before any migration has run."""
-    stage = Stage(tmp_path, server)
-    notice = stage.deploy("1.0", user="nobody_known")
+    session = Session(tmp_path, server)
+    notice = session.deploy("1.0", user="nobody_known")
     assert notice.outcome == "FAILED"
     assert "password authentication failed" in notice.reason
-    assert not [change for change in stage.world.changes if change.action == "run_task"]
-    stage.close()
+    assert not [change for change in session.world.changes if change.action == "run_task"]
+    session.close()
 
 
 def test_a_server_that_is_down_ends_the_deployment_at_its_deadline(
     server: RealServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is tried again until then; the reason says what was seen last."""
-    stage = Stage(tmp_path, server)
-    nowhere = evolve_port(stage.spec("1.0"))
+    session = Session(tmp_path, server)
+    nowhere = evolve_port(session.spec("1.0"))
 
     def spec(*_: object) -> DeploymentSpec:
         return nowhere
 
-    monkeypatch.setattr(stage, "spec", spec)
-    notice = stage.deploy("1.0")
+    monkeypatch.setattr(session, "spec", spec)
+    notice = session.deploy("1.0")
     assert notice.outcome == "FAILED"
     assert (
         "no end within 600 s; last seen: database postgres at 127.0.0.1:1 cannot be reached" in notice.reason
     )
-    stage.close()
+    session.close()
 
 
 def evolve_port(spec: DeploymentSpec) -> DeploymentSpec:

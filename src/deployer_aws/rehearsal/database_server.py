@@ -19,8 +19,9 @@ from psycopg.conninfo import conninfo_to_dict
 from deployer_aws.aws.protocols import SecretsClient
 from deployer_aws.executors.postgres.access import Access
 from deployer_aws.executors.postgres.session import Server
-from deployer_aws.rehearsal.children import RehearsalError, temporary
-from deployer_aws.rehearsal.postgres import HOST, LocalServer, Superuser, suitable, unprivileged
+from deployer_aws.rehearsal.children import temporary
+from deployer_aws.rehearsal.errors import RehearsalError
+from deployer_aws.rehearsal.postgres_process import HOST, PostgresProcess, Superuser, suitable, unprivileged
 from deployer_core.spec import DatabaseSpec
 
 ADMIN, SUPERUSER, IAM = "rehearsal", "rehearsal_superuser", "rds_iam"
@@ -32,55 +33,55 @@ host all all {HOST}/32 scram-sha-256
 
 
 class LocalAccess(Access):
-    """The administrator's way in, whatever the spec says of it."""
+    """Connects as the rehearsal's administrator, whatever administrator the spec names."""
 
     def __init__(self, secrets: SecretsClient, server: Server) -> None:
         super().__init__(secrets, None, {})
         self._server = server
         self.seen: dict[str, DatabaseSpec[str]] = {}
-        """The databases that were asked for, as their stack has them."""
+        """The databases that were connected to, with their values resolved."""
 
     def server(self, spec: DatabaseSpec[str]) -> Server:
-        """The rehearsal's server."""
+        """Return the rehearsal's server, and remember the database."""
         self.seen[spec.name] = spec
         return self._server
 
 
-class Ground(Protocol):
-    """Where the databases are."""
+class DatabaseServer(Protocol):
+    """The server that the databases are on."""
 
     @property
     def admin(self) -> Server:
-        """The administrator's way in."""
+        """How the administrator connects."""
         ...
 
     def kept(self) -> dict[str, Any]:
-        """What has to be known to come back to it, as JSON has it."""
+        """Return what is needed to come back to it, as JSON values."""
         ...
 
     def leave(self) -> None:
-        """Let go of it, and leave everything as it is."""
+        """Release it, and leave everything as it is."""
         ...
 
     def end(self, databases: Mapping[str, str]) -> None:
-        """Leave nothing behind; `databases` are those that were asked for, with their owners."""
+        """Remove all that the rehearsal made; `databases` maps the names of its databases to their owners."""
         ...
 
 
-class OwnGround:
-    """A server of the rehearsal's own."""
+class OwnServer:
+    """A server that the rehearsal has made."""
 
-    def __init__(self, server: LocalServer, password: str) -> None:
+    def __init__(self, server: PostgresProcess, password: str) -> None:
         self._server, self._password = server, password
 
     @property
     def admin(self) -> Server:
-        """See `Ground`."""
+        """See `DatabaseServer`."""
         return Server(HOST, self._server.port, ADMIN, self._password, sslmode="disable")
 
     @property
     def passwords(self) -> tuple[str, ...]:
-        """What must not be shown."""
+        """The passwords, which must not be shown."""
         return self._password, self._server.superuser.password
 
     def make(self) -> None:
@@ -102,7 +103,7 @@ class OwnGround:
                 connection.execute(statement)
 
     def resume(self) -> None:
-        """Start the server again, if it does not run any more. Raises RehearsalError."""
+        """Start the server again if it no longer runs. Raises RehearsalError."""
         if not self._server.folder.is_dir():
             raise RehearsalError(
                 f"the kept server's folder {self._server.folder} is gone; 'deployer rehearse --end' clears up"
@@ -111,7 +112,7 @@ class OwnGround:
             self._server.start()
 
     def kept(self) -> dict[str, Any]:
-        """See `Ground`."""
+        """See `DatabaseServer`."""
         return {
             "programs": str(self._server.programs),
             "folder": str(self._server.folder),
@@ -121,43 +122,43 @@ class OwnGround:
         }
 
     def leave(self) -> None:
-        """See `Ground`."""
+        """See `DatabaseServer`."""
         self._server.leave()
 
     def end(self, databases: Mapping[str, str]) -> None:
-        """See `Ground`."""
+        """See `DatabaseServer`."""
         self._server.stop()
 
 
-def own_ground(folder: Path, *, lasting: bool) -> OwnGround:
-    """A server that is still to be made, below a folder; as root in a folder that its user may enter."""
+def new_server(folder: Path, *, lasting: bool) -> OwnServer:
+    """Describe a server still to be made below a folder; as root, in a temporary folder that its user can enter."""
     home = folder / "postgres"
     if unprivileged():
         home = temporary("deployer-rehearsal-postgres-")
     superuser = Superuser(SUPERUSER, secrets.token_urlsafe(24))
-    server = LocalServer(suitable(), home, superuser, lasting=lasting)
-    return OwnGround(server, secrets.token_urlsafe(24))
+    server = PostgresProcess(suitable(), home, superuser, lasting=lasting)
+    return OwnServer(server, secrets.token_urlsafe(24))
 
 
-def own_ground_of(kept: Mapping[str, Any]) -> OwnGround:
-    """The server that was kept."""
+def kept_server(kept: Mapping[str, Any]) -> OwnServer:
+    """Find the server that was kept."""
     superuser = Superuser(SUPERUSER, kept["superuser_password"])
-    server = LocalServer(
+    server = PostgresProcess(
         Path(kept["programs"]), Path(kept["folder"]), superuser, port=int(kept["port"]), lasting=True
     )
-    return OwnGround(server, kept["password"])
+    return OwnServer(server, kept["password"])
 
 
 @frozen
 class Before:
-    """What was on a server before the first rehearsal."""
+    """The databases and roles of a server before the first rehearsal."""
 
     databases: frozenset[str]
     roles: frozenset[str]
 
 
-class GivenGround:
-    """A server that somebody else looks after."""
+class GivenServer:
+    """A server that exists without the rehearsal."""
 
     def __init__(self, admin: Server, before: Before | None = None) -> None:
         self._admin = admin
@@ -165,12 +166,12 @@ class GivenGround:
 
     @property
     def admin(self) -> Server:
-        """See `Ground`."""
+        """See `DatabaseServer`."""
         return self._admin
 
     @property
     def passwords(self) -> tuple[str, ...]:
-        """What must not be shown."""
+        """The passwords, which must not be shown."""
         return (self._admin.password,)
 
     def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
@@ -183,7 +184,7 @@ class GivenGround:
         return Before(frozenset(name for (name,) in databases), frozenset(name for (name,) in roles))
 
     def kept(self) -> dict[str, Any]:
-        """See `Ground`. The password is not kept."""
+        """See `DatabaseServer`; leave the password out."""
         return {
             "url": url(self._admin, self._admin.maintenance),
             "databases": sorted(self._before.databases),
@@ -191,10 +192,10 @@ class GivenGround:
         }
 
     def leave(self) -> None:
-        """See `Ground`."""
+        """See `DatabaseServer`."""
 
     def end(self, databases: Mapping[str, str]) -> None:
-        """Drop the databases and the roles that were not there before; what was there stays, with its owner.
+        """Drop the databases and roles that were not there before; keep the others, with their owners.
 
         Raises RehearsalError where not all of it can be dropped.
         """
@@ -222,12 +223,12 @@ class GivenGround:
                     connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 
     def _new_roles(self, connection: psycopg.Connection[tuple[Any, ...]]) -> dict[str, str | None]:
-        """The roles that were not there before, with what is said of each."""
+        """Return the roles that were not there before, with their comments."""
         query = "SELECT rolname, shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname <> ALL (%s)"
         return dict(connection.execute(query, [sorted(self._before.roles)]).fetchall())
 
     def _disown(self, login: str, database: str, owner: str) -> None:
-        """In a database that stays nothing may depend on a login that goes; what it owns goes to the owner."""
+        """Give to the owner what a login owns in a database that stays, so that the login can be dropped."""
         who = sql.Identifier(login)
         with connect(self._admin, database) as connection:
             connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(who))
@@ -235,11 +236,11 @@ class GivenGround:
             connection.execute(sql.SQL("DROP OWNED BY {}").format(who))
 
 
-def given_ground(text: str, kept: Mapping[str, Any] | None = None) -> GivenGround:
-    """The server that a URL names, as libpq understands it. Raises RehearsalError."""
+def given_server(text: str, kept: Mapping[str, Any] | None = None) -> GivenServer:
+    """Connect to the server that a URL names, as libpq understands it. Raises RehearsalError."""
     admin = _server(text)
     if kept is None:
-        return GivenGround(admin)
+        return GivenServer(admin)
     if url(admin, admin.maintenance) != kept["url"]:
         raise RehearsalError(
             f"the kept rehearsal is on another server: give --database-url {kept['url']}, or first "
@@ -247,11 +248,11 @@ def given_ground(text: str, kept: Mapping[str, Any] | None = None) -> GivenGroun
         )
     before = Before(frozenset(kept["databases"]), frozenset(kept["roles"]))
     with connect(admin):
-        return GivenGround(admin, before)
+        return GivenServer(admin, before)
 
 
 def _server(text: str) -> Server:
-    """What libpq makes of a URL: its variables, and the files of passwords, count too."""
+    """Resolve a URL as libpq does, with libpq's environment variables and password files."""
     try:
         said = conninfo_to_dict(text)
         if not text.startswith(("postgresql://", "postgres://")):
@@ -277,7 +278,7 @@ def _server(text: str) -> Server:
 
 
 def connect(server: Server, database: str = "") -> psycopg.Connection[tuple[Any, ...]]:
-    """A connection of the administrator's. Raises RehearsalError."""
+    """Connect as the administrator. Raises RehearsalError."""
     more: dict[str, Any] = dict(server.more)
     try:
         return psycopg.connect(
@@ -296,6 +297,6 @@ def connect(server: Server, database: str = "") -> psycopg.Connection[tuple[Any,
 
 
 def url(server: Server, database: str) -> str:
-    """The administrator's URL, without a password."""
+    """Return the administrator's URL, without a password."""
     host = f"[{server.host}]" if ":" in server.host else quote(server.host, safe="")
     return f"postgresql://{quote(server.user, safe='')}@{host}:{server.port}/{quote(database, safe='')}"

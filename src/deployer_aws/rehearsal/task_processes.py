@@ -1,4 +1,4 @@
-"""Tasks as processes of this machine: what they are given, what they write, and how they end."""
+"""Tasks as processes of this machine: how they start, what they write, and how they end."""
 
 import codecs
 import contextlib
@@ -20,18 +20,18 @@ from deployer_aws.simulator.hosting import Container, NotStarted
 GRACE = 10.0
 """Seconds between SIGTERM and SIGKILL."""
 KEPT = 1_000
-"""Lines of its output that are kept for each task: the last ones."""
+"""How many of the last lines of its output are kept for each task."""
 LONGEST = 16_384
 """Characters after which a line is broken."""
 PIECE = 16_384
-"""Bytes that are read at once: whoever writes without an end keeps nobody from stopping it."""
+"""Bytes that are read at once, so that a process that writes without an end can be stopped."""
 PIPE = 65_536
-"""Bytes that a pipe holds unless somebody asks for more (pipe(7)); what has ended has left no more in it."""
+"""The capacity of a pipe in bytes (pipe(7)): an ended process has left no more in it."""
 
 
 @frozen
 class Job:
-    """What is run in the place of a container. `label` stands in front of its lines."""
+    """The command that runs in the place of a container. `label` is shown in front of its lines."""
 
     command: Sequence[str]
     folder: Path
@@ -41,7 +41,7 @@ class Job:
 
 @frozen
 class Ended:
-    """A process that has ended: the task it was, its container's exit code, and its last lines."""
+    """A process that has ended: its task and container, the exit code, and its last lines."""
 
     task: str
     container: str
@@ -51,7 +51,7 @@ class Ended:
 
 @define
 class _Running:
-    """A process under way."""
+    """A process that runs."""
 
     process: subprocess.Popen[bytes]
     container: str
@@ -64,7 +64,7 @@ class _Running:
     kill_at: float | None = None
 
 
-class Processes:
+class TaskProcesses:
     """Runs the containers of tasks as processes: the host of a simulated account.
 
     `job` says what to run for a container, or raises NotStarted; `show` is given each line of output, masked, with the
@@ -78,7 +78,7 @@ class Processes:
 
     @property
     def running(self) -> bool:
-        """Whether any process runs."""
+        """True while any process runs."""
         return bool(self._running)
 
     def start(self, container: Container) -> None:
@@ -115,7 +115,7 @@ class Processes:
             kill_group(one.process.pid, signal.SIGTERM)
 
     def wait(self, seconds: float) -> list[Ended]:
-        """Show what is written, until a process has ended or the time is over; those that have ended."""
+        """Show output until a process has ended or the time is over; return the processes that have ended."""
         until = time.monotonic() + seconds
         while True:
             for key, _ in self._selector.select(max(0.0, min(0.05, until - time.monotonic()))):
@@ -128,7 +128,7 @@ class Processes:
                 return [self._end(task) for task in over]
 
     def _read(self, one: _Running) -> bool:
-        """Take one piece of what there is; whether there may be more. At the end of the pipe no more is waited for."""
+        """Read one piece of output; return whether there may be more. Close the pipe at its end."""
         stream = one.process.stdout
         assert stream is not None
         if stream.closed:
@@ -160,7 +160,7 @@ class Processes:
             self._show(one.label, shown)
 
     def _end(self, task: str) -> Ended:
-        """What it has started ends with it, as all in a container does."""
+        """End what the process has started too, as in a container, and read the rest of its output."""
         one = self._running.pop(task)
         kill_group(one.process.pid, signal.SIGKILL)
         for _ in range(PIPE // PIECE):  # what has left the group may write on for ever
@@ -175,7 +175,7 @@ class Processes:
         return Ended(task, one.container, code if code >= 0 else 128 - code, list(one.kept))
 
     def close(self) -> None:
-        """End all that runs, and wait for it."""
+        """End all processes, and wait for them."""
         for task in self._running:
             self.stop(task)
         patience = time.monotonic() + GRACE

@@ -1,7 +1,7 @@
-"""Where rehearsals take place: a folder with a journal, a simulated account and a PostgreSQL server's data.
+"""The workspace of rehearsals: a folder with a journal, a simulated account and a PostgreSQL server's data.
 
-A temporary world is gone at the end, whatever happened. A kept one stays in its folder, with its server running, until
-`end_kept`; the next rehearsal there carries on.
+A temporary workspace is gone at the end, whatever happened. A kept one stays in its folder, with its server running,
+until `end_kept`; the next rehearsal there carries on.
 """
 
 import fcntl
@@ -25,21 +25,21 @@ from deployer_aws.environment import (
 from deployer_aws.executors.postgres import Postgres
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import Journal
-from deployer_aws.rehearsal.children import RehearsalError as RehearsalError
 from deployer_aws.rehearsal.children import temporary
 from deployer_aws.rehearsal.clock import RehearsalClock
-from deployer_aws.rehearsal.jobs import Jobs
-from deployer_aws.rehearsal.mask import Mask
-from deployer_aws.rehearsal.processes import Processes
-from deployer_aws.rehearsal.server import (
-    GivenGround,
+from deployer_aws.rehearsal.database_server import (
+    GivenServer,
     LocalAccess,
-    OwnGround,
-    given_ground,
-    own_ground,
-    own_ground_of,
+    OwnServer,
+    given_server,
+    kept_server,
+    new_server,
     url,
 )
+from deployer_aws.rehearsal.errors import RehearsalError
+from deployer_aws.rehearsal.mask import Mask
+from deployer_aws.rehearsal.task_jobs import Jobs
+from deployer_aws.rehearsal.task_processes import TaskProcesses
 from deployer_aws.simulator import Script, Simulator
 from deployer_aws.simulator.hosting import NotStarted
 from deployer_aws.specfile import LoadedSpec, Rehearsal
@@ -47,22 +47,22 @@ from deployer_core.kernel.machine import Absent
 from deployer_core.spec import DatabaseSpec
 
 KEPT = Path(".deployer/rehearsal")
-"""Where a world is kept."""
+"""The folder of a kept workspace."""
 Show = Callable[[str, str], None]
 
 
-class Stage:
-    """One spec's rehearsal in a world: its environment, and the processes in them."""
+class Session:
+    """One spec's rehearsal in a workspace: its environment, and the processes of its tasks."""
 
     def __init__(
-        self, loaded: LoadedSpec, simulator: Simulator, journal: Journal, world: "World", show: Show
+        self, loaded: LoadedSpec, simulator: Simulator, journal: Journal, workspace: "Workspace", show: Show
     ) -> None:
         self._spec, self._simulator, self._journal, self._show = loaded.spec, simulator, journal, show
         self._rehearsal = loaded.rehearsal or Rehearsal(Path())
         secrets = simulator.client("secretsmanager")
-        self._access = LocalAccess(secrets, world.ground.admin)
-        self._jobs = Jobs(self._rehearsal, world.ground.admin, world.mask, self._database)
-        self._processes, self._mask = Processes(self._jobs, show, world.mask), world.mask
+        self._access = LocalAccess(secrets, workspace.server.admin)
+        self._jobs = Jobs(self._rehearsal, workspace.server.admin, workspace.mask, self._database)
+        self._processes, self._mask = TaskProcesses(self._jobs, show, workspace.mask), workspace.mask
         simulator.attach(self._processes)
         self._clock = RehearsalClock(simulator, self._processes)
         made = simulated_environment(simulator, journal, Postgres(secrets, access=self._access), self._clock)
@@ -78,7 +78,7 @@ class Stage:
         return None
 
     def after(self) -> int | None:
-        """Run what is to run when all is done; its exit code, or None where there is none. Raises RehearsalError."""
+        """Run `rehearse.after`; return its exit code, or None where there is none. Raises RehearsalError."""
         if not self._rehearsal.after:
             return None
         containers = self._simulator.application(self._spec.stack.name)
@@ -92,28 +92,28 @@ class Stage:
                 return ended[0].code
 
     def close(self) -> None:
-        """End what runs, and let go of the files."""
+        """End the processes, and close the files."""
         self._processes.close()
         self._close()
 
 
-class World:
-    """A place for rehearsals: in `folder`, where it is kept, or else in a temporary one. See `open` and `close`."""
+class Workspace:
+    """A folder for rehearsals: `folder`, where it is kept, or else a temporary one. See `open` and `close`."""
 
     def __init__(self, folder: Path | None, database_url: str | None) -> None:
         self._kept, self._url = folder is not None, database_url
         self.folder = folder or Path()
         self.mask = Mask()
-        self._ground: OwnGround | GivenGround | None = None
+        self._server: OwnServer | GivenServer | None = None
         self._databases: dict[str, str] = {}
         self._lock: int | None = None
         self._ready = self._old = False
 
     @property
-    def ground(self) -> OwnGround | GivenGround:
-        """The server, once the world is open."""
-        assert self._ground is not None
-        return self._ground
+    def server(self) -> OwnServer | GivenServer:
+        """The server, once the workspace is open."""
+        assert self._server is not None
+        return self._server
 
     @property
     def journal(self) -> Path:
@@ -122,11 +122,11 @@ class World:
 
     @property
     def passfile(self) -> Path:
-        """The administrator's password, as libpq reads it."""
+        """The file with the administrator's password, as libpq reads it."""
         return self.folder / "pgpass"
 
     def open(self) -> None:
-        """Make the world, or come back to the one that was kept. Raises RehearsalError. `close` it in any case."""
+        """Make the workspace, or open the one that was kept. Raises RehearsalError. Call `close` in any case."""
         if self._kept:
             self._lock = _lock(self.folder)
         else:
@@ -135,18 +135,18 @@ class World:
         if (kept := self._find()) is not None:
             self._return(kept)
         elif self._url is not None:
-            self._ground = given_ground(self._url)
+            self._server = given_server(self._url)
         else:
-            self._ground = own = own_ground(self.folder, lasting=self._kept)
+            self._server = own = new_server(self.folder, lasting=self._kept)
             self._save()  # whoever comes after us has to find the server, even if we are killed while it is made
             own.make()
-        for password in self.ground.passwords:
+        for password in self.server.passwords:
             self.mask.add(password)
         self._ready = True
         self._save()
 
     def _find(self) -> dict[str, Any] | None:
-        """What was kept here. A server that a killed process had not made to the end is ended, and counts as none."""
+        """Read what was kept; end a server that a killed rehearsal had not finished making, and return None."""
         state = self.folder / REHEARSAL_FILE
         if not state.exists():
             return None
@@ -155,7 +155,7 @@ class World:
         self._old = bool(kept["ready"])
         if kept["ready"]:
             return kept
-        own_ground_of(kept["server"]).end({})
+        kept_server(kept["server"]).end({})
         return None
 
     def _return(self, kept: dict[str, Any]) -> None:
@@ -167,25 +167,25 @@ class World:
                     f"the kept rehearsal is on a server of yours: give --database-url {server['url']} again, or "
                     "'deployer rehearse --end' first"
                 )
-            self._ground = given_ground(self._url, server)
+            self._server = given_server(self._url, server)
             return
         if self._url is not None:
             raise RehearsalError(
                 "the kept rehearsal has a server of its own: leave --database-url out, or first "
                 "'deployer rehearse --end'"
             )
-        self._ground = own = own_ground_of(server)
+        self._server = own = kept_server(server)
         own.resume()
 
     def _save(self) -> None:
-        kept = {"ready": self._ready, "owners": self._databases, "server": self.ground.kept()}
+        kept = {"ready": self._ready, "owners": self._databases, "server": self.server.kept()}
         _write(self.folder / REHEARSAL_FILE, json.dumps(kept, indent=2))
-        if self._kept and isinstance(self.ground, OwnGround):
-            admin = self.ground.admin
+        if self._kept and isinstance(self.server, OwnServer):
+            admin = self.server.admin
             _write(self.passfile, f"{admin.host}:{admin.port}:*:{admin.user}:{admin.password}\n")
 
-    def stage(self, loaded: LoadedSpec, script: Script, show: Show) -> Stage:
-        """Where one spec is rehearsed; the stage is to be closed."""
+    def session(self, loaded: LoadedSpec, script: Script, show: Show) -> Session:
+        """Open the session of one spec; the caller closes it."""
         self._databases |= {database.name: database.owner_role for database in loaded.spec.databases}
         self._save()
         with ExitStack() as opened:
@@ -193,26 +193,26 @@ class World:
             opened.callback(simulator.close)
             journal = SqliteJournal(self.journal)
             opened.callback(journal.close)
-            stage = Stage(loaded, simulator, journal, self, show)
-            opened.pop_all()  # the stage closes them from now on
-        return stage
+            session = Session(loaded, simulator, journal, self, show)
+            opened.pop_all()  # the session closes them from now on
+        return session
 
     def urls(self) -> list[str]:
-        """How the administrator connects to each database, without the password."""
-        return [url(self.ground.admin, name) for name in self._databases]
+        """Return the administrator's URL for each database, without the password."""
+        return [url(self.server.admin, name) for name in self._databases]
 
     def close(self) -> None:
-        """Leave a kept world as it is, and nothing at all of another, or of one that was not made to the end."""
+        """Leave a kept workspace as it is; remove any other, and one that was not made to the end."""
         if self._kept and self._lock is None:
             return  # it is somebody else's
         try:
             if self._kept and (self._ready or self._old):
-                if self._ground is not None:
-                    self._ground.leave()
+                if self._server is not None:
+                    self._server.leave()
                 return
             try:
-                if self._ground is not None:
-                    self._ground.end(self._databases)
+                if self._server is not None:
+                    self._server.end(self._databases)
             finally:
                 if self.folder != Path():
                     shutil.rmtree(self.folder, ignore_errors=True)
@@ -222,7 +222,7 @@ class World:
 
 
 def end_kept(folder: Path, database_url: str | None) -> str:
-    """End a kept world: what is left over, in words; empty where nothing is. Raises RehearsalError."""
+    """End a kept workspace; return what could not be removed, in words, or an empty text. Raises RehearsalError."""
     state = folder / REHEARSAL_FILE
     if not state.exists():
         raise RehearsalError(f"no rehearsal is kept in {folder}")
@@ -231,12 +231,12 @@ def end_kept(folder: Path, database_url: str | None) -> str:
         kept = _state(folder)
         server = kept["server"]
         if "url" not in server:
-            own_ground_of(server).end({})
+            kept_server(server).end({})
         elif database_url is None:
             names = ", ".join(name for name in kept["owners"] if name not in server["databases"]) or "none"
             left = f"left at {server['url']}: the databases {names}, and their roles"
         else:
-            given_ground(database_url, server).end(kept["owners"])
+            given_server(database_url, server).end(kept["owners"])
         shutil.rmtree(folder, ignore_errors=True)
     finally:
         os.close(lock)
@@ -244,7 +244,7 @@ def end_kept(folder: Path, database_url: str | None) -> str:
 
 
 def _state(folder: Path) -> dict[str, Any]:
-    """What was kept. Raises RehearsalError where the file is not as we have written it."""
+    """Read what was kept. Raises RehearsalError where the file is not as we have written it."""
     path = folder / REHEARSAL_FILE
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
@@ -252,7 +252,7 @@ def _state(folder: Path) -> dict[str, Any]:
         if "url" in server:
             _ = frozenset(server["databases"]), frozenset(server["roles"])
         else:
-            own_ground_of(server)
+            kept_server(server)
     except (ValueError, LookupError, TypeError) as error:
         raise RehearsalError(
             f"{path} is damaged ({error!r}), so the kept rehearsal can be neither carried on nor ended: stop its "
@@ -263,7 +263,7 @@ def _state(folder: Path) -> dict[str, Any]:
 
 
 def _lock(folder: Path) -> int:
-    """Be the only one in a folder, until the file is closed. Raises RehearsalError."""
+    """Lock a folder until the returned handle is closed. Raises RehearsalError where another process has it."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
     try:
@@ -275,7 +275,7 @@ def _lock(folder: Path) -> int:
 
 
 def _write(path: Path, text: str) -> None:
-    """A file for nobody else, there as a whole or not at all."""
+    """Write a private file, atomically."""
     draft = path.with_name(f"{path.name}.new")
     draft.touch(mode=0o600)
     draft.write_text(text, encoding="utf-8")

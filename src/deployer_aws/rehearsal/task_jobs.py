@@ -1,4 +1,4 @@
-"""What runs in the place of a container, and the environment that it is given.
+"""The process that runs in the place of a container, and the environment that it is given.
 
 The deployer's own environment comes first, without what it tells libpq; then the application's way into the database as
 libpq's variables have it; then what ECS would give the container; then `rehearse.environment`.
@@ -13,7 +13,7 @@ from typing import Any
 
 from deployer_aws.executors.postgres.session import Server
 from deployer_aws.rehearsal.mask import Mask
-from deployer_aws.rehearsal.processes import Job
+from deployer_aws.rehearsal.task_processes import Job
 from deployer_aws.simulator.hosting import Container, NotStarted
 from deployer_aws.specfile import Processes, Rehearsal
 from deployer_core.spec import DatabaseSpec
@@ -23,7 +23,7 @@ RUN = "deployer:run"
 
 
 class Jobs:
-    """Finds the process for a container. `database` gives the database of a deployment, as its stack has it by now."""
+    """Finds the process for a container. `database` returns the resolved database of a deployment, by both names."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Jobs:
         self._rehearsal, self._server, self._mask, self._database = rehearsal, server, mask, database
 
     def __call__(self, container: Container) -> Job:
-        """The process for a task. Raises NotStarted."""
+        """Return the process for a task. Raises NotStarted."""
         deployment, _, rest = container.tags.get(RUN, "").partition("/")
         name, _, purpose = rest.rpartition("/")
         command = self._rehearsal.databases.get(name, Processes()).of(purpose)
@@ -50,7 +50,7 @@ class Jobs:
         return self._job(command, environment, f"{name} {purpose}")
 
     def after(self, services: Iterable[Container], databases: Iterable[DatabaseSpec[str]]) -> Job:
-        """The process that runs when the deployment is DONE: it is given what the application's containers would be."""
+        """Return the process for when the deployment is DONE, with the environment of the application's containers."""
         containers, known = list(services), list(databases)
         environment = self._base()
         if len(known) == 1 and containers:
@@ -64,14 +64,14 @@ class Jobs:
         )
 
     def _base(self) -> dict[str, str]:
-        """Without an active virtual environment `python` is the deployer's own; lines come when they are written."""
+        """Return the deployer's own environment; `python` is the deployer's, unless a virtual environment is active."""
         own = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         if not own.get("VIRTUAL_ENV"):
             own["PATH"] = os.pathsep.join(filter(None, (str(Path(sys.executable).parent), own.get("PATH"))))
         return {"PYTHONUNBUFFERED": "1", **own}
 
     def _libpq(self, spec: DatabaseSpec[str], reveal: Callable[[str], str]) -> dict[str, str]:
-        """The application's way in: what the secret holds, or the login that needs no password here."""
+        """Return libpq's variables for the application: of its secret, or of the login that needs no password here."""
         found = {"PGHOST": self._server.host, "PGPORT": str(self._server.port), "PGDATABASE": spec.name}
         if spec.app_secret is not None:
             text = reveal(spec.app_secret)
@@ -81,7 +81,7 @@ class Jobs:
         return found | ({"PGUSER": spec.login_role} if spec.iam_login else {})
 
     def _given(self, containers: Iterable[Container], *, strict: bool) -> dict[str, str]:
-        """What the task definition and the overrides say; what the rehearsal gives anyway is looked up nowhere."""
+        """Return what the task definition and the overrides give, without what `rehearse.environment` overrides."""
         given: dict[str, str] = {}
         ours = dict(self._rehearsal.environment)
         for container in containers:

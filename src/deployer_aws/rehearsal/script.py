@@ -1,4 +1,4 @@
-"""The simulated account that specs are rehearsed in: what they take for granted is there."""
+"""The script of the simulated account that specs are rehearsed in: it has what they refer to by name."""
 
 import json
 import time
@@ -12,7 +12,7 @@ from deployer_core.spec import DeploymentSpec, TaskSpec, Text
 
 
 def script_for(specs: Iterable[DeploymentSpec], script: Script | None) -> Script:
-    """The script, with the clusters and the task definitions that the specs name literally; time begins now."""
+    """Add the clusters and task definitions that the specs name literally to a script; its time begins now."""
     made = load_script(script)
     data: dict[str, Any] = json.loads(made.source)
     tasks = [task for spec in specs for task in _tasks(spec)]
@@ -31,7 +31,7 @@ def _tasks(spec: DeploymentSpec) -> list[TaskSpec[Text]]:
 
 
 def _definitions(tasks: list[TaskSpec[Text]]) -> list[dict[str, Any]]:
-    """Each definition once, with all containers that are named of it."""
+    """Return each definition once, with all containers that the tasks name."""
     named: dict[str, dict[str, None]] = {}
     for task in tasks:
         if isinstance(task.task_definition, str):

@@ -14,7 +14,7 @@ from typing import Any
 
 from attrs import frozen
 
-from deployer_aws.rehearsal.postgres import suitable
+from deployer_aws.rehearsal.postgres_process import suitable
 from tests.support.command import Said, argv, environment, invoke
 
 KEY = "test/shop"
@@ -75,7 +75,7 @@ with psycopg.connect() as connection:
 
 
 @frozen
-class Yard:
+class Project:
     """The folder; every command is run in it. `temporary` is where temporary files are."""
 
     folder: Path

@@ -1,4 +1,4 @@
-"""A PostgreSQL server in a folder of its own: one that is installed, or the one that a wheel brings along."""
+"""The process of a PostgreSQL server with its data in a folder; the programs are installed, or come with a wheel."""
 
 import contextlib
 import os
@@ -18,7 +18,8 @@ from typing import Any
 import psycopg
 from attrs import field, frozen
 
-from deployer_aws.rehearsal.children import ProcessFile, RehearsalError, end_with_parent
+from deployer_aws.rehearsal.children import ProcessFile, end_with_parent
+from deployer_aws.rehearsal.errors import RehearsalError
 
 HOST = "127.0.0.1"
 LOCALE = "C.UTF-8" if sys.platform == "linux" else "C"
@@ -37,11 +38,11 @@ QUICK: Mapping[str, str] = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
 }
-"""Nothing of it has to outlive the machine; what was committed outlives the server, however that ends."""
+"""Settings for speed: data need not survive a crash of the machine, but survives a crash of the server."""
 
 
 def found() -> Iterator[Path]:
-    """Folders with PostgreSQL's programs: on PATH, then Debian's, the newest first, then the wheel's."""
+    """Yield folders with PostgreSQL's programs: on PATH, then Debian's from the newest on, then the wheel's."""
     if initdb := shutil.which("initdb"):
         yield Path(initdb).resolve().parent
     debian = Path("/usr/lib/postgresql").glob("*/bin")
@@ -52,7 +53,7 @@ def found() -> Iterator[Path]:
 
 
 def major(programs: Path) -> int:
-    """The major version of the programs in a folder; 0 where they do not run."""
+    """Return the major version of the programs in a folder; 0 where they do not run."""
     try:
         told = subprocess.run(
             [programs / "postgres", "--version"], capture_output=True, text=True, check=False
@@ -63,7 +64,7 @@ def major(programs: Path) -> int:
 
 
 def suitable() -> Path:
-    """The first programs that are new enough. Raises RehearsalError."""
+    """Find the first programs that are new enough. Raises RehearsalError."""
     for programs in found():
         if major(programs) >= OLDEST:
             return programs
@@ -74,7 +75,7 @@ def suitable() -> Path:
 
 
 def unprivileged() -> str | None:
-    """As whom the server runs where we are root, as whom PostgreSQL refuses to run."""
+    """Return the user for the server where we are root, as whom PostgreSQL refuses to run; else None."""
     if os.geteuid():
         return None
     known = {entry.pw_name for entry in pwd.getpwall()}
@@ -83,14 +84,14 @@ def unprivileged() -> str | None:
 
 @frozen
 class Superuser:
-    """Who made the server."""
+    """The superuser of a server."""
 
     name: str
     password: str = field(repr=False)
 
 
-class LocalServer:
-    """A server in a folder. With `lasting` it outlives this process."""
+class PostgresProcess:
+    """The process of a server, with its data and its log in a folder. With `lasting` it outlives this process."""
 
     def __init__(
         self,
@@ -111,7 +112,7 @@ class LocalServer:
         self._user = unprivileged()
 
     def make(self, hba: str) -> None:
-        """Make what the server keeps; `hba` says who is let in, and how. Raises RehearsalError."""
+        """Create the data folder with initdb; `hba` is the text of pg_hba.conf. Raises RehearsalError."""
         self.folder.mkdir(mode=0o700, exist_ok=True)
         password = self.folder / "password"
         password.touch(mode=0o600)
@@ -162,7 +163,7 @@ class LocalServer:
         }
 
     def start(self) -> None:
-        """Start the server, and wait until it answers; end first what still runs of it. Raises RehearsalError."""
+        """End what still runs of the server, start it, and wait until it answers. Raises RehearsalError."""
         for _ in range(ATTEMPTS):
             self.halt()
             # Nothing of it runs; PostgreSQL would take another process with the number in here for itself.
@@ -196,7 +197,7 @@ class LocalServer:
         return False
 
     def connect(self, database: str = "postgres") -> psycopg.Connection[tuple[Any, ...]]:
-        """A connection of the superuser's."""
+        """Connect as the superuser."""
         return psycopg.connect(
             host=HOST,
             port=self.port,
@@ -208,7 +209,7 @@ class LocalServer:
         )
 
     def answers(self) -> bool:
-        """Whether this very server runs, whoever started it."""
+        """Tell whether this very server answers, whichever process started it."""
         try:
             with self.connect() as connection:
                 ((folder,),) = connection.execute("SHOW data_directory").fetchall()
@@ -217,14 +218,14 @@ class LocalServer:
         return Path(folder).resolve() == self._data.resolve()
 
     def halt(self, how: signal.Signals = signal.SIGINT) -> None:
-        """Stop the server at once, or what makes it, whoever started it; its sessions are cut off."""
+        """Stop the server, or its initdb, whichever process started it; its sessions are cut off."""
         self._file.end(how, PATIENCE)
         if self._process is not None:
             self._process.wait()
             self._process = None
 
     def _find_port(self) -> None:
-        """Take another port, if somebody else has taken this one meanwhile."""
+        """Take another port if this one has been taken meanwhile."""
         if not self._is_free():
             self.port = free_port()
 
@@ -238,23 +239,23 @@ class LocalServer:
         return True
 
     def leave(self) -> None:
-        """Let go of a lasting server, which runs on."""
+        """Leave a lasting server running."""
         if self._process is not None:
             self._process.returncode = 0  # nobody waits for it any more
             self._process = None
 
     def stop(self) -> None:
-        """Stop the server for good, and take its folder away."""
+        """Stop the server and remove its folder."""
         self.halt(signal.SIGQUIT)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def log(self) -> str:
-        """All that the server has written."""
+        """Read all that the server has written."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
+    """Return a port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
