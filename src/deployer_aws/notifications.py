@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from attrs import frozen
 
+from deployer_aws.aws.addresses import Address
 from deployer_aws.aws.protocols import EventBridgeClient, SnsClient
 from deployer_aws.ports import Appended, Clock
 from deployer_core.engine.reducer import DeployerState, Notice
@@ -152,41 +153,13 @@ class Senders(Protocol):
         ...
 
 
-@frozen
-class Address:
-    """Where notices go, as a person names it: `eventbridge`, `eventbridge:BUS`, `sns:TOPIC_ARN` or `log`."""
-
-    kind: str
-    name: str = ""
-
-    @classmethod
-    def parse(cls, text: str) -> "Address":
-        """Raises ValueError, in words, for what is none."""
-        if not _ADDRESS.fullmatch(text):
-            raise ValueError(
-                f"{text!r:.200} is none of eventbridge, eventbridge:BUS (a name or an ARN), sns:TOPIC_ARN (not a FIFO "
-                "one) and log"
-            )
-        kind, _, name = text.partition(":")
-        return cls(kind, name)
-
-    def __str__(self) -> str:
-        return f"{self.kind}:{self.name}" if self.name else self.kind
-
-    def channel(self, clients: Senders | None) -> Channel:
-        """What carries them there; without AWS there is only the log."""
-        if clients is None or self.kind == "log":
-            return LogLine()
-        if self.kind == "sns":
-            return Sns(clients.sns, self.name)
-        return EventBridge(clients.events, bus=self.name or "default")
-
-
-_ADDRESS = re.compile(
-    r"""(?x) log | eventbridge (: (arn:aws[a-z-]*:events:[a-z0-9-]+:\d{12}:event-bus/)? [\w./-]{1,256} )?
-           | sns: arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w-]{1,256}""",
-    re.ASCII,
-)
+def channel_to(address: Address, clients: Senders | None) -> Channel:
+    """Return what carries notices to an address; without AWS there is only the log."""
+    if clients is None or address.kind == "log":
+        return LogLine()
+    if address.kind == "sns":
+        return Sns(clients.sns, address.name)
+    return EventBridge(clients.events, bus=address.name or "default")
 
 
 def _subject(message: Message) -> str:

@@ -64,7 +64,7 @@ class Options:
     `role_arn` is a role that the deployer assumes and refreshes, not the spec's role for CloudFormation. `endpoint_url`
     takes the place of every service's address. `template_bucket` is where templates go that are too long to send.
     `queue` is the URL of the SQS queue that EventBridge's events come from; `notify` is where notices go, as
-    `executors.notices.Address` has it, with `changes` those of changes of state too.
+    `addresses.Address` has it, with `changes` those of changes of state too.
     """
 
     profile: str = ""

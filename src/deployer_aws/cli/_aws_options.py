@@ -9,10 +9,10 @@ import click
 from attrs import fields_dict
 
 from deployer_aws.aws import accounts
+from deployer_aws.aws.addresses import Address
 from deployer_aws.aws.clients import Clients, ClientsError, Options
 from deployer_aws.aws.errors import LoginNeeded
 from deployer_aws.environment import Environment
-from deployer_aws.notifications import Address
 from deployer_aws.ports import Binding, Properties
 from deployer_core.spec import DeploymentSpec
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self
 
 from attrs import asdict
 
+from deployer_aws.aws.addresses import Address
 from deployer_aws.aws.clients import Options
 from deployer_aws.aws.errors import LoginNeeded
 from deployer_aws.aws.protocols import SqsClient
@@ -20,7 +21,7 @@ from deployer_aws.cli._report import Report
 from deployer_aws.cli._screen import Screen
 from deployer_aws.environment import Environment
 from deployer_aws.events import Intake
-from deployer_aws.notifications import Address, Notices
+from deployer_aws.notifications import Notices, channel_to
 from deployer_aws.ports import Appended, Clock
 from deployer_aws.runner import Runner
 from deployer_aws.views.follow import Follower
@@ -241,7 +242,7 @@ def notices_for(world: Environment, options: Options, clock: Clock) -> Notices |
     """What tells whom the options name; None where they name nobody."""
     if not options.notify:
         return None
-    channel = Address.parse(options.notify).channel(world.clients)
+    channel = channel_to(Address.parse(options.notify), world.clients)
     return Notices(channel, clock, changes=options.changes)
 
 

@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from deployer_aws.aws.addresses import Address
 from deployer_aws.aws.errors import understand
 from deployer_aws.aws.permissions import Scope
 from deployer_aws.aws.services import ServiceReader, cluster_and_name
 from deployer_aws.aws.stacks import StackReader
-from deployer_aws.notifications import Address
 from deployer_aws.preflight.context import Case
 from deployer_core.spec import AdminIam, AdminSecret, ListenerPriority, StackOutput, Text
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from deployer_aws.aws.errors import Kind, understand
 from deployer_aws.aws.stacks import WAYS_OUT, lifecycle
-from deployer_aws.executors.cloudformation.requests import INLINE, https
+from deployer_aws.aws.template_urls import INLINE, https
 from deployer_aws.preflight.context import Case, Found, fault, ok, unverified, warning
 from deployer_aws.templates import Template, as_map
 from deployer_core.analysis.preview import cautions

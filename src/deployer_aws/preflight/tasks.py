@@ -82,7 +82,7 @@ def _place(case: Case, admin: Admin[Text]) -> tuple[str, int] | Found:
 
 def _place_by_secret(case: Case, admin: AdminSecret[Text]) -> tuple[str, int] | Found:
     """The host and the port that a secret holds are the ones that count."""
-    from deployer_aws.executors.postgres.access import read_json
+    from deployer_aws.aws.secrets import read_json
 
     named, host = case.known(admin.secret), admin.host
     if named is None:

@@ -4,12 +4,12 @@ import hashlib
 import json
 import logging
 from typing import Any
-from urllib.parse import quote
 
 from attrs import frozen
 
 from deployer_aws.aws.protocols import CloudFormationClient, S3Client
 from deployer_aws.aws.stacks import Stack
+from deployer_aws.aws.template_urls import INLINE, https
 from deployer_aws.executors.cloudformation.parameters import (
     Unresolved,
     as_given,
@@ -23,8 +23,6 @@ from deployer_core.spec import Pairs, TemplateUrl
 log = logging.getLogger("deployer")
 
 Change = CreateStack | UpdateStack | UpsertStack | ScaleStack
-INLINE = 51_200
-"""Bytes that a template may have in the request itself (CloudFormation quotas, 'Template body size in a request')."""
 
 
 @frozen
@@ -134,18 +132,3 @@ def _warn_of_ssm(stack: Stack, summary: Any, counts: set[str]) -> None:
             stack.name,
             ", ".join(sorted(names)),
         )
-
-
-def https(url: str, s3: S3Client | None) -> str:
-    """CloudFormation takes https URLs alone.
-
-    Amazon S3's one address for all regions leads to every bucket of the partition `aws`, and to none of the others.
-    """
-    if not url.startswith("s3://"):
-        return url
-    bucket, _, key = url.removeprefix("s3://").partition("/")
-    meta: Any = getattr(s3, "meta", None)
-    if getattr(meta, "partition", "aws") != "aws":
-        return f"{meta.endpoint_url}/{bucket}/{quote(key)}"
-    host = f"{bucket}.s3.amazonaws.com" if "." not in bucket else f"s3.amazonaws.com/{bucket}"
-    return f"https://{host}/{quote(key)}"

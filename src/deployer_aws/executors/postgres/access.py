@@ -1,13 +1,12 @@
 """How the administrator gets in: by a secret, by an RDS IAM token, or by a URL."""
 
-import json
 from collections.abc import Mapping
-from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from deployer_aws.aws.protocols import RdsClient, SecretsClient
+from deployer_aws.aws.secrets import read_json
 from deployer_aws.executors.postgres.problems import Trouble
 from deployer_aws.executors.postgres.session import Server
 from deployer_core.spec import AdminIam, AdminSecret, AdminUrl, DatabaseSpec
@@ -95,15 +94,6 @@ class Access:
             spec.sslmode or mode,
             tuple(sorted(said.items())),
         )
-
-
-def read_json(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """What a secret holds, where it is a JSON object; else nothing."""
-    try:
-        held: Any = json.loads(answer.get("SecretString") or "{}")
-    except ValueError:
-        return {}
-    return held if isinstance(held, dict) else {}
 
 
 def _can_be_sent(text: str) -> bool:

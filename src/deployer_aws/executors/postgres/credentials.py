@@ -14,8 +14,8 @@ from urllib.parse import quote
 from attrs import evolve, field, frozen
 
 from deployer_aws.aws.protocols import SecretsClient
+from deployer_aws.aws.secrets import read_json
 from deployer_aws.executors.postgres import roles
-from deployer_aws.executors.postgres.access import read_json
 from deployer_aws.executors.postgres.job import Job, Steps
 from deployer_aws.executors.postgres.problems import Trouble
 from deployer_aws.executors.postgres.session import compose
