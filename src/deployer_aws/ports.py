@@ -116,10 +116,10 @@ class Recorded:
 
 @frozen
 class LeaseRow:
-    """Who may act on a stream. `number` rises with each renewal; `owner` is empty where it was given back."""
+    """Say who may act on a stream. `generation` rises with each change; `owner` is empty where it was released."""
 
     owner: str
-    number: int
+    generation: int
 
 
 @frozen
@@ -206,12 +206,12 @@ class Journal(Protocol):
         """The lease of a stream as it stands."""
         ...
 
-    def claim(self, key: str, owner: str, seen: LeaseRow | None) -> LeaseRow | None:
-        """Take, renew or (with an empty owner) give back the lease, if it still stands as seen; else None."""
+    def compare_and_set_lease(self, key: str, owner: str, expected: LeaseRow | None) -> LeaseRow | None:
+        """Acquire, renew or (with an empty owner) release a lease that still is as expected; else return None."""
         ...
 
-    def renew(self, owner: str, seen: Mapping[str, LeaseRow]) -> Mapping[str, LeaseRow]:
-        """Renew many leases, in few transactions; gives those that still stood as seen, as they are now."""
+    def renew(self, owner: str, expected: Mapping[str, LeaseRow]) -> Mapping[str, LeaseRow]:
+        """Renew many leases, in few transactions; return those that still were as expected, as they are now."""
         ...
 
     def close(self) -> None:

@@ -45,9 +45,9 @@ def attempt_often(opener: Opener, key: str) -> None:
             attempt(journal, key)
 
 
-def claim_once(opener: Opener, start: "threading.Barrier", won: list[str], owner: str) -> None:
+def acquire_once(opener: Opener, start: "threading.Barrier", won: list[str], owner: str) -> None:
     """What each of several runners does that find a lease free."""
     with closing(opener()) as journal:
         start.wait()
-        if journal.claim(KEY, owner, None) is not None:
+        if journal.compare_and_set_lease(KEY, owner, None) is not None:
             won.append(owner)

@@ -1,7 +1,8 @@
-"""A journal's SQLite file: how it is opened, its schema, and its faults in words that help.
+"""Open a journal's SQLite file, keep its schema, and explain its faults.
 
 Each migration is one step of the schema; PRAGMA user_version counts the steps that a file has taken, and PRAGMA
-application_id tells a journal from any other database. Steps are added at the end and never changed.
+application_id tells a journal from any other database. A released step is never changed: another is added
+at the end.
 """
 
 import os
@@ -68,7 +69,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )
         """,
         "CREATE INDEX bindings_stacks ON bindings (account, region, endpoint_url, stack_name)",
-        "CREATE TABLE leases (key TEXT PRIMARY KEY NOT NULL, owner TEXT NOT NULL, number INTEGER NOT NULL)",
+        "CREATE TABLE leases (key TEXT PRIMARY KEY NOT NULL, owner TEXT NOT NULL, generation INTEGER NOT NULL)",
     ),
 )
 

@@ -288,32 +288,33 @@ class SqliteJournal:
     # Leases
 
     def lease(self, key: str) -> LeaseRow | None:
-        """The lease of a stream as it stands, None where nobody ever had one."""
+        """Return the lease of a stream as it stands, None where nobody ever had one."""
         with self._reading() as db:
-            row = db.execute("SELECT owner, number FROM leases WHERE key = ?", (key,)).fetchone()
+            row = db.execute("SELECT owner, generation FROM leases WHERE key = ?", (key,)).fetchone()
         return None if row is None else LeaseRow(*row)
 
-    def claim(self, key: str, owner: str, seen: LeaseRow | None) -> LeaseRow | None:
-        """Compare and set: the lease becomes the owner's, with the next number, if it still stands as seen."""
+    def compare_and_set_lease(self, key: str, owner: str, expected: LeaseRow | None) -> LeaseRow | None:
+        """Make the lease the owner's, in its next generation, if it still is as expected; else return None."""
         with self._writing() as db:
-            if seen is not None:
-                return _claim(db, key, owner, seen)
+            if expected is not None:
+                return _compare_and_set(db, key, owner, expected)
             done = db.execute("INSERT OR IGNORE INTO leases VALUES (?, ?, 1)", (key, owner))
             return LeaseRow(owner, 1) if done.rowcount == 1 else None
 
-    def renew(self, owner: str, seen: Mapping[str, LeaseRow]) -> Mapping[str, LeaseRow]:
+    def renew(self, owner: str, expected: Mapping[str, LeaseRow]) -> Mapping[str, LeaseRow]:
         """Compare and set each, in one transaction."""
         with self._writing() as db:
-            return {key: now for key, row in seen.items() if (now := _claim(db, key, owner, row)) is not None}
+            rows = {key: _compare_and_set(db, key, owner, row) for key, row in expected.items()}
+        return {key: row for key, row in rows.items() if row is not None}
 
 
-def _claim(db: sqlite3.Connection, key: str, owner: str, seen: LeaseRow) -> LeaseRow | None:
-    number = seen.number + 1
+def _compare_and_set(db: sqlite3.Connection, key: str, owner: str, expected: LeaseRow) -> LeaseRow | None:
+    generation = expected.generation + 1
     done = db.execute(
-        "UPDATE leases SET owner = ?, number = ? WHERE key = ? AND owner = ? AND number = ?",
-        (owner, number, key, seen.owner, seen.number),
+        "UPDATE leases SET owner = ?, generation = ? WHERE key = ? AND owner = ? AND generation = ?",
+        (owner, generation, key, expected.owner, expected.generation),
     )
-    return LeaseRow(owner, number) if done.rowcount == 1 else None
+    return LeaseRow(owner, generation) if done.rowcount == 1 else None
 
 
 _SIMULATED = ("simulated", "true")

@@ -1,6 +1,6 @@
 """Leases: of many runners on one journal, only one acts on a stream at a time.
 
-No clocks are compared: a lease may be taken when its number has stood still for a whole term on the taker's own
+No clocks are compared: a lease may be taken when its generation has stood still for a whole term on the taker's own
 monotonic clock. What remains, a process that is paused inside a send, is covered by the tokens that AWS is sent.
 """
 
@@ -18,29 +18,29 @@ class _Held:
 
 
 class Leases:
-    """The leases of one runner. `owner` must be its own, and no other process's ever."""
+    """Keeps the leases of one runner. `owner` must be its own, and no other process's ever."""
 
     def __init__(self, journal: Journal, clock: Clock, owner: str, term: float) -> None:
         self._journal, self._clock, self._owner, self._term = journal, clock, owner, term
         self._held: dict[str, _Held] = {}
         self._watched: dict[str, _Held] = {}
 
-    def hold(self, key: str, at_least: float = 0.0) -> bool:
-        """Whether the lease is ours, for so many seconds at least; takes or renews it where it can."""
+    def acquire(self, key: str, at_least: float = 0.0) -> bool:
+        """Acquire or renew the lease, where it can be; tell whether it is ours, for so many seconds at least."""
         now = self._clock.monotonic()
         held = self._held.get(key)
         if held is not None:
             if self._left(held, now) > max(at_least, self._term / 2):
                 return True
-            return self._claim(key, held.row, now)
+            return self._compare_and_set(key, held.row, now)
         row = self._journal.lease(key)
         if row is None or not row.owner:
-            return self._claim(key, row, now)
+            return self._compare_and_set(key, row, now)
         watched = self._watched.get(key)
         if watched is None or watched.row != row:
             self._watched[key] = _Held(row, now)
             return False
-        return now - watched.renewed >= self._term and self._claim(key, row, now)
+        return now - watched.renewed >= self._term and self._compare_and_set(key, row, now)
 
     def renew(self, keys: Iterable[str]) -> None:
         """Renew together what is ours of these leases and has stood for half of its term."""
@@ -51,7 +51,7 @@ class Leases:
             if (held := self._held.get(key)) and self._left(held, now) <= self._term / 2
         }
         if len(old) < 2:
-            return  # `hold` does it
+            return  # `acquire` does it
         rows = self._journal.renew(self._owner, {key: held.row for key, held in old.items()})
         for key in old:
             del self._held[key]
@@ -61,18 +61,18 @@ class Leases:
         return held.renewed + self._term - now
 
     def holder(self, key: str) -> str:
-        """Who holds the lease of a stream that we wait for, or nothing."""
+        """Return who holds the lease of a stream that we wait for, or nothing."""
         watched = self._watched.get(key)
         return watched.row.owner if watched else ""
 
     def release(self, *keys: str) -> None:
-        """Give leases back, by default all, so that the next runner need not wait."""
+        """Release leases, by default all, so that the next runner need not wait."""
         for key in keys or tuple(self._held):
             if held := self._held.pop(key, None):
-                self._journal.claim(key, "", held.row)
+                self._journal.compare_and_set_lease(key, "", held.row)
 
-    def _claim(self, key: str, seen: LeaseRow | None, now: float) -> bool:
-        row = self._journal.claim(key, self._owner, seen)
+    def _compare_and_set(self, key: str, expected: LeaseRow | None, now: float) -> bool:
+        row = self._journal.compare_and_set_lease(key, self._owner, expected)
         self._watched.pop(key, None)
         if row is None:
             self._held.pop(key, None)

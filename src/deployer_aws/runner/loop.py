@@ -96,7 +96,7 @@ class Loop:
             if not state.pending:
                 self._schedule.keep_only(key, ())
                 self._leases.release(key)
-            elif self._leases.hold(key):
+            elif self._leases.acquire(key):
                 ours[key] = state
             elif any(map(is_open, state.pending)):
                 waits.append(self._polling.quick)
@@ -221,7 +221,9 @@ class Loop:
         A task that has to stop is told so however late.
         """
         first_stop = isinstance(pending.command, StopTask) and pending.attempt is None
-        if (event.at >= last_moment(pending) and not first_stop) or not self._leases.hold(key, self._margin):
+        if event.at >= last_moment(pending) and not first_stop:
+            return False
+        if not self._leases.acquire(key, self._margin):
             return False
         if pending.attempt is None or pending.attempt.number != event.number:
             return self._commit(key, event) is not None

@@ -178,7 +178,7 @@ def test_a_run_follows_another_deployer_and_takes_over_when_that_is_gone(bed: Be
     """A lease that nobody renews is taken after its term; until then it is said who has it."""
     bed.half_way(events=8)
     journal = SqliteJournal(bed.journal)
-    journal.claim(KEY, "somebody", journal.lease(KEY))
+    journal.compare_and_set_lease(KEY, "somebody", journal.lease(KEY))
     journal.close()
     said = bed("resume")
     assert said.code == 0

@@ -1,6 +1,6 @@
 """Runs a deployment in a process that is killed at a given moment, then carries on in another; says what became of it.
 
-A *moment* is just after an append to the journal, a claim of a lease, or a call to AWS, and the very beginning: between
+A *moment* is just after an append to the journal, a change of a lease, or a call to AWS, and the very beginning: between
 two moments a run leaves no trace outside of its own memory. Started as a program of its own, so that it may fork:
 
     python -m tests.deployer_aws.crash.driver FOLDER CASE VERSION DELAY RESIDUES
@@ -86,7 +86,7 @@ class Bench:
         clients: dict[str, Any] = {
             name: Watched(self.world.client(name), moments) for name in ("cloudformation", "ecs")
         }
-        journal: Any = Watched(self.journal, moments, ("append", "claim", "delivered"))
+        journal: Any = Watched(self.journal, moments, ("append", "compare_and_set_lease", "delivered"))
         self.runner = Runner(
             journal,
             [

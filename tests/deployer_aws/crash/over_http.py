@@ -52,7 +52,7 @@ def carry_on(journal: Path, endpoint: str, cluster: str, moment: str = "") -> in
     stacks, tasks = (
         Watched(Fatal(client, moment), moments) for client in (clients.cloudformation, clients.ecs)
     )
-    watched: Any = Watched(opened, moments, ("append", "claim", "delivered"))
+    watched: Any = Watched(opened, moments, ("append", "compare_and_set_lease", "delivered"))
     runner = Runner(
         watched,
         [CloudFormation(as_client(stacks), as_client(tasks)), Ecs(as_client(tasks)), InstantPostgres()],

@@ -32,9 +32,9 @@ from tests.support.contention import (
     OTHER,
     PROCESSES,
     Opener,
+    acquire_once,
     attempt,
     attempt_often,
-    claim_once,
     everything,
 )
 from tests.support.streams import append, entry, fold, good_path, request, walk
@@ -107,7 +107,7 @@ class JournalContract(LogicContract):
         with closing(opener()) as journal:
             append(journal, KEY, *good_path(), request("d-2"))
             append(journal, OTHER, request())
-            journal.claim(KEY, "me", None)
+            journal.compare_and_set_lease(KEY, "me", None)
             before = everything(journal, KEY, OTHER)
         with closing(opener()) as journal:
             assert everything(journal, KEY, OTHER) == before
@@ -308,50 +308,53 @@ class JournalContract(LogicContract):
     # Leases
 
     def test_a_lease_is_taken_renewed_and_given_back(self, journal: Journal) -> None:
-        """Its number rises with each; a stream may have a lease before it has an event."""
-        taken = journal.claim(KEY, "one", None)
+        """Its generation rises with each; a stream may have a lease before it has an event."""
+        taken = journal.compare_and_set_lease(KEY, "one", None)
         assert taken is not None
-        assert taken == journal.lease(KEY) == LeaseRow("one", taken.number)
-        renewed = journal.claim(KEY, "one", taken)
+        assert taken == journal.lease(KEY) == LeaseRow("one", taken.generation)
+        renewed = journal.compare_and_set_lease(KEY, "one", taken)
         assert renewed is not None
-        assert renewed.number > taken.number
-        free = journal.claim(KEY, "", renewed)
+        assert renewed.generation > taken.generation
+        free = journal.compare_and_set_lease(KEY, "", renewed)
         assert free is not None
-        assert free == journal.lease(KEY) == LeaseRow("", free.number)
-        assert journal.claim(KEY, "two", free) == journal.lease(KEY)
+        assert free == journal.lease(KEY) == LeaseRow("", free.generation)
+        assert journal.compare_and_set_lease(KEY, "two", free) == journal.lease(KEY)
         assert journal.lease(OTHER) is None
 
-    def test_a_claim_on_what_was_seen_before_fails(self, journal: Journal) -> None:
+    def test_a_lease_that_is_not_as_expected_stays_as_it_is(self, journal: Journal) -> None:
         """A lease that has moved on, or was taken meanwhile, is not taken, and stays as it is."""
-        seen = journal.claim(KEY, "one", None)
-        now = journal.claim(KEY, "one", seen)
+        seen = journal.compare_and_set_lease(KEY, "one", None)
+        now = journal.compare_and_set_lease(KEY, "one", seen)
         assert now is not None
-        for stale in (None, seen, LeaseRow("two", now.number), LeaseRow("one", now.number + 1)):
-            assert journal.claim(KEY, "two", stale) is None
-        assert journal.claim(OTHER, "two", seen) is None
+        for stale in (None, seen, LeaseRow("two", now.generation), LeaseRow("one", now.generation + 1)):
+            assert journal.compare_and_set_lease(KEY, "two", stale) is None
+        assert journal.compare_and_set_lease(OTHER, "two", seen) is None
         assert journal.lease(KEY) == now
 
     def test_many_leases_are_renewed_at_once(self, journal: Journal) -> None:
         """Those that still stand as seen rise by one; what has moved on, or never was, is left out and stays as it is."""
-        mine, moved = journal.claim(KEY, "one", None), journal.claim(OTHER, "one", None)
+        mine, moved = (
+            journal.compare_and_set_lease(KEY, "one", None),
+            journal.compare_and_set_lease(OTHER, "one", None),
+        )
         assert mine is not None
         assert moved is not None
-        theirs = journal.claim(OTHER, "two", moved)
+        theirs = journal.compare_and_set_lease(OTHER, "two", moved)
         renewed = journal.renew("one", {KEY: mine, OTHER: moved, "prod/none": mine})
         assert renewed == {KEY: journal.lease(KEY)}
         assert renewed[KEY].owner == "one"
-        assert renewed[KEY].number > mine.number
+        assert renewed[KEY].generation > mine.generation
         assert journal.lease(OTHER) == theirs
         assert journal.lease("prod/none") is None
         assert journal.renew("one", {}) == {}
 
     def test_one_of_many_gets_the_lease(self, opener: Opener) -> None:
-        """Of runners that claim a free lease at the same moment one has it."""
+        """Of runners that acquire a free lease at the same moment one has it."""
         with closing(opener()):
             won: list[str] = []
             start = threading.Barrier(4)
             runners = [
-                threading.Thread(target=claim_once, args=(opener, start, won, str(n))) for n in range(4)
+                threading.Thread(target=acquire_once, args=(opener, start, won, str(n))) for n in range(4)
             ]
             for runner in runners:
                 runner.start()

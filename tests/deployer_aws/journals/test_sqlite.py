@@ -156,7 +156,7 @@ def test_a_file_that_was_taken_away_is_not_written_to(path: Path) -> None:
             append(journal, KEY, Attempted(1, 1, 2.0))
         path.write_bytes(b"")
         with pytest.raises(JournalError, match="was deleted or replaced"):
-            journal.claim(KEY, "me", None)
+            journal.compare_and_set_lease(KEY, "me", None)
 
 
 def test_a_closed_journal_says_so(path: Path) -> None:

@@ -158,7 +158,7 @@ from deployer_aws.ports import JournalError
 if os.geteuid() == 0:
     os.setuid(65534)  # root may write anywhere
 try:
-    SqliteJournal(sys.argv[1]).claim("a/b", "me", None)
+    SqliteJournal(sys.argv[1]).compare_and_set_lease("a/b", "me", None)
 except JournalError as error:
     print(error)
 """

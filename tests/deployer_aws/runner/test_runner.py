@@ -134,21 +134,21 @@ def test_what_the_last_holder_of_a_lease_did_is_seen() -> None:
 
         waiting = False
 
-        def claim(self, key: str, owner: str, seen: LeaseRow | None) -> LeaseRow | None:
+        def compare_and_set_lease(self, key: str, owner: str, expected: LeaseRow | None) -> LeaseRow | None:
             if self.waiting and owner:
                 self.waiting = False
                 pending = self.head(key).state.pending[0]
                 other = Runner(self, [], Clock())
                 other.writer.commit(key, Attempted(pending.id, 1, 0.0))
                 other.writer.commit(key, Accepted(pending.id, "arn", 0.0))
-            return super().claim(key, owner, seen)
+            return super().compare_and_set_lease(key, owner, expected)
 
     journal = Handed(":memory:")
     w = world(complete, moving, journal=journal)
     w.request()
     w.runner.step([KEY])
     taker = world(moving, journal=journal)
-    w.journal.claim(KEY, "", w.journal.lease(KEY))
+    w.journal.compare_and_set_lease(KEY, "", w.journal.lease(KEY))
     journal.waiting = True
     taker.runner.step([KEY])
     assert [work.pending.ref for work in taker.script.seen] == ["arn"]
@@ -160,7 +160,7 @@ def test_nothing_is_sent_without_time_left_on_the_lease() -> None:
 
     def robbed(work: Work) -> Act:
         row = w.journal.lease(KEY)
-        assert w.journal.claim(KEY, "robber", row) is not None
+        assert w.journal.compare_and_set_lease(KEY, "robber", row) is not None
         w.clock.time += 40  # the lease has to be renewed, and cannot be
         yield work.attempt(1)
         went_on.append(1)

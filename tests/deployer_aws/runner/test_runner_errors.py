@@ -178,7 +178,7 @@ def test_unresolved_task_under_anothers_lease_is_left_to_it() -> None:
     w.request(quick=False, databases=(database(timeout=60),))
     w.runner.run([KEY])
     row = w.journal.lease(KEY)
-    w.journal.claim(KEY, "other", row)
+    w.journal.compare_and_set_lease(KEY, "other", row)
     assert w.runner.step([KEY]) is None
 
 
