@@ -51,3 +51,16 @@ def test_a_changed_source_is_told(tmp_path: Path) -> None:
     (tmp_path / "stack.mmd").write_text("stateDiagram-v2\n", encoding="utf-8")
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (1, "stack.svg is not of its source: make drawings\n")
+
+
+@pytest.mark.thorough
+def test_mermaid_draws_the_same_anew(tmp_path: Path) -> None:
+    """A drawing that is rendered here and now has the nodes and classes of the one that is kept."""
+    if missing := render.missing_tools():
+        pytest.skip(f"rendering needs {' and '.join(missing)}")
+    source = ROOT / "diagrams" / "ecs-task.mmd"
+    render.render(source, tmp_path / "anew.svg")
+    anew, kept = (
+        sorted(_NODE.findall(path.read_text())) for path in (tmp_path / "anew.svg", render.svg_of(source))
+    )
+    assert anew == kept != []

@@ -1,4 +1,7 @@
-"""Print a state diagram."""
+"""Print the state diagrams, or write them to a folder."""
+
+from collections.abc import Mapping
+from pathlib import Path
 
 import click
 
@@ -8,14 +11,36 @@ from deployer_aws.cli._screen import Screen
 from deployer_core.analysis.diagram import machines, mermaid
 
 
-@command("deployer diagram stack > stack.mmd", "deployer diagram all --specified")
+@command("deployer diagram stack > stack.mmd", "deployer diagram all > machines.md")
 @click.argument("machine", type=click.Choice([*machines(), "all"]))
 @click.option("--specified", is_flag=True, help="Leave out the edges that are extensions.")
-def diagram(machine: str, specified: bool) -> Exit:
-    """Print the state diagram of MACHINE as mermaid, from the very edges that run."""
-    screen, drawn = Screen(), machines()
-    if machine != "all":
-        screen.text(mermaid(drawn[machine], specified=specified))
-        return Exit.DONE
-    screen.text("\n".join(f"%% {name}\n{mermaid(one, specified=specified)}" for name, one in drawn.items()))
+@click.option(
+    "--output",
+    "folder",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write a file MACHINE.mmd for each to this folder.",
+)
+def diagram(machine: str, specified: bool, folder: Path | None) -> Exit:
+    """Print the state diagram of MACHINE as mermaid, from the very edges that run; all of them as one Markdown text."""
+    wanted = machines() if machine == "all" else {machine: machines()[machine]}
+    drawn = {name: mermaid(one, specified=specified) for name, one in wanted.items()}
+    if folder is not None:
+        _write(folder, drawn)
+    elif machine == "all":
+        titled = (f"## {machines()[name].name}\n\n```mermaid\n{text}```\n" for name, text in drawn.items())
+        Screen().text("\n".join(titled))
+    else:
+        Screen().text(drawn[machine])
     return Exit.DONE
+
+
+def _write(folder: Path, drawn: Mapping[str, str]) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in drawn.items():
+            (folder / f"{name}.mmd").write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.BadParameter(
+            f"cannot write to {folder}: {error.strerror}", param_hint="--output"
+        ) from None
