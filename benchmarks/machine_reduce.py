@@ -36,7 +36,6 @@ SPEC = DeploymentSpec(
     databases=(DatabaseSpec[Text]("shop", AdminSecret(Output("Secret")), migrate=Migration(TASK)),),
 )
 MOVES = d.Progress()
-MIGRATE_DATA: Any = d.migrate_data  # as a handler of eventless edges it might give None
 LONG_PATH: tuple[Any, ...] = (
     d.Requested(d.DeploymentInfo("d-1", SPEC)),
     d.Started((("Count", 2),)),
@@ -68,7 +67,9 @@ def by_hand(state: Any, event: Any) -> tuple[Any, tuple[Any, ...]]:
         if isinstance(event, d.Progress):
             return state, ()
         if isinstance(event, d.Stable):
-            return settled(*MIGRATE_DATA(d.InfraMigrated(state.info, state.counts, event.outputs)))
+            return settled(
+                *d.migrate_data(d.InfraMigrated(state.info, state.counts, event.outputs), d.MigrateData())
+            )
         if isinstance(event, d.Failure):
             return d._failed(state.info, event.reason)
     elif isinstance(state, d.ScalingUp):
@@ -107,9 +108,8 @@ def settled(state: Any, commands: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]
     settles = d.settle(state)
     if settles is None:
         return state, commands
-    after, more = settles
-    if isinstance(after, d.Failed):
-        return after, more
+    if isinstance(settles, d.MigrationFailure):
+        return d._failed(state.info, settles.reason)
     info = state.info
     return d.ScalingUp(info), (*commands, d.ScaleStack(info.id, info.spec.stack, state.counts))
 

@@ -1,15 +1,17 @@
 """Write what is derived from the code anew: `make golden`, then review the difference as text.
 
 The diagrams go to `diagrams/`, the golden matrices to `tests/deployer_core/golden/`, the previews of the example's versions to
-`tests/deployer_core/golden/preview/`, and the tables of the spec file's keys to the end of `docs/spec-file.md`. A test fails
-while a file differs from what would be written.
+`tests/deployer_core/golden/preview/`, the tables of the spec file's keys to the end of `docs/spec-file.md`, and what comes of
+the transcripts' input into the transcripts. A test fails while a file differs from what would be written.
 """
 
 from pathlib import Path
 
 from deployer_core.analysis.diagram import machines, mermaid
+from tests.deployer_core.engine.player import Engine
 from tests.deployer_core.matrix import matrix
 from tests.support import derived as examples
+from tests.support.transcripts import written
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -21,7 +23,9 @@ def derived() -> dict[Path, str]:
     """Each derived file, and what belongs in it."""
     diagrams = {ROOT / "diagrams" / f"{key}.mmd": mermaid(machine) for key, machine in machines().items()}
     matrices = {ROOT / "tests" / "deployer_core" / "golden" / f"{key}.txt": matrix(key) for key in machines()}
-    return {**diagrams, **matrices, **examples.derived()}
+    folder = ROOT / "tests" / "deployer_core" / "engine" / "transcripts"
+    transcripts = {path: written(path, Engine) for path in folder.glob("*.txt")}
+    return {**diagrams, **matrices, **transcripts, **examples.derived()}
 
 
 def main() -> None:

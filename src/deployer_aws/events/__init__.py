@@ -1,19 +1,19 @@
-"""Events: what EventBridge tells of stacks and tasks, from an SQS queue to the runner.
+"""The intake: what EventBridge tells of stacks and tasks, from an SQS queue to the runner.
 
-`parsing` reads what an event says; `matching` finds the pending commands that it is about; `answers` decides what may
-be taken from it. `EventQueue` receives, and lets go of what the runner has written down. Nothing here writes to the
-journal.
+`understanding` says what an event means, and does nothing; `matching` finds the pending commands that it speaks of;
+`answers` decides what may be taken from it; `queue` receives, appends, and only then deletes.
 """
 
-from deployer_aws.events.parsing import AwsEvent, Container, EventKind, explain, parse, read_event
-from deployer_aws.events.queue import EventQueue
+from deployer_aws.events.parsing import Container, Kind, Understood, explain, parse, understand_event
+from deployer_aws.events.queue import Intake, SafetyNet
 
 __all__ = [
-    "AwsEvent",
     "Container",
-    "EventKind",
-    "EventQueue",
+    "Intake",
+    "Kind",
+    "SafetyNet",
+    "Understood",
     "explain",
     "parse",
-    "read_event",
+    "understand_event",
 ]

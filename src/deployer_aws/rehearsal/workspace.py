@@ -43,6 +43,7 @@ from deployer_aws.rehearsal.task_processes import TaskProcesses
 from deployer_aws.simulator import Script, Simulator
 from deployer_aws.simulator.hosting import NotStarted
 from deployer_aws.specfile import LoadedSpec, Rehearsal
+from deployer_core.kernel.machine import Absent
 from deployer_core.spec import DatabaseSpec
 
 KEPT = Path(".deployer/rehearsal")
@@ -70,6 +71,8 @@ class Session:
 
     def _database(self, deployment: str, name: str) -> DatabaseSpec[str] | None:
         for migration in self._journal.head(self._spec.key).state.migrations:
+            if isinstance(migration, Absent):
+                continue
             if migration.database.deployment == deployment and migration.database.spec.name == name:
                 return migration.database.spec
         return None

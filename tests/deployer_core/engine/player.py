@@ -1,0 +1,252 @@
+"""What the lines of the composition's transcripts mean, and how what comes of them is written.
+
+request d1 evaluated unmigrated version=2 scale=Count:1     (databases db0, db1; a count as before, 1 at first)
+request d1 quick limit=3 scale=Count=5 | scale=none         (a fixed count; nothing to scale)
+reply complete Count=3                                      (to the one pending command; else it is named first:)
+reply RunTask db0 exited 2 | started ARN | status PENDING | errored WORDS | lost WORDS
+reply db0 upserted | cleaned | errored WORDS
+reply missing | progress | rolled_back ... reason=WORDS     (any lifecycle; `outputs=none` takes its outputs away)
+reply failure WORDS | progressed WORDS | refused 1 WORDS
+attempt 1 | accept REF | late                               (of the one pending command, or of the one that is named)
+run db0 0                                                   (all of a task, from its attempt to its exit code)
+terminate d1 | repair RUN... | wait SECONDS | again         (the last answer once more)
+keep NAME | from NAME                                       (remember how all stands; go back to that)
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from attrs import evolve
+
+from deployer_core.engine.messages import (
+    Accepted,
+    Attempted,
+    AttemptRefused,
+    DeadlinePassed,
+    Event,
+    Notice,
+    Pending,
+    Progress,
+    Repaired,
+    Replied,
+    Requested,
+    StopTask,
+    Terminated,
+)
+from deployer_core.engine.reducer import INITIAL, DeployerState, reduce
+from deployer_core.kernel.machine import IllegalEvent, name_of
+from deployer_core.machines import deployment, ecs_task, postgres_migration
+from deployer_core.machines.deployment import CreateStack, ScaleStack, UpdateStack, UpsertStack
+from deployer_core.machines.ecs_task import RunTask, Started, Status
+from deployer_core.machines.postgres_migration import CleanupDone, UpsertDone
+from deployer_core.machines.stack_status import Lifecycle
+from deployer_core.spec import FixedCount, PreviousCount, Scale
+from tests.support.deploying import PLAIN, QUICK, exited, full, seen
+
+__all__ = ["Engine"]
+
+
+class Engine:
+    """The composed deployer, at a time of its own."""
+
+    def __init__(self) -> None:
+        self.state: DeployerState = INITIAL
+        self._shown = {key: text for key, text in self._show().items() if key != "pending"}
+        self._said: list[str] = []
+        self._now = 1000.0
+        self._answer: Replied | None = None
+        self._kept: dict[str, DeployerState] = {}
+
+    def take(self, line: str) -> None:
+        """Carry out one line."""
+        verb, *words = line.split()
+        match verb:
+            case "keep":
+                self._kept[words[0]] = self.state
+            case "from":
+                self.state = self._kept[words[0]]
+                self.changed()
+            case "wait":
+                self._now += float(words[0])
+            case "run":
+                name, code = words
+                for part in (
+                    f"attempt {name} 1",
+                    f"accept {name} arn:{name}",
+                    f"reply {name} started arn:{name}",
+                    f"reply {name} exited {code}",
+                ):
+                    self.take(part)
+            case _:
+                self._reduce(line, self._event(verb, words))
+
+    def _reduce(self, line: str, event: Event) -> None:
+        before = self.state
+        if isinstance(event, Replied):
+            self._answer = event
+        try:
+            self.state, commands = reduce(before, event)
+        except IllegalEvent as refusal:
+            why = refusal.why or f"it does not take {refusal.event}"
+            self._said.append(f"refused by {refusal.machine} in {refusal.state}: {why}")
+            return
+        if self.state is before:
+            assert not commands
+            self._said.append(f"stale: {line}")
+        self._said += [_notice(command) for command in commands if isinstance(command, Notice)]
+
+    # What a line means
+
+    def _event(self, verb: str, words: list[str]) -> Event:
+        match verb:
+            case "request":
+                return self._request(*words)
+            case "terminate":
+                return Terminated(words[0], "ann", self._now)
+            case "repair":
+                return Repaired("ann", self._now, tuple(words))
+            case "again":
+                assert self._answer is not None
+                return self._answer
+            case _:
+                return self._of_command(verb, *self._named(words))
+
+    def _of_command(self, verb: str, pending: Pending, words: list[str]) -> Event:
+        match verb:
+            case "reply":
+                return Replied(pending.id, _answer(pending, *words), self._now)
+            case "late":
+                return Replied(pending.id, DeadlinePassed(), pending.deadline)
+            case "attempt":
+                resolved = tuple(
+                    (key, value) for key, _, value in (word.partition("=") for word in words[1:])
+                )
+                return Attempted(pending.id, int(words[0]), self._now, resolved)
+            case "accept":
+                return Accepted(pending.id, words[0], self._now)
+            case _:
+                raise ValueError(f"unknown word {verb!r}")
+
+    def _named(self, words: list[str]) -> tuple[Pending, list[str]]:
+        """Find the one pending command that the first words name, and return the words after them."""
+        found = list(self.state.pending)
+        if words and words[0][0].isupper():
+            found = [p for p in found if type(p.command).__name__ == words[0]]
+            words = words[1:]
+        if words and words[0].startswith("db"):
+            found = [p for p in found if p.database == words[0]]
+            words = words[1:]
+        assert len(found) == 1, f"{len(found)} commands are meant: {found}"
+        return found[0], words
+
+    def _request(self, deployment_id: str, *words: str) -> Requested:
+        given = dict(word.split("=", 1) for word in words if "=" in word)
+        kinds = [word for word in words if "=" not in word]
+        spec = QUICK if "quick" in kinds else PLAIN
+        if "quick" not in kinds and (kinds or given.keys() & {"scale", "version"}):
+            scaling = _scaling(given.get("scale", "Count:1"))
+            spec = full(*kinds, version=given.get("version", "1"), scaling=scaling)
+        more: dict[str, Any] = {"queue_limit": int(given["limit"])} if "limit" in given else {}
+        return Requested(deployment_id, spec, self._now, stream=given.get("stream", "stream"), **more)
+
+    # What came of it
+
+    def changed(self) -> list[str]:
+        """Say what has changed since this was last called, and what was said meanwhile."""
+        before, now = self._shown, self._show()
+        lines = [*self._said, *(text for key, text in now.items() if before.get(key) != text)]
+        self._shown, self._said = now, []
+        return lines
+
+    def _show(self) -> dict[str, str]:
+        state = self.state
+        found = {"stack": f"stack {name_of(type(state.stack))}"}
+        deployments: tuple[Any, ...] = state.deployments
+        migrations: tuple[Any, ...] = state.migrations
+        for each in deployments:
+            found[f"deployment {each.info.id}"] = f"{each.info.id} {name_of(type(each))}"
+        for migration in migrations:
+            name = migration.database.spec.name
+            found[f"migration {name}"] = f"{name} {name_of(type(migration))}"
+        for pending in state.pending:
+            found[f"pending {pending.id}"] = _pending(pending)
+        if not state.pending:
+            found["pending"] = "waits for nothing"
+        if state.baseline is None:
+            found["baseline"] = "remembers no counts"
+        else:
+            found["baseline"] = f"remembers {_pairs(state.baseline) or 'that nothing was scaled'}"
+        return found
+
+
+def _pending(pending: Pending) -> str:
+    command = pending.command
+    words = [type(command).__name__, pending.database]
+    if isinstance(command, RunTask):
+        words.append(command.run.id.rpartition("/")[2])
+    if isinstance(command, CreateStack | UpdateStack | UpsertStack | ScaleStack):
+        words.append(_pairs(command.counts))
+    if isinstance(command, StopTask):
+        words += [
+            command.arn or "without ARN",
+            f"for attempt {command.attempt.number} of command {command.command}",
+        ]
+    text = " ".join(filter(None, words))
+    if pending.attempt is not None:
+        tried = pending.attempt
+        text += f", attempt {tried.number} at {tried.at:g}{' refused' if tried.refused else ''}"
+        text += f" with {_pairs(tried.resolved)}" if tried.resolved else ""
+    text += f", accepted as {pending.ref}" if pending.ref else ""
+    text += f", seen: {pending.seen}" if pending.seen else ""
+    return text + (", unresolved" if pending.unresolved else "")
+
+
+def _notice(notice: Notice) -> str:
+    return f"{notice.deployment} {notice.outcome}" + (f": {notice.reason}" if notice.reason else "")
+
+
+def _pairs(pairs: Iterable[tuple[str, Any]]) -> str:
+    return " ".join(f"{key}={value}" for key, value in pairs)
+
+
+def _scaling(text: str) -> tuple[Scale, ...]:
+    """Read `Count=5` as a fixed count, `Count:1` as the previous one, or 1 where there was none; `none` as nothing."""
+    found: list[Scale] = []
+    for each in text.split(",") if text != "none" else ():
+        name, count = re.split("[=:]", each)
+        found.append(FixedCount(name, int(count)) if "=" in each else PreviousCount(name, int(count)))
+    return tuple(found)
+
+
+def _answer(pending: Pending, kind: str, *words: str) -> Any:
+    """Read an answer of the world; what is no other word is a stack's lifecycle."""
+    text = " ".join(words)
+    if kind in _PLAIN:
+        return _PLAIN[kind](text)
+    if kind == "exited":
+        code, *stop = words
+        return exited(None if code == "none" else int(code), *stop)
+    if kind == "refused":
+        return AttemptRefused(int(words[0]), " ".join(words[1:]))
+    if kind == "errored":
+        of_task = isinstance(pending.command, RunTask | StopTask)
+        return (ecs_task.Errored if of_task else postgres_migration.Errored)(text)
+    given = dict(word.split("=", 1) for word in words)
+    reason = given.pop("reason", "").replace("_", " ")
+    outputs: dict[str, Any] = {"outputs": ()} if given.pop("outputs", "") == "none" else {}
+    status = evolve(seen(Lifecycle[kind.upper()], **outputs), reason=reason)
+    counts = tuple((name, int(count)) for name, count in given.items() if count != "none")
+    return evolve(status, counts=counts) if given else status
+
+
+_PLAIN: dict[str, Callable[[str], Any]] = {
+    "upserted": lambda _: UpsertDone(),
+    "cleaned": lambda _: CleanupDone(),
+    "started": Started,
+    "status": Status,
+    "lost": lambda text: ecs_task.Errored(text, may_still_run=True),
+    "gone": lambda _: ecs_task.StatusStopped((), "", "gone"),
+    "failure": deployment.Failure,
+    "progressed": Progress,
+}

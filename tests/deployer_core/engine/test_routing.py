@@ -1,0 +1,96 @@
+"""How what one machine says reaches another, or the world: ids, tokens, routes, microsteps."""
+
+from typing import Any
+
+import pytest
+
+from deployer_core.engine import reducer, routing
+from deployer_core.engine.messages import Replied
+from deployer_core.engine.reducer import INITIAL, Requested, Terminated, reduce, token
+from deployer_core.kernel.machine import IllegalEvent
+from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
+from deployer_core.machines.deployment import StabiliseStack, UpsertStack
+from deployer_core.machines.ecs_task import RunTask
+from tests.support.deploying import PLAIN, QUICK, TWO, Story, complete
+
+
+def test_command_ids_count_up() -> None:
+    """Ids are deterministic: the same events give the same commands."""
+    story, again = Story().to_tasks("d1", TWO), Story().to_tasks("d1", TWO)
+    assert [p.id for p in story.state.pending] == [6, 7]
+    assert story.state == again.state
+
+
+def test_a_token_is_of_one_send_alone() -> None:
+    """Tokens differ by stream, deployment, command and attempt, and fit what AWS takes."""
+    tokens = [
+        token("s", "d", 1, 1),
+        token("t", "d", 1, 1),
+        token("s", "e", 1, 1),
+        token("s", "d", 2, 1),
+        token("s", "d", 1, 2),
+        token("s", "d", 11, 1),
+    ]
+    assert len(set(tokens)) == len(tokens)
+    assert {len(t) for t in tokens} == {49}
+
+
+MACHINES = (stack, deployment, postgres_migration, ecs_task)
+
+
+def test_every_command_of_every_machine_has_a_route() -> None:
+    """Nothing that a machine says is lost: each command is routed, but RunTask, which is sent where it is made."""
+    said = {command for machine in MACHINES for command in members(machine.Command)}
+    assert said - set(routing._ROUTES) == {RunTask}
+    assert set(routing._ROUTES) <= said
+
+
+def members(union: Any) -> tuple[type, ...]:
+    """The classes of a union, or the one class that it is."""
+    return getattr(union, "__args__", (union,))
+
+
+def test_what_is_not_there_is_looked_for_in_vain() -> None:
+    """A part that should be there and is not is a bug, and shows as one."""
+    transaction = routing.Transaction(INITIAL, 0)
+    for look in (transaction.find, transaction.find_migration):
+        with pytest.raises(LookupError, match="nobody"):
+            look("nobody")
+    with pytest.raises(LookupError):
+        routing.swap((1, 2), 3)
+
+
+def test_microsteps_tell_the_same_story() -> None:
+    """Each edge of each machine is shown in order, and a stale event takes none."""
+    event = Requested("d1", PLAIN, 0, stream="s")
+    taken = [(machine, step.edge.event) for machine, step in reducer.microsteps(INITIAL, event)]
+    assert taken == [
+        ("Deployment", "Requested"),
+        ("Stack", "Triggered"),
+        ("Deployment", "Started"),
+        ("Deployment", "StackWait"),
+    ]
+    after, _ = reduce(INITIAL, event)
+    assert reducer.microsteps(after, event) == ()
+
+
+def test_a_refusal_changes_nothing() -> None:
+    """What is refused leaves the state as it was, to the last value."""
+    story = Story().request("d1")
+    before = story.state
+    with pytest.raises(IllegalEvent):
+        reduce(before, Terminated("d9", "ann", 0))
+    assert before == Story().request("d1").state
+
+
+def test_another_ones_completion_never_frees_the_lock() -> None:
+    """A late success of an earlier deployment leaves the lock with the current one."""
+    story = Story().request("d1", QUICK).reply(StabiliseStack, complete())
+    late = Replied(story.pending(UpsertStack).id, complete(), 0)
+    story.request("d2").request("d3").terminate("d1").repair()
+    before = story.state
+    assert isinstance(before.stack, stack.Migrating)
+    assert story.take(late).state is before
+    assert before.stack.current == "d2"
+    with pytest.raises(IllegalEvent, match="the current deployment is 'd2', not 'd1'"):
+        stack.MACHINE.reduce(before.stack, stack.DeploymentCompleted("d1"))
