@@ -160,7 +160,7 @@ def _unreadable(world: Path, error: sqlite3.Error) -> JournalError:
 
 
 def _open_simulated(path: Path, world: Path, script: Any) -> Environment:
-    from deployer_aws.simulator.databases import SimulatedPostgres
+    from deployer_aws.simulator import SimulatedPostgres
 
     simulator = open_simulator(world, script)
     try:

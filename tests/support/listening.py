@@ -12,8 +12,7 @@ from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.notifications import Channel, Notices
 from deployer_aws.ports import Clock, Journal
 from deployer_aws.runner import PollingPolicy, Runner
-from deployer_aws.simulator import Simulator
-from deployer_aws.simulator.databases import SimulatedPostgres
+from deployer_aws.simulator import SimulatedPostgres, Simulator
 from deployer_core.engine.reducer import DeployerState, Notice
 from deployer_core.kernel.machine import name_of
 from tests.support.orders import KEY, TEMPLATES, orders

@@ -14,7 +14,7 @@ from typing import Any
 from deployer_aws.executors.postgres.session import Server
 from deployer_aws.rehearsal.mask import Mask
 from deployer_aws.rehearsal.task_processes import Job
-from deployer_aws.simulator.hosting import Container, NotStarted
+from deployer_aws.simulator import Container, NotStarted
 from deployer_aws.specfile import Processes, Rehearsal
 from deployer_core.spec import DatabaseSpec
 

@@ -15,7 +15,7 @@ from attrs import define, field, frozen
 
 from deployer_aws.rehearsal.children import end_with_parent, kill_group
 from deployer_aws.rehearsal.mask import Mask
-from deployer_aws.simulator.hosting import Container, NotStarted
+from deployer_aws.simulator import Container, NotStarted
 
 GRACE = 10.0
 """Seconds between SIGTERM and SIGKILL."""

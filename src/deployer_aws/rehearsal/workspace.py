@@ -40,8 +40,7 @@ from deployer_aws.rehearsal.errors import RehearsalError
 from deployer_aws.rehearsal.mask import Mask
 from deployer_aws.rehearsal.task_jobs import Jobs
 from deployer_aws.rehearsal.task_processes import TaskProcesses
-from deployer_aws.simulator import Script, Simulator
-from deployer_aws.simulator.hosting import NotStarted
+from deployer_aws.simulator import NotStarted, Script, Simulator
 from deployer_aws.specfile import LoadedSpec, Rehearsal
 from deployer_core.kernel.machine import Absent
 from deployer_core.spec import DatabaseSpec

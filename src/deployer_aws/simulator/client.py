@@ -5,25 +5,25 @@ from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
-from deployer_aws.simulator.errors import ClientError, ConnectionClosedError, Refused
+from deployer_aws.simulator.account import Account
+from deployer_aws.simulator.errors import ClientError, ConnectionClosedError, ServiceError
 from deployer_aws.simulator.rows import Json, fresh
 from deployer_aws.simulator.service import Service, camel
 from deployer_aws.simulator.store import Store
-from deployer_aws.simulator.world import World
 
 _TOKENS = ("NextToken", "nextToken")
 
 
 class Client:
-    """One service's operations as methods; each call is one transaction of the world.
+    """One service's operations as methods; each call is one transaction of the account.
 
     Where botocore is installed, requests are checked against its model as a real client does, before the call counts.
     """
 
-    def __init__(self, world: World, service: type[Service]) -> None:
-        self._world = world
-        self._store: Store = world.store
-        self._service = service(world)
+    def __init__(self, account: Account, service: type[Service]) -> None:
+        self._account = account
+        self._store: Store = account.store
+        self._service = service(account)
         self._operations = service.operations()
         self.exceptions = SimpleNamespace(ClientError=ClientError)
 
@@ -66,11 +66,11 @@ class Client:
         return answer
 
     def _carry_out(self, name: str, request: Json) -> tuple[Json, Exception | None]:
-        """Let the world run up to now, then do what is asked; whatever comes of it is kept."""
-        world = self._world
-        world.advance(world.script.latency)
-        request_id = world.uuid()
-        fault = world.fault(name, facts(request))
+        """Let the account run up to now, then do what is asked; whatever comes of it is kept."""
+        account = self._account
+        account.advance(account.script.latency)
+        request_id = account.uuid()
+        fault = account.fault(name, facts(request))
         answer: Json = {}
         error: Exception | None = None
         outcome = "ok"
@@ -79,16 +79,16 @@ class Client:
                 raise self._service.fault_error(fault, camel(name))
             if fault is None or not fault.lost_request:
                 answer = self._operations[name](self._service, fresh(request))
-        except Refused as refusal:
+        except ServiceError as refusal:
             outcome = refusal.code
             error = refusal.as_client_error(camel(name), request_id)
         if fault is not None and (fault.lost_reply or fault.lost_request):
             outcome = "lost reply" if fault.lost_reply else "lost request"
             error = ConnectionClosedError(endpoint_url=f"https://{self._service.name}.simulated")
-        world.store.append(
+        account.store.append(
             "calls",
             {
-                "at": world.now,
+                "at": account.now,
                 "service": self._service.name,
                 "operation": name,
                 "request": {

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["ClientError", "ConnectionClosedError", "Refused", "invalid"]
+__all__ = ["ClientError", "ConnectionClosedError", "ServiceError", "invalid"]
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError, ConnectionClosedError
@@ -32,7 +32,7 @@ else:
                 )
 
 
-class Refused(Exception):
+class ServiceError(Exception):
     """The simulated service says no; the client turns it into a ClientError that names the operation."""
 
     def __init__(self, code: str, message: str, *, http: int = 400, **extra: Any) -> None:
@@ -52,6 +52,6 @@ class Refused(Exception):
         return ClientError(response, operation_name)
 
 
-def invalid(message: str) -> Refused:
+def invalid(message: str) -> ServiceError:
     """CloudFormation's answer to nearly everything that it does not like."""
-    return Refused("ValidationError", message)
+    return ServiceError("ValidationError", message)

@@ -30,7 +30,7 @@ class Container:
 
 
 class Host(Protocol):
-    """Runs containers. It is called within a transaction of the world, and must not call the world back."""
+    """Runs containers. It is called within a transaction of the account, and must not call the account back."""
 
     def start(self, container: Container) -> None:
         """Start it. Raises NotStarted."""

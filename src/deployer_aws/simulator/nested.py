@@ -3,43 +3,43 @@
 What a nested template holds is not carried out; the nested stack has its own id, statuses and events.
 """
 
-from deployer_aws.simulator.resources import Work
+from deployer_aws.simulator.account import Account
+from deployer_aws.simulator.resources import ResourceChange
 from deployer_aws.simulator.rows import Pointer, Stack
 from deployer_aws.simulator.stack_events import set_status
-from deployer_aws.simulator.world import World
 
 TYPE = "AWS::CloudFormation::Stack"
 _BODY = "Resources: {Content: {Type: 'AWS::CloudFormation::WaitConditionHandle'}}"
 
 
-def make(work: Work) -> str:
+def make(change: ResourceChange) -> str:
     """A nested stack in the making; its physical id in the parent is its StackId."""
-    world, parent = work.world, work.stack
-    name = work.given_name
+    account, parent = change.account, change.stack
+    name = change.given_name
     stack = Stack(
-        world.arn("cloudformation", f"stack/{name}/{world.uuid()}"),
+        account.arn("cloudformation", f"stack/{name}/{account.uuid()}"),
         name,
-        world.now,
-        template=world.remember(_BODY),
+        account.now,
+        template=account.remember(_BODY),
         parent=parent.key,
         token=parent.token,
     )
-    world.store.add(stack)
-    world.store.add(Pointer(f"stack:{name}", stack.key))
-    world.store.link("stacks", stack.key)
-    set_status(world, stack, "CREATE_IN_PROGRESS", "User Initiated")
+    account.store.add(stack)
+    account.store.add(Pointer(f"stack:{name}", stack.key))
+    account.store.link("stacks", stack.key)
+    set_status(account, stack, "CREATE_IN_PROGRESS", "User Initiated")
     return stack.key
 
 
-def tell(world: World, key: str, status: str) -> None:
+def tell(account: Account, key: str, status: str) -> None:
     """The nested stack follows its parent into a status."""
-    stack = world.need(Stack, key)
-    parent = world.need(Stack, stack.parent or "")
+    stack = account.need(Stack, key)
+    parent = account.need(Stack, stack.parent or "")
     stack.token = parent.token
     if status == "UPDATE_IN_PROGRESS":
-        stack.updated = world.now
+        stack.updated = account.now
     if status == "DELETE_COMPLETE":
-        stack.deleted = world.now
-        world.store.drop(Pointer, f"stack:{stack.name}")
-        world.store.unlink("stacks", key)
-    set_status(world, stack, status)
+        stack.deleted = account.now
+        account.store.drop(Pointer, f"stack:{stack.name}")
+        account.store.unlink("stacks", key)
+    set_status(account, stack, status)

@@ -1,6 +1,6 @@
 """The resources of a stack: what they are called, what can be asked of them, and which of them really do something.
 
-ECS clusters, services and task definitions, and nested stacks, exist in the simulated world; all others are names.
+ECS clusters, services and task definitions, and nested stacks, exist in the simulated account; all others are names.
 """
 
 from functools import partial
@@ -8,10 +8,10 @@ from typing import Any
 
 import attrs
 
-from deployer_aws.simulator import service_life
+from deployer_aws.simulator import ecs_services
+from deployer_aws.simulator.account import ACCOUNT_ID, REGION, Account
 from deployer_aws.simulator.rows import Definition, Json, Pointer, Stack, is_list, is_map
 from deployer_aws.simulator.templates import parse
-from deployer_aws.simulator.world import ACCOUNT, REGION, World
 from deployer_aws.templates import Evaluator
 
 _BY_NAME = {
@@ -33,10 +33,10 @@ _ARN_SHAPED = {
 
 
 @attrs.frozen
-class Work:
+class ResourceChange:
     """One resource of a stack being made, changed or removed; times in seconds from now."""
 
-    world: World
+    account: Account
     stack: Stack
     logical: str
     kind: str
@@ -47,28 +47,28 @@ class Work:
     @property
     def given_name(self) -> str:
         """A name for what has no name of its own."""
-        return f"{self.stack.name}-{self.logical}-{self.world.unique(12).upper()}"
+        return f"{self.stack.name}-{self.logical}-{self.account.unique(12).upper()}"
 
 
-def scope_of(world: World, stack: Stack) -> Evaluator:
+def scope_of(account: Account, stack: Stack) -> Evaluator:
     """What the names in the stack's template stand for just now."""
     pseudo = {
         "AWS::StackName": stack.name,
         "AWS::StackId": stack.key,
         "AWS::Region": REGION,
-        "AWS::AccountId": ACCOUNT,
+        "AWS::AccountId": ACCOUNT_ID,
         "AWS::Partition": "aws",
         "AWS::URLSuffix": "amazonaws.com",
         "AWS::NotificationARNs": "",
     }
     physical = {name: entry["physical"] for name, entry in live(stack).items() if entry["physical"]}
     return Evaluator(
-        template=parse(world.text(stack.template)),
+        template=parse(account.text(stack.template)),
         parameters=stack.parameters,
         pseudo=pseudo,
         physical=physical,
         attributes=partial(_attribute, stack),
-        exports=partial(_imported, world),
+        exports=partial(_imported, account),
     )
 
 
@@ -77,8 +77,8 @@ def live(stack: Stack) -> dict[str, Json]:
     return {name: entry for name, entry in stack.resources.items() if entry["status"] != "DELETE_COMPLETE"}
 
 
-def _imported(world: World, name: str) -> str:
-    exported = world.store.get(Pointer, f"export:{name}")
+def _imported(account: Account, name: str) -> str:
+    exported = account.store.get(Pointer, f"export:{name}")
     return exported.to if exported else f"imported-{name}"
 
 
@@ -89,26 +89,26 @@ def _attribute(stack: Stack, logical: str, attribute: str) -> str:
     if attribute.endswith("Arn"):
         service, noun = kind.lower().split("::")[1:] if kind.count("::") == 2 else ("unknown", "unknown")
         path = f"{noun}/{physical}"
-        return physical if physical.startswith("arn:") else f"arn:aws:{service}:{REGION}:{ACCOUNT}:{path}"
+        return physical if physical.startswith("arn:") else f"arn:aws:{service}:{REGION}:{ACCOUNT_ID}:{path}"
     if attribute == "Name":
         return physical.rsplit("/", 1)[-1]
     return f"{stack.name}-{logical}-{attribute.replace('.', '-')}.simulated.internal".lower()
 
 
-def make(work: Work) -> str:
+def make(work: ResourceChange) -> str:
     """Make the resource; the answer is its physical id."""
     properties = work.properties
     if work.kind == "AWS::ECS::Cluster":
         name = properties.get("ClusterName") or work.given_name
-        service_life.add_cluster(work.world, name)
+        ecs_services.add_cluster(work.account, name)
         return str(name)
     if work.kind == "AWS::ECS::TaskDefinition":
         return _register(work)
     if work.kind == "AWS::ECS::Service":
-        return service_life.create(
-            work.world,
+        return ecs_services.create(
+            work.account,
             name=str(properties.get("ServiceName") or work.given_name),
-            cluster=service_life.cluster_arn(work.world, properties.get("Cluster")),
+            cluster=ecs_services.cluster_arn(work.account, properties.get("Cluster")),
             definition=_definition(work),
             desired=_count(properties.get("DesiredCount", 1)),
             launch_type=str(properties.get("LaunchType", "FARGATE")),
@@ -118,19 +118,19 @@ def make(work: Work) -> str:
     return _name(work)
 
 
-def _name(work: Work) -> str:
+def _name(work: ResourceChange) -> str:
     if work.kind in _ARN_SHAPED:
         service, _, prefix = _ARN_SHAPED[work.kind].partition(":")
-        return work.world.arn(service, f"{prefix}/{work.given_name}/{work.world.unique(16)}")
+        return work.account.arn(service, f"{prefix}/{work.given_name}/{work.account.unique(16)}")
     if work.kind == "AWS::SQS::Queue":
-        return f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{work.properties.get('QueueName') or work.given_name}"
+        return f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT_ID}/{work.properties.get('QueueName') or work.given_name}"
     if work.kind.startswith("AWS::EC2::"):
-        return f"{work.kind.split('::')[-1].lower()}-{work.world.unique(17)}"
+        return f"{work.kind.split('::')[-1].lower()}-{work.account.unique(17)}"
     named = work.properties.get(_BY_NAME.get(work.kind, ""))
     return str(named or work.given_name)
 
 
-def change(work: Work, physical: str) -> str:
+def change(work: ResourceChange, physical: str) -> str:
     """Bring the resource to its new properties; the answer is its physical id, a new one if it was replaced."""
     if work.kind == "AWS::ECS::TaskDefinition":
         return _register(work)
@@ -138,19 +138,19 @@ def change(work: Work, physical: str) -> str:
     return physical
 
 
-def restore(work: Work, physical: str, before: Json) -> None:
+def restore(work: ResourceChange, physical: str, before: Json) -> None:
     """Bring a resource back to what it was before the change, for a rollback; `before` is what it is now."""
     _follow(work, physical, before)
 
 
-def _follow(work: Work, physical: str, before: Json) -> None:
+def _follow(work: ResourceChange, physical: str, before: Json) -> None:
     """Have a service follow its new properties. CloudFormation sends what changed: a count lifted by others stays."""
     if work.kind != "AWS::ECS::Service":
         return
     desired = work.properties.get("DesiredCount")
     changed = desired is not None and desired != before.get("DesiredCount")
-    service_life.apply(
-        work.world,
+    ecs_services.apply(
+        work.account,
         physical,
         desired=_count(desired) if changed else None,
         definition=_definition(work),
@@ -159,34 +159,34 @@ def _follow(work: Work, physical: str, before: Json) -> None:
     )
 
 
-def remove(work: Work, physical: str) -> None:
+def remove(work: ResourceChange, physical: str) -> None:
     """Do away with the resource."""
     if work.kind == "AWS::ECS::TaskDefinition":
-        deregister(work.world, physical)
+        deregister(work.account, physical)
     elif work.kind == "AWS::ECS::Service" and physical:
-        service_life.remove(work.world, physical, within=work.within, lasts=work.lasts)
+        ecs_services.remove(work.account, physical, within=work.within, lasts=work.lasts)
     elif work.kind == "AWS::ECS::Cluster" and physical:
-        service_life.drop_cluster(work.world, physical)
+        ecs_services.drop_cluster(work.account, physical)
 
 
-def deregister(world: World, arn: str) -> None:
+def deregister(account: Account, arn: str) -> None:
     """A task definition becomes INACTIVE: it can be described, but nothing more is run from it."""
-    definition = world.store.get(Definition, arn)
+    definition = account.store.get(Definition, arn)
     if definition is not None and definition.status == "ACTIVE":
-        definition.status, definition.deregistered = "INACTIVE", world.now
-        _point_to_newest(world, definition.family)
+        definition.status, definition.deregistered = "INACTIVE", account.now
+        _point_to_newest(account, definition.family)
 
 
-def _point_to_newest(world: World, family: str) -> None:
+def _point_to_newest(account: Account, family: str) -> None:
     active = [
         arn
-        for arn in world.store.members(f"family:{family}")
-        if world.need(Definition, arn).status == "ACTIVE"
+        for arn in account.store.members(f"family:{family}")
+        if account.need(Definition, arn).status == "ACTIVE"
     ]
     if active:
-        world.store.add(Pointer(f"family:{family}", active[-1]))
+        account.store.add(Pointer(f"family:{family}", active[-1]))
     else:
-        world.store.drop(Pointer, f"family:{family}")
+        account.store.drop(Pointer, f"family:{family}")
 
 
 def _log_options(configuration: Any) -> Json:
@@ -199,8 +199,8 @@ def _pairs(declared: Any, member: str, shown: str) -> list[Json]:
     return [{"name": str(one.get("Name", "")), shown: str(one.get(member, ""))} for one in entries]
 
 
-def _register(work: Work) -> str:
-    family = str(work.properties.get("Family") or f"{work.stack.name}{work.logical}{work.world.unique(8)}")
+def _register(work: ResourceChange) -> str:
+    family = str(work.properties.get("Family") or f"{work.stack.name}{work.logical}{work.account.unique(8)}")
     declared: list[Json] = work.properties.get("ContainerDefinitions") or [{}]
     containers: list[Json] = [
         {
@@ -219,7 +219,7 @@ def _register(work: Work) -> str:
         if key in work.properties
     }
     return register(
-        work.world,
+        work.account,
         family,
         containers,
         network_mode=work.properties.get("NetworkMode"),
@@ -229,7 +229,7 @@ def _register(work: Work) -> str:
 
 
 def register(
-    world: World,
+    account: Account,
     family: str,
     containers: list[Json],
     *,
@@ -241,42 +241,42 @@ def register(
 ) -> str:
     """A new revision of a family; the answer is its ARN, which is one of this account unless it is given."""
     if revision is None:
-        known = world.store.members(f"family:{family}")
-        revision = 1 + max((world.need(Definition, arn).revision for arn in known), default=0)
-    arn = arn or world.arn("ecs", f"task-definition/{family}:{revision}")
+        known = account.store.members(f"family:{family}")
+        revision = 1 + max((account.need(Definition, arn).revision for arn in known), default=0)
+    arn = arn or account.arn("ecs", f"task-definition/{family}:{revision}")
     definition = Definition(
         arn,
         family,
         revision,
-        world.now,
+        account.now,
         containers,
         network_mode=network_mode,
         extra=extra or {},
         tags=tags or {},
     )
-    world.store.add(definition)
-    world.store.link(f"family:{family}", arn)
-    world.store.add(Pointer(f"family:{family}", arn))
+    account.store.add(definition)
+    account.store.link(f"family:{family}", arn)
+    account.store.add(Pointer(f"family:{family}", arn))
     return arn
 
 
-def _definition(work: Work) -> str:
+def _definition(work: ResourceChange) -> str:
     """The ARN behind a service's TaskDefinition property; one that nobody knows is taken as it stands."""
     named = str(work.properties.get("TaskDefinition", ""))
-    pointer = world_pointer(work.world, named)
+    pointer = definition_arn(work.account, named)
     return pointer or named
 
 
-def world_pointer(world: World, named: str) -> str | None:
+def definition_arn(account: Account, named: str) -> str | None:
     """The ARN that 'family', 'family:revision' or an ARN stands for, if there is such a definition."""
     if named.startswith("arn:"):
         found = named
     elif ":" in named:
-        found = world.arn("ecs", f"task-definition/{named}")
+        found = account.arn("ecs", f"task-definition/{named}")
     else:
-        pointer = world.store.get(Pointer, f"family:{named}")
+        pointer = account.store.get(Pointer, f"family:{named}")
         return pointer.to if pointer else None
-    return found if world.store.get(Definition, found) else None
+    return found if account.store.get(Definition, found) else None
 
 
 def _count(value: Any) -> int:

@@ -1,4 +1,4 @@
-"""What the simulated world consists of: one row an entity, with JSON values only."""
+"""What the simulated account consists of: one row an entity, with JSON values only."""
 
 from typing import Any, ClassVar, Self, TypeGuard
 
@@ -18,7 +18,7 @@ def is_list(value: object) -> TypeGuard[list[Any]]:
 
 
 def fresh(value: Any) -> Any:
-    """The same data in new lists and dicts, so that no caller shares them with the world; bytes become text."""
+    """The same data in new lists and dicts, so that no caller shares them with the account; bytes become text."""
     if isinstance(value, bytes):
         return value.decode(errors="replace")
     if is_map(value):
@@ -45,7 +45,7 @@ class Row:
 
 @attrs.define
 class Meta(Row):
-    """The world's clock and the counter from which its ids are made; there is one, under the key 'meta'."""
+    """The account's clock and the counter from which its ids are made; there is one, under the key 'meta'."""
 
     KIND: ClassVar[str] = "meta"
     started: float
@@ -56,7 +56,7 @@ class Meta(Row):
 
 
 @attrs.define
-class Tally(Row):
+class RuleCount(Row):
     """How many calls or changes have come past one rule of the script."""
 
     KIND: ClassVar[str] = "tally"
@@ -126,7 +126,7 @@ class Definition(Row):
 
 
 @attrs.define
-class Service(Row):
+class EcsService(Row):
     """One ECS service; the key is its ARN."""
 
     KIND: ClassVar[str] = "service"
@@ -168,7 +168,7 @@ class Task(Row):
     hidden_until: float = 0.0
     options: Json = attrs.field(factory=dict[str, Any])
     epoch: int = 0
-    hosted: bool = False  # its container runs for real, outside of this world
+    hosted: bool = False  # its container runs for real, outside of this account
 
 
 @attrs.define

@@ -1,6 +1,6 @@
-"""The script of a simulated world: what is there at first, what goes wrong when, and what others do meanwhile.
+"""The script of a simulated account: what is there at first, what goes wrong when, and what others do meanwhile.
 
-An empty script is the good world. See `docs/simulator.md` for an example of every key.
+An empty script is the good account. See `docs/simulator.md` for an example of every key.
 
     start: 2026-01-01T00:00:00Z
     clusters: [main]
@@ -87,7 +87,7 @@ class OutsideUpdate:
 
 
 @attrs.frozen
-class Outside:
+class OutsideRequest:
     """A cancel or a delete by somebody else."""
 
     token: str | None = key(text)
@@ -112,13 +112,13 @@ class StopTasks:
 
 
 @attrs.frozen
-class Deed:
-    """Something that somebody else does to the world."""
+class OutsideAction:
+    """Something that somebody else does to the account."""
 
     stack: str | None = key(text)
     update: OutsideUpdate | None = key(switch_or(OutsideUpdate))
-    cancel: Outside | None = key(switch_or(Outside))
-    delete: Outside | None = key(switch_or(Outside))
+    cancel: OutsideRequest | None = key(switch_or(OutsideRequest))
+    delete: OutsideRequest | None = key(switch_or(OutsideRequest))
     protect: bool | None = key(flag)
     desired_count: DesiredCount | None = key(of(DesiredCount))
     stop_tasks: StopTasks | None = key(of(StopTasks))
@@ -126,15 +126,15 @@ class Deed:
 
 
 @attrs.frozen
-class Event(Deed):
-    """A deed at a number of seconds after the script was first used."""
+class ScheduledAction(OutsideAction):
+    """A action at a number of seconds after the script was first used."""
 
     at: float = key(number, 0.0)
 
 
 @attrs.frozen
-class Meanwhile(Deed):
-    """A deed at a number of seconds after the change began which the rule is about."""
+class MeanwhileAction(OutsideAction):
+    """A action at a number of seconds after the change began which the rule is about."""
 
     after: float = key(number, 0.0)
 
@@ -162,7 +162,7 @@ class Rule:
     hidden: float = key(number, 0.0)
     stale: float = key(number, 0.0)
     linger: float = key(number, 0.0)
-    meanwhile: list[Meanwhile] = keys(of(Meanwhile))
+    meanwhile: list[MeanwhileAction] = keys(of(MeanwhileAction))
     # behaviours of a stack's change
     fail: Failure | None = key(switch_or(Failure))
     rollback_takes: float | None = key(number)
@@ -204,7 +204,7 @@ _CHANGES: dict[str, tuple[str, ...]] = {
 
 @attrs.frozen
 class InitialStack:
-    """A stack that is there when the world begins."""
+    """A stack that is there when the account begins."""
 
     name: str = needed(text)
     template: str | None = key(text)
@@ -260,7 +260,7 @@ class Script:
     task_definitions: list[DefinitionSpec] = keys(of(DefinitionSpec))
     stacks: list[InitialStack] = keys(of(InitialStack))
     rules: list[Rule] = keys(of(Rule))
-    events: list[Event] = keys(of(Event))
+    events: list[ScheduledAction] = keys(of(ScheduledAction))
     source: str = attrs.field(default="{}", metadata={"read": text})
 
     @property
@@ -292,7 +292,7 @@ _ScriptLoader.add_implicit_resolver(_BOOL, re.compile("^(true|false)$"), list("t
 
 
 def load_script(script: str | Path | dict[str, Any] | Script | None = None) -> Script:
-    """The script in a YAML text, in a file, or in plain data; nothing at all is the good world.
+    """The script in a YAML text, in a file, or in plain data; nothing at all is the good account.
 
     Raises ScriptError, which names the path of the wrong key and the keys that are accepted there. Files that
     templates name are found from the script's own folder.
@@ -369,7 +369,8 @@ def _check_templates(script: Script) -> None:
     updates = [(f"events[{index}].update", event.update) for index, event in enumerate(script.events)]
     for index, rule in enumerate(script.rules):
         updates += [
-            (f"rules[{index}].meanwhile[{n}].update", deed.update) for n, deed in enumerate(rule.meanwhile)
+            (f"rules[{index}].meanwhile[{n}].update", action.update)
+            for n, action in enumerate(rule.meanwhile)
         ]
     named = [(f"stacks[{index}]", stack.template) for index, stack in enumerate(script.stacks)]
     for path, template in named + [(path, update.template) for path, update in updates if update is not None]:

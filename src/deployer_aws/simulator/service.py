@@ -9,9 +9,9 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, ClassVar
 
-from deployer_aws.simulator.errors import Refused
+from deployer_aws.simulator.account import ACCOUNT_ID, Account
+from deployer_aws.simulator.errors import ServiceError
 from deployer_aws.simulator.rows import Json
-from deployer_aws.simulator.world import ACCOUNT, World
 
 Operation = Callable[[Any, Json], Json]
 
@@ -23,7 +23,7 @@ def operation(method: Operation) -> Operation:
 
 
 class Service:
-    """One simulated AWS service over the shared world."""
+    """One simulated AWS service over the shared account."""
 
     name: ClassVar[str]
     throttled: ClassVar[str] = "ThrottlingException"
@@ -32,26 +32,28 @@ class Service:
     sensitive: ClassVar[frozenset[str]] = frozenset()
     """Members of requests that are kept in no record of the calls."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.store = world.store
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        self.store = account.store
 
     @classmethod
     def operations(cls) -> dict[str, Operation]:
         """The operations by their method names."""
         return {name: method for name, method in vars(cls).items() if getattr(method, "is_operation", False)}
 
-    def fault_error(self, rule: Any, operation_name: str) -> Refused:
+    def fault_error(self, rule: Any, operation_name: str) -> ServiceError:
         """The refusal that a fault of the script asks for, in this service's words."""
         if rule.throttle:
-            return Refused(self.throttled, "Rate exceeded")
+            return ServiceError(self.throttled, "Rate exceeded")
         if rule.denied:
-            user = f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/simulated"
+            user = f"arn:aws:sts::{ACCOUNT_ID}:assumed-role/deployer/simulated"
             action = f"{self.name}:{operation_name}"
-            return Refused(self.denied, f"User: {user} is not authorized to perform: {action}", http=403)
+            return ServiceError(self.denied, f"User: {user} is not authorized to perform: {action}", http=403)
         if rule.expired:
-            return Refused(self.expired, "The security token included in the request is expired", http=403)
-        return Refused(rule.error.code, rule.error.message, http=rule.error.http)
+            return ServiceError(
+                self.expired, "The security token included in the request is expired", http=403
+            )
+        return ServiceError(rule.error.code, rule.error.message, http=rule.error.http)
 
 
 @lru_cache(maxsize=1)

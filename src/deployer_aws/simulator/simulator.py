@@ -1,4 +1,4 @@
-"""The simulator itself: a world, its clock, and clients for its services."""
+"""The simulator itself: a account, its clock, and clients for its services."""
 
 import json
 from collections import Counter
@@ -8,8 +8,8 @@ from typing import Any, Self
 
 import attrs
 
-from deployer_aws.simulator import seed as founding
-from deployer_aws.simulator import task_life
+from deployer_aws.simulator import ecs_tasks, seed
+from deployer_aws.simulator.account import Account
 from deployer_aws.simulator.client import Client
 from deployer_aws.simulator.containers import containers_of_services
 from deployer_aws.simulator.hosting import Container, Host
@@ -17,7 +17,6 @@ from deployer_aws.simulator.rows import Json, Meta
 from deployer_aws.simulator.script import Script, load_script
 from deployer_aws.simulator.service import services
 from deployer_aws.simulator.store import MemoryStore, SqliteStore, Store
-from deployer_aws.simulator.world import World
 
 
 @attrs.frozen
@@ -43,26 +42,26 @@ class Change:
 
 
 class VirtualClock:
-    """The world's own time, which passes when somebody sleeps or calls, and never otherwise."""
+    """The account's own time, which passes when somebody sleeps or calls, and never otherwise."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, account: Account) -> None:
+        self._account = account
 
     def now(self) -> float:
         """Virtual epoch seconds."""
-        with self._world.store.transaction():
-            return self._world.now
+        with self._account.store.transaction():
+            return self._account.now
 
     def monotonic(self) -> float:
-        """Virtual seconds since the world began."""
-        with self._world.store.transaction():
-            meta = self._world.meta
+        """Virtual seconds since the account began."""
+        with self._account.store.transaction():
+            meta = self._account.meta
             return meta.now - meta.started
 
     def sleep(self, seconds: float) -> None:
         """Let virtual time pass at once; all that falls due happens, in order of time."""
-        with self._world.store.transaction():
-            self._world.advance(max(0.0, seconds))
+        with self._account.store.transaction():
+            self._account.advance(max(0.0, seconds))
 
 
 class Simulator:
@@ -74,26 +73,26 @@ class Simulator:
         self._store = MemoryStore() if store is None else store
         with self._store.transaction():
             self.script = self._settle(script)
-            self._world = World(self._store, self.script)
-            meta = self._world.meta
+            self._account = Account(self._store, self.script)
+            meta = self._account.meta
             if meta.script != self.script.source:
-                founding.found(self._world)
+                seed.seed_account(self._account)
                 meta.script = self.script.source
-        self.clock = VirtualClock(self._world)
+        self.clock = VirtualClock(self._account)
         self._clients: dict[str, Client] = {}
 
     @classmethod
     def open(cls, path: str | Path, script: str | Path | dict[str, Any] | Script | None = None) -> Self:
-        """The world in a file, founded if the file is new.
+        """The account in a file, founded if the file is new.
 
-        A process that is killed leaves the world as it was after its last call; several processes may share it.
+        A process that is killed leaves the account as it was after its last call; several processes may share it.
         Without a script the one in the file goes on. Another script replaces the rules and the events still to
-        come, adds what stacks and task definitions it has that are not there, and keeps the rest of the world.
+        come, adds what stacks and task definitions it has that are not there, and keeps the rest of the account.
         """
         return cls(script, store=SqliteStore(path))
 
     def _settle(self, script: str | Path | dict[str, Any] | Script | None) -> Script:
-        """The script to go by, and a first row in a new world."""
+        """The script to go by, and a first row in a new account."""
         meta = self._store.get(Meta, "meta")
         if meta is not None and script is None:
             return load_script(json.loads(meta.script))
@@ -107,26 +106,26 @@ class Simulator:
         if service not in services():
             raise ValueError(f"no simulated service {service!r}; there are: {', '.join(sorted(services()))}")
         if service not in self._clients:
-            self._clients[service] = Client(self._world, services()[service])
+            self._clients[service] = Client(self._account, services()[service])
         return self._clients[service]
 
     def attach(self, host: Host) -> None:
         """Have a host run the tasks for real. Those that an earlier host was left with have ended, nobody knows how."""
         with self._store.transaction():
-            self._world.host = host
+            self._account.host = host
             for arn in self._store.members("hosted"):
                 reason = "The process ended together with the one that had started it."
-                task_life.end_hosted(self._world, arn, {}, [], "TerminationNotice", reason)
+                ecs_tasks.end_hosted(self._account, arn, {}, [], "TerminationNotice", reason)
 
     def end_task(self, arn: str, exits: dict[str, int], lines: list[str]) -> None:
         """What a host ran of a task has ended: exit codes by container, and what it wrote to its log."""
         with self._store.transaction():
-            task_life.end_hosted(self._world, arn, exits, lines)
+            ecs_tasks.end_hosted(self._account, arn, exits, lines)
 
     def application(self, stack: str) -> list[Container]:
         """The containers of the services of a stack, with what they are given: what the application would be."""
         with self._store.transaction():
-            return containers_of_services(self._world, stack)
+            return containers_of_services(self._account, stack)
 
     def _log(self, name: str) -> list[Json]:
         with self._store.transaction():

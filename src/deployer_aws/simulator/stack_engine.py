@@ -7,7 +7,8 @@ CloudFormation User Guide. Each operation raises the stack's epoch, so the steps
 from collections.abc import Callable
 
 from deployer_aws.simulator import nested, resources
-from deployer_aws.simulator.resources import Work, live, scope_of
+from deployer_aws.simulator.account import Account, due
+from deployer_aws.simulator.resources import ResourceChange, live, scope_of
 from deployer_aws.simulator.rows import Json, Pointer, Stack
 from deployer_aws.simulator.script import Rule
 from deployer_aws.simulator.stack_events import (
@@ -17,7 +18,6 @@ from deployer_aws.simulator.stack_events import (
     set_status,
 )
 from deployer_aws.simulator.stack_inputs import parsed
-from deployer_aws.simulator.world import World, due
 from deployer_aws.templates import needs
 
 CREATE_TAKES, UPDATE_TAKES, DELETE_TAKES, ROLLBACK_TAKES, CLEANUP_TAKES = 60.0, 40.0, 20.0, 30.0, 10.0
@@ -25,19 +25,19 @@ _DONE = {"CREATE": "CREATE_COMPLETE", "UPDATE": "UPDATE_COMPLETE", "DELETE": "DE
 _REPLACED_ON_CHANGE = "AWS::ECS::TaskDefinition"
 
 
-def begin_create(world: World, stack: Stack, token: str | None, rule: Rule) -> None:
+def begin_create(account: Account, stack: Stack, token: str | None, rule: Rule) -> None:
     """Begin to create what the template holds."""
-    _begin(world, stack, "create", token, rule, CREATE_TAKES)
-    set_status(world, stack, "CREATE_IN_PROGRESS", "User Initiated")
-    scope = scope_of(world, stack)
+    _begin(account, stack, "create", token, rule, CREATE_TAKES)
+    set_status(account, stack, "CREATE_IN_PROGRESS", "User Initiated")
+    scope = scope_of(account, stack)
     plan = [(name, "CREATE") for name, body in scope.template.resources.items() if scope.applies(body)]
     timeout = stack.settings.get("timeout")
     if timeout is not None:
-        _after(world, stack, timeout * 60.0, "time_out")
-    _run(world, stack, plan)
+        _after(account, stack, timeout * 60.0, "time_out")
+    _run(account, stack, plan)
 
 
-def begin_update(world: World, stack: Stack, token: str | None, rule: Rule, target: Json) -> None:
+def begin_update(account: Account, stack: Stack, token: str | None, rule: Rule, target: Json) -> None:
     """Begin to bring the stack to a new template, parameters and tags; what it was is kept for a rollback."""
     stack.before = {
         "template": stack.template,
@@ -46,27 +46,29 @@ def begin_update(world: World, stack: Stack, token: str | None, rule: Rule, targ
         "resources": {name: dict(entry) for name, entry in stack.resources.items()},
     }
     stack.template, stack.parameters, stack.tags = target["template"], target["parameters"], target["tags"]
-    stack.updated = world.now
-    _begin(world, stack, "update", token, rule, UPDATE_TAKES)
-    set_status(world, stack, "UPDATE_IN_PROGRESS", "User Initiated")
-    _run(world, stack, _differences(world, stack))
+    stack.updated = account.now
+    _begin(account, stack, "update", token, rule, UPDATE_TAKES)
+    set_status(account, stack, "UPDATE_IN_PROGRESS", "User Initiated")
+    _run(account, stack, _differences(account, stack))
 
 
-def begin_delete(world: World, stack: Stack, token: str | None, rule: Rule, retained: list[str]) -> None:
+def begin_delete(account: Account, stack: Stack, token: str | None, rule: Rule, retained: list[str]) -> None:
     """Begin to delete everything but what is to be retained."""
-    _begin(world, stack, "delete", token, rule, DELETE_TAKES)
-    set_status(world, stack, "DELETE_IN_PROGRESS", "User Initiated")
-    _run(world, stack, [(name, "DELETE") for name in live(stack) if name not in retained])
+    _begin(account, stack, "delete", token, rule, DELETE_TAKES)
+    set_status(account, stack, "DELETE_IN_PROGRESS", "User Initiated")
+    _run(account, stack, [(name, "DELETE") for name in live(stack) if name not in retained])
 
 
-def cancel(world: World, stack: Stack, token: str | None) -> None:
+def cancel(account: Account, stack: Stack, token: str | None) -> None:
     """Roll back an update in progress on request; the events from here on bear the token of the request."""
     stack.token = token
-    _abandon(world, stack, "Resource update cancelled")
-    _roll_back(world, stack, "User Initiated")
+    _abandon(account, stack, "Resource update cancelled")
+    _roll_back(account, stack, "User Initiated")
 
 
-def _begin(world: World, stack: Stack, operation: str, token: str | None, rule: Rule, takes: float) -> None:
+def _begin(
+    account: Account, stack: Stack, operation: str, token: str | None, rule: Rule, takes: float
+) -> None:
     stack.epoch += 1
     stack.operation, stack.token, stack.failed = operation, token, []
     fail = rule.fail
@@ -79,12 +81,12 @@ def _begin(world: World, stack: Stack, operation: str, token: str | None, rule: 
         "cleanup_takes": cleanup,
         "linger": rule.linger,
     }
-    stack.options["ends"] = world.now + stack.options["takes"] + (cleanup if operation == "update" else 0.0)
+    stack.options["ends"] = account.now + stack.options["takes"] + (cleanup if operation == "update" else 0.0)
 
 
-def _differences(world: World, stack: Stack) -> list[tuple[str, str]]:
+def _differences(account: Account, stack: Stack) -> list[tuple[str, str]]:
     """What an update has to create or change; what is gone from the template is deleted in the cleanup."""
-    scope = scope_of(world, stack)
+    scope = scope_of(account, stack)
     there = live(stack)
     fail = stack.options["fail"]["resource"] if _fails(stack) else None
     plan: list[tuple[str, str]] = []
@@ -105,11 +107,11 @@ def _differences(world: World, stack: Stack) -> list[tuple[str, str]]:
     return plan
 
 
-def _run(world: World, stack: Stack, plan: list[tuple[str, str]]) -> None:
+def _run(account: Account, stack: Stack, plan: list[tuple[str, str]]) -> None:
     """Schedule the steps: the resources of a level overlap in time, and a level waits for the one before."""
     if _fails(stack) and stack.options["fail"]["resource"] is None and plan:
         stack.options["fail"]["resource"] = plan[-1][0]
-    depth = parsed(world, stack).depth
+    depth = parsed(account, stack).depth
     order = sorted({depth.get(name, 0) for name, _ in plan}, reverse=stack.operation == "delete")
     takes = stack.options["takes"]
     width = takes / max(1, len(order))
@@ -118,125 +120,127 @@ def _run(world: World, stack: Stack, plan: list[tuple[str, str]]) -> None:
         begins = order.index(depth.get(logical, 0)) * width
         step = {"logical": logical, "action": action, "within": width * 0.8}
         stack.plan.append(step)
-        _after(world, stack, begins + width * 0.05, "start", **step)
+        _after(account, stack, begins + width * 0.05, "start", **step)
         failing = _fails(stack) and stack.options["fail"]["resource"] == logical
         _after(
-            world, stack, begins + width * (0.5 if failing else 0.9), "fail" if failing else "done", **step
+            account, stack, begins + width * (0.5 if failing else 0.9), "fail" if failing else "done", **step
         )
-    _after(world, stack, takes, "finish")
+    _after(account, stack, takes, "finish")
 
 
 def _fails(stack: Stack) -> bool:
     return stack.options["fail"] is not None
 
 
-def _after(world: World, stack: Stack, seconds: float, do: str, **payload: object) -> None:
-    world.after(seconds, "stack.step", stack=stack.key, epoch=stack.epoch, do=do, **payload)
+def _after(account: Account, stack: Stack, seconds: float, do: str, **payload: object) -> None:
+    account.after(seconds, "stack.step", stack=stack.key, epoch=stack.epoch, do=do, **payload)
 
 
-def _work(world: World, stack: Stack, logical: str, within: float, properties: Json) -> Work:
+def _work(account: Account, stack: Stack, logical: str, within: float, properties: Json) -> ResourceChange:
     linger = stack.options["linger"]
-    lasts = stack.options["ends"] - world.now + linger if linger else None
-    return Work(world, stack, logical, stack.resources[logical]["type"], properties, within, lasts)
+    lasts = stack.options["ends"] - account.now + linger if linger else None
+    return ResourceChange(
+        account, stack, logical, stack.resources[logical]["type"], properties, within, lasts
+    )
 
 
 @due("stack.step")
-def _step(world: World, payload: Json) -> None:
-    stack = world.need(Stack, payload["stack"])
+def _step(account: Account, payload: Json) -> None:
+    stack = account.need(Stack, payload["stack"])
     if stack.epoch == payload["epoch"]:
-        _STEPS[payload["do"]](world, stack, payload)
+        _STEPS[payload["do"]](account, stack, payload)
 
 
-def _start(world: World, stack: Stack, step: Json) -> None:
+def _start(account: Account, stack: Stack, step: Json) -> None:
     logical, action = step["logical"], step["action"]
-    scope = scope_of(world, stack)
+    scope = scope_of(account, stack)
     body = scope.template.resources.get(logical, {})
     properties = scope.value(body.get("Properties") or {})
     if action == "CREATE":
         stack.resources[logical] = {
-            "type": body["Type"], "physical": "", "status": "", "reason": None, "at": world.now,
+            "type": body["Type"], "physical": "", "status": "", "reason": None, "at": account.now,
             "properties": properties,
         }  # fmt: skip
-        resource_status(world, stack, logical, "CREATE_IN_PROGRESS")
-        work = _work(world, stack, logical, step["within"], properties)
-        make = nested.make if work.kind == nested.TYPE else resources.make
-        stack.resources[logical]["physical"] = make(work)
-        resource_status(world, stack, logical, "CREATE_IN_PROGRESS", "Resource creation Initiated")
+        resource_status(account, stack, logical, "CREATE_IN_PROGRESS")
+        change = _work(account, stack, logical, step["within"], properties)
+        make = nested.make if change.kind == nested.TYPE else resources.make
+        stack.resources[logical]["physical"] = make(change)
+        resource_status(account, stack, logical, "CREATE_IN_PROGRESS", "Resource creation Initiated")
         return
-    resource_status(world, stack, logical, f"{action}_IN_PROGRESS")
+    resource_status(account, stack, logical, f"{action}_IN_PROGRESS")
     entry = stack.resources[logical]
     if action == "DELETE":
-        _remove(world, stack, logical, step["within"])
+        _remove(account, stack, logical, step["within"])
     else:
-        work = _work(world, stack, logical, step["within"], properties)
-        entry["physical"] = resources.change(work, entry["physical"])
+        change = _work(account, stack, logical, step["within"], properties)
+        entry["physical"] = resources.change(change, entry["physical"])
         entry["properties"] = properties
-        if work.kind == nested.TYPE:
-            nested.tell(world, entry["physical"], "UPDATE_IN_PROGRESS")
+        if change.kind == nested.TYPE:
+            nested.tell(account, entry["physical"], "UPDATE_IN_PROGRESS")
 
 
-def _remove(world: World, stack: Stack, logical: str, within: float) -> None:
+def _remove(account: Account, stack: Stack, logical: str, within: float) -> None:
     entry = stack.resources[logical]
-    work = _work(world, stack, logical, within, entry["properties"])
-    resources.remove(work, entry["physical"])
-    if work.kind == nested.TYPE:
-        nested.tell(world, entry["physical"], "DELETE_IN_PROGRESS")
+    change = _work(account, stack, logical, within, entry["properties"])
+    resources.remove(change, entry["physical"])
+    if change.kind == nested.TYPE:
+        nested.tell(account, entry["physical"], "DELETE_IN_PROGRESS")
 
 
-def _done(world: World, stack: Stack, step: Json) -> None:
+def _done(account: Account, stack: Stack, step: Json) -> None:
     logical, status = step["logical"], _DONE[step["action"]]
-    resource_status(world, stack, logical, status)
+    resource_status(account, stack, logical, status)
     if stack.resources[logical]["type"] == nested.TYPE:
-        nested.tell(world, stack.resources[logical]["physical"], status)
+        nested.tell(account, stack.resources[logical]["physical"], status)
 
 
-def _fail(world: World, stack: Stack, step: Json) -> None:
+def _fail(account: Account, stack: Stack, step: Json) -> None:
     """A resource fails; those being worked on are cancelled, and the stack goes back if it may."""
     logical, action = step["logical"], step["action"]
-    resource_status(world, stack, logical, f"{action}_FAILED", stack.options["fail"]["reason"])
+    resource_status(account, stack, logical, f"{action}_FAILED", stack.options["fail"]["reason"])
     stack.failed.append(logical)
     words = {"CREATE": "creation", "UPDATE": "update", "DELETE": "deletion"}
     if action != "DELETE":
-        for other in _abandon(world, stack, f"Resource {words[action]} cancelled"):
+        for other in _abandon(account, stack, f"Resource {words[action]} cancelled"):
             stack.failed.append(other)
     verb = {"create": "create", "update": "update", "delete": "delete"}[stack.operation]
     reason = f"The following resource(s) failed to {verb}: [{', '.join(stack.failed)}]. "
     if stack.operation == "delete":
         stack.epoch += 1
-        set_status(world, stack, "DELETE_FAILED", reason)
+        set_status(account, stack, "DELETE_FAILED", reason)
     elif stack.settings.get("disable_rollback"):
         stack.epoch += 1
-        set_status(world, stack, f"{stack.operation.upper()}_FAILED", reason)
+        set_status(account, stack, f"{stack.operation.upper()}_FAILED", reason)
     else:
         _roll_back(
-            world, stack, reason + ("Rollback requested by user." if stack.operation == "create" else "")
+            account, stack, reason + ("Rollback requested by user." if stack.operation == "create" else "")
         )
 
 
-def _time_out(world: World, stack: Stack, _: Json) -> None:
-    _abandon(world, stack, "Resource creation cancelled")
+def _time_out(account: Account, stack: Stack, _: Json) -> None:
+    _abandon(account, stack, "Resource creation cancelled")
     _roll_back(
-        world, stack, "Stack creation time exceeded the specified timeout. Rollback requested by user."
+        account, stack, "Stack creation time exceeded the specified timeout. Rollback requested by user."
     )
 
 
-def _abandon(world: World, stack: Stack, reason: str) -> list[str]:
+def _abandon(account: Account, stack: Stack, reason: str) -> list[str]:
     """The resources that are being worked on fail with a reason."""
     working = [name for name, entry in stack.resources.items() if entry["status"].endswith("IN_PROGRESS")]
     for name in working:
         resource_status(
-            world, stack, name, stack.resources[name]["status"].replace("IN_PROGRESS", "FAILED"), reason
+            account, stack, name, stack.resources[name]["status"].replace("IN_PROGRESS", "FAILED"), reason
         )
     return working
 
 
-def _roll_back(world: World, stack: Stack, reason: str) -> None:
+def _roll_back(account: Account, stack: Stack, reason: str) -> None:
     """Begin the way back: a new stack is emptied, an updated one restored."""
     stack.epoch += 1
     takes = stack.options["rollback_takes"]
     if stack.operation == "create":
         touched, undo = list(live(stack)), "remove"
-        set_status(world, stack, "ROLLBACK_IN_PROGRESS", reason)
+        set_status(account, stack, "ROLLBACK_IN_PROGRESS", reason)
     else:
         before = stack.before or {}
         stack.template, stack.parameters, stack.tags = (
@@ -247,63 +251,63 @@ def _roll_back(world: World, stack: Stack, reason: str) -> None:
         was = before["resources"]
         touched = [name for name, entry in stack.resources.items() if name in was and entry != was[name]]
         undo = "restore"
-        set_status(world, stack, "UPDATE_ROLLBACK_IN_PROGRESS", reason)
+        set_status(account, stack, "UPDATE_ROLLBACK_IN_PROGRESS", reason)
     for logical in reversed(touched):
-        _after(world, stack, takes * 0.1, undo, logical=logical, within=takes * 0.7)
-        _after(world, stack, takes * 0.9, "undone", logical=logical)
-    _after(world, stack, takes, "rolled_back")
+        _after(account, stack, takes * 0.1, undo, logical=logical, within=takes * 0.7)
+        _after(account, stack, takes * 0.9, "undone", logical=logical)
+    _after(account, stack, takes, "rolled_back")
 
 
-def _remove_step(world: World, stack: Stack, step: Json) -> None:
-    _start(world, stack, {**step, "action": "DELETE"})
+def _remove_step(account: Account, stack: Stack, step: Json) -> None:
+    _start(account, stack, {**step, "action": "DELETE"})
 
 
-def _restore_step(world: World, stack: Stack, step: Json) -> None:
+def _restore_step(account: Account, stack: Stack, step: Json) -> None:
     logical = step["logical"]
     was = (stack.before or {})["resources"][logical]
-    resource_status(world, stack, logical, "UPDATE_IN_PROGRESS")
+    resource_status(account, stack, logical, "UPDATE_IN_PROGRESS")
     entry = stack.resources[logical]
     if entry["physical"] != was["physical"]:
-        resources.deregister(world, entry["physical"])
-    work = _work(world, stack, logical, step["within"], was["properties"])
-    resources.restore(work, was["physical"], entry["properties"])
+        resources.deregister(account, entry["physical"])
+    change = _work(account, stack, logical, step["within"], was["properties"])
+    resources.restore(change, was["physical"], entry["properties"])
     entry["physical"], entry["properties"] = was["physical"], was["properties"]
 
 
-def _undone(world: World, stack: Stack, step: Json) -> None:
+def _undone(account: Account, stack: Stack, step: Json) -> None:
     action = "DELETE" if stack.operation == "create" else "UPDATE"
     if not stack.options["rollback_fails"]:
-        _done(world, stack, {**step, "action": action})
+        _done(account, stack, {**step, "action": action})
         return
-    resource_status(world, stack, step["logical"], f"{action}_FAILED", stack.options["rollback_fails"])
+    resource_status(account, stack, step["logical"], f"{action}_FAILED", stack.options["rollback_fails"])
     stack.failed = [step["logical"]]
 
 
-def _rolled_back(world: World, stack: Stack, _: Json) -> None:
+def _rolled_back(account: Account, stack: Stack, _: Json) -> None:
     create = stack.operation == "create"
     if stack.options["rollback_fails"]:
         verb = "delete" if create else "update"
         reason = f"The following resource(s) failed to {verb}: [{', '.join(stack.failed)}]. "
-        set_status(world, stack, "ROLLBACK_FAILED" if create else "UPDATE_ROLLBACK_FAILED", reason)
+        set_status(account, stack, "ROLLBACK_FAILED" if create else "UPDATE_ROLLBACK_FAILED", reason)
     elif create:
-        set_status(world, stack, "ROLLBACK_COMPLETE")
+        set_status(account, stack, "ROLLBACK_COMPLETE")
         if stack.settings.get("on_failure") == "DELETE":
-            begin_delete(world, stack, stack.token, Rule(on="delete_stack"), [])
+            begin_delete(account, stack, stack.token, Rule(on="delete_stack"), [])
     else:
-        set_status(world, stack, "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS")
+        set_status(account, stack, "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS")
         new = [name for name in live(stack) if name not in (stack.before or {})["resources"]]
-        _clean_up(world, stack, new, "UPDATE_ROLLBACK_COMPLETE")
+        _clean_up(account, stack, new, "UPDATE_ROLLBACK_COMPLETE")
 
 
-def _finish(world: World, stack: Stack, _: Json) -> None:
+def _finish(account: Account, stack: Stack, _: Json) -> None:
     stack.epoch += 1  # a timeout that was still to come is void
     if stack.operation == "create":
-        publish_outputs(world, stack)
-        set_status(world, stack, "CREATE_COMPLETE")
+        publish_outputs(account, stack)
+        set_status(account, stack, "CREATE_COMPLETE")
     elif stack.operation == "update":
-        publish_outputs(world, stack)
-        set_status(world, stack, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
-        scope = scope_of(world, stack)
+        publish_outputs(account, stack)
+        set_status(account, stack, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
+        scope = scope_of(account, stack)
         wanted = {name for name, body in scope.template.resources.items() if scope.applies(body)}
         was = (stack.before or {})["resources"]
         for name, entry in live(stack).items():
@@ -312,31 +316,31 @@ def _finish(world: World, stack: Stack, _: Json) -> None:
                 and entry["type"] == _REPLACED_ON_CHANGE
                 and was[name]["physical"] != entry["physical"]
             ):
-                resources.deregister(world, was[name]["physical"])
-        _clean_up(world, stack, [name for name in live(stack) if name not in wanted], "UPDATE_COMPLETE")
+                resources.deregister(account, was[name]["physical"])
+        _clean_up(account, stack, [name for name in live(stack) if name not in wanted], "UPDATE_COMPLETE")
     else:
-        retract_exports(world, stack)
-        world.store.drop(Pointer, f"stack:{stack.name}")
-        world.store.unlink("stacks", stack.key)
-        stack.deleted = world.now
-        set_status(world, stack, "DELETE_COMPLETE")
+        retract_exports(account, stack)
+        account.store.drop(Pointer, f"stack:{stack.name}")
+        account.store.unlink("stacks", stack.key)
+        stack.deleted = account.now
+        set_status(account, stack, "DELETE_COMPLETE")
 
 
-def _clean_up(world: World, stack: Stack, gone: list[str], status: str) -> None:
+def _clean_up(account: Account, stack: Stack, gone: list[str], status: str) -> None:
     takes = stack.options["cleanup_takes"]
     for logical in gone:
         step = {"logical": logical, "action": "DELETE", "within": takes * 0.7}
-        _after(world, stack, takes * 0.1, "start", **step)
-        _after(world, stack, takes * 0.9, "done", **step)
-    _after(world, stack, takes, "cleaned", status=status)
+        _after(account, stack, takes * 0.1, "start", **step)
+        _after(account, stack, takes * 0.9, "done", **step)
+    _after(account, stack, takes, "cleaned", status=status)
 
 
-def _cleaned(world: World, stack: Stack, step: Json) -> None:
+def _cleaned(account: Account, stack: Stack, step: Json) -> None:
     stack.before = None
-    set_status(world, stack, step["status"])
+    set_status(account, stack, step["status"])
 
 
-_STEPS: dict[str, Callable[[World, Stack, Json], None]] = {
+_STEPS: dict[str, Callable[[Account, Stack, Json], None]] = {
     "start": _start,
     "done": _done,
     "fail": _fail,

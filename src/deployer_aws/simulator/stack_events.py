@@ -1,34 +1,38 @@
-"""What a stack lets the world know: its statuses, its events, its outputs."""
+"""What a stack lets the account know: its statuses, its events, its outputs."""
 
+from deployer_aws.simulator.account import Account, iso
 from deployer_aws.simulator.resources import scope_of
 from deployer_aws.simulator.rows import Json, Pointer, Stack
-from deployer_aws.simulator.world import World, iso
 from deployer_aws.templates import as_text
 
 
-def set_status(world: World, stack: Stack, status: str, reason: str | None = None) -> None:
+def set_status(account: Account, stack: Stack, status: str, reason: str | None = None) -> None:
     """The stack enters a status: one event among its own, and one for EventBridge."""
     stack.status, stack.reason = status, reason
-    _append(world, stack, stack.name, stack.key, "AWS::CloudFormation::Stack", status, reason, world.uuid())
+    _append(
+        account, stack, stack.name, stack.key, "AWS::CloudFormation::Stack", status, reason, account.uuid()
+    )
     detail: Json = {
         "stack-id": stack.key,
         "status-details": {"status": status, "status-reason": reason or ""},
     }
     if stack.token:
         detail["client-request-token"] = stack.token
-    world.emit("aws.cloudformation", "CloudFormation Stack Status Change", [stack.key], detail)
+    account.emit("aws.cloudformation", "CloudFormation Stack Status Change", [stack.key], detail)
 
 
-def resource_status(world: World, stack: Stack, logical: str, status: str, reason: str | None = None) -> None:
+def resource_status(
+    account: Account, stack: Stack, logical: str, status: str, reason: str | None = None
+) -> None:
     """One of the stack's resources enters a status."""
     entry = stack.resources[logical]
-    entry.update(status=status, reason=reason, at=world.now)
-    event_id = f"{logical}-{status}-{iso(world.now)}"
-    _append(world, stack, logical, entry["physical"], entry["type"], status, reason, event_id)
+    entry.update(status=status, reason=reason, at=account.now)
+    event_id = f"{logical}-{status}-{iso(account.now)}"
+    _append(account, stack, logical, entry["physical"], entry["type"], status, reason, event_id)
 
 
 def _append(
-    world: World,
+    account: Account,
     stack: Stack,
     logical: str,
     physical: str,
@@ -44,20 +48,20 @@ def _append(
         "LogicalResourceId": logical,
         "PhysicalResourceId": physical,
         "ResourceType": kind,
-        "Timestamp": world.now,
+        "Timestamp": account.now,
         "ResourceStatus": status,
     }
     if reason:
         event["ResourceStatusReason"] = reason
     if stack.token:
         event["ClientRequestToken"] = stack.token
-    world.store.append(f"events:{stack.key}", event)
+    account.store.append(f"events:{stack.key}", event)
 
 
-def publish_outputs(world: World, stack: Stack) -> None:
+def publish_outputs(account: Account, stack: Stack) -> None:
     """Evaluate the outputs of the template in force, and put up the exported ones for import."""
-    retract_exports(world, stack)
-    scope = scope_of(world, stack)
+    retract_exports(account, stack)
+    scope = scope_of(account, stack)
     stack.outputs = []
     for name, output in scope.template.outputs.items():
         if not scope.applies(output):
@@ -67,12 +71,12 @@ def publish_outputs(world: World, stack: Stack) -> None:
             shown["Description"] = output["Description"]
         if "Export" in output:
             shown["ExportName"] = str(scope.value(output["Export"]["Name"]))
-            world.store.add(Pointer(f"export:{shown['ExportName']}", shown["OutputValue"]))
+            account.store.add(Pointer(f"export:{shown['ExportName']}", shown["OutputValue"]))
         stack.outputs.append(shown)
 
 
-def retract_exports(world: World, stack: Stack) -> None:
+def retract_exports(account: Account, stack: Stack) -> None:
     """Take down what the stack exports."""
     for output in stack.outputs:
         if "ExportName" in output:
-            world.store.drop(Pointer, f"export:{output['ExportName']}")
+            account.store.drop(Pointer, f"export:{output['ExportName']}")

@@ -2,10 +2,10 @@
 
 import re
 
-from deployer_aws.simulator.errors import Refused, invalid
+from deployer_aws.simulator.account import Account, fingerprint
+from deployer_aws.simulator.errors import ServiceError, invalid
 from deployer_aws.simulator.rows import Json, Stack, Text, Token
 from deployer_aws.simulator.templates import parse
-from deployer_aws.simulator.world import World, fingerprint
 from deployer_aws.templates import Template, as_text
 
 _NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]*")
@@ -31,7 +31,7 @@ def check_token(token: str | None) -> None:
         )
 
 
-def replay(world: World, operation: str, name: str, request: Json) -> Json | None:
+def replay(account: Account, operation: str, name: str, request: Json) -> Json | None:
     """The answer that was given to the same request with the same token, if there was one.
 
     'Specify this token so that CloudFormation knows that you are not attempting to create a stack with the same
@@ -39,13 +39,13 @@ def replay(world: World, operation: str, name: str, request: Json) -> Json | Non
     """
     token = request.get("ClientRequestToken")
     check_token(token)
-    seen = world.store.get(Token, f"cloudformation/{name}/{token}") if token else None
+    seen = account.store.get(Token, f"cloudformation/{name}/{token}") if token else None
     if seen is None:
         return None
-    stack = world.store.get(Stack, seen.answer.get("StackId", ""))
+    stack = account.store.get(Stack, seen.answer.get("StackId", ""))
     gone = operation == "create_stack" and (stack is None or stack.status == "DELETE_COMPLETE")
     if seen.operation != operation or seen.fingerprint != fingerprint(request) or gone:
-        raise Refused(
+        raise ServiceError(
             "TokenAlreadyExistsException",
             f"The client request token {token} has already been used for this stack. "
             "Retry the request with a different client request token",
@@ -53,12 +53,12 @@ def replay(world: World, operation: str, name: str, request: Json) -> Json | Non
     return seen.answer
 
 
-def note(world: World, operation: str, name: str, request: Json, answer: Json) -> Json:
+def note(account: Account, operation: str, name: str, request: Json, answer: Json) -> Json:
     """Remember an accepted request under its token; the answer is handed through."""
     token = request.get("ClientRequestToken")
     if token:
         key = f"cloudformation/{name}/{token}"
-        world.store.add(Token(key, fingerprint(request), operation, answer, world.now))
+        account.store.add(Token(key, fingerprint(request), operation, answer, account.now))
     return answer
 
 
@@ -69,7 +69,7 @@ def object_key(url: str) -> str:
     return f"s3:{path}" if bucket == host else f"s3:{bucket}/{path}"
 
 
-def template_body(world: World, request: Json, previous: str | None) -> str:
+def template_body(account: Account, request: Json, previous: str | None) -> str:
     """The template's text: in the request, behind its URL, or the one in force."""
     given = [name for name in ("TemplateBody", "TemplateURL") if request.get(name)]
     if request.get("UsePreviousTemplate") and previous is not None:
@@ -80,14 +80,14 @@ def template_body(world: World, request: Json, previous: str | None) -> str:
         raise invalid("Either Template URL or Template Body must be specified.")
     if given == ["TemplateURL"]:
         url = request["TemplateURL"]
-        stored = world.store.get(Text, object_key(url))
+        stored = account.store.get(Text, object_key(url))
         if stored is not None:
             return stored.body
-        if url not in world.script.templates:
+        if url not in account.script.templates:
             raise invalid(
                 "S3 error: The specified key does not exist.\nFor more information check the S3 documentation."
             )
-        return world.script.templates[url]
+        return account.script.templates[url]
     body = str(request["TemplateBody"])
     if len(body.encode()) > _LARGEST_BODY:
         raise invalid(
@@ -157,7 +157,9 @@ def check_capabilities(template: Template, given: list[str]) -> None:
     if template.transforms and "CAPABILITY_AUTO_EXPAND" not in given:
         missing.append("CAPABILITY_AUTO_EXPAND")
     if missing:
-        raise Refused("InsufficientCapabilitiesException", f"Requires capabilities : [{', '.join(missing)}]")
+        raise ServiceError(
+            "InsufficientCapabilitiesException", f"Requires capabilities : [{', '.join(missing)}]"
+        )
 
 
 def tags(given: list[Json] | None, previous: dict[str, str]) -> dict[str, str]:
@@ -183,6 +185,6 @@ def no_echo(spec: Json) -> bool:
     return str(spec.get("NoEcho", False)).lower() == "true"
 
 
-def parsed(world: World, stack: Stack) -> Template:
+def parsed(account: Account, stack: Stack) -> Template:
     """The template in force."""
-    return parse(world.text(stack.template))
+    return parse(account.text(stack.template))

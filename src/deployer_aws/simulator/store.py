@@ -1,4 +1,4 @@
-"""Where the simulated world is kept: rows, links between them, logs, and a schedule of what is due.
+"""Where the simulated account is kept: rows, links between them, logs, and a schedule of what is due.
 
 `MemoryStore` hands out live rows. `SqliteStore` hands out rows that it writes back when the transaction ends, if they
 changed; so the same code runs over both, and no caller can forget to save.
@@ -34,7 +34,7 @@ CREATE INDEX IF NOT EXISTS schedule_by_time ON schedule (at, seq);
 
 @attrs.frozen
 class Due:
-    """Something that the world does at a given time, handled by whoever registered the topic."""
+    """Something that the account does at a given time, handled by whoever registered the topic."""
 
     at: float
     topic: str
@@ -42,7 +42,7 @@ class Due:
 
 
 class Store(ABC):
-    """What the world needs of its keeper; every use is inside `transaction`."""
+    """What the account needs of its keeper; every use is inside `transaction`."""
 
     @abstractmethod
     def transaction(self) -> AbstractContextManager[None]:
@@ -98,7 +98,7 @@ class Store(ABC):
 
 
 class MemoryStore(Store):
-    """The world in plain dicts; gone with the process."""
+    """The account in plain dicts; gone with the process."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -161,7 +161,7 @@ class MemoryStore(Store):
 
 
 class SqliteStore(Store):
-    """The world in one SQLite file: killed at any moment, it is as it was before or after the call in hand."""
+    """The account in one SQLite file: killed at any moment, it is as it was before or after the call in hand."""
 
     def __init__(self, path: str | Path) -> None:
         self._lock = threading.RLock()
@@ -196,7 +196,7 @@ class SqliteStore(Store):
                 self._depth -= 1
 
     def _begin(self) -> None:
-        """Wait for the world's turn; SQLite's own waiting backs off so far that a busy neighbour starves us."""
+        """Wait for the account's turn; SQLite's own waiting backs off so far that a busy neighbour starves us."""
         patience = time.monotonic() + _PATIENCE
         while True:
             try:

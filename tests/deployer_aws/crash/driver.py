@@ -25,8 +25,7 @@ from deployer_aws.executors.ecs.executor import Ecs
 from deployer_aws.journals.replay import verify
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.runner import PollingPolicy, Runner
-from deployer_aws.simulator import Simulator
-from deployer_aws.simulator.databases import SimulatedPostgres
+from deployer_aws.simulator import SimulatedPostgres, Simulator
 from deployer_core.engine.reducer import INITIAL, Notice, Requested, reduce
 from tests.support.moments import among
 from tests.support.orders import KEY, TEMPLATES, orders

@@ -4,8 +4,7 @@ from deployer_aws.executors.cloudformation.executor import CloudFormation
 from deployer_aws.executors.ecs.executor import Ecs
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.runner import Runner
-from deployer_aws.simulator import Simulator
-from deployer_aws.simulator.databases import SimulatedPostgres
+from deployer_aws.simulator import SimulatedPostgres, Simulator
 from deployer_core.machines import stack
 from tests.support.orders import KEY, TEMPLATES, orders
 

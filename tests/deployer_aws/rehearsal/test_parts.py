@@ -18,8 +18,7 @@ from deployer_aws.rehearsal.errors import RehearsalError
 from deployer_aws.rehearsal.mask import Mask
 from deployer_aws.rehearsal.script import script_for
 from deployer_aws.rehearsal.task_processes import Ended, Job, TaskProcesses
-from deployer_aws.simulator import Simulator
-from deployer_aws.simulator.hosting import Container, NotStarted
+from deployer_aws.simulator import Container, NotStarted, Simulator
 from tests.deployer_aws.executors.postgres.server import RealServer, found
 from tests.deployer_aws.rehearsal.fixtures import runs, wait_for
 from tests.support.orders import orders

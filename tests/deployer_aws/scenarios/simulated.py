@@ -56,7 +56,7 @@ class SimulatedBed(Bed):
 
     def _do(self, deed: dict[str, Any]) -> None:
         """Let others do something in this very moment."""
-        world = self.sim._world
+        world = self.sim._account
         with world.store.transaction():
             world.after(0.0, "outside", at=0.0, **deed)
             world.advance(0.0)

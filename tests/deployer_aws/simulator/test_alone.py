@@ -1,7 +1,5 @@
 """The simulator without botocore, and with a thousand stacks."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

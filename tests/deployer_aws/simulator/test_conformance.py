@@ -1,7 +1,5 @@
 """The check of answers itself: each sort of planted mistake is found."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Any
 

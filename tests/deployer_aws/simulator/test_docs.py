@@ -1,7 +1,5 @@
 """The examples in docs/simulator.md are true."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 
@@ -9,7 +7,7 @@ import attrs
 import pytest
 
 from deployer_aws.simulator import ScriptError, Simulator, load_script
-from deployer_aws.simulator.script import Event, Meanwhile, Rule, Script
+from deployer_aws.simulator.script import MeanwhileAction, Rule, ScheduledAction, Script
 
 TEXT = (Path(__file__).parents[3] / "docs" / "simulator.md").read_text()
 PROSE = TEXT.replace("\n", " ")
@@ -36,7 +34,7 @@ def test_the_scripts_load(block: str) -> None:
         Simulator(block).clock.sleep(1000)
 
 
-@pytest.mark.parametrize("kind", [Script, Rule, Event, Meanwhile])
+@pytest.mark.parametrize("kind", [Script, Rule, ScheduledAction, MeanwhileAction])
 def test_every_key_has_an_example(kind: type) -> None:
     """No key of a script is without an example on the page."""
     shown = " ".join(blocks("yaml"))

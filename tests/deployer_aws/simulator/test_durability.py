@@ -1,7 +1,5 @@
 """The world in a file: it outlives the process that it was killed with, and several processes share it."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sqlite3

@@ -1,7 +1,5 @@
 """What a script can make go wrong, and what it can have others do."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

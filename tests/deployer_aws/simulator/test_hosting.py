@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from deployer_aws.simulator import Simulator
-from deployer_aws.simulator.hosting import Container, NotStarted
+from deployer_aws.simulator import Container, NotStarted, Simulator
 from tests.support.conformance import CheckedSimulator
 
 SCRIPT = "task_definitions: [{family: work, containers: [app, sidecar]}]"

@@ -1,7 +1,5 @@
 """What the simulated CloudFormation accepts, refuses and replays, in AWS's words."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Scripts: what they may say, and what the reader of a wrong one is told."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

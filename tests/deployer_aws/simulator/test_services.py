@@ -1,7 +1,5 @@
 """ECS services in the simulated world: counts, tasks that follow them, and those that linger."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

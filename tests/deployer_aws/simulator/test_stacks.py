@@ -1,7 +1,5 @@
 """Stacks in the simulated CloudFormation: their statuses and events in time."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

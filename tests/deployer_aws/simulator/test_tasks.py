@@ -1,7 +1,5 @@
 """Tasks in the simulated ECS: how they run, stop, and are forgotten."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 

@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from deployer_aws.simulator.errors import Refused, invalid
+from deployer_aws.simulator.account import moment
+from deployer_aws.simulator.errors import ServiceError, invalid
 from deployer_aws.simulator.outside import meanwhile
 from deployer_aws.simulator.reading import ScriptError
 from deployer_aws.simulator.rows import Json, Pointer, Stack, fresh
@@ -23,7 +24,6 @@ from deployer_aws.simulator.stack_inputs import (
     template_body,
 )
 from deployer_aws.simulator.templates import parse
-from deployer_aws.simulator.world import moment
 from deployer_aws.templates import Template
 
 STACKS_A_PAGE, EVENTS_A_PAGE, RESOURCES_A_PAGE = 100, 100, 100
@@ -54,9 +54,9 @@ class CloudFormation(Service):
         """A stack by its id, or a living one by its name; one too young to be seen is not there."""
         pointer = self.store.get(Pointer, f"stack:{named}")
         stack = self.store.get(Stack, pointer.to if pointer else named)
-        if stack is not None and visible and stack.hidden_until > self.world.now:
+        if stack is not None and visible and stack.hidden_until > self.account.now:
             return None
-        return _as_read(stack, self.world.now) if stack is not None and visible else stack
+        return _as_read(stack, self.account.now) if stack is not None and visible else stack
 
     def _seen(self, named: str, message: str = "Stack with id {} does not exist") -> Stack:
         stack = self._find(named)
@@ -88,8 +88,8 @@ class CloudFormation(Service):
 
     def _unseen(self, stack: Stack) -> int:
         """How many of the newest events a stale read does not show."""
-        living = self.world.need(Stack, stack.key)
-        if living.stale is None or self.world.now >= living.stale["until"]:
+        living = self.account.need(Stack, stack.key)
+        if living.stale is None or self.account.now >= living.stale["until"]:
             return 0
         log = self.store.read(f"events:{stack.key}", newest_first=True, limit=EVENTS_A_PAGE)
         return sum(entry["Timestamp"] >= living.stale["at"] for entry in log)
@@ -107,7 +107,7 @@ class CloudFormation(Service):
         """The template in force; a JSON text comes parsed, as boto3 gives it."""
         if "StackName" not in request:
             raise invalid("StackName is required if ChangeSetName is not specified.")
-        body = self.world.text(self._seen(request["StackName"]).template)
+        body = self.account.text(self._seen(request["StackName"]).template)
         try:
             given: Any = json.loads(body)
         except ValueError:
@@ -118,9 +118,9 @@ class CloudFormation(Service):
     def get_template_summary(self, request: Json) -> Json:
         """What a template asks for, whether in force, in the request, or behind a URL."""
         if "StackName" in request:
-            template = parsed(self.world, self._seen(request["StackName"]))
+            template = parsed(self.account, self._seen(request["StackName"]))
         else:
-            template = parse(template_body(self.world, request, None))
+            template = parse(template_body(self.account, request, None))
         declared = [
             {**entry, "ParameterType": str(template.parameters[entry["ParameterKey"]]["Type"])}
             for entry in describe_parameters(template)
@@ -131,7 +131,7 @@ class CloudFormation(Service):
     @operation
     def validate_template(self, request: Json) -> Json:
         """Whether a template is well-formed, and what it asks for."""
-        template = parse(template_body(self.world, request, None))
+        template = parse(template_body(self.account, request, None))
         return {**_template_facts(template), "Parameters": describe_parameters(template)}
 
     @operation
@@ -139,74 +139,74 @@ class CloudFormation(Service):
         """Begin to create a stack."""
         name, token = request["StackName"], request.get("ClientRequestToken")
         check_name(name)
-        before = replay(self.world, "create_stack", name, request)
+        before = replay(self.account, "create_stack", name, request)
         if before is not None:
             return before
         if self._find(name, visible=False) is not None:
-            raise Refused("AlreadyExistsException", f"Stack [{name}] already exists")
-        body = template_body(self.world, request, None)
+            raise ServiceError("AlreadyExistsException", f"Stack [{name}] already exists")
+        body = template_body(self.account, request, None)
         template = parse(body)
         values = parameters(template, request.get("Parameters", []), None)
         check_capabilities(template, request.get("Capabilities", []))
-        world = self.world
-        stack = Stack(world.arn("cloudformation", f"stack/{name}/{world.uuid()}"), name, world.now)
+        account = self.account
+        stack = Stack(account.arn("cloudformation", f"stack/{name}/{account.uuid()}"), name, account.now)
         rule = self._rule("create_stack", stack, template)
-        stack.template, stack.parameters = world.remember(body), values
+        stack.template, stack.parameters = account.remember(body), values
         stack.tags, stack.settings = tags(request.get("Tags"), {}), _settings(request, {})
-        world.store.add(stack)
-        world.store.add(Pointer(f"stack:{name}", stack.key))
-        world.store.link("stacks", stack.key)
-        stack.hidden_until = world.now + rule.hidden
-        world.record_change("create_stack", stack.key, token)
-        begin_create(world, stack, token, rule)
-        meanwhile(world, rule, name)
-        return note(world, "create_stack", name, request, {"StackId": stack.key})
+        account.store.add(stack)
+        account.store.add(Pointer(f"stack:{name}", stack.key))
+        account.store.link("stacks", stack.key)
+        stack.hidden_until = account.now + rule.hidden
+        account.record_change("create_stack", stack.key, token)
+        begin_create(account, stack, token, rule)
+        meanwhile(account, rule, name)
+        return note(account, "create_stack", name, request, {"StackId": stack.key})
 
     @operation
     def update_stack(self, request: Json) -> Json:
         """Begin to update a stack."""
         stack = self._changeable(request["StackName"])
-        before = replay(self.world, "update_stack", stack.name, request)
+        before = replay(self.account, "update_stack", stack.name, request)
         if before is not None:
             return before
         if stack.status not in _UPDATABLE:
             raise invalid(f"Stack:{stack.key} is in {stack.status} state and can not be updated.")
-        body = template_body(self.world, request, self.world.text(stack.template))
+        body = template_body(self.account, request, self.account.text(stack.template))
         template = parse(body)
         target = {
-            "template": self.world.remember(body),
+            "template": self.account.remember(body),
             "parameters": parameters(template, request.get("Parameters", []), stack.parameters),
             "tags": tags(request.get("Tags"), stack.tags),
         }
         check_capabilities(template, request.get("Capabilities", []))
-        same = template.document == parsed(self.world, stack).document
+        same = template.document == parsed(self.account, stack).document
         if same and (target["parameters"], target["tags"]) == (stack.parameters, stack.tags):
             raise invalid("No updates are to be performed.")
         return self._update(stack, request, target)
 
     def _update(self, stack: Stack, request: Json, target: Json) -> Json:
-        world, token = self.world, request.get("ClientRequestToken")
+        account, token = self.account, request.get("ClientRequestToken")
         settings = _settings(request, stack.settings)
-        rule = self._rule("update_stack", stack, parse(world.text(target["template"])))
+        rule = self._rule("update_stack", stack, parse(account.text(target["template"])))
         stack.settings = settings
-        world.record_change("update_stack", stack.key, token)
-        begin_update(world, stack, token, rule, target)
-        meanwhile(world, rule, stack.name)
-        return note(world, "update_stack", stack.name, request, {"StackId": stack.key})
+        account.record_change("update_stack", stack.key, token)
+        begin_update(account, stack, token, rule, target)
+        meanwhile(account, rule, stack.name)
+        return note(account, "update_stack", stack.name, request, {"StackId": stack.key})
 
     def _rule(self, change: str, stack: Stack, template: Template) -> Rule:
         """How a change turns out; a rule that names a resource which the template lacks is an error of the script."""
-        rule = self.world.behaviour(change, stack=stack.name)
+        rule = self.account.behaviour(change, stack=stack.name)
         if rule.fail is not None and rule.fail.resource not in (None, *template.resources):
             known = ", ".join(sorted(template.resources))
             raise ScriptError(
                 f"{change} of {stack.name} is to fail at {rule.fail.resource!r}; its resources: {known}"
             )
         if rule.stale:
-            until = self.world.now + rule.stale
+            until = self.account.now + rule.stale
             stack.stale = {
                 "until": until,
-                "at": self.world.now,
+                "at": self.account.now,
                 "row": fresh({**stack.to_json(), "stale": None}),
             }
         return rule
@@ -223,13 +223,13 @@ class CloudFormation(Service):
         """Roll back an update in progress."""
         stack = self._changeable(request["StackName"])
         token = request.get("ClientRequestToken")
-        if replay(self.world, "cancel_update_stack", stack.name, request) is not None:
+        if replay(self.account, "cancel_update_stack", stack.name, request) is not None:
             return {}
         if stack.status != "UPDATE_IN_PROGRESS":
             raise invalid("CancelUpdateStack cannot be called from current stack status")
-        self.world.record_change("cancel_update_stack", stack.key, token)
-        cancel(self.world, stack, token)
-        note(self.world, "cancel_update_stack", stack.name, request, {"StackId": stack.key})
+        self.account.record_change("cancel_update_stack", stack.key, token)
+        cancel(self.account, stack, token)
+        note(self.account, "cancel_update_stack", stack.name, request, {"StackId": stack.key})
         return {}
 
     @operation
@@ -239,21 +239,21 @@ class CloudFormation(Service):
         token = request.get("ClientRequestToken")
         if stack is None or stack.status in ("DELETE_COMPLETE", "DELETE_IN_PROGRESS"):
             return {}
-        if replay(self.world, "delete_stack", stack.name, request) is not None:
+        if replay(self.account, "delete_stack", stack.name, request) is not None:
             return {}
         if stack.settings.get("protected"):
             raise invalid(f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled")
         if stack.status in _UNDELETABLE:
             raise invalid(f"Stack [{stack.key}] cannot be deleted while in status {stack.status}")
-        rule = self._rule("delete_stack", stack, parsed(self.world, stack))
-        self.world.record_change("delete_stack", stack.key, token)
-        begin_delete(self.world, stack, token, rule, request.get("RetainResources", []))
-        meanwhile(self.world, rule, stack.name)
-        note(self.world, "delete_stack", stack.name, request, {"StackId": stack.key})
+        rule = self._rule("delete_stack", stack, parsed(self.account, stack))
+        self.account.record_change("delete_stack", stack.key, token)
+        begin_delete(self.account, stack, token, rule, request.get("RetainResources", []))
+        meanwhile(self.account, rule, stack.name)
+        note(self.account, "delete_stack", stack.name, request, {"StackId": stack.key})
         return {}
 
     def _describe(self, stack: Stack) -> Json:
-        template, settings = parsed(self.world, stack), stack.settings
+        template, settings = parsed(self.account, stack), stack.settings
         described: Json = {
             "StackId": stack.key,
             "StackName": stack.name,

@@ -6,14 +6,13 @@ from typing import Any
 
 import attrs
 
-from deployer_aws.simulator import service_life, task_life
-from deployer_aws.simulator.errors import Refused
+from deployer_aws.simulator import ecs_services, ecs_tasks
+from deployer_aws.simulator.account import ACCOUNT_ID, fingerprint, moment
+from deployer_aws.simulator.errors import ServiceError
 from deployer_aws.simulator.outside import meanwhile
-from deployer_aws.simulator.resources import world_pointer
-from deployer_aws.simulator.rows import Definition, Json, Pointer, Task, Token
-from deployer_aws.simulator.rows import Service as ServiceRow
+from deployer_aws.simulator.resources import definition_arn
+from deployer_aws.simulator.rows import Definition, EcsService, Json, Pointer, Task, Token
 from deployer_aws.simulator.service import Service, operation, page
-from deployer_aws.simulator.world import ACCOUNT, fingerprint, moment
 
 _TOKEN = re.compile(r"[!-~]{1,64}")
 _TOKEN_LIVES = 24 * 3600.0
@@ -23,8 +22,8 @@ _NO_CAPACITY = (
 _DESCRIBED_AT_MOST = {"services": 10, "tasks": 100}
 
 
-def _bad(message: str) -> Refused:
-    return Refused("InvalidParameterException", message)
+def _bad(message: str) -> ServiceError:
+    return ServiceError("InvalidParameterException", message)
 
 
 def _tag_list(tags: dict[str, str]) -> list[Json]:
@@ -41,7 +40,7 @@ class Ecs(Service):
         name = str(request.get("cluster") or "default").rsplit("/", 1)[-1]
         known = self.store.get(Pointer, f"cluster:{name}")
         if known is None:
-            raise Refused("ClusterNotFoundException", "Cluster not found.")
+            raise ServiceError("ClusterNotFoundException", "Cluster not found.")
         return known.to
 
     @operation
@@ -55,7 +54,7 @@ class Ecs(Service):
             arn = (
                 named if named.startswith("arn:") else f"{cluster.replace(':cluster/', ':service/')}/{named}"
             )
-            service = self.store.get(ServiceRow, arn)
+            service = self.store.get(EcsService, arn)
             if service is None:
                 failures.append({"arn": arn, "reason": "MISSING"})
             else:
@@ -69,8 +68,8 @@ class Ecs(Service):
         if len(request[member]) > _DESCRIBED_AT_MOST[member]:
             raise _bad(f"{member.capitalize()} cannot have more than {_DESCRIBED_AT_MOST[member]} elements.")
 
-    def _describe_service(self, service: ServiceRow, with_tags: bool) -> Json:
-        tasks = [task for task in service_life.tasks(self.world, service) if task.status != "STOPPED"]
+    def _describe_service(self, service: EcsService, with_tags: bool) -> Json:
+        tasks = [task for task in ecs_services.tasks(self.account, service) if task.status != "STOPPED"]
         running, pending = _counts(tasks)
         described: Json = {
             "serviceArn": service.key,
@@ -99,7 +98,7 @@ class Ecs(Service):
             described["tags"] = _tag_list(service.tags)
         return described
 
-    def _deployments(self, service: ServiceRow, tasks: list[Task]) -> list[Json]:
+    def _deployments(self, service: EcsService, tasks: list[Task]) -> list[Json]:
         """The deployment in force, and one for each older definition that still has tasks to be stopped."""
         if service.status != "ACTIVE":
             return []
@@ -120,7 +119,7 @@ class Ecs(Service):
 
     @staticmethod
     def _deployment(
-        service: ServiceRow, status: str, definition: str, desired: int, tasks: list[Task]
+        service: EcsService, status: str, definition: str, desired: int, tasks: list[Task]
     ) -> Json:
         running, pending = _counts(tasks)
         return {
@@ -145,7 +144,7 @@ class Ecs(Service):
         failures: list[Json] = []
         for named in request["tasks"]:
             task = self._task(cluster, named)
-            if task is None or task.hidden_until > self.world.now:
+            if task is None or task.hidden_until > self.account.now:
                 failures.append({"arn": _task_arn(cluster, named), "reason": "MISSING"})
             else:
                 tasks.append(self._show(task, "TAGS" in request.get("include", [])))
@@ -157,7 +156,7 @@ class Ecs(Service):
 
     @staticmethod
     def _show(task: Task, with_tags: bool) -> Json:
-        described = task_life.describe(task)
+        described = ecs_tasks.describe(task)
         shown = {
             name: moment(value) if name.endswith("At") and isinstance(value, float) else value
             for name, value in described.items()
@@ -184,7 +183,7 @@ class Ecs(Service):
         found = [
             task.key
             for task in self._rows(self.store.members(owner))
-            if task.desired == wanted and task.hidden_until <= self.world.now
+            if task.desired == wanted and task.hidden_until <= self.account.now
             and launch_type in (None, task.launch_type) and task.cluster == cluster
         ]  # fmt: skip
         arns, more = page(found, request.get("nextToken"), request.get("maxResults", 100))
@@ -192,8 +191,8 @@ class Ecs(Service):
 
     def _service_owner(self, cluster: str, named: str) -> str:
         arn = f"{cluster.replace(':cluster/', ':service/')}/{named.rsplit('/', 1)[-1]}"
-        if self.store.get(ServiceRow, arn) is None:
-            raise Refused("ServiceNotFoundException", "Service not found.")
+        if self.store.get(EcsService, arn) is None:
+            raise ServiceError("ServiceNotFoundException", "Service not found.")
         return f"tasks:service:{arn}"
 
     def _rows(self, arns: Iterable[str]) -> list[Task]:
@@ -202,10 +201,10 @@ class Ecs(Service):
     @operation
     def describe_task_definition(self, request: Json) -> Json:
         """A task definition by ARN, by family and revision, or the newest active one of a family."""
-        arn = world_pointer(self.world, request["taskDefinition"])
+        arn = definition_arn(self.account, request["taskDefinition"])
         if arn is None:
-            raise Refused("ClientException", "Unable to describe task definition.")
-        definition = self.world.need(Definition, arn)
+            raise ServiceError("ClientException", "Unable to describe task definition.")
+        definition = self.account.need(Definition, arn)
         answer: Json = {"taskDefinition": _describe_definition(definition)}
         if "TAGS" in request.get("include", []):
             answer["tags"] = _tag_list(definition.tags)
@@ -230,21 +229,21 @@ class Ecs(Service):
         count = request.get("count", 1)
         if not 1 <= count <= 10:
             raise _bad("Count must be between 1 and 10.")
-        rule = self.world.behaviour("run_task", definition=definition.family)
+        rule = self.account.behaviour("run_task", definition=definition.family)
         if rule.capacity is not None:
             reason = _NO_CAPACITY if rule.capacity == "unavailable" else rule.capacity
             failures = [{"arn": cluster, "reason": reason} for _ in range(count)]
             return self._note(cluster, token, request, [], failures)
         tasks = [self._start(cluster, definition, request, rule) for _ in range(count)]
         for task in tasks:
-            self.world.record_change("run_task", task.key, token, definition=definition.key)
-        meanwhile(self.world, rule, None)
+            self.account.record_change("run_task", task.key, token, definition=definition.key)
+        meanwhile(self.account, rule, None)
         return self._note(cluster, token, request, tasks, [])
 
     def _start(self, cluster: str, definition: Definition, request: Json, rule: Any) -> Task:
         options = {name: value for name, value in attrs.asdict(rule).items() if name in _TASK_OPTIONS}
-        return task_life.start(
-            self.world,
+        return ecs_tasks.start(
+            self.account,
             cluster=cluster,
             definition=definition.key,
             group=request.get("group", f"family:{definition.family}"),
@@ -256,10 +255,10 @@ class Ecs(Service):
         )
 
     def _runnable(self, request: Json) -> Definition:
-        arn = world_pointer(self.world, request["taskDefinition"])
+        arn = definition_arn(self.account, request["taskDefinition"])
         if arn is None:
-            raise Refused("ClientException", "TaskDefinition not found.")
-        definition = self.world.need(Definition, arn)
+            raise ServiceError("ClientException", "TaskDefinition not found.")
+        definition = self.account.need(Definition, arn)
         if definition.status != "ACTIVE":
             raise _bad("TaskDefinition is inactive")
         if definition.network_mode == "awsvpc" and "networkConfiguration" not in request:
@@ -280,13 +279,13 @@ class Ecs(Service):
         arns = seen.answer["tasks"]
         if seen.fingerprint != fingerprint(request):
             message = "The clientToken is already in use with a different RunTask request."
-            raise Refused("ConflictException", message, resourceIds=arns)
+            raise ServiceError("ConflictException", message, resourceIds=arns)
         tasks = [self._show(task, True) for task in self._rows(arns)]
         return {"tasks": tasks, "failures": seen.answer["failures"]}
 
     def _alive(self, token: Token) -> bool:
         """Whether a token is still honoured."""
-        if self.world.now >= token.at + _TOKEN_LIVES:
+        if self.account.now >= token.at + _TOKEN_LIVES:
             return False
         arns = token.answer["tasks"]
         return not arns or bool(self._rows(arns))  # a task is forgotten an hour after it stopped
@@ -297,7 +296,7 @@ class Ecs(Service):
         if token:
             kept = {"tasks": [task.key for task in tasks], "failures": failures}
             key = f"ecs/{cluster}/{token}"
-            self.store.add(Token(key, fingerprint(request), "run_task", kept, self.world.now))
+            self.store.add(Token(key, fingerprint(request), "run_task", kept, self.account.now))
         return {"tasks": [self._show(task, True) for task in tasks], "failures": failures}
 
     @operation
@@ -308,9 +307,9 @@ class Ecs(Service):
         if task is None:
             raise _bad("The referenced task was not found.")
         if task.desired != "STOPPED":
-            self.world.record_change("stop_task", task.key, None)
-            takes = task_life.STOPS_IN + float(task.options.get("linger") or 0.0)
-            task_life.stop(self.world, task, takes, "UserInitiated", request.get("reason"))
+            self.account.record_change("stop_task", task.key, None)
+            takes = ecs_tasks.STOPS_IN + float(task.options.get("linger") or 0.0)
+            ecs_tasks.stop(self.account, task, takes, "UserInitiated", request.get("reason"))
         return {"task": self._show(task, True)}
 
 
@@ -359,7 +358,7 @@ def _describe_definition(definition: Definition) -> Json:
         "status": definition.status,
         "placementConstraints": [],
         "registeredAt": moment(definition.registered),
-        "registeredBy": f"arn:aws:iam::{ACCOUNT}:role/simulated",
+        "registeredBy": f"arn:aws:iam::{ACCOUNT_ID}:role/simulated",
         **definition.extra,
     }
     if definition.network_mode:

@@ -1,4 +1,4 @@
-"""Elastic Load Balancing: the rules that the stacks of the world put on listeners."""
+"""Elastic Load Balancing: the rules that the stacks of the account put on listeners."""
 
 from deployer_aws.simulator.resources import live
 from deployer_aws.simulator.rows import Json, Stack

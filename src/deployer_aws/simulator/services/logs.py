@@ -1,6 +1,6 @@
 """Amazon CloudWatch Logs: the lines that the script has its tasks write."""
 
-from deployer_aws.simulator.errors import Refused
+from deployer_aws.simulator.errors import ServiceError
 from deployer_aws.simulator.rows import Definition, Json, Task
 from deployer_aws.simulator.service import Service, operation
 
@@ -18,7 +18,7 @@ class Logs(Service):
         parts = stream.rsplit("/", 2)
         task = self._task(parts[-1], parts[-2]) if len(parts) == 3 else None
         if task is None or "started" not in task.times:
-            raise Refused("ResourceNotFoundException", "The specified log stream does not exist.")
+            raise ServiceError("ResourceNotFoundException", "The specified log stream does not exist.")
         at = int(task.times["started"] * 1000)
         lines: list[str] = task.options.get("log") or []
         events = [{"timestamp": at, "message": line, "ingestionTime": at} for line in lines]

@@ -6,11 +6,11 @@ when AWSCURRENT moves, AWSPREVIOUS moves to the version that it left.
 
 from typing import ClassVar
 
-from deployer_aws.simulator.errors import Refused
+from deployer_aws.simulator.account import moment
+from deployer_aws.simulator.errors import ServiceError
 from deployer_aws.simulator.rows import Json, Secret
 from deployer_aws.simulator.secrets import CURRENT, PREVIOUS, find
 from deployer_aws.simulator.service import Service, operation
-from deployer_aws.simulator.world import moment
 
 
 class SecretsManager(Service):
@@ -22,27 +22,29 @@ class SecretsManager(Service):
     def _secret(self, request: Json) -> Secret:
         found = find(self.store, request["SecretId"])
         if found is None:
-            raise Refused("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+            raise ServiceError(
+                "ResourceNotFoundException", "Secrets Manager can't find the specified secret."
+            )
         return found
 
     @operation
     def create_secret(self, request: Json) -> Json:
         """A new secret; the same again with the same token changes nothing."""
-        name, token = request["Name"], request.get("ClientRequestToken") or self.world.uuid()
+        name, token = request["Name"], request.get("ClientRequestToken") or self.account.uuid()
         known = self.store.get(Secret, name)
         if known is not None:
             version = known.versions.get(token)
             if version is None or version["text"] != request.get("SecretString"):
-                raise Refused(
+                raise ServiceError(
                     "ResourceExistsException",
                     f"The operation failed because the secret {name} already exists.",
                 )
             return {"ARN": known.arn, "Name": name, "VersionId": token}
-        arn = self.world.arn("secretsmanager", f"secret:{name}-{self.world.unique(6)}")
-        secret = Secret(name, arn, self.world.now, self.world.now)
+        arn = self.account.arn("secretsmanager", f"secret:{name}-{self.account.unique(6)}")
+        secret = Secret(name, arn, self.account.now, self.account.now)
         self.store.add(secret)
         self.store.link("secrets", name)
-        self.world.record_change("create_secret", arn, token)
+        self.account.record_change("create_secret", arn, token)
         if "SecretString" not in request:
             return {"ARN": arn, "Name": name}
         self._keep(secret, token, request["SecretString"], [CURRENT])
@@ -52,16 +54,16 @@ class SecretsManager(Service):
     def put_secret_value(self, request: Json) -> Json:
         """A new version; the same again changes nothing, other contents under its token are refused."""
         secret = self._secret(request)
-        token = request.get("ClientRequestToken") or self.world.uuid()
+        token = request.get("ClientRequestToken") or self.account.uuid()
         known = secret.versions.get(token)
         if known is None:
             stages = list(request.get("VersionStages", [CURRENT]))
             if not secret.versions and CURRENT not in stages:
                 stages.append(CURRENT)
-            self.world.record_change("put_secret_value", secret.arn, token)
+            self.account.record_change("put_secret_value", secret.arn, token)
             self._keep(secret, token, request["SecretString"], stages)
         elif known["text"] != request["SecretString"]:
-            raise Refused(
+            raise ServiceError(
                 "ResourceExistsException",
                 f"You can't use ClientRequestToken {token} because that value is already in use for a version of "
                 f"secret {secret.arn}.",
@@ -70,10 +72,10 @@ class SecretsManager(Service):
         return {"ARN": secret.arn, "Name": secret.key, "VersionId": token, "VersionStages": stages}
 
     def _keep(self, secret: Secret, token: str, text: str, stages: list[str]) -> None:
-        secret.versions[token] = {"text": text, "stages": [], "created": self.world.now}
+        secret.versions[token] = {"text": text, "stages": [], "created": self.account.now}
         for stage in stages:
             _attach(secret, stage, token)
-        secret.changed = self.world.now
+        secret.changed = self.account.now
 
     @operation
     def get_secret_value(self, request: Json) -> Json:
@@ -89,7 +91,7 @@ class SecretsManager(Service):
                 if stage is None and version_id
                 else f"staging label: {stage or CURRENT}"
             )
-            raise Refused(
+            raise ServiceError(
                 "ResourceNotFoundException",
                 f"Secrets Manager can't find the specified secret value for {where}",
             )
@@ -123,30 +125,30 @@ class SecretsManager(Service):
         holder = _holder(secret, stage)
         for named in (source, target):
             if named is not None and named not in secret.versions:
-                raise Refused(
+                raise ServiceError(
                     "ResourceNotFoundException",
                     f"Secrets Manager can't find the specified secret version: {named}.",
                 )
         if source is not None and source != holder:
-            raise Refused(
+            raise ServiceError(
                 "InvalidParameterException", f"The staging label {stage} isn't attached to version {source}."
             )
         if target is not None and holder is not None and source is None and target != holder:
-            raise Refused(
+            raise ServiceError(
                 "InvalidParameterException",
                 f"The parameter RemoveFromVersionId can't be empty. Staging label {stage} is currently attached to "
                 f"version {holder}, so you must explicitly reference that version in RemoveFromVersionId.",
             )
         if target is None and stage == CURRENT:
-            raise Refused(
+            raise ServiceError(
                 "InvalidParameterException", f"You can only move staging label {stage} to another version."
             )
-        self.world.record_change("update_secret_version_stage", secret.arn, None, stage=stage, to=target)
+        self.account.record_change("update_secret_version_stage", secret.arn, None, stage=stage, to=target)
         if target is not None:
             _attach(secret, stage, target)
         elif source is not None:
             secret.versions[source]["stages"].remove(stage)
-        secret.changed = self.world.now
+        secret.changed = self.account.now
         return {"ARN": secret.arn, "Name": secret.key}
 
 

@@ -5,10 +5,10 @@ The order of statuses is that of 'Amazon ECS task lifecycle' in the ECS Develope
 
 from typing import Any
 
+from deployer_aws.simulator.account import Account, due, iso
 from deployer_aws.simulator.containers import container_of
 from deployer_aws.simulator.hosting import NotStarted
 from deployer_aws.simulator.rows import Definition, Json, Task
-from deployer_aws.simulator.world import World, due, iso
 
 REMEMBERED = 3600.0  # stopped tasks can be described for at least an hour: DescribeTasks, API Reference
 STARTS_IN = 15.0
@@ -31,7 +31,7 @@ _REASONS = {
 
 
 def start(
-    world: World,
+    account: Account,
     *,
     cluster: str,
     definition: str,
@@ -44,25 +44,25 @@ def start(
     tags: dict[str, str] | None = None,
 ) -> Task:
     """A new task, whose course the options lay down: they are the behaviours of a rule of the script."""
-    arn = world.arn("ecs", f"task/{cluster.rsplit('/', 1)[-1]}/{world.unique()}")
+    arn = account.arn("ecs", f"task/{cluster.rsplit('/', 1)[-1]}/{account.unique()}")
     task = Task(
-        arn, cluster, definition, world.now, group,
+        arn, cluster, definition, account.now, group,
         launch_type=launch_type, started_by=started_by, service=service, overrides=overrides or {}, tags=tags or {},
-        options=options, hidden_until=world.now + float(options.get("hidden") or 0.0),
+        options=options, hidden_until=account.now + float(options.get("hidden") or 0.0),
     )  # fmt: skip
-    known = world.store.get(Definition, definition)
+    known = account.store.get(Definition, definition)
     task.containers = [
         {"name": container["name"], "image": container["image"], "essential": container["essential"],
-         "id": world.uuid(), "status": "PENDING"}
+         "id": account.uuid(), "status": "PENDING"}
         for container in (known.containers if known else [{"name": "app", "image": "", "essential": True}])
     ]  # fmt: skip
-    world.store.add(task)
+    account.store.add(task)
     for owner in _owners(task):
-        world.store.link(owner, arn)
-    _emit(world, task)
-    _schedule_start(world, task)
+        account.store.link(owner, arn)
+    _emit(account, task)
+    _schedule_start(account, task)
     if options.get("vanishes") is not None:
-        world.after(float(options["vanishes"]), "task.forget", task=arn)
+        account.after(float(options["vanishes"]), "task.forget", task=arn)
     return task
 
 
@@ -82,13 +82,13 @@ def family(definition: str) -> str:
     return definition.rsplit("/", 1)[-1].split(":")[0]
 
 
-def _schedule_start(world: World, task: Task) -> None:
+def _schedule_start(account: Account, task: Task) -> None:
     starts_in = _seconds(task, "starts_in", STARTS_IN)
     for share, status in _STARTING:
         if status == "RUNNING" and task.options.get("stop_code") == "TaskFailedToStart":
-            world.after(starts_in * share, "task.end", task=task.key, epoch=task.epoch)
+            account.after(starts_in * share, "task.end", task=task.key, epoch=task.epoch)
             return
-        world.after(starts_in * share, "task.status", task=task.key, epoch=task.epoch, status=status)
+        account.after(starts_in * share, "task.status", task=task.key, epoch=task.epoch, status=status)
 
 
 def _seconds(task: Task, name: str, default: float) -> float:
@@ -96,32 +96,32 @@ def _seconds(task: Task, name: str, default: float) -> float:
     return default if value is None else float(value)
 
 
-def stop(world: World, task: Task, takes: float, code: str, reason: str | None = None) -> None:
+def stop(account: Account, task: Task, takes: float, code: str, reason: str | None = None) -> None:
     """Begin to stop a task that has not begun to stop; what was still planned for it is void."""
     if task.desired == "STOPPED":
         return
     task.epoch += 1
     task.desired = "STOPPED"
     task.stop_code, task.reason = code, reason or _REASONS[code]
-    task.times["stopping"] = world.now
+    task.times["stopping"] = account.now
     task.version += 1
-    _emit(world, task)
+    _emit(account, task)
     steps: Steps = _STOPPING
-    if task.hosted and world.host is not None:
-        world.host.stop(task.key)
+    if task.hosted and account.host is not None:
+        account.host.stop(task.key)
         steps = _STOPPING[:2]  # the rest follows once its process has ended
-    _take(world, task, takes, steps)
+    _take(account, task, takes, steps)
 
 
-def _take(world: World, task: Task, takes: float, steps: Steps) -> None:
+def _take(account: Account, task: Task, takes: float, steps: Steps) -> None:
     for share, status in steps:
         if status == "DEACTIVATING" and task.status != "RUNNING":
             continue
-        world.after(takes * share, "task.status", task=task.key, epoch=task.epoch, status=status)
+        account.after(takes * share, "task.status", task=task.key, epoch=task.epoch, status=status)
 
 
 def end_hosted(
-    world: World,
+    account: Account,
     arn: str,
     exits: dict[str, int],
     lines: list[str],
@@ -129,92 +129,92 @@ def end_hosted(
     reason: str | None = None,
 ) -> None:
     """What ran of a task for real has ended: the exit codes that are known, and what it had written."""
-    world.store.unlink("hosted", arn)
-    task = world.store.get(Task, arn)
+    account.store.unlink("hosted", arn)
+    task = account.store.get(Task, arn)
     if task is None or not task.hosted:
         return
     task.hosted = False
     task.options = {**task.options, "log": lines, "exits": exits}
     if task.desired == "STOPPED":
         task.epoch += 1
-        _take(world, task, 0.0, _STOPPING[2:])
+        _take(account, task, 0.0, _STOPPING[2:])
     else:
-        stop(world, task, 0.0, code, reason)
+        stop(account, task, 0.0, code, reason)
 
 
-def stop_later(world: World, task: Task, delay: float, takes: float, code: str, reason: str) -> None:
+def stop_later(account: Account, task: Task, delay: float, takes: float, code: str, reason: str) -> None:
     """Begin to stop a task after a while."""
-    world.after(delay, "task.stop", task=task.key, takes=takes, code=code, reason=reason)
+    account.after(delay, "task.stop", task=task.key, takes=takes, code=code, reason=reason)
 
 
-def live_task(world: World, payload: Json) -> Task | None:
+def live_task(account: Account, payload: Json) -> Task | None:
     """The task that a scheduled step is about, unless it was forgotten or the step was overtaken."""
-    task = world.store.get(Task, payload["task"])
+    task = account.store.get(Task, payload["task"])
     return task if task is not None and payload.get("epoch", task.epoch) == task.epoch else None
 
 
 @due("task.stop")
-def _stop(world: World, payload: Json) -> None:
-    task = live_task(world, payload)
+def _stop(account: Account, payload: Json) -> None:
+    task = live_task(account, payload)
     if task is not None:
-        stop(world, task, payload["takes"], payload["code"], payload["reason"])
+        stop(account, task, payload["takes"], payload["code"], payload["reason"])
 
 
 @due("task.end")
-def _end(world: World, payload: Json) -> None:
+def _end(account: Account, payload: Json) -> None:
     """The task comes to the end that its options lay down."""
-    task = live_task(world, payload)
+    task = live_task(account, payload)
     if task is not None:
         code = task.options.get("stop_code") or _ON_ITS_OWN
-        stop(world, task, STOPS_IN + _seconds(task, "linger", 0.0), code, task.options.get("reason"))
+        stop(account, task, STOPS_IN + _seconds(task, "linger", 0.0), code, task.options.get("reason"))
 
 
 @due("task.status")
-def _advance(world: World, payload: Json) -> None:
-    task = live_task(world, payload)
-    if task is None or (payload["status"] == "RUNNING" and not _handed_over(world, task)):
+def _advance(account: Account, payload: Json) -> None:
+    task = live_task(account, payload)
+    if task is None or (payload["status"] == "RUNNING" and not _handed_over(account, task)):
         return
     task.status = payload["status"]
     task.version += 1
     {"PENDING": _pull, "RUNNING": _run, "DEPROVISIONING": _exit, "STOPPED": _rest}.get(task.status, _pass)(
-        world, task
+        account, task
     )
-    _emit(world, task)
+    _emit(account, task)
 
 
-def _handed_over(world: World, task: Task) -> bool:
+def _handed_over(account: Account, task: Task) -> bool:
     """Give a task that now runs to the host, where there is one; False where it cannot be started."""
-    if world.host is None or task.service is not None:
+    if account.host is None or task.service is not None:
         return True
     try:
-        world.host.start(container_of(world, task))
+        account.host.start(container_of(account, task))
     except NotStarted as refusal:
-        stop(world, task, STOPS_IN, "TaskFailedToStart", str(refusal))
+        stop(account, task, STOPS_IN, "TaskFailedToStart", str(refusal))
         return False
     task.hosted = True
-    world.store.link("hosted", task.key)
+    account.store.link("hosted", task.key)
     return True
 
 
-def _pass(world: World, task: Task) -> None:
+def _pass(account: Account, task: Task) -> None:
     """Nothing changes but the status."""
 
 
-def _pull(world: World, task: Task) -> None:
-    task.times["pull_started"] = world.now
+def _pull(account: Account, task: Task) -> None:
+    task.times["pull_started"] = account.now
 
 
-def _run(world: World, task: Task) -> None:
-    task.times["pull_stopped"] = task.times["started"] = world.now
+def _run(account: Account, task: Task) -> None:
+    task.times["pull_stopped"] = task.times["started"] = account.now
     for container in task.containers:
         container["status"] = "RUNNING"
     if not task.options.get("forever") and not task.hosted:
-        world.after(_seconds(task, "takes", TAKES), "task.end", task=task.key, epoch=task.epoch)
+        account.after(_seconds(task, "takes", TAKES), "task.end", task=task.key, epoch=task.epoch)
 
 
-def _exit(world: World, task: Task) -> None:
+def _exit(account: Account, task: Task) -> None:
     """The containers are gone; those that ran have exit codes."""
-    task.times["execution_stopped"] = world.now
+    task.times["execution_stopped"] = account.now
     for container in task.containers:
         container["status"] = "STOPPED"
         if "started" in task.times and _has_code(task):
@@ -255,18 +255,18 @@ def _exit_code(task: Task, container: Json) -> int:
     return 0 if task.stop_code == _ON_ITS_OWN else 143
 
 
-def _rest(world: World, task: Task) -> None:
-    task.times["stopped"] = world.now
-    world.after(REMEMBERED, "task.forget", task=task.key)
+def _rest(account: Account, task: Task) -> None:
+    task.times["stopped"] = account.now
+    account.after(REMEMBERED, "task.forget", task=task.key)
 
 
 @due("task.forget")
-def _forget(world: World, payload: Json) -> None:
-    task = world.store.get(Task, payload["task"])
+def _forget(account: Account, payload: Json) -> None:
+    task = account.store.get(Task, payload["task"])
     if task is not None:
         for owner in _owners(task):
-            world.store.unlink(owner, task.key)
-        world.store.drop(Task, task.key)
+            account.store.unlink(owner, task.key)
+        account.store.drop(Task, task.key)
 
 
 _TIMES = {
@@ -323,11 +323,11 @@ def _describe_container(task: Task, container: Json) -> Json:
     return described
 
 
-def _emit(world: World, task: Task) -> None:
+def _emit(account: Account, task: Task) -> None:
     """'ECS Task State Change', in the shape of the ECS Developer Guide's example; times are ISO texts there."""
     detail = describe(task)
     for member in (*_TIMES.values(), "createdAt"):
         if member in detail:
             detail[member] = iso(detail[member])
-    detail["updatedAt"] = iso(world.now)
-    world.emit("aws.ecs", "ECS Task State Change", [task.key], detail)
+    detail["updatedAt"] = iso(account.now)
+    account.emit("aws.ecs", "ECS Task State Change", [task.key], detail)

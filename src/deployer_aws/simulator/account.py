@@ -8,15 +8,15 @@ from typing import Any
 import attrs
 
 from deployer_aws.simulator.hosting import Host
-from deployer_aws.simulator.rows import Json, Meta, Tally, Text, is_list, is_map
+from deployer_aws.simulator.rows import Json, Meta, RuleCount, Text, is_list, is_map
 from deployer_aws.simulator.script import Rule, Script, is_inline
 from deployer_aws.simulator.store import R, Store
 from deployer_aws.templates import digest
 
-ACCOUNT = "123456789012"
+ACCOUNT_ID = "123456789012"
 REGION = "eu-west-1"
 
-Handler = Callable[["World", Json], None]
+Handler = Callable[["Account", Json], None]
 HANDLERS: dict[str, Handler] = {}
 
 
@@ -52,24 +52,24 @@ def _canonical(value: Any) -> Any:
 
 
 @attrs.frozen
-class Chance:
+class CountedRule:
     """How a rule is told apart from the others of its script."""
 
     rule: Rule
     key: str
 
 
-class World:
+class Account:
     """Everything that the simulated services share; used inside a transaction of its store."""
 
     def __init__(self, store: Store, script: Script) -> None:
         self.store = store
         self.script = script
         self.host: Host | None = None
-        self._faults: list[Chance] = []
-        self._behaviours: list[Chance] = []
+        self._faults: list[CountedRule] = []
+        self._behaviours: list[CountedRule] = []
         for index, rule in enumerate(script.rules):
-            chance = Chance(rule, f"{script.digest}/{index}")
+            chance = CountedRule(rule, f"{script.digest}/{index}")
             (self._faults if rule.is_fault else self._behaviours).append(chance)
 
     # time
@@ -103,7 +103,7 @@ class World:
         """The row, which must be there."""
         row = self.store.get(kind, key)
         if row is None:
-            raise LookupError(f"the simulated world lacks {kind.KIND} {key}")
+            raise LookupError(f"the simulated account lacks {kind.KIND} {key}")
         return row
 
     def remember(self, body: str) -> str:
@@ -118,7 +118,7 @@ class World:
         return self.need(Text, name).body
 
     def unique(self, length: int = 32) -> str:
-        """Hexadecimal digits that the world has not used; the same run gives the same ones."""
+        """Hexadecimal digits that the account has not used; the same run gives the same ones."""
         meta = self.meta
         meta.counter += 1
         return hashlib.sha256(f"{self.script.seed}/{meta.counter}".encode()).hexdigest()[:length]
@@ -130,7 +130,7 @@ class World:
 
     def arn(self, service: str, resource: str) -> str:
         """The ARN of something in this account and region."""
-        return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
+        return f"arn:aws:{service}:{REGION}:{ACCOUNT_ID}:{resource}"
 
     # records
 
@@ -147,7 +147,7 @@ class World:
             "id": self.uuid(),
             "detail-type": detail_type,
             "source": source,
-            "account": ACCOUNT,
+            "account": ACCOUNT_ID,
             "time": moment(self.now).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "region": REGION,
             "resources": resources,
@@ -165,9 +165,9 @@ class World:
         """How a change that now begins turns out; without a rule, well."""
         return self._decide(self._behaviours, operation, facts) or Rule(on=operation)
 
-    def _decide(self, chances: list[Chance], operation: str, facts: dict[str, str]) -> Rule | None:
+    def _decide(self, rules: list[CountedRule], operation: str, facts: dict[str, str]) -> Rule | None:
         chosen = None
-        for chance in chances:
+        for chance in rules:
             rule = chance.rule
             if rule.on not in ("*", operation):
                 continue
@@ -179,10 +179,10 @@ class World:
                 chosen = rule
         return chosen
 
-    def _applies(self, chance: Chance) -> bool:
-        tally = self.store.get(Tally, chance.key)
+    def _applies(self, chance: CountedRule) -> bool:
+        tally = self.store.get(RuleCount, chance.key)
         if tally is None:
-            tally = Tally(chance.key)
+            tally = RuleCount(chance.key)
             self.store.add(tally)
         tally.seen += 1
         rule, seen = chance.rule, tally.seen
