@@ -8,12 +8,12 @@ from rich.text import Text
 from deployer_aws import specfile
 from deployer_aws.aws.clients import Options, connect
 from deployer_aws.cli._aws_options import aws_options
-from deployer_aws.cli._checks import in_words
+from deployer_aws.cli._checks import check_context, in_words
 from deployer_aws.cli._exit import Exit
 from deployer_aws.cli._options import json_option, spec_argument
 from deployer_aws.cli._program import command
 from deployer_aws.cli._screen import Screen, clean
-from deployer_aws.preflight import Case, Finding, Result, examine, is_sound
+from deployer_aws.preflight import Finding, Result, examine, is_sound
 
 _STYLES = {Result.OK: "green", Result.WARNING: "yellow", Result.FAULT: "bold red", Result.UNVERIFIED: "dim"}
 
@@ -28,7 +28,7 @@ def preflight(spec: Path, aws: Options, as_json: bool) -> Exit:
     Exit code 1 where there is a fault, else 0. 'deployer run' makes the same checks first.
     """
     screen, loaded = Screen(), specfile.load(spec)
-    findings = tuple(examine(Case(loaded, connect(aws), aws)))
+    findings = tuple(examine(check_context(loaded, connect(aws), aws)))
     if as_json:
         screen.data({"sound": is_sound(findings), "findings": [_data(finding) for finding in findings]})
     elif screen.alive:

@@ -1,52 +1,72 @@
-"""Whether a deployment can work before it is begun: checks of the account, the template, the tasks and the databases.
+"""Whether a deployment can work: checks of the account, the template, the tasks and the databases before it is begun.
 
-Each check is a small function that looks and changes nothing:
+Each check is a small function of the facts that it is handed. It calls nothing; `aws.facts` reads what AWS says:
 
-    for finding in examine(Case(loaded, clients)): finding.check, finding.result, finding.text, finding.advice
+    facts = read_facts(clients, questions(loaded))
+    for finding in examine(CheckContext(loaded, options, facts)): finding.check, finding.result, finding.text
 """
 
 from collections.abc import Callable, Iterable, Iterator
 
-from deployer_aws.aws.errors import Kind, understand
+from deployer_aws.aws.errors import Kind, Problem
 from deployer_aws.preflight import account, stack, tasks
-from deployer_aws.preflight.context import Case, Finding, Found, Result, unverified
+from deployer_aws.preflight.context import (
+    CheckContext,
+    Finding,
+    Found,
+    Result,
+    Unverifiable,
+    questions,
+    unverified,
+)
+from deployer_aws.preflight.scope import needed_statements
+from deployer_aws.preflight.tasks import database_places
 
-__all__ = ["CHECKS", "Case", "Check", "Finding", "Result", "examine", "is_sound"]
+__all__ = [
+    "CHECKS",
+    "Check",
+    "CheckContext",
+    "Finding",
+    "Result",
+    "database_places",
+    "examine",
+    "is_sound",
+    "name_of",
+    "needed_statements",
+    "questions",
+]
 
-Check = Callable[[Case], Iterator[Found]]
+Check = Callable[[CheckContext], Iterator[Found]]
 
 CHECKS: tuple[Check, ...] = (*account.CHECKS, *stack.CHECKS, *tasks.CHECKS)
-"""In the order in which they are made: whether we are known at all comes first."""
+"""In the order in which they are made: whether AWS knows the caller at all comes first."""
 
 
 def name_of(check: Check) -> str:
-    """What a check is called."""
+    """Return what a check is called."""
     return check.__name__.replace("_", " ")
 
 
-def examine(case: Case) -> Iterator[Finding]:
-    """All that the checks find. An answer of AWS's that a check did not expect makes it 'not verifiable'."""
-    known = True
+def examine(context: CheckContext) -> Iterator[Finding]:
+    """Make all checks. What AWS refused to answer makes a check 'not verifiable'."""
+    known = not isinstance(context.facts.identity, Problem)
     for check in CHECKS:
-        for found in _findings(check, case, known):
-            known = known and not (check is account.credentials and found.result is Result.FAULT)
+        for found in _findings(check, context, known):
             yield Finding(name_of(check), found.result, found.text, found.advice)
 
 
 def is_sound(findings: Iterable[Finding]) -> bool:
-    """Whether there is no fault."""
+    """Return whether there is no fault."""
     return all(finding.result is not Result.FAULT for finding in findings)
 
 
-def _findings(check: Check, case: Case, known: bool) -> Iterator[Found]:
+def _findings(check: Check, context: CheckContext, known: bool) -> Iterator[Found]:
     if not known and check not in account.LOCAL:
         yield unverified("AWS does not know who asks", "see credentials")
         return
     try:
-        yield from check(case)
-    except Exception as error:
-        problem = understand(error)
-        if problem is None:
-            raise
+        yield from check(context)
+    except Unverifiable as unknown:
+        problem = unknown.problem
         advice = problem.advice or ("try again" if problem.kind is Kind.TRANSIENT else "")
         yield unverified(f"{problem.message} ({problem.code})", advice)

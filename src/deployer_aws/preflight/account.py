@@ -1,30 +1,30 @@
-"""Checks of who we are, and of what we may do."""
+"""Checks of who the caller is, and of what it may do."""
 
 from collections.abc import Iterator
-from functools import cache
-from itertools import product
-from typing import Any
 
-from deployer_aws.aws.errors import Kind, understand
-from deployer_aws.aws.permissions import Statement, statements
-from deployer_aws.preflight.context import Case, Found, fault, ok, unverified, warning
-from deployer_aws.preflight.scope import is_guess, scope
+from deployer_aws.aws.errors import Kind, Problem
+from deployer_aws.preflight.context import (
+    CheckContext,
+    Found,
+    fault,
+    known,
+    ok,
+    unverified,
+    warning,
+)
+from deployer_aws.preflight.scope import is_guess
 
 
-def credentials(case: Case) -> Iterator[Found]:
-    """AWS knows who we are."""
-    try:
-        identity = case.identity
-    except Exception as error:
-        problem = understand(error)
-        if problem is None:
-            raise
+def credentials(context: CheckContext) -> Iterator[Found]:
+    """Check that AWS knows the caller (STS API Reference, GetCallerIdentity)."""
+    identity = context.facts.identity
+    if isinstance(identity, Problem):
         advice = (
             "log in: 'aws sso login', or set AWS_PROFILE; with --role-arn, its trust policy has to name you"
-            if problem.kind is Kind.CREDENTIALS
+            if identity.kind is Kind.CREDENTIALS
             else "let this machine reach STS"
         )
-        yield fault(f"{problem.message} ({problem.code})", advice)
+        yield fault(f"{identity.message} ({identity.code})", advice)
         return
     text = f"account {identity['Account']} as {identity['Arn']}"
     if identity["Arn"].endswith(":root"):
@@ -33,12 +33,12 @@ def credentials(case: Case) -> Iterator[Found]:
         yield ok(text)
 
 
-def region(case: Case) -> Iterator[Found]:
-    """There is such a region, as far as botocore knows."""
-    name, at = case.clients.region, case.clients.endpoint_url
+def region(context: CheckContext) -> Iterator[Found]:
+    """Check that botocore knows the region, which may be newer than botocore."""
+    name, at = context.facts.region, context.facts.endpoint_url
     if at:
         yield ok(f"{name}, at {at}")
-    elif name in _regions():
+    elif context.facts.region_is_known:
         yield ok(name)
     else:
         yield warning(
@@ -46,20 +46,11 @@ def region(case: Case) -> Iterator[Found]:
         )
 
 
-@cache
-def _regions() -> frozenset[str]:
-    import botocore.session
-
-    session: Any = botocore.session.Session()
-    partitions = session.get_available_partitions()
-    return frozenset(r for p in partitions for r in session.get_available_regions("cloudformation", p))
-
-
-def temporary_credentials(case: Case) -> Iterator[Found]:
-    """CloudFormation goes on with the caller's credentials where the stack has no role."""
-    if case.spec.stack.role:
-        yield ok(f"CloudFormation works as {case.spec.stack.role}")
-    elif case.clients.temporary():
+def temporary_credentials(context: CheckContext) -> Iterator[Found]:
+    """Check that CloudFormation does not work with credentials that may end first (CreateStack, RoleARN)."""
+    if context.spec.stack.role:
+        yield ok(f"CloudFormation works as {context.spec.stack.role}")
+    elif known(context.facts.temporary):
         yield warning(
             "the credentials are temporary and the stack has no role: CloudFormation works with these credentials, and "
             "a change that outlasts them fails",
@@ -69,22 +60,20 @@ def temporary_credentials(case: Case) -> Iterator[Found]:
         yield ok("the credentials do not end by themselves")
 
 
-def permissions(case: Case) -> Iterator[Found]:
-    """IAM's own simulation says that each call is allowed."""
-    if case.clients.endpoint_url:
+def permissions(context: CheckContext) -> Iterator[Found]:
+    """Check that IAM's own simulation allows each call (IAM API Reference, SimulatePrincipalPolicy)."""
+    principal = context.facts.principal
+    if context.facts.endpoint_url:
         yield unverified("an emulator allows everything")
         return
-    principal = _principal(case)
     if principal is None:
-        yield unverified(f"IAM cannot simulate {case.identity['Arn']}", "use a role: see docs/permissions.md")
+        arn = known(context.facts.identity)["Arn"]
+        yield unverified(f"IAM cannot simulate {arn}", "use a role: see docs/permissions.md")
         return
-    all_is_well = True
-    for statement in statements(scope(case)):
-        refused = _refused(case, principal, statement)
-        if not refused:
-            continue
-        all_is_well = False
-        text = f"{principal} may not {', '.join(refused)} on {', '.join(statement.resources)}"
+    denials = known(context.denials)
+    for denial in denials:
+        statement = denial.statement
+        text = f"{principal} may not {', '.join(denial.actions)} on {', '.join(statement.resources)}"
         advice = f"add the statement {statement.grant.sid} of docs/permissions.md to its policy"
         if statement.grant.helps:
             yield warning(text, advice)
@@ -92,72 +81,23 @@ def permissions(case: Case) -> Iterator[Found]:
             yield unverified(f"{text}, of which a part is not known here; its policy may name it", advice)
         else:
             yield fault(text, advice)
-    if all_is_well:
+    if not denials:
         yield ok(f"all that is needed is allowed to {principal}")
 
 
-def service_linked_role(case: Case) -> Iterator[Found]:
-    """ECS has its own role in the account."""
-    if case.clients.endpoint_url:
+def service_linked_role(context: CheckContext) -> Iterator[Found]:
+    """Check that ECS has its own role in the account (ECS Developer Guide, 'Service-linked roles')."""
+    if context.facts.endpoint_url:
         yield unverified("an emulator needs none")
-        return
-    try:
-        case.clients.iam.get_role(RoleName="AWSServiceRoleForECS")
-    except Exception as error:
-        problem = understand(error)
-        if problem is None or problem.code not in ("NoSuchEntity", "NoSuchEntityException"):
-            raise
+    elif known(context.facts.service_linked_role):
+        yield ok("AWSServiceRoleForECS is there")
+    else:
         yield warning(
             "the account has no role AWSServiceRoleForECS: its first ECS service or task may fail",
             "aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com",
         )
-        return
-    yield ok("AWSServiceRoleForECS is there")
 
 
 CHECKS = (credentials, region, temporary_credentials, permissions, service_linked_role)
 LOCAL = (credentials, region)
 """Those that can be made without credentials."""
-
-
-# What we may do
-
-
-def _principal(case: Case) -> str | None:
-    """The ARN that IAM knows us by. That of a role that was assumed lacks the role's path, so the role is asked for."""
-    arn = str(case.identity["Arn"])
-    if ":assumed-role/" in arn:
-        name = arn.split("/")[1]
-        try:
-            return str(case.clients.iam.get_role(RoleName=name)["Role"]["Arn"])
-        except Exception as error:
-            if understand(error) is None:
-                raise
-            return f"{arn.split(':sts:')[0]}:iam::{case.identity['Account']}:role/{name}"
-    return arn if ":user/" in arn else None
-
-
-def _refused(case: Case, principal: str, statement: Statement) -> list[str]:
-    """Which of a statement's actions IAM would refuse, in one of the contexts at least."""
-    refused: list[str] = []
-    for context in _contexts(statement):
-        answer = case.clients.iam.simulate_principal_policy(
-            PolicySourceArn=principal,
-            ActionNames=list(statement.grant.actions),
-            ResourceArns=list(statement.resources),
-            **({"ContextEntries": context} if context else {}),
-        )
-        results = answer["EvaluationResults"]
-        refused += [result["EvalActionName"] for result in results if result["EvalDecision"] != "allowed"]
-    return list(dict.fromkeys(refused))
-
-
-def _contexts(statement: Statement) -> Iterator[list[dict[str, Any]]]:
-    """The values that the keys of its condition may have, one of each at a time, as in a request."""
-    keys = {key: value for pairs in statement.condition.values() for key, value in pairs.items()}
-    values = [value if isinstance(value, list) else [value] for value in keys.values()]
-    for chosen in product(*values):
-        yield [
-            {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
-            for key, value in zip(keys, chosen, strict=True)
-        ]

@@ -1,22 +1,25 @@
-"""What preflight looks at, and what it finds: one case for all checks, each fact of it asked for once."""
+"""What the checks are handed, and what they find."""
 
-import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from functools import cached_property
-from typing import Any
+from typing import TypeVar
 
-from attrs import field, frozen, mutable
+from attrs import field, frozen
 
-from deployer_aws.aws.clients import Clients, Options
-from deployer_aws.aws.errors import Kind, understand
+from deployer_aws.aws.clients import Options
+from deployer_aws.aws.errors import Problem
+from deployer_aws.aws.facts import Answer, Denial, Facts, Place, Questions
+from deployer_aws.aws.template_urls import INLINE
 from deployer_aws.specfile import LoadedSpec
 from deployer_aws.templates import Template, TemplateError, read
-from deployer_core.spec import DeploymentSpec, Output, TaskSpec, TemplateBody, Text
+from deployer_core.spec import AdminSecret, DeploymentSpec, Output, TaskSpec, TemplateUrl, Text
+
+T = TypeVar("T")
 
 
 class Result(Enum):
-    """What a check comes to. The values are what a person reads."""
+    """How a check ends. The values are what a person reads."""
 
     OK = "ok"
     WARNING = "warning"
@@ -44,120 +47,116 @@ class Found:
 
 
 def ok(text: str) -> Found:
-    """All is well."""
+    """Report that all is well."""
     return Found(Result.OK, text)
 
 
 def warning(text: str, advice: str) -> Found:
-    """A person should know of it."""
+    """Report what a person should know."""
     return Found(Result.WARNING, text, advice)
 
 
 def fault(text: str, advice: str) -> Found:
-    """The deployment would fail."""
+    """Report with what the deployment would fail."""
     return Found(Result.FAULT, text, advice)
 
 
 def unverified(text: str, advice: str = "") -> Found:
-    """Nobody can tell from here."""
+    """Report what nobody can tell from here."""
     return Found(Result.UNVERIFIED, text, advice)
 
 
-def connect_to(host: str, port: int) -> None:
-    """Raise OSError where nobody listens."""
-    socket.create_connection((host, port), timeout=3).close()
+class Unverifiable(Exception):
+    """AWS refused an answer that a check needs."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        super().__init__(str(problem))
 
 
-@mutable(slots=False)
-class Case:
-    """A spec, and the AWS that it shall be deployed to."""
+def known(answer: T | Problem) -> T:
+    """Return an answer. Raises Unverifiable where AWS refused it."""
+    if isinstance(answer, Problem):
+        raise Unverifiable(answer)
+    return answer
+
+
+def questions(loaded: LoadedSpec) -> Questions:
+    """Return what AWS has to be asked for the checks of a spec."""
+    spec, source = loaded.spec, loaded.spec.stack.template
+    text = "" if isinstance(source, TemplateUrl) else loaded.templates[source.sha256]
+    databases = () if spec.quick else spec.databases
+    return Questions(
+        spec.stack.name,
+        template_body=text if len(text.encode()) <= INLINE else "",
+        template_url=source.url if isinstance(source, TemplateUrl) else "",
+        services=bool(spec.stack.scaling) and not spec.quick,
+        definitions=tuple(task.task_definition for _, task in tasks_of(spec)),
+        secrets=tuple(d.admin.secret for d in databases if isinstance(d.admin, AdminSecret)),
+    )
+
+
+def tasks_of(spec: DeploymentSpec) -> Iterator[tuple[str, TaskSpec[Text]]]:
+    """Return the tasks that would be run, by the names of their runs."""
+    for database in () if spec.quick else spec.databases:
+        if database.evaluate:
+            yield f"{database.name}/evaluate", database.evaluate.task
+        if database.migrate:
+            yield f"{database.name}/migrate", database.migrate.task
+
+
+@frozen(slots=False)
+class CheckContext:
+    """A spec, how the deployer was started, and what AWS said.
+
+    `denials` are what IAM's simulation would refuse of `needed_statements`; `unreachable` says why nobody answers at a
+    place of `database_places`.
+    """
 
     loaded: LoadedSpec
-    clients: Clients
-    options: Options = field(factory=Options)
-    connect: Callable[[str, int], None] = field(default=connect_to)
-    _definitions: dict[str, Mapping[str, Any] | str] = field(init=False, factory=dict[str, Any])
+    options: Options
+    facts: Facts
+    denials: tuple[Denial, ...] | Problem = ()
+    unreachable: Mapping[Place, str] = field(factory=dict[Place, str])
 
     @property
     def spec(self) -> DeploymentSpec:
-        """What is asked for."""
+        """The spec to be deployed."""
         return self.loaded.spec
 
-    @cached_property
-    def identity(self) -> Mapping[str, Any]:
-        """Who we are."""
-        answer: Mapping[str, Any] = self.clients.sts.get_caller_identity()
-        return answer
+    @property
+    def stack(self) -> Answer | None:
+        """The stack as it is, or None where there is none. Raises Unverifiable."""
+        return known(self.facts.stack)
 
-    @cached_property
-    def stack(self) -> Mapping[str, Any] | None:
-        """The stack as it is, or None where there is none."""
-        try:
-            found: Mapping[str, Any] = self.clients.cloudformation.describe_stacks(
-                StackName=self.spec.stack.name
-            )["Stacks"][0]
-        except Exception as error:
-            problem = understand(error)
-            if problem is not None and "does not exist" in problem.message:
-                return None
-            raise
-        return None if found["StackStatus"] == "DELETE_COMPLETE" else found
-
-    @cached_property
+    @property
     def outputs(self) -> Mapping[str, str]:
-        """The stack's outputs as they are."""
-        return {o["OutputKey"]: o["OutputValue"] for o in (self.stack or {}).get("Outputs", [])}
+        """The outputs of the stack as they are. Raises Unverifiable."""
+        known(self.facts.stack)
+        return self.facts.outputs
 
-    @cached_property
-    def template(self) -> str | None:
+    @property
+    def template_text(self) -> str | None:
         """The template's text, where it is here."""
-        template = self.spec.stack.template
-        return self.loaded.templates[template.sha256] if isinstance(template, TemplateBody) else None
+        source = self.spec.stack.template
+        return None if isinstance(source, TemplateUrl) else self.loaded.templates[source.sha256]
 
     @cached_property
-    def facts(self) -> Template | None:
-        """What the template says, where it is here and can be read."""
+    def template(self) -> Template | None:
+        """The template, where it is here and can be read."""
         try:
-            return read(self.template) if self.template is not None else None
+            return read(self.template_text) if self.template_text is not None else None
         except TemplateError:
             return None
 
     @property
     def tasks(self) -> Iterator[tuple[str, TaskSpec[Text]]]:
         """The tasks that would be run, by the names of their runs."""
-        for database in () if self.spec.quick else self.spec.databases:
-            if database.evaluate:
-                yield f"{database.name}/evaluate", database.evaluate.task
-            if database.migrate:
-                yield f"{database.name}/migrate", database.migrate.task
+        return tasks_of(self.spec)
 
-    def definition(self, named: str) -> Mapping[str, Any] | str:
-        """What ECS says of a task definition, or the words in which it knows of none."""
-        if named not in self._definitions:
-            try:
-                answer = self.clients.ecs.describe_task_definition(taskDefinition=named)
-            except Exception as error:
-                problem = understand(error)
-                if problem is None or problem.kind is not Kind.PERMANENT or problem.code != "ClientException":
-                    raise
-                self._definitions[named] = problem.message
-            else:
-                self._definitions[named] = answer["taskDefinition"]
-        return self._definitions[named]
+    def value(self, value: Text) -> str | None:
+        """Return a value of the spec, or None where it is an output that the stack does not have yet.
 
-    @property
-    def readable_definitions(self) -> Iterator[Mapping[str, Any]]:
-        """Those of the tasks' definitions that there are, as far as we may read them."""
-        for wanted in dict.fromkeys(task.task_definition for _, task in self.tasks):
-            try:
-                found = self.definition(named) if (named := self.known(wanted)) else ""
-            except Exception as error:
-                if understand(error) is None:
-                    raise
-            else:
-                if not isinstance(found, str):
-                    yield found
-
-    def known(self, value: Text) -> str | None:
-        """A value of the spec, or None where it is an output that the stack does not have yet."""
+        Raises Unverifiable.
+        """
         return self.outputs.get(value.name) if isinstance(value, Output) else value

@@ -5,11 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from deployer_aws.aws.addresses import Address
-from deployer_aws.aws.errors import understand
-from deployer_aws.aws.permissions import Scope
-from deployer_aws.aws.services import ServiceReader, cluster_and_name
-from deployer_aws.aws.stacks import StackReader
-from deployer_aws.preflight.context import Case
+from deployer_aws.aws.errors import Problem
+from deployer_aws.aws.permissions import Scope, Statement, statements
+from deployer_aws.preflight.context import CheckContext, Unverifiable, known
+from deployer_aws.templates import as_map
 from deployer_core.spec import AdminIam, AdminSecret, ListenerPriority, StackOutput, Text
 
 _ANY, _SUFFIX = "*", "-??????"
@@ -17,27 +16,32 @@ _ANY, _SUFFIX = "*", "-??????"
 
 
 def is_guess(arn: str) -> bool:
-    """Whether a part of it is not known, so that a policy may allow it by its real name though not by this one."""
+    """Return whether a part of it is not known, so that a policy may allow it by its real name and not by this one."""
     return arn.endswith(_SUFFIX) or f":dbuser:{_ANY}/" in arn
 
 
-def scope(case: Case) -> Scope:
-    """What this spec needs, as far as its names are known by now."""
-    spec, tasks = case.spec, list(case.tasks)
+def needed_statements(context: CheckContext) -> Iterator[Statement]:
+    """Return the statements of the IAM policy that this spec needs, as far as its names are known by now."""
+    return iter(statements(_scope(context)))
+
+
+def _scope(context: CheckContext) -> Scope:
+    spec, tasks = context.spec, list(context.tasks)
     databases = () if spec.quick else spec.databases
     admins = [d.admin for d in databases]
-    definitions, options = list(case.readable_definitions), case.options
+    options, identity = context.options, known(context.facts.identity)
+    definitions = [d for d in context.facts.definitions.values() if not isinstance(d, Problem)]
     told = Address.parse(options.notify) if options.notify else None
     return Scope(
-        account=str(case.identity["Account"]),
-        region=case.clients.region,
+        account=str(identity["Account"]),
+        region=context.facts.region,
         stack=spec.stack.name,
-        partition=str(case.identity["Arn"]).split(":")[1],
+        partition=str(identity["Arn"]).split(":")[1],
         stack_role=(_role(spec.stack.role),) if spec.stack.role else (),
         source=tuple(v.stack for _, v in spec.stack.parameters if isinstance(v, StackOutput)),
-        cluster=_names((*(_known(case, task.cluster) for _, task in tasks), *_clusters_of_services(case))),
-        family=_names(_known(case, task.task_definition) for _, task in tasks)
-        if all(_known(case, task.cluster) for _, task in tasks)
+        cluster=_names((*(_value(context, task.cluster) for _, task in tasks), *context.facts.clusters)),
+        family=_names(_value(context, task.task_definition) for _, task in tasks)
+        if all(_value(context, task.cluster) for _, task in tasks)
         else (),
         task_role=_all(_role(d.get(key)) for d in definitions for key in ("taskRoleArn", "executionRoleArn")),
         log_group=_all(_log_group(c) for d in definitions for c in d["containerDefinitions"]),
@@ -46,33 +50,18 @@ def scope(case: Case) -> Scope:
         bus=_all([_last(told.name or "default")]) if told and told.kind == "eventbridge" else (),
         topic=_all([_last(told.name)]) if told and told.kind == "sns" else (),
         listener=tuple(v.listener for _, v in spec.stack.parameters if isinstance(v, ListenerPriority)),
-        parameter=_all(_stored_parameters(case)),
+        parameter=_all(_stored_parameters(context)),
         database_user=tuple(f"{_ANY}/{admin.user}" for admin in admins if isinstance(admin, AdminIam)),
-        admin_secret=_all(_secret(case, a.secret) for a in admins if isinstance(a, AdminSecret)),
-        secret=_all(_secret(case, d.app_secret) for d in databases),
+        admin_secret=_all(_secret(context, a.secret) for a in admins if isinstance(a, AdminSecret)),
+        secret=_all(_secret(context, d.app_secret) for d in databases),
     )
 
 
-def _clusters_of_services(case: Case) -> Iterator[str]:
-    """Where the services run that are scaled to zero, as far as the stack is there and may be looked into."""
-    if case.spec.quick or not case.spec.stack.scaling:
-        return
-    services = ServiceReader(StackReader(case.clients.cloudformation), case.clients.ecs)
+def _value(context: CheckContext, value: Text) -> str | None:
+    """Return a value of the spec; None where it is an output that the stack lacks, or does not show to the caller."""
     try:
-        if case.stack is not None:
-            yield from [cluster_and_name(arn)[0] for arn in services.services(case.spec.stack.name)]
-    except Exception as error:
-        if understand(error) is None:
-            raise
-
-
-def _known(case: Case, value: Text) -> str | None:
-    """A value of the spec; None where it is an output that the stack does not have yet, or does not show to us."""
-    try:
-        return case.known(value)
-    except Exception as error:
-        if understand(error) is None:
-            raise
+        return context.value(value)
+    except Unverifiable:
         return None
 
 
@@ -81,7 +70,7 @@ def _all(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _last(name: str) -> str:
-    """The name at the end of a URL or an ARN."""
+    """Return the name at the end of a URL or an ARN."""
     return re.split("[/:]", name)[-1]
 
 
@@ -89,15 +78,16 @@ def _role(arn: str | None) -> str:
     return (arn or "").partition(":role/")[2]
 
 
-def _secret(case: Case, named: Text | None) -> str:
-    """As its ARN ends. That of another account or region has another policy too."""
-    known = _known(case, named) if named is not None else None
-    if known is None:
+def _secret(context: CheckContext, named: Text | None) -> str:
+    """Return it as its ARN ends. That of another account or region has another policy too."""
+    name = _value(context, named) if named is not None else None
+    if name is None:
         return ""
-    if not known.startswith("arn:"):
-        return f"{known}{_SUFFIX}"
-    here = f":{case.clients.region}:{case.identity['Account']}:secret:"
-    return known.partition(here)[2]
+    if not name.startswith("arn:"):
+        return f"{name}{_SUFFIX}"
+    account = known(context.facts.identity)["Account"]
+    here = f":{context.facts.region}:{account}:secret:"
+    return name.partition(here)[2]
 
 
 def _log_group(container: Mapping[str, Any]) -> str:
@@ -105,16 +95,16 @@ def _log_group(container: Mapping[str, Any]) -> str:
     return str(log.get("options", {}).get("awslogs-group", "")) if log.get("logDriver") == "awslogs" else ""
 
 
-def _stored_parameters(case: Case) -> Iterator[str]:
-    """What CloudFormation reads in the Parameter Store for us: what parameters of an SSM type are set to."""
-    given = dict(case.spec.stack.parameters)
-    for name, declared in (case.facts.parameters if case.facts else {}).items():
-        parameter: dict[str, Any] = declared if isinstance(declared, dict) else {}
+def _stored_parameters(context: CheckContext) -> Iterator[str]:
+    """Return what CloudFormation reads in the Parameter Store: what parameters of an SSM type are set to."""
+    given = dict(context.spec.stack.parameters)
+    for name, declared in (context.template.parameters if context.template else {}).items():
+        parameter = as_map(declared)
         value = given.get(name, parameter.get("Default"))
         if str(parameter.get("Type")).startswith("AWS::SSM::Parameter::Value") and isinstance(value, str):
             yield value.lstrip("/").split(":")[0]
 
 
 def _names(values: Iterable[str | None]) -> tuple[str, ...]:
-    """Names without ARNs around them and revisions behind them."""
+    """Return names without ARNs around them and revisions behind them."""
     return tuple(dict.fromkeys(value.rsplit("/", 1)[-1].split(":")[0] for value in values if value))

@@ -3,26 +3,26 @@
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, cast
 
-from deployer_aws.aws.errors import Kind, understand
+from deployer_aws.aws.errors import Kind, Problem
 from deployer_aws.aws.stacks import WAYS_OUT, lifecycle
-from deployer_aws.aws.template_urls import INLINE, https
-from deployer_aws.preflight.context import Case, Found, fault, ok, unverified, warning
+from deployer_aws.aws.template_urls import INLINE
+from deployer_aws.preflight.context import CheckContext, Found, fault, known, ok, unverified, warning
 from deployer_aws.templates import Template, as_map
 from deployer_core.analysis.preview import cautions
 from deployer_core.machines.stack_status import Lifecycle
-from deployer_core.spec import TemplateUrl, outputs_named
+from deployer_core.spec import outputs_named
 
 _SERVICE = "AWS::ECS::Service"
 
 
-def stack(case: Case) -> Iterator[Found]:
-    """The stack is in a state that it can be changed from."""
-    found = case.stack
+def stack(context: CheckContext) -> Iterator[Found]:
+    """Check that the stack is in a status that it can be changed from (User Guide, 'Stack status codes')."""
+    found = context.stack
     if found is None:
-        yield ok(f"{case.spec.stack.name} does not exist yet, and is created")
+        yield ok(f"{context.spec.stack.name} does not exist yet, and is created")
         return
     status = str(found["StackStatus"])
-    text = f"{case.spec.stack.name} is {status}"
+    text = f"{context.spec.stack.name} is {status}"
     if lifecycle(status) is Lifecycle.TERMINAL:
         yield fault(text, WAYS_OUT.get(status, "look at the stack in CloudFormation"))
     elif lifecycle(status) is Lifecycle.ROLLED_BACK_CREATION and found.get("EnableTerminationProtection"):
@@ -35,33 +35,27 @@ def stack(case: Case) -> Iterator[Found]:
         yield ok(text)
 
 
-def template(case: Case) -> Iterator[Found]:
-    """CloudFormation accepts the template, and what the spec gives it."""
-    request = _request(case)
-    if isinstance(request, Found):
-        yield request
+def template(context: CheckContext) -> Iterator[Found]:
+    """Check that CloudFormation accepts the template, and what the spec gives it (API Reference, ValidateTemplate)."""
+    unsent = _too_large(context)
+    if unsent is not None:
+        yield unsent
         return
-    try:
-        answer = case.clients.cloudformation.validate_template(**request)
-    except Exception as error:
-        problem = understand(error)
-        if problem is None or problem.kind is not Kind.PERMANENT or problem.code != "ValidationError":
-            raise
-        yield fault(f"CloudFormation refuses it: {problem.message}", "correct the template")
+    answer = context.facts.validation
+    if isinstance(answer, Problem) and answer.kind is Kind.PERMANENT and answer.code == "ValidationError":
+        yield fault(f"CloudFormation refuses it: {answer.message}", "correct the template")
         return
-    found = [*_capabilities(case, answer), *_parameters(case, answer)]
+    validated = known(answer) or {}
+    found = [*_capabilities(context, validated), *_parameters(context, validated)]
     yield from found or [ok("CloudFormation accepts it")]
 
 
-def _request(case: Case) -> dict[str, str] | Found:
-    source = case.spec.stack.template
-    if isinstance(source, TemplateUrl):
-        return {"TemplateURL": https(source.url, case.clients.s3)}
-    text = case.template or ""
-    size = len(text.encode())
+def _too_large(context: CheckContext) -> Found | None:
+    """Report a template that does not fit into a request (CloudFormation quotas)."""
+    size = len((context.template_text or "").encode())
     if size <= INLINE:
-        return {"TemplateBody": text}
-    if not case.options.template_bucket:
+        return None
+    if not context.options.template_bucket:
         return fault(
             f"it has {size:,} bytes, and {INLINE:,} fit into a request",
             "name a bucket by --template-bucket, or give the template by its s3:// URL",
@@ -69,8 +63,8 @@ def _request(case: Case) -> dict[str, str] | Found:
     return unverified(f"it has {size:,} bytes, so CloudFormation sees it only when it was uploaded")
 
 
-def _capabilities(case: Case, answer: Mapping[str, Any]) -> Iterator[Found]:
-    given = set(case.spec.stack.capabilities)
+def _capabilities(context: CheckContext, answer: Mapping[str, Any]) -> Iterator[Found]:
+    given = set(context.spec.stack.capabilities)
     given |= {"CAPABILITY_IAM"} if "CAPABILITY_NAMED_IAM" in given else set()
     if missing := sorted(set(answer.get("Capabilities", [])) - given):
         names = ", ".join(missing)
@@ -79,28 +73,30 @@ def _capabilities(case: Case, answer: Mapping[str, Any]) -> Iterator[Found]:
         )
 
 
-def _parameters(case: Case, answer: Mapping[str, Any]) -> Iterator[Found]:
-    """Where the template is here, its parameters were read when the spec was; emulators list none."""
-    if case.facts is not None or case.clients.endpoint_url:
+def _parameters(context: CheckContext, answer: Mapping[str, Any]) -> Iterator[Found]:
+    """Check the parameters of a template that is not here: else they were read with the spec. Emulators list none."""
+    if context.template is not None or context.facts.endpoint_url:
         return
     declared = {p["ParameterKey"]: p.get("DefaultValue") for p in answer.get("Parameters", [])}
-    given = {name for name, _ in case.spec.stack.parameters} | {s.parameter for s in case.spec.stack.scaling}
+    given = {name for name, _ in context.spec.stack.parameters} | {
+        s.parameter for s in context.spec.stack.scaling
+    }
     if unknown := sorted(given - set(declared)):
         yield fault(f"it has no parameter {', '.join(unknown)}", "correct stack.parameters or stack.counts")
     if missing := sorted(name for name, default in declared.items() if default is None and name not in given):
         yield fault(f"its parameter {', '.join(missing)} has no default", "set it under stack.parameters")
 
 
-def outputs(case: Case) -> Iterator[Found]:
-    """The outputs that the databases name exist."""
-    names = () if case.spec.quick else outputs_named(case.spec.databases)
-    declared = set(case.facts.outputs) if case.facts else set[str]()
-    missing = sorted(set(names) - declared - set(case.outputs))
+def outputs(context: CheckContext) -> Iterator[Found]:
+    """Check that the outputs that the databases name exist: without one its database cannot be prepared."""
+    names = () if context.spec.quick else outputs_named(context.spec.databases)
+    declared = set(context.template.outputs) if context.template else set[str]()
+    missing = sorted(set(names) - declared - set(context.outputs))
     if not names:
         yield ok("no database names one")
     elif not missing:
         yield ok(", ".join(names))
-    elif case.facts is None or case.facts.macros:
+    elif context.template is None or context.template.macros:
         yield unverified(
             f"{', '.join(missing)}: the stack does not have it yet, and the template cannot be read here",
             "make sure that the template has it",
@@ -109,40 +105,45 @@ def outputs(case: Case) -> Iterator[Found]:
         yield fault(f"the template has no output {', '.join(missing)}", "add it, or correct the databases")
 
 
-def services(case: Case) -> Iterator[Found]:
-    """Each ECS service goes to zero with the counts: else the deployment would fail with the others at zero."""
-    counted = {scale.parameter for scale in case.spec.stack.scaling}
-    if case.spec.quick or not counted:
+def services(context: CheckContext) -> Iterator[Found]:
+    """Check that each ECS service goes to zero with the counts: else the deployment fails with the others at zero.
+
+    A daemon has a task on every instance (ECS API Reference, CreateService, schedulingStrategy).
+    """
+    counted = {scale.parameter for scale in context.spec.stack.scaling}
+    if context.spec.quick or not counted:
         yield ok("none is scaled to zero")
         return
-    if case.facts is None:
+    if context.template is None:
         yield unverified("the template is not here", "let each service's DesiredCount be one of stack.counts")
         return
-    found = case.facts.properties(_SERVICE)
+    found = context.template.properties(_SERVICE)
     if not found:
-        yield _no_service(case, case.facts)
+        yield _no_service(context, context.template)
         return
     fixed = {
-        name: why for name, s in found.items() if (why := _never_zero(s, counted, case.facts.parameters))
+        name: why
+        for name, s in found.items()
+        if (why := _never_zero(s, counted, context.template.parameters))
     }
     for name, why in sorted(fixed.items()):
-        may_be_left_out = case.facts.macros or "Condition" in case.facts.resources[name]
+        may_be_left_out = context.template.macros or "Condition" in context.template.resources[name]
         advice = "let one of stack.counts carry its DesiredCount, or say scaling: none"
         yield (warning if may_be_left_out else fault)(f"{name} {why}, and never goes to zero", advice)
     if not fixed:
         yield ok(", ".join(sorted(found)))
 
 
-def _no_service(case: Case, facts: Template) -> Found:
-    if facts.macros or facts.properties("AWS::CloudFormation::Stack"):
+def _no_service(context: CheckContext, template: Template) -> Found:
+    if template.macros or template.properties("AWS::CloudFormation::Stack"):
         return unverified("the template itself has no ECS service")
-    return (fault if case.stack else warning)(
+    return (fault if context.stack else warning)(
         "the template has no ECS service that stack.counts could scale to zero", "say scaling: none"
     )
 
 
 def _never_zero(service: Mapping[str, Any], counted: Collection[str], parameters: Collection[str]) -> str:
-    """Why a service does not follow the counts, as far as its template says."""
+    """Say why a service does not follow the counts, as far as its template tells."""
     if service.get("SchedulingStrategy") == "DAEMON":
         return "is a daemon, which has a task on every instance"
     count = service.get("DesiredCount", 1)
@@ -155,12 +156,12 @@ def _never_zero(service: Mapping[str, Any], counted: Collection[str], parameters
     return f"always has the desired count {count}" if fixed else ""
 
 
-def circuit_breaker(case: Case) -> Iterator[Found]:
-    """Each ECS service gives up a deployment whose tasks do not start."""
-    if case.facts is None:
+def circuit_breaker(context: CheckContext) -> Iterator[Found]:
+    """Check that each ECS service gives up when tasks do not start (ECS Developer Guide, 'Circuit breaker')."""
+    if context.template is None:
         yield unverified("the template is not here", "give its services a deployment circuit breaker")
         return
-    states = {name: _breaks(properties) for name, properties in case.facts.properties(_SERVICE).items()}
+    states = {name: _breaks(properties) for name, properties in context.template.properties(_SERVICE).items()}
     if without := sorted(name for name, state in states.items() if state is False):
         yield warning(
             f"{', '.join(without)}: without a deployment circuit breaker a failed update hangs for hours",
@@ -173,7 +174,7 @@ def circuit_breaker(case: Case) -> Iterator[Found]:
 
 
 def _breaks(service: Mapping[str, Any]) -> bool | None:
-    """Whether a service has a circuit breaker, or needs none; None where an intrinsic function decides."""
+    """Return whether a service has a circuit breaker, or needs none; None where an intrinsic function decides."""
     if as_map(service.get("DeploymentController")).get("Type") in ("CODE_DEPLOY", "EXTERNAL"):
         return True
     value: Any = service
@@ -188,14 +189,14 @@ def _breaks(service: Mapping[str, Any]) -> bool | None:
     return {"true": True, "false": False}.get(str(value).lower())
 
 
-def spec(case: Case) -> Iterator[Found]:
-    """Nothing in the spec is likely to be a mistake, or is one for the stack as it is."""
-    anyway, found = cautions(case.spec), cautions(case.spec, case.stack is not None)
+def spec(context: CheckContext) -> Iterator[Found]:
+    """Check that nothing in the spec is a likely mistake, or one for the stack as it is (`preview.cautions`)."""
+    anyway, found = cautions(context.spec), cautions(context.spec, context.stack is not None)
     for caution in found:
         advice = f"look at {caution.field} in the spec"
         yield warning(caution.text, advice) if caution in anyway else fault(caution.text, advice)
     if not found:
-        yield ok(f"{case.spec.key} version {case.spec.version}")
+        yield ok(f"{context.spec.key} version {context.spec.version}")
 
 
 CHECKS = (spec, stack, template, outputs, services, circuit_breaker)

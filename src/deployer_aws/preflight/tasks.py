@@ -1,34 +1,35 @@
 """Checks of the databases, and of the tasks that migrate them."""
 
 from collections.abc import Iterator
-from typing import Any
 from urllib.parse import urlsplit
 
-from deployer_aws.aws.errors import Kind, understand
-from deployer_aws.preflight.context import Case, Found, fault, ok, unverified
+from deployer_aws.aws.errors import Kind, Problem
+from deployer_aws.aws.facts import Answer, Place
+from deployer_aws.preflight.context import CheckContext, Found, Unverifiable, fault, known, ok, unverified
 from deployer_core.spec import Admin, AdminIam, AdminSecret, AdminUrl, TaskSpec, Text
 
 
-def task_definitions(case: Case) -> Iterator[Found]:
-    """Each task's definition is there, and it is clear which container is judged."""
+def task_definitions(context: CheckContext) -> Iterator[Found]:
+    """Check that each task's definition is active (ECS API Reference, RunTask), and one container the judged one."""
     sound: list[str] = []
-    for name, task in case.tasks:
-        definition = case.known(task.task_definition)
+    for name, task in context.tasks:
+        definition = context.value(task.task_definition)
         if definition is None:
             yield unverified(f"{name}: its task definition is an output that the stack does not have yet")
             continue
-        problem = _problem(case.definition(definition), definition, task)
+        problem = _problem(context.facts.definitions[definition], definition, task)
         if problem is None:
             sound.append(name)
         else:
             yield fault(f"{name}: {problem.text}", problem.advice)
-    if sound or not list(case.tasks):
+    if sound or not list(context.tasks):
         yield ok(", ".join(sound) or "no task is run")
 
 
-def _problem(found: Any, definition: str, task: TaskSpec[Text]) -> Found | None:
-    if isinstance(found, str):
-        return fault(f"{definition}: {found}", "correct its task_definition, or register it")
+def _problem(answer: Answer | Problem, definition: str, task: TaskSpec[Text]) -> Found | None:
+    if isinstance(answer, Problem) and answer.kind is Kind.PERMANENT and answer.code == "ClientException":
+        return fault(f"{definition}: {answer.message}", "correct its task_definition, or register it")
+    found = known(answer)
     if found.get("status") == "INACTIVE":
         return fault(f"{definition} was deregistered", "name a revision that is active")
     containers = {c["name"]: c.get("essential", True) for c in found["containerDefinitions"]}
@@ -45,26 +46,31 @@ def _problem(found: Any, definition: str, task: TaskSpec[Text]) -> Found | None:
     return None
 
 
-def databases(case: Case) -> Iterator[Found]:
-    """Whoever listens where the databases are can be reached from here."""
-    if case.spec.quick or not case.spec.databases:
+def databases(context: CheckContext) -> Iterator[Found]:
+    """Check that the servers of the databases can be reached from here, where they are prepared from."""
+    if context.spec.quick or not context.spec.databases:
         yield ok("none is prepared")
         return
-    reached: dict[tuple[str, int], Found] = {}
-    for database in case.spec.databases:
-        place = _place(case, database.admin)
-        if isinstance(place, Found):
-            yield Found(place.result, f"{database.name}: {place.text}", place.advice)
-            continue
-        if place not in reached:
-            reached[place] = _reach(case, *place)
-        found = reached[place]
+    for database in context.spec.databases:
+        place = _place(context, database.admin)
+        found = place if isinstance(place, Found) else _reached(context, place)
         yield Found(found.result, f"{database.name}: {found.text}", found.advice)
 
 
-def _place(case: Case, admin: Admin[Text]) -> tuple[str, int] | Found:
+def database_places(context: CheckContext) -> Iterator[Place]:
+    """Return where the servers of the databases are, as far as that is known."""
+    for database in () if context.spec.quick else context.spec.databases:
+        try:
+            place = _place(context, database.admin)
+        except Unverifiable:
+            continue
+        if not isinstance(place, Found):
+            yield place
+
+
+def _place(context: CheckContext, admin: Admin[Text]) -> Place | Found:
     if isinstance(admin, AdminIam):
-        host = case.known(admin.host)
+        host = context.value(admin.host)
         return (
             (host, admin.port)
             if host
@@ -77,42 +83,36 @@ def _place(case: Case, admin: Admin[Text]) -> tuple[str, int] | Found:
         except ValueError:
             host, port = None, 0
         return (host, port) if host else unverified("its URL names no single host")
-    return _place_by_secret(case, admin)
+    return _place_by_secret(context, admin)
 
 
-def _place_by_secret(case: Case, admin: AdminSecret[Text]) -> tuple[str, int] | Found:
-    """The host and the port that a secret holds are the ones that count."""
-    from deployer_aws.aws.secrets import read_json
-
-    named, host = case.known(admin.secret), admin.host
+def _place_by_secret(context: CheckContext, admin: AdminSecret[Text]) -> Place | Found:
+    """Return the host and the port that the secret holds, else those of the spec, as the executor does."""
+    named, host = context.value(admin.secret), admin.host
     if named is None:
         return unverified("its secret is an output that the stack does not have yet")
-    try:
-        held = read_json(case.clients.secretsmanager.get_secret_value(SecretId=named))
-    except Exception as error:
-        problem = understand(error)
-        if problem is None or problem.kind is not Kind.PERMANENT:
-            raise
-        return fault(f"the secret {named} cannot be read: {problem.message} ({problem.code})", problem.advice)
-    port = str(held.get("port") or admin.port)
+    answer = context.facts.secrets[named]
+    if isinstance(answer, Problem) and answer.kind is Kind.PERMANENT:
+        return fault(f"the secret {named} cannot be read: {answer.message} ({answer.code})", answer.advice)
+    held = known(answer)
+    port = held.port or str(admin.port)
     if not port.isdecimal():
         return fault(f"the port that the secret {named} holds is no number", "correct the secret")
-    if held.get("host"):
-        return str(held["host"]), int(port)
+    if held.host:
+        return held.host, int(port)
     if host is None:
         return fault(f"the secret {named} holds no host", "name it as the administrator's host in the spec")
-    known = case.known(host)
-    return (
-        (known, int(port)) if known else unverified("its host is an output that the stack does not have yet")
-    )
+    named_host = context.value(host)
+    if not named_host:
+        return unverified("its host is an output that the stack does not have yet")
+    return named_host, int(port)
 
 
-def _reach(case: Case, host: str, port: int) -> Found:
-    try:
-        case.connect(host, port)
-    except OSError as error:
+def _reached(context: CheckContext, place: Place) -> Found:
+    host, port = place
+    if place in context.unreachable:
         return fault(
-            f"{host}:{port} cannot be reached from here: {error}",
+            f"{host}:{port} cannot be reached from here: {context.unreachable[place]}",
             "run the deployer where the database is, or let its security group admit this machine",
         )
     return ok(f"{host}:{port} can be reached")

@@ -14,7 +14,8 @@ from deployer_aws import specfile
 from deployer_aws.aws.clients import SERVICES, Clients, Options, connect
 from deployer_aws.aws.permissions import GRANTS
 from deployer_aws.aws.stacks import WAYS_OUT
-from deployer_aws.preflight import CHECKS, Case, Finding, Result, examine, is_sound, name_of
+from deployer_aws.cli._checks import check_context
+from deployer_aws.preflight import CHECKS, CheckContext, Finding, Result, examine, is_sound, name_of
 from tests.support.project import ROOT
 
 ROLE = "arn:aws:sts::123456789012:assumed-role/deployer/me"
@@ -117,19 +118,20 @@ class Patient:
         self.spec, self.template = SPEC, TEMPLATE
         self.answers = {**SOUND, "list_stack_resources": resources()}
         self.connect, self.options, self.endpoint_url, self.temporary = listening, Options(), "", False
+        self.region = "eu-west-1"
 
-    def case(self) -> Case:
+    def context(self) -> CheckContext:
         """As the checks get it."""
         (self.folder / "template.yaml").write_text(self.template)
         self.client: Any = Answers(self.answers)
         same: Any = dict.fromkeys(SERVICES, self.client)
         more: Any = {"endpoint_url": self.endpoint_url, "temporary": lambda: self.temporary}
-        clients = Clients(**same, **more, region="eu-west-1")
-        return Case(specfile.loads(self.spec, self.folder), clients, self.options, self.connect)
+        clients = Clients(**same, **more, region=self.region)
+        return check_context(specfile.loads(self.spec, self.folder), clients, self.options, self.connect)
 
     def findings(self, check: str) -> list[Finding]:
         """What one check finds."""
-        return [finding for finding in examine(self.case()) if finding.check == check]
+        return [finding for finding in examine(self.context()) if finding.check == check]
 
     def result(self, check: str) -> tuple[Result, str]:
         """The one thing that a check finds, and what to do about it."""
@@ -145,7 +147,7 @@ def patient(tmp_path: Path) -> Patient:
 
 def test_where_all_is_well_every_check_says_so(patient: Patient) -> None:
     """One finding of each check, none but 'ok'."""
-    findings = list(examine(patient.case()))
+    findings = list(examine(patient.context()))
     assert [f.check for f in findings] == [name_of(check) for check in CHECKS]
     assert {f.result for f in findings} == {Result.OK}, findings
     assert is_sound(findings)
@@ -159,14 +161,14 @@ def test_the_page_has_every_check() -> None:
 
 def test_the_checks_change_nothing(patient: Patient) -> None:
     """They only ask."""
-    list(examine(patient.case()))
+    list(examine(patient.context()))
     assert {name for name, _ in patient.client.asked} == set(SOUND)
 
 
 def test_without_credentials_there_is_one_fault(patient: Patient) -> None:
     """Whatever needs AWS is then not verifiable, and AWS is not asked."""
     patient.answers["get_caller_identity"] = NoCredentialsError()
-    findings = list(examine(patient.case()))
+    findings = list(examine(patient.context()))
     faults = [f for f in findings if f.result is Result.FAULT]
     assert [f.check for f in faults] == ["credentials"]
     assert "aws sso login" in faults[0].advice
@@ -447,10 +449,8 @@ def test_temporary_credentials_without_a_stack_role_are_warned_of(patient: Patie
 
 def test_a_region_that_nobody_knows_is_warned_of(patient: Patient) -> None:
     """It may be newer than botocore."""
-    case = patient.case()
-    case.clients = evolve(case.clients, region="eu-nowhere-1")
-    (finding,) = [f for f in examine(case) if f.check == "region"]
-    assert finding.result is Result.WARNING
+    patient.region = "eu-nowhere-1"
+    assert patient.result("region")[0] is Result.WARNING
 
 
 def test_an_account_without_the_service_linked_role_is_warned_of(patient: Patient) -> None:
@@ -664,7 +664,7 @@ def test_the_real_clients_are_asked_as_botocore_has_it(monkeypatch: pytest.Monke
         monkeypatch.delenv("AWS_PROFILE", raising=False)
         clients = evolve(connect(Options(region="eu-west-1")), endpoint_url="in this process")
         loaded = specfile.load(ROOT / "examples/orders/v1.yaml")
-        results = {f.check: (f.result, f.text) for f in examine(Case(loaded, clients))}
+        results = {f.check: (f.result, f.text) for f in examine(check_context(loaded, clients, Options()))}
     assert results["credentials"][0] in (Result.OK, Result.WARNING)
     assert results["stack"] == (Result.OK, "staging-orders does not exist yet, and is created")
     assert results["template"][0] is Result.OK
