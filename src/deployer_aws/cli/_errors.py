@@ -34,7 +34,7 @@ def _report_other(screen: Screen, error: Exception) -> Exit:
     if isinstance(error, LoginNeeded):
         screen.complain(str(error))
         return Exit.RUNNING
-    if isinstance(error, _input_errors()):
+    if _is_about_input(error):
         screen.complain(_message(error))
         return Exit.BAD
     if isinstance(error, OSError):
@@ -49,27 +49,25 @@ def _report_other(screen: Screen, error: Exception) -> Exit:
     return Exit.INTERNAL_ERROR
 
 
-def _input_errors() -> tuple[type[Exception], ...]:
-    """Return the errors that are about what the user gave, not about the deployer."""
+def _is_about_input(error: Exception) -> bool:
+    """Tell whether an error is about what the user gave. What takes long to import is asked last."""
     from deployer_aws.aws.accounts import WrongAccount
     from deployer_aws.aws.clients import ClientsError
     from deployer_aws.environment import WrongEnvironment
     from deployer_aws.ports import JournalError
-    from deployer_aws.simulator import ScriptError
-    from deployer_aws.specfile import SpecFileError
     from deployer_core.kernel.machine import IllegalEvent
     from deployer_core.spec import SpecError
 
-    return (
-        ClientsError,
-        IllegalEvent,
-        JournalError,
-        ScriptError,
-        SpecError,
-        SpecFileError,
-        WrongAccount,
-        WrongEnvironment,
-    )
+    known = ClientsError, IllegalEvent, JournalError, SpecError, WrongAccount, WrongEnvironment
+    if isinstance(error, known):
+        return True
+    from deployer_aws.specfile import SpecFileError
+
+    if isinstance(error, SpecFileError):
+        return True
+    from deployer_aws.simulator import ScriptError
+
+    return isinstance(error, ScriptError)
 
 
 def _message(error: Exception) -> str:

@@ -15,13 +15,8 @@ from typing import Any
 
 from attrs import evolve
 
-from deployer_aws.environment import (
-    REHEARSAL_FILE,
-    Environment,
-    account_file,
-    open_simulator,
-    simulated_environment,
-)
+from deployer_aws.environment import REHEARSAL_FILE, Environment, account_file
+from deployer_aws.environment.simulated import open_simulator, simulated_environment
 from deployer_aws.executors.postgres import Postgres
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import Journal

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from deployer_aws import environment, specfile
+from deployer_aws import specfile
 from deployer_aws.aws.clients import Clients, ClientsError, Options, connect
 from deployer_aws.environment import SystemClock, account_file, current_time, open_environment
 from deployer_aws.journals.sqlite import SqliteJournal
@@ -219,7 +219,7 @@ def test_a_journal_that_cannot_be_opened_leaves_no_world_open(
     def refuse(_: Path) -> SqliteJournal:
         raise JournalError("no")
 
-    monkeypatch.setattr(environment, "SqliteJournal", refuse)
+    monkeypatch.setattr("deployer_aws.environment.simulated.SqliteJournal", refuse)
     with pytest.raises(JournalError):
         open_environment(bed.journal, SCRIPT, simulate=True, spec=specfile.load(HOTFIX).spec)
 

@@ -1,0 +1,129 @@
+"""Opening the environment that a journal belongs to. What it consists of is imported when it is known which that is."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from deployer_aws.aws.clients import Clients, Options, connect
+from deployer_aws.environment._environment import Environment, SystemClock
+from deployer_aws.journals.sqlite import SqliteJournal
+from deployer_aws.ports import NO_PROPERTIES, Journal, JournalError, Properties
+from deployer_core.spec import DeploymentSpec
+
+REHEARSAL_FILE = "rehearsal.json"
+"""The file beside a journal that says that its databases and tasks were real, in a rehearsal."""
+
+
+class WrongEnvironment(Exception):
+    """Simulated and real must not be mixed; says which journal is which, and what to do."""
+
+
+def account_file(journal: Path) -> Path:
+    """Return the file of the simulated account that belongs to a journal."""
+    return journal.with_name(f"{journal.name}.simulated")
+
+
+def open_environment(
+    path: str | Path,
+    script: Any = None,
+    *,
+    simulate: bool = False,
+    spec: DeploymentSpec | None = None,
+    act: bool = True,
+    options: Options | None = None,
+    prepare: Callable[[Clients], Properties] | None = None,
+) -> Environment:
+    """Open the environment of a journal; with a `spec` to deploy, make a new journal where there is none.
+
+    A journal that exists knows which AWS it is about, and a new one is simulated where `simulate` says so. With
+    `script` a simulated account goes on by another script. Without `act` there are no executors, and no clients are
+    made. On the real AWS, which `options` choose, `prepare` is called before anything is made, and returns the
+    properties of requests. Raises WrongEnvironment, JournalError, ClientsError, or what `prepare` does; then no file
+    has been made.
+    """
+    path, options = Path(path), options or Options()
+    account = account_file(path)
+    if spec is not None:
+        ensure_not_rehearsal(path)
+        if not simulate and account.exists():
+            raise WrongEnvironment(
+                f"the journal {path} is about a simulated AWS ({account}). Go on with --simulate SCRIPT, "
+                "or give another --journal for the real one"
+            )
+    if spec is None or path.exists():
+        simulate = _is_simulated(path, account, simulate=simulate) or simulate
+    elif not path.parent.is_dir():
+        raise JournalError(
+            f"the journal {path}: there is no folder {path.parent}. Make it, or give another path"
+        )
+    if simulate:
+        from deployer_aws.environment.simulated import open_simulated
+
+        _refuse_what_only_aws_has(options)
+        return open_simulated(path, account, script)
+    return _open_real(path, options, prepare) if act else _open_journal_alone(path)
+
+
+def ensure_not_rehearsal(path: Path) -> None:
+    """Raise WrongEnvironment where a journal is a rehearsal's: its databases and tasks were real ones."""
+    if path.with_name(REHEARSAL_FILE).exists():
+        raise WrongEnvironment(
+            f"the journal {path} is a rehearsal's: 'deployer rehearse SPEC --keep' carries on there"
+        )
+
+
+def current_time(journal: Journal, path: Path) -> float:
+    """Return what time it is in a journal's environment, in seconds since 1970."""
+    account = account_file(path)
+    if not journal.is_simulated() or not account.exists():
+        return time.time()
+    from deployer_aws.environment.simulated import open_simulator
+
+    with open_simulator(account) as simulator:
+        return simulator.clock.now()
+
+
+def _is_simulated(path: Path, account: Path, *, simulate: bool) -> bool:
+    """Tell whether an existing journal is simulated. Raises WrongEnvironment where that is not what is wanted."""
+    journal = SqliteJournal(path, create=False)
+    try:
+        used, simulated = bool(journal.streams()), journal.is_simulated()
+    finally:
+        journal.close()
+    if simulated and not account.exists():
+        raise WrongEnvironment(
+            f"the journal {path} is about a simulated AWS, and the file of that, {account}, is gone. "
+            "Put it back, or give another --journal"
+        )
+    if simulate and used and not simulated:
+        raise WrongEnvironment(
+            f"the journal {path} is about the real AWS, and --simulate would mix the two. Give another --journal"
+        )
+    # A run that was killed before its first request has made the account, and a journal that does not say so yet.
+    return simulated or (not used and account.exists())
+
+
+def _refuse_what_only_aws_has(options: Options) -> None:
+    """Refuse a queue and notices: a simulated AWS answers at once, and sends nothing to anybody."""
+    if options.queue:
+        raise WrongEnvironment(
+            "--queue (or DEPLOYER_QUEUE) is for the real AWS; leave it out with a simulated one"
+        )
+    if options.notify not in ("", "log"):
+        raise WrongEnvironment(
+            f"--notify {options.notify} (or DEPLOYER_NOTIFY) is for the real AWS; a simulated one has --notify log"
+        )
+
+
+def _open_real(path: Path, options: Options, prepare: Callable[[Clients], Properties] | None) -> Environment:
+    clients = connect(options)
+    from deployer_aws.environment.aws import aws_environment  # its executors need the extra 'aws'
+
+    return aws_environment(path, clients, options, prepare(clients) if prepare else NO_PROPERTIES)
+
+
+def _open_journal_alone(path: Path) -> Environment:
+    journal = SqliteJournal(path)
+    return Environment(journal, SystemClock(), (), False, NO_PROPERTIES, Counter, journal.close)
