@@ -1,0 +1,119 @@
+"""What an environment consists of, for the real AWS and for a simulated one."""
+
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from deployer_aws import specfile
+from deployer_aws.aws.clients import Clients, Options
+from deployer_aws.environment import SystemClock, current_time, open_environment
+from deployer_aws.journals.sqlite import SqliteJournal
+from deployer_aws.ports import JournalError, Properties
+from deployer_core.engine.messages import WorldCommand
+from deployer_core.machines.deployment import StabiliseStack
+from tests.support.command import EXAMPLE, SCRIPT, Bed
+
+HOTFIX = EXAMPLE / "hotfix.yaml"
+
+
+def test_every_command_has_its_executor_on_the_real_aws(bed: Bed) -> None:
+    """The databases' too; no call is made until there is something to do."""
+    spec = specfile.load(EXAMPLE / "v1.yaml").spec
+    world = open_environment(bed.journal, spec=spec, options=Options(region="eu-central-1"))
+    try:
+        carried_out = {command for executor in world.executors for command in executor.commands}
+        assert carried_out == set(get_args(WorldCommand))
+        assert not world.calls()
+    finally:
+        world.close()
+
+
+@pytest.mark.parametrize("endpoint", ["", "http://127.0.0.1:4566"])
+def test_only_emulators_have_events_without_tokens(bed: Bed, endpoint: str) -> None:
+    """On AWS itself an event without a token is never taken for one of ours."""
+    spec = specfile.load(EXAMPLE / "v1.yaml").spec
+    options = Options(region="eu-central-1", endpoint_url=endpoint)
+    world = open_environment(bed.journal, spec=spec, options=options)
+    try:
+        stacks: Any = next(e for e in world.executors if StabiliseStack in e.commands)
+        assert stacks._settings.bare_events is bool(endpoint)
+    finally:
+        world.close()
+
+
+def test_what_is_checked_before_a_run_is_not_counted_as_the_runs_own(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The calls of a deployment are those after its checks."""
+    for name, value in {"REGION": "eu-west-1", "ACCESS_KEY_ID": "none", "SECRET_ACCESS_KEY": "none"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setattr("time.sleep", abs)
+
+    def check(clients: Clients) -> Properties:
+        with pytest.raises(Exception, match="127.0.0.1"):
+            clients.cloudformation.describe_stacks()
+        return Properties()
+
+    nowhere = Options(endpoint_url="http://127.0.0.1:9")
+    world = open_environment(bed.journal, spec=specfile.load(HOTFIX).spec, options=nowhere, prepare=check)
+    assert world.calls() == {}
+    assert world.clients is not None
+    with pytest.raises(Exception, match="127.0.0.1"):
+        world.clients.cloudformation.delete_stack(StackName="orders")
+    assert world.calls() == {"DeleteStack": 1}
+    world.close()
+
+
+def test_time_is_that_of_the_world(bed: Bed, real: Bed) -> None:
+    """Ages are told in simulated time where that is what passed."""
+    simulated = Bed(bed.folder / "other")
+    simulated.folder.mkdir()
+    simulated.half_way(events=3)
+    for one, least, most in ((real, 1.79e9, 1e11), (simulated, 1.767e9, 1.768e9)):
+        journal = SqliteJournal(one.journal, create=False)
+        assert least < current_time(journal, one.journal) < most
+        assert journal.is_simulated() is (one is simulated)
+        journal.close()
+
+
+def test_the_system_clock_is_the_machines_own() -> None:
+    """It sleeps and goes on."""
+    clock = SystemClock()
+    before, began = clock.now(), clock.monotonic()
+    clock.sleep(0.01)
+    assert clock.now() >= before
+    assert clock.monotonic() - began >= 0.01
+
+
+def test_a_journal_that_cannot_be_opened_leaves_no_world_open(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The simulator lets go of its file."""
+
+    def refuse(_: Path) -> SqliteJournal:
+        raise JournalError("no")
+
+    monkeypatch.setattr("deployer_aws.environment.simulated.SqliteJournal", refuse)
+    with pytest.raises(JournalError):
+        open_environment(bed.journal, SCRIPT, simulate=True, spec=specfile.load(HOTFIX).spec)
+
+
+def test_an_environment_is_all_that_a_program_needs(bed: Bed) -> None:
+    """One call opens it, its runner deploys, and it closes what it has opened."""
+    loaded = specfile.load(EXAMPLE / "v1.yaml")
+    with open_environment(str(bed.journal), SCRIPT, simulate=True, spec=loaded.spec) as environment:
+        runner = environment.runner()
+        assert runner.request("one", loaded.spec, loaded.templates, properties=environment.properties)
+        runner.run()
+        assert environment.simulated
+        assert environment.calls()["CreateStack"] == 1
+    with pytest.raises(JournalError):
+        environment.journal.streams()
+    assert bed("status", "--json").data["stacks"][0]["last"]["outcome"] == "DONE"
+
+
+def test_what_only_writes_to_a_journal_has_no_executors(real: Bed) -> None:
+    """No client is made, so neither a region nor credentials are needed."""
+    with open_environment(real.journal, act=False) as environment:
+        assert (environment.executors, environment.clients, environment.calls()) == ((), None, {})

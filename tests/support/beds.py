@@ -1,0 +1,41 @@
+"""Fixtures for those who call the command, or open its environment: conftest.py names them."""
+
+from pathlib import Path
+
+import pytest
+
+from deployer_aws import specfile
+from deployer_aws.environment import open_environment
+from tests.support.command import EXAMPLE, Bed
+
+
+@pytest.fixture
+def bed(tmp_path: Path) -> Bed:
+    """A folder with a journal in it, and the command there."""
+    return Bed(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def no_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the machine knows of AWS, and of terminals, is not for the tests."""
+    for name in (
+        "AWS_PROFILE",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_REGION",
+        "DEPLOYER_JOURNAL",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent/config")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent/credentials")
+
+
+@pytest.fixture
+def real(bed: Bed) -> Bed:
+    """A journal that is about the real AWS: version 3 was requested there, and nothing more."""
+    loaded = specfile.load(EXAMPLE / "hotfix.yaml")
+    with open_environment(bed.journal, spec=loaded.spec, act=False) as environment:
+        environment.runner().request("real", loaded.spec, loaded.templates)
+    return bed
