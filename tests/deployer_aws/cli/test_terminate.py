@@ -1,0 +1,44 @@
+"""`deployer terminate`: an operator ends a deployment."""
+
+import getpass
+
+import pytest
+
+from deployer_aws.cli import _operator
+from tests.support.command import KEY, Bed, invoke
+
+
+def test_terminate_ends_what_runs_and_what_waits(bed: Bed) -> None:
+    """What runs breaks the stack; what waits leaves the queue; the name of who said so is kept."""
+    bed.half_way(events=17, name="one")
+    bed.half_way("v2", events=1, name="two")
+    waiting = bed("terminate", KEY, "two", "--by", "ann")
+    assert (waiting.code, waiting.out.splitlines()[0]) == (0, "staging/orders  CREATING")
+    running = bed("terminate", KEY, "one", "--by", "ann")
+    assert running.out.splitlines()[0] == "staging/orders  BROKEN"
+    assert "Tasks to be stopped: 1." in running.out
+    assert f"deployer resume staging/orders --journal {bed.journal}" in running.out
+    history = bed("history", KEY).out
+    assert "terminated by ann while it waited" in history
+    assert "DB_MIGRATING: terminated by ann" in history
+    assert bed("resume").code == 0
+    assert bed("repair", KEY, "--json").data["stack_state"] == "AVAILABLE"
+
+
+def test_terminate_needs_a_deployment() -> None:
+    """Usage: one line, with where to look."""
+    said = invoke("terminate", KEY)
+    assert said.code == 2
+    assert said.err == "deployer: Missing argument 'DEPLOYMENT'. Try 'deployer terminate --help'.\n"
+
+
+def test_who_asks_is_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or nobody in particular, where the machine does not know."""
+    monkeypatch.setenv("LOGNAME", "ann")
+    assert _operator.operator() == "ann"
+
+    def unknown() -> str:
+        raise KeyError
+
+    monkeypatch.setattr(getpass, "getuser", unknown)
+    assert _operator.operator() == "an operator"
