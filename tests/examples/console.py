@@ -93,7 +93,7 @@ class Shell:
         """Run one command; the lines that it prints, on either stream."""
         with tempfile.NamedTemporaryFile("r") as where:
             script = f"""
-                deployer() {{ {shlex.quote(sys.executable)} -m deployer_aws.cli "$@"; }}
+                deployer() {{ {shlex.quote(sys.executable)} -m deployer_aws "$@"; }}
                 (exit {self.code})
                 {command}
                 code=$?; pwd > {shlex.quote(where.name)}; exit $code

@@ -106,7 +106,7 @@ def environment(**more: str) -> dict[str, str]:
 
 def argv(*words: str | Path) -> list[str]:
     """The command as a process's arguments."""
-    return [sys.executable, "-m", "deployer_aws.cli", *map(str, words)]
+    return [sys.executable, "-m", "deployer_aws", *map(str, words)]
 
 
 def process(*words: str | Path, cwd: Path | None = None, **more: str) -> Said:

@@ -1,4 +1,4 @@
-"""What the type checkers must see: each mistake of `mistakes.py`, and nothing else in it."""
+"""What the type checkers must see: each mistake of `mistakes.py`, and no error in `use.py`, a user's program."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-MISTAKES = Path(__file__).parent / "mistakes.py"
+MISTAKES, USE = (Path(__file__).parent / name for name in ("mistakes.py", "use.py"))
 ROOT = Path(__file__).resolve().parents[2]
 MARKED = {n for n, line in enumerate(MISTAKES.read_text().splitlines(), 1) if "# type: ignore[" in line}
 
@@ -21,9 +21,10 @@ def mypy(path: Path) -> str:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
 
 
-def test_mypy_sees_each_mistake_and_nothing_else() -> None:
+@pytest.mark.parametrize("path", [MISTAKES, USE], ids=lambda path: path.stem)
+def test_mypy_sees_each_mistake_and_nothing_else(path: Path) -> None:
     """Strict mypy, which reports ignores that nothing needs, finds each mistake where it is marked."""
-    assert mypy(MISTAKES) == ""
+    assert mypy(path) == ""
 
 
 @pytest.mark.thorough
@@ -35,12 +36,13 @@ def test_without_their_marks_the_mistakes_are_errors(tmp_path: Path) -> None:
 
 
 @pytest.mark.thorough  # `make check` runs pyright too
-def test_pyright_sees_each_mistake_and_nothing_else(tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", [MISTAKES, USE], ids=lambda path: path.stem)
+def test_pyright_sees_each_mistake_and_nothing_else(path: Path, tmp_path: Path) -> None:
     """So does pyright, where it is installed, by its own marks alone."""
     pyright = shutil.which("pyright", path=str(Path(sys.executable).parent)) or shutil.which("pyright")
     if pyright is None:
         pytest.skip("pyright is not installed")
-    shutil.copy(MISTAKES, tmp_path)
+    shutil.copy(path, tmp_path)
     settings = {
         "extraPaths": [str(ROOT / "src")],
         "typeCheckingMode": "standard",

@@ -166,7 +166,7 @@ def test_every_help_has_an_example_that_works(bed: Bed, name: str) -> None:
         (here.folder / "examples").symlink_to(EXAMPLE.parent)
         _prepare(here, name, line)
         done = subprocess.run(
-            ["bash", "-c", f'deployer() {{ "$PYTHON" -m deployer_aws.cli "$@"; }}; {line}'],
+            ["bash", "-c", f'deployer() {{ "$PYTHON" -m deployer_aws "$@"; }}; {line}'],
             cwd=here.folder,
             env=environment(PYTHON=sys.executable, PATH=os.pathsep.join([programs, os.environ["PATH"]])),
             capture_output=True,

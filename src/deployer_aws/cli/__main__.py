@@ -1,5 +1,0 @@
-"""`python -m deployer_aws.cli` is `deployer`."""
-
-from deployer_aws.cli import main
-
-main()
