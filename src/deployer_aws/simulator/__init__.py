@@ -18,7 +18,8 @@ from deployer_aws.simulator.errors import ClientError, ConnectionClosedError
 from deployer_aws.simulator.hosting import Container, Host, NotStarted
 from deployer_aws.simulator.postgres import SimulatedPostgres
 from deployer_aws.simulator.reading import ScriptError
-from deployer_aws.simulator.script import Script, load_script
+from deployer_aws.simulator.script import Script
+from deployer_aws.simulator.script_file import load_script
 from deployer_aws.simulator.simulator import Call, Change, Simulator, VirtualClock
 
 __all__ = [

@@ -14,7 +14,8 @@ from deployer_aws.simulator.client import Client
 from deployer_aws.simulator.containers import containers_of_services
 from deployer_aws.simulator.hosting import Container, Host
 from deployer_aws.simulator.rows import Json, Meta
-from deployer_aws.simulator.script import Script, load_script
+from deployer_aws.simulator.script import Script
+from deployer_aws.simulator.script_file import load_script
 from deployer_aws.simulator.service import services
 from deployer_aws.simulator.store import MemoryStore, SqliteStore, Store
 
