@@ -12,6 +12,7 @@ import pytest
 from attrs import frozen
 
 from deployer_aws.cli._interactive import Interrupted, Interrupts, Waiting
+from deployer_aws.environment import SystemClock
 from tests.deployer_aws.events import stack_event
 from tests.support import servers
 from tests.support.command import EXAMPLE, FAILS, KEY, SCRIPT, Bed, Said, invoke, on_terminal
@@ -89,7 +90,24 @@ def account(endpoint: str, request: pytest.FixtureRequest) -> Account:
 
 
 @pytest.fixture
-def aws(credentials: None, moto_endpoint: str, request: pytest.FixtureRequest) -> Account:
+def aws(
+    credentials: None, moto_endpoint: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Account:
+    """moto, on which whatever is waited for is there already: a pause takes no time, but sets the clock forward."""
+    ahead = [0.0]
+
+    class Hasty(SystemClock):
+        def now(self) -> float:
+            return super().now() + ahead[0]
+
+        def monotonic(self) -> float:
+            return super().monotonic() + ahead[0]
+
+    def pause(_: Interrupts, seconds: float) -> None:
+        ahead[0] += seconds
+
+    monkeypatch.setattr("deployer_aws.environment.SystemClock", Hasty)
+    monkeypatch.setattr(Interrupts, "pause", pause)
     return account(moto_endpoint, request)
 
 
