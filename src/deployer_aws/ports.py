@@ -245,13 +245,16 @@ class Work:
         """What a runner knows the command by."""
         return self.key, self.pending.id
 
-    def token(self, attempt: int, command: int | None = None) -> str:
-        """What AWS knows an attempt at this command by, or at another one of the same deployment."""
-        return token(self.stream, self.pending.deployment, command or self.pending.id, attempt)
+    def token(self, number: int) -> str:
+        """Return the token of the n-th attempt: the one that was journaled, or that of an attempt yet to be made."""
+        latest = self.pending.attempt
+        if latest is not None and latest.number == number:
+            return latest.token
+        return token(self.stream, self.pending.deployment, self.pending.id, number)
 
     def attempt(self, number: int, resolved: tuple[tuple[str, str], ...] = ()) -> Attempted:
         """About to send."""
-        return Attempted(self.pending.id, number, self.now, resolved)
+        return Attempted(self.pending.id, number, self.now, resolved, self.token(number))
 
     def accept(self, ref: str) -> Accepted:
         """The world has taken it, and calls it so."""

@@ -13,7 +13,7 @@ NEWEST = f"{FAMILY}:3"
 ARN = "arn:aws:ecs:eu-west-1:1:task/main/0123"
 TASK = TaskSpec[str]("main", "migrate")
 RUN = RunTask(Run("d1/orders/migrate", TASK, (0,)))
-STOP = StopTask(RUN.run, 5, Attempt(2, NOW - 20), "")
+STOP = StopTask(RUN.run, 5, Attempt(2, NOW - 20, token="token-of-the-run"), "")
 RESOLVED = ((DEFINITION, NEWEST),)
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from deployer_aws.ports import Act, Work
-from deployer_core.engine.reducer import Attempt, Attempted, Pending, Replied
+from deployer_core.engine.messages import CommandProgress
+from deployer_core.engine.reducer import Attempt, Attempted, Pending, Replied, token
 from deployer_core.engine.reducer import Event as WorldEvent
 from tests.deployer_aws.scenarios.specs import template
 
@@ -57,13 +58,17 @@ def work(
     *,
     attempt: Attempt | None = None,
     ref: str = "",
+    progress: CommandProgress | None = None,
     seen: str = "",
     database: str = "",
     age: float = 0.0,
     deadline: float = NOW + 3_600,
 ) -> Work:
-    """A pending command, of an age, at the time NOW."""
-    pending = Pending(7, "d1", database, command, NOW - age, deadline, attempt, ref, seen)
+    """Make a pending command, of an age, at the time NOW. Its attempt has its own token, where it has none."""
+    if attempt is not None and not attempt.token:
+        attempt = evolve(attempt, token=token("stream", "d1", 7, attempt.number))
+    seen = seen or ("words for people" if progress else "")
+    pending = Pending(7, "d1", database, command, NOW - age, deadline, attempt, ref, seen, progress)
     return Work("test/shop", "stream", pending, NOW, lambda _: template())
 
 

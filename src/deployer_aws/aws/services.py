@@ -12,6 +12,7 @@ from deployer_aws.aws.protocols import EcsClient
 from deployer_aws.aws.stacks import StackReader
 from deployer_aws.aws.tasks import TaskId, describe_tasks, is_alive, list_tasks, read_tasks
 from deployer_aws.ports import CommandId, Work
+from deployer_core.spec import Counts
 
 _GONE = frozenset({"ServiceNotFoundException", "ServiceNotActiveException"})
 
@@ -27,8 +28,8 @@ class ServiceReader:
         self._stacks, self._ecs = stacks, ecs
         self._waiting: dict[str, tuple[CommandId, tuple[TaskId, ...]]] = {}
 
-    def running(self, stack: str, command: CommandId) -> str:
-        """What of the stack's services still runs, in words; empty when no task of theirs is short of STOPPED.
+    def running(self, stack: str, command: CommandId) -> Counts:
+        """Return the services of a stack that have tasks short of STOPPED, with how many they have.
 
         Raises NotAtZero for a service whose desired count is not zero, and where the stack has no service at all. What
         runs is remembered for the command that waits for it.
@@ -40,7 +41,7 @@ class ServiceReader:
         left = [self._left(service) for service in services]
         if tasks := tuple(task for _, alive in left for task in alive):
             self._waiting[stack] = command, tasks
-        return "; ".join(words for words, _ in left if words)
+        return tuple(count for count, _ in left if count[1])
 
     def still(self, works: Sequence[Work]) -> dict[CommandId, bool | Exception]:
         """Of the commands that wait for tasks to stop: whether one still runs, or what kept that from being seen."""
@@ -63,13 +64,13 @@ class ServiceReader:
             elif kind == "AWS::CloudFormation::Stack":
                 yield from self.services(physical)
 
-    def _left(self, service: str) -> tuple[str, list[TaskId]]:
-        """What of a service still runs, in words and by name."""
+    def _left(self, service: str) -> tuple[tuple[str, int], list[TaskId]]:
+        """Return a service's name with how many of its tasks still run, and those that are known."""
         cluster, name = cluster_and_name(service)
         found = self._ecs.describe_services(cluster=cluster or "default", services=[service])["services"]
         if not found:
             if cluster:
-                return "", []  # it was deleted, and has been forgotten
+                return (name, 0), []  # it was deleted, and has been forgotten
             raise NotAtZero(
                 f"service {name} is not in the cluster default, and its ARN is of the old form, which does not say "
                 "where it is: migrate it to a long ARN (ECS Developer Guide) and repair"
@@ -79,11 +80,7 @@ class ServiceReader:
             raise NotAtZero(_why_not(name, shown))
         counted = shown.get("runningCount", 0) + shown.get("pendingCount", 0)
         tasks = self._alive(cluster or "default", name)
-        alive = max(len(tasks), counted)
-        return (
-            f"{alive} task{'s' if alive > 1 else ''} of service {name} not yet stopped" if alive else "",
-            tasks,
-        )
+        return (name, max(len(tasks), counted)), tasks
 
     def _alive(self, cluster: str, name: str) -> list[TaskId]:
         """The tasks of a service short of STOPPED. One that was deleted may have some, while it is known."""
@@ -99,6 +96,13 @@ class ServiceReader:
                 raise
             return []
         return [(cluster, task["taskArn"]) for task in read_tasks(self._ecs, tasks) if is_alive(task)]
+
+
+def not_yet_stopped(running: Counts) -> str:
+    """Say which services have tasks that have not yet stopped, for people."""
+    return "; ".join(
+        f"{alive} task{'s' if alive > 1 else ''} of service {name} not yet stopped" for name, alive in running
+    )
 
 
 def _still(tasks: Sequence[Mapping[str, Any] | Exception]) -> bool | Exception:

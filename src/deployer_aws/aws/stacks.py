@@ -94,7 +94,7 @@ def described(found: Mapping[str, Any]) -> Stack:
         id=found["StackId"],
         name=found["StackName"],
         status=found["StackStatus"],
-        reason=found.get("StackStatusReason", ""),
+        reason=worth_saying(found.get("StackStatusReason")),
         outputs=tuple(sorted((o["OutputKey"], o["OutputValue"]) for o in found.get("Outputs", []))),
         parameters=tuple(
             sorted((p["ParameterKey"], p.get("ParameterValue", "")) for p in found.get("Parameters", []))
@@ -183,7 +183,7 @@ class StackReader:
         last = str(ours[0]["ResourceStatus"])
         followed = own[0] is not ours[0]
         reason = self._why([e for e in events if e.get("ClientRequestToken") == token])
-        reason = reason or _worth_saying(ours[0].get("ResourceStatusReason"))
+        reason = reason or worth_saying(ours[0].get("ResourceStatusReason"))
         if followed and lifecycle(last) in MOVING:
             words = f"taken over by another change of the stack; {reason}".rstrip("; ")
             return Outcome(stack.status, words, followed=True, taken_over=True)
@@ -251,7 +251,8 @@ class StackReader:
         return events
 
 
-def _worth_saying(reason: Any) -> str:
+def worth_saying(reason: Any) -> str:
+    """Return AWS's reason for a status, empty where it is that somebody asked for it."""
     return "" if reason in (None, "User Initiated") else str(reason)
 
 

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from deployer_aws.aws.stacks import LIFECYCLES, MOVING, lifecycle
+from deployer_aws.aws.stacks import LIFECYCLES, MOVING, lifecycle, worth_saying
 from deployer_aws.events.parsing import Kind, Understood
 from deployer_aws.ports import Work
-from deployer_core.engine.messages import Accepted, Replied, StopTask
+from deployer_core.engine.messages import Accepted, Replied, StackProgress, StopTask, TaskProgress
 from deployer_core.machines.deployment import CreateStack, ScaleStack, UpdateStack, UpsertStack
 from deployer_core.machines.ecs_task import EXITED, Exit, Run, RunTask, Started, Status, StatusStopped
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
@@ -72,9 +72,15 @@ def _task(work: Work, run: Run, event: Understood) -> Taken:
         return Taken((*accepted, work.reply(end))) if end else Taken(accepted, look=True)
     if status not in RANKS:
         return Taken(accepted, look=True)
-    if RANKS[status] <= RANKS.get(work.pending.seen, -1):
+    if RANKS[status] <= _rank(work):
         return Taken(accepted)
     return Taken((*accepted, *(work.reply(answer) for answer in _progress(arn, status))))
+
+
+def _rank(work: Work) -> int:
+    """Return how far the task of a command is known to have come; -1 where nothing is known."""
+    known = work.pending.progress
+    return RANKS.get(known.last_status, -1) if isinstance(known, TaskProgress) else -1
 
 
 def _good_end(run: Run, event: Understood) -> StatusStopped | None:
@@ -101,7 +107,7 @@ def _stop(work: Work, event: Understood) -> Taken:
     if event.final:
         return Taken((work.reply(StatusStopped((), event.stop_code or "", event.reason or "")),))
     status = event.last_status or ""
-    news = RANKS.get(status, -1) > RANKS.get(work.pending.seen, -1)
+    news = RANKS.get(status, -1) > _rank(work)
     progress = (work.reply(Status(status)),) if news else ()
     if work.pending.ref or getattr(work.pending.command, "arn", ""):
         return Taken(progress)
@@ -122,9 +128,10 @@ def _stack(work: Work, event: Understood) -> Taken:
         return NOTHING
     if not pending.ref:
         return LOOK
-    if _stage(status) <= _stage(pending.seen.partition(":")[0]):
+    known = pending.progress
+    if _stage(status) <= _stage(known.status if isinstance(known, StackProgress) else ""):
         return NOTHING
-    return Taken((work.reply(StackStatus(where, status, event.reason or "")),))
+    return Taken((work.reply(StackStatus(where, status, worth_saying(event.reason))),))
 
 
 def _stage(status: str) -> int:

@@ -1,13 +1,12 @@
 """Which pending commands an event speaks of."""
 
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 
 from deployer_aws.events.parsing import Kind, Understood
 from deployer_aws.ports import Journal
-from deployer_core.engine.messages import StopTask
-from deployer_core.engine.reducer import DeployerState, Pending, token
+from deployer_core.engine.messages import StackProgress, StopTask
+from deployer_core.engine.reducer import DeployerState, Pending
 from deployer_core.machines.deployment import (
     CreateStack,
     ScaleStack,
@@ -20,8 +19,6 @@ from deployer_core.machines.ecs_task import RunTask
 StackCommands = StabiliseStack | CreateStack | UpdateStack | UpsertStack | ScaleStack
 Found = tuple[str, int]
 """A stream's name, and the id of a command that is pending there."""
-_LEFT = re.compile(r"\bof service (\S+) not yet stopped")
-"""How the executor says which services' tasks keep a stack from being at zero."""
 
 
 class Index:
@@ -42,7 +39,7 @@ class Index:
     def update(self, key: str, state: DeployerState) -> None:
         """A stream's state has become this."""
         self._forget(key)
-        self._names[key] = [(name, p.id) for p in state.pending for name in _names(state.stream, p)]
+        self._names[key] = [(name, p.id) for p in state.pending for name in _names(p)]
         for name, command in self._names[key]:
             self._found[name].add((key, command))
 
@@ -57,24 +54,25 @@ class Index:
         return sorted({found for name in _spoken(event) for found in self._found.get(name, ())})
 
 
-def _names(stream: str, pending: Pending) -> Iterable[str]:
+def _names(pending: Pending) -> Iterable[str]:
     """All that events may call a command by; a task that has its ARN is known by nothing else."""
     command = pending.command
     if isinstance(command, StackCommands):
         yield f"stack {command.stack.name}"
         if pending.ref:
             yield f"stack id {pending.ref}"
-        yield from (f"service {name}" for name in _LEFT.findall(pending.seen))
+        if isinstance(pending.progress, StackProgress):
+            yield from (f"service {name}" for name, _ in pending.progress.running)
     elif isinstance(command, RunTask):
         if pending.ref:
             yield f"task {pending.ref}"
         elif pending.attempt:
-            yield f"started by {token(stream, pending.deployment, pending.id, pending.attempt.number)}"
+            yield f"started by {pending.attempt.token}"
     elif isinstance(command, StopTask):
         if arn := pending.ref or command.arn:
             yield f"task {arn}"
         else:
-            yield f"started by {token(stream, pending.deployment, command.command, command.attempt.number)}"
+            yield f"started by {command.attempt.token}"
 
 
 def _spoken(event: Understood) -> Iterable[str]:

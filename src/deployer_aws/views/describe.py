@@ -37,8 +37,6 @@ STACK, DEPLOYMENT, DATABASE, TASK, COMMAND, PEOPLE = (
     "command",
     "operator",
 )
-_USUAL = ": User Initiated"
-"""What CloudFormation gives as the reason of whatever somebody asked for."""
 _BAD = (deployment.Failure, ecs_task.Errored, postgres_migration.Errored)
 
 
@@ -126,7 +124,7 @@ def _progress(before: DeployerState, event: Event, after: DeployerState) -> Iter
         yield Told(event.at, COMMAND, full_text(new), "unresolved", note, bad=True)
     elif new.seen != old.seen and not isinstance(event.answer, ecs_task.Started):
         # that a task has started is told by the task
-        yield Told(event.at, COMMAND, full_text(new), new.seen.removesuffix(_USUAL))
+        yield Told(event.at, COMMAND, full_text(new), new.seen)
 
 
 def command_what(command: object, database: str) -> str:

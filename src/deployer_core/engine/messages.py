@@ -15,7 +15,7 @@ from deployer_core.machines.deployment import StackCommand
 from deployer_core.machines.ecs_task import Run, RunTask
 from deployer_core.machines.postgres_migration import CleanupDatabase, UpsertDatabase
 from deployer_core.machines.stack_status import StackStatus
-from deployer_core.spec import DeploymentSpec, Pairs, SpecError
+from deployer_core.spec import Counts, DeploymentSpec, Pairs, SpecError
 
 # Commands
 
@@ -23,7 +23,7 @@ from deployer_core.spec import DeploymentSpec, Pairs, SpecError
 @tagged("Deployer.Attempt/1")
 @frozen
 class Attempt:
-    """The latest attempt at a command: its number, when it was first sent, and what was resolved for it.
+    """The latest attempt at a command: its number, when it was first sent, what was resolved for it, and its token.
 
     `refused` says that it has certainly begun nothing, as no attempt before it has.
     """
@@ -32,6 +32,7 @@ class Attempt:
     at: float = field(converter=float)
     resolved: Pairs = ()
     refused: bool = False
+    token: str = ""
 
 
 @tagged("Deployer.StopTask/1")
@@ -39,7 +40,7 @@ class Attempt:
 class StopTask:
     """Stop a run that nobody waits for any more.
 
-    `command` and `attempt` are those of its RunTask, from which its token follows; `arn` is empty where it is unknown.
+    `command` and `attempt` are those of its RunTask; `arn` is empty where it is unknown.
     """
 
     run: Run
@@ -51,14 +52,41 @@ class StopTask:
 WorldCommand: TypeAlias = StackCommand | RunTask | StopTask | UpsertDatabase | CleanupDatabase
 
 
+@tagged("Deployer.StackProgress/1")
+@frozen
+class StackProgress:
+    """How far a stack's command has come.
+
+    `status` is CloudFormation's, empty where it says nothing of this command; `running` are the services that have
+    tasks which have not yet stopped, and how many. `unchanged` says that there was nothing to update: the change is
+    not sent again.
+    """
+
+    status: str
+    running: Counts = ()
+    unchanged: bool = False
+
+
+@tagged("Deployer.TaskProgress/1")
+@frozen
+class TaskProgress:
+    """How far a task's command has come: ECS's status of the task."""
+
+    last_status: str
+
+
+CommandProgress: TypeAlias = StackProgress | TaskProgress
+
+
 @tagged("Deployer.Pending/1")
 @frozen
 class Pending:
     """A command to the world that has not had its last answer, with all that a recovery needs.
 
     `database` is empty where the stack itself is meant. `attempt` is the latest one, None before the first; `ref` is
-    what the world calls it (a StackId, a task ARN) once it was accepted; `seen` is the latest progress. A StopTask past
-    its deadline is `unresolved`: its task may still run.
+    what the world calls it (a StackId, a task ARN) once it was accepted. `progress` is the latest, where it has a form
+    for programs; `seen` is the same in words for people, and decides nothing. A StopTask past its deadline is
+    `unresolved`: its task may still run.
     """
 
     id: int
@@ -70,6 +98,7 @@ class Pending:
     attempt: Attempt | None = None
     ref: str = ""
     seen: str = ""
+    progress: CommandProgress | None = None
     unresolved: bool = False
 
     @property
@@ -91,7 +120,9 @@ class Notice:
 
 
 def token(stream: str, deployment: str, command: int, attempt: int) -> str:
-    """What AWS knows a send by: of this stream, deployment, command and attempt, and of no other.
+    """Make the token of an attempt: of this stream, deployment, command and attempt, and of no other.
+
+    It is made once, before the attempt, and journaled with it.
 
     49 characters of `[a-z0-9-]`: ECS takes 64 at most, CloudFormation 128 of `[a-zA-Z0-9][-a-zA-Z0-9]*`.
     """
@@ -122,12 +153,13 @@ class Requested:
 @tagged("Deployer.Attempted/1")
 @frozen
 class Attempted:
-    """The adapter is about to send a command for the n-th time, with what it resolved for it."""
+    """The adapter is about to send a command for the n-th time, with what it resolved for it, and this token."""
 
     command: int
     number: int
     at: float = field(converter=float)
     resolved: Pairs = ()
+    token: str = ""
 
 
 @tagged("Deployer.Accepted/1")
@@ -149,9 +181,13 @@ class DeadlinePassed:
 @tagged("Deployer.Progress/1")
 @frozen
 class Progress:
-    """How far a command has come, for a person to read: no machine takes it, and the same twice is no news."""
+    """How far a command has come, in words for people, and typed where a program needs to know.
+
+    No machine takes it, and the same twice is no news.
+    """
 
     text: str
+    value: CommandProgress | None = None
 
 
 @tagged("Deployer.AttemptRefused/1")

@@ -18,6 +18,7 @@ from deployer_core.engine.messages import (
     Attempt,
     Attempted,
     AttemptRefused,
+    CommandProgress,
     DeadlinePassed,
     Event,
     Notice,
@@ -26,7 +27,9 @@ from deployer_core.engine.messages import (
     Repaired,
     Replied,
     Requested,
+    StackProgress,
     StopTask,
+    TaskProgress,
     Terminated,
     token,
 )
@@ -156,7 +159,7 @@ def _attempt(state: DeployerState, event: Attempted, _: Begin) -> Reduction:
         return state, ()
     if pending.attempt and pending.ref:
         return state, ()
-    attempt = Attempt(event.number, event.at, event.resolved)
+    attempt = Attempt(event.number, event.at, event.resolved, token=event.token)
     return evolve(state, pending=swap(state.pending, pending, evolve(pending, attempt=attempt))), ()
 
 
@@ -225,9 +228,9 @@ def _go_on(
 
 def _told(pending: Pending, answer: Answer) -> Pending:
     """The command with what was said of it, itself where that is no news. (`evolve` would be much slower.)"""
-    seen = _progress(answer)
+    seen, progress = _progress(answer)
     ref = pending.ref or (answer.arn if isinstance(answer, ecs_task.Started) else "")
-    if seen == pending.seen and ref == pending.ref:
+    if progress == pending.progress and seen == pending.seen and ref == pending.ref:
         return pending
     return Pending(
         pending.id,
@@ -239,6 +242,7 @@ def _told(pending: Pending, answer: Answer) -> Pending:
         pending.attempt,
         ref,
         seen,
+        progress,
         pending.unresolved,
     )
 
@@ -250,7 +254,7 @@ def _refused(pending: Pending, answer: AttemptRefused) -> Pending:
         return pending
     if attempt.number != answer.number:
         return pending
-    return evolve(pending, attempt=evolve(attempt, refused=True), seen=answer.reason)
+    return evolve(pending, attempt=evolve(attempt, refused=True), seen=answer.reason, progress=None)
 
 
 _ANSWERS = frozenset(get_args(Answer))
@@ -292,13 +296,15 @@ def failure(pending: Pending, reason: str, *, may_still_run: bool) -> Any:
     return postgres_migration.Errored(reason)
 
 
-def _progress(answer: Any) -> str:
-    """What a person may like to read of an answer that is not the last one."""
+def _progress(answer: Any) -> tuple[str, CommandProgress | None]:
+    """Return an answer that is not the last one as words for people, and as a value for programs."""
     if isinstance(answer, StackStatus):
-        return f"{answer.status}: {answer.reason}" if answer.reason else answer.status
+        words = f"{answer.status}: {answer.reason}" if answer.reason else answer.status
+        return words, StackProgress(answer.status)
     if isinstance(answer, Progress):
-        return answer.text
-    return answer.last_status if isinstance(answer, ecs_task.Status) else "RUNNING"
+        return answer.text, answer.value
+    status = answer.last_status if isinstance(answer, ecs_task.Status) else "RUNNING"
+    return status, TaskProgress(status)
 
 
 def _reply_to_stop(state: DeployerState, pending: Pending, answer: Answer) -> Reduction:
@@ -309,9 +315,10 @@ def _reply_to_stop(state: DeployerState, pending: Pending, answer: Answer) -> Re
     if isinstance(answer, DeadlinePassed):
         after = evolve(pending, unresolved=True)
     elif isinstance(answer, ecs_task.Errored):
-        after = evolve(pending, seen=answer.reason)
+        after = evolve(pending, seen=answer.reason, progress=None)
     elif isinstance(answer, ecs_task.Status | ecs_task.Started | Progress):
-        after = evolve(pending, seen=_progress(answer))
+        seen, progress = _progress(answer)
+        after = evolve(pending, seen=seen, progress=progress)
     if after == pending:
         return state, ()
     return evolve(state, pending=swap(state.pending, pending, after)), ()

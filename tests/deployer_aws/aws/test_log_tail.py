@@ -151,7 +151,7 @@ def test_stop_of_a_task_without_an_arn() -> None:
     found, client = stopped(task())
     assert "looking for the task, of which ECS shows no trace" in str(found[0].answer)
     pending = work(STOP, database="orders")
-    assert client.sent("list_tasks")[0]["startedBy"] == pending.token(2, 5)
+    assert client.sent("list_tasks")[0]["startedBy"] == STOP.attempt.token
     client = Stub({"list_tasks": [{"taskArns": [ARN]}]})
     assert events(Ecs(client).act(pending)) == [Accepted(7, ARN, NOW)]
 

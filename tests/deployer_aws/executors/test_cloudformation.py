@@ -9,6 +9,7 @@ import pytest
 from attrs import evolve
 
 from deployer_aws.executors.cloudformation.executor import CloudFormation, Settings
+from deployer_core.engine.messages import Progress, StackProgress
 from deployer_core.engine.reducer import Accepted, Attempt
 from deployer_core.machines.deployment import (
     CreateStack,
@@ -255,7 +256,7 @@ def test_created_by_somebody_else() -> None:
     assert "CreateStack of stack shop: Stack [shop] already exists" in failed.reason
     assert "somebody else has created the stack meanwhile; repair, and deploy again" in failed.reason
     (waits,) = answers(executor.act(work(command, attempt=Attempt(1, NOW - 100), age=100)))
-    assert (waits.lifecycle, waits.status) == (Lifecycle.PROGRESS, "WAITING")
+    assert isinstance(waits, Progress)
     (failed,) = answers(executor.act(work(command, attempt=Attempt(1, NOW - 301), age=301)))
     assert isinstance(failed, Failure)
 
@@ -269,7 +270,7 @@ def test_token_that_was_taken_is_looked_for_again() -> None:
     command = UpdateStack("d1", SPEC, COUNTS)
     executor = CloudFormation(client, Stub({}))
     (waits,) = answers(executor.act(work(command, attempt=Attempt(1, NOW))))
-    assert waits.status == "WAITING"
+    assert isinstance(waits, Progress)
     client.answers["describe_stack_events"] = [page(event("UPDATE_IN_PROGRESS", TOKEN))]
     assert events(executor.act(work(command, attempt=Attempt(1, NOW)))) == [Accepted(7, ID, NOW)]
 
@@ -343,7 +344,9 @@ def test_cancel_that_was_lost_is_sent_again() -> None:
     assert [type(e).__name__ for e in executor.act(again)] == ["Replied"], "another update is waited for"
 
 
-@pytest.mark.parametrize("pending", [{"seen": "CREATE_IN_PROGRESS"}, {"sent": Attempt(1, NOW), "ref": ID}])
+@pytest.mark.parametrize(
+    "pending", [{"progress": StackProgress("CREATE_IN_PROGRESS")}, {"attempt": Attempt(1, NOW), "ref": ID}]
+)
 def test_later_updates_are_waited_for(pending: dict[str, Any]) -> None:
     """An update that was not there at the first look is not cancelled, nor is one after the one that was."""
     client = Stub({"describe_stacks": [shown("UPDATE_IN_PROGRESS")]})

@@ -10,6 +10,7 @@ from deployer_aws.aws.tasks import AT_ONCE
 from deployer_aws.executors.cloudformation.executor import CloudFormation
 from deployer_aws.executors.ecs.executor import Ecs
 from deployer_aws.ports import Work
+from deployer_core.engine.messages import StackProgress, TaskProgress
 from deployer_core.engine.reducer import Attempt
 from deployer_core.machines.deployment import ScaleStack, StabiliseStack, UpsertStack
 from deployer_core.machines.ecs_task import RunTask, Status, StatusStopped
@@ -26,21 +27,22 @@ UPSERT = UpsertStack("d1", SPEC, COUNTS)
 
 
 def viewed(
-    status: str, seen: str, *pages: Any, command: Any = UPSERT, **pending: Any
+    status: str, known: str, *pages: Any, command: Any = UPSERT, **pending: Any
 ) -> tuple[Any, list[Any]]:
     """What comes of a look at an accepted change after a shared one has shown a status; the client, and the answers."""
     client = Stub({"describe_stacks": [KeyError("not asked")], "describe_stack_events": list(pages)})
-    pending = {"sent": Attempt(1, NOW - 10), "ref": ID, "age": 10, **pending}
+    pending = {"attempt": Attempt(1, NOW - 10), "ref": ID, "age": 10, **pending}
     view = described(shown(status)["Stacks"][0])
     return client, answers(
-        CloudFormation(client, Stub({})).act(evolve(work(command, seen=seen, **pending), view=view))
+        CloudFormation(client, Stub({})).act(
+            evolve(work(command, progress=StackProgress(known), **pending), view=view)
+        )
     )
 
 
-@pytest.mark.parametrize("seen", ["UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS: no capacity"])
-def test_a_stack_that_goes_on_as_journaled_costs_no_call(seen: str) -> None:
+def test_a_stack_that_goes_on_as_journaled_costs_no_call() -> None:
     """The view shows the status that the journal has: nothing is asked, and nothing said."""
-    client, said = viewed("UPDATE_IN_PROGRESS", seen)
+    client, said = viewed("UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS")
     assert (client.calls, said) == ([], [])
 
 
@@ -74,7 +76,7 @@ def test_without_a_view_the_events_are_read_whatever_the_journal_has() -> None:
             ],
         }
     )
-    pending = work(UPSERT, attempt=Attempt(1, NOW - 10), ref=ID, seen="UPDATE_IN_PROGRESS")
+    pending = work(UPSERT, attempt=Attempt(1, NOW - 10), ref=ID, progress=StackProgress("UPDATE_IN_PROGRESS"))
     (answer,) = answers(CloudFormation(client, Stub({})).act(pending))
     assert answer.lifecycle is Lifecycle.COMPLETE
 
@@ -82,7 +84,8 @@ def test_without_a_view_the_events_are_read_whatever_the_journal_has() -> None:
 def test_a_wait_for_others_looks_anew_before_it_does_anything() -> None:
     """Where a view shows that the stack has come to rest, it is described again: a rolled-back creation is deleted on that."""
     goes_on = evolve(
-        work(StabiliseStack("d1", SPEC, False), seen="CREATE_IN_PROGRESS"), view=_view("CREATE_IN_PROGRESS")
+        work(StabiliseStack("d1", SPEC, False), progress=StackProgress("CREATE_IN_PROGRESS")),
+        view=_view("CREATE_IN_PROGRESS"),
     )
     assert events(CloudFormation(Stub({}), Stub({})).act(goes_on)) == []
     client = Stub({"describe_stacks": [shown("CREATE_COMPLETE")]})
@@ -138,10 +141,10 @@ def waiting_for_tasks(*statuses: Any) -> tuple[Any, Any, CloudFormation, Work]:
     )
     executor, pending = CloudFormation(stacks, ecs), work(TO_ZERO, attempt=Attempt(1, NOW - 10), ref=ID)
     (answer,) = answers(executor.act(pending))
-    assert answer.reason == "1 task of service web not yet stopped"
+    assert answer.value.running == (("web", 1),)
     stacks.calls.clear()
     ecs.calls.clear()
-    pending = evolve(pending, pending=evolve(pending.pending, seen=f"UPDATE_COMPLETE: {answer.reason}"))
+    pending = evolve(pending, pending=evolve(pending.pending, progress=answer.value))
     return stacks, ecs, executor, pending
 
 
@@ -207,7 +210,11 @@ def _run(n: int, cluster: str = "main") -> Work:
     run = RunTask(evolve(RUN.run, task=evolve(TASK, cluster=cluster)))
     return evolve(
         work(
-            run, database="orders", attempt=Attempt(1, NOW - 10, RESOLVED), ref=f"{ARN}-{n}", seen="PENDING"
+            run,
+            database="orders",
+            attempt=Attempt(1, NOW - 10, RESOLVED),
+            ref=f"{ARN}-{n}",
+            progress=TaskProgress("PENDING"),
         ),
         key=f"k{n}",
     )

@@ -7,6 +7,7 @@ import pytest
 
 from deployer_aws.aws.stacks import LIFECYCLES, WAYS_OUT, StackReader
 from deployer_aws.executors.cloudformation.executor import CloudFormation, Settings
+from deployer_core.engine.messages import Progress, StackProgress
 from deployer_core.engine.reducer import Accepted, Attempt, Attempted, Replied
 from deployer_core.machines.deployment import Failure, ScaleStack, StabiliseStack, UpsertStack
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
@@ -262,7 +263,8 @@ def test_services_of_nested_stacks_count() -> None:
             "describe_tasks": [tasks(a="STOPPED", b="DEPROVISIONING", c="RUNNING")],
         },
     )
-    assert [answer.reason for answer in found] == ["2 tasks of service web not yet stopped"]
+    words, left = "UPDATE_COMPLETE: 2 tasks of service web not yet stopped", (("web", 2),)
+    assert found == [Progress(words, StackProgress("UPDATE_COMPLETE", left))]
     assert [r["desiredStatus"] for r in ecs.sent("list_tasks")] == ["RUNNING", "RUNNING", "STOPPED"]
     assert {request["cluster"] for _, request in ecs.calls} == {"main"}
 
@@ -289,14 +291,11 @@ def test_nothing_to_change_is_sent_once() -> None:
     attempted, moving, accepted = executor.act(work(command))
     assert isinstance(attempted, Attempted)
     assert isinstance(moving, Replied)
-    assert moving.answer == StackStatus(
-        Lifecycle.PROGRESS, "NO_UPDATES", "1 task of service web not yet stopped"
-    )
+    left = StackProgress("", (("web", 1),), unchanged=True)
+    assert moving.answer == Progress("NO_UPDATES: 1 task of service web not yet stopped", left)
     assert accepted == Accepted(7, ID, NOW)
     ecs.answers["list_tasks"] = [{"taskArns": ["a"]}, {"taskArns": []}]
-    again = work(
-        command, attempt=Attempt(1, NOW), ref=ID, seen="NO_UPDATES: 1 task of service web not yet stopped"
-    )
+    again = work(command, attempt=Attempt(1, NOW), ref=ID, progress=left)
     (done,) = answers(executor.act(again))
     assert done.lifecycle is Lifecycle.COMPLETE
     assert len(client.sent("update_stack")) == 1
@@ -321,7 +320,7 @@ def test_service_that_is_forgotten() -> None:
 def test_service_that_was_deleted(status: str) -> None:
     """A service that was deleted wants no more tasks, but the last of them may still be stopping."""
     deleted = {"services": [{"status": status, "desiredCount": 3}]}
-    for last, lifecycle in (("STOPPING", Lifecycle.PROGRESS), ("STOPPED", Lifecycle.COMPLETE)):
+    for last, answered in (("STOPPING", Progress), ("STOPPED", StackStatus)):
         (answer,), _ = scaled(
             [web()],
             {
@@ -330,7 +329,7 @@ def test_service_that_was_deleted(status: str) -> None:
                 "describe_tasks": [tasks(a=last)],
             },
         )
-        assert answer.lifecycle is lifecycle
+        assert type(answer) is answered
 
 
 @pytest.mark.parametrize("code", ["ServiceNotFoundException", "ServiceNotActiveException"])
@@ -367,7 +366,7 @@ def test_tasks_that_are_counted_but_not_listed_yet(count: str) -> None:
     """ListTasks is eventually consistent: what the service itself counts is waited for too."""
     counting = {"services": [{"status": "ACTIVE", "desiredCount": 0, count: 1}]}
     (answer,), _ = scaled([web()], {"describe_services": [counting], "list_tasks": [NO_TASKS]})
-    assert answer.reason == "1 task of service web not yet stopped"
+    assert answer.value.running == (("web", 1),)
 
 
 def test_tasks_are_described_in_hundreds() -> None:

@@ -14,11 +14,12 @@ from attrs import evolve, frozen
 from deployer_aws.aws.batch_describe import Survey
 from deployer_aws.aws.errors import Kind, Problem, understand
 from deployer_aws.aws.protocols import CloudFormationClient, EcsClient, Elbv2Client, S3Client
-from deployer_aws.aws.services import NotAtZero, ServiceReader
+from deployer_aws.aws.services import NotAtZero, ServiceReader, not_yet_stopped
 from deployer_aws.aws.stacks import MOVING, Stack, StackReader, counts
 from deployer_aws.executors.cloudformation.parameters import Unresolved, resolve
 from deployer_aws.executors.cloudformation.requests import Change, Requests
 from deployer_aws.ports import Act, CommandId, Work
+from deployer_core.engine.messages import Progress, StackProgress
 from deployer_core.machines.deployment import (
     CreateStack,
     ScaleStack,
@@ -31,8 +32,6 @@ from deployer_core.spec import StackSpec
 
 UNSEEN = 300.0
 """Seconds after AWS accepted during which 'does not exist' is no news: its reads are eventually consistent."""
-NO_UPDATES = "NO_UPDATES"
-"""How the journal remembers that a change had nothing to change, so that it is not sent again."""
 
 
 @frozen
@@ -123,7 +122,7 @@ class CloudFormation:
         One that has just ended needs no cancelling, and one that was cancelled is not cancelled again.
         """
         pending, this = work.pending, (("update", repr(stack.updated)),)
-        if pending.ref or (pending.seen and pending.attempt is None):
+        if pending.ref or (pending.progress is not None and pending.attempt is None):
             return
         if pending.attempt is not None and pending.attempt.resolved != this:
             return
@@ -187,12 +186,12 @@ class CloudFormation:
         """What AWS said no to may be done already, or may have to wait."""
         sent = work.pending.attempt
         if stack is not None and "No updates are to be performed" in problem.message:
-            yield from self._done(work, command, stack, NO_UPDATES)
+            yield from self._done(work, command, stack, StackProgress("", unchanged=True))
         elif problem.code == "AlreadyExistsException" and (sent is None or work.now - sent.at > UNSEEN):
             why = "somebody else has created the stack meanwhile; repair, and deploy again"
             yield work.fail(f"{type(command).__name__} of stack {command.stack.name}: {problem}; {why}")
         elif problem.kind is Kind.ACCEPTED_BEFORE:
-            yield work.reply(StackStatus(Lifecycle.PROGRESS, "WAITING", problem.message))
+            yield work.reply(Progress(f"WAITING: {problem.message}"))
         else:
             raise error
 
@@ -207,8 +206,8 @@ class CloudFormation:
         if stack is None:
             yield from self._unseen(work, since)
             return
-        if work.pending.seen.startswith(NO_UPDATES):
-            yield from self._done(work, command, stack, NO_UPDATES)
+        if _progress(work).unchanged:
+            yield from self._done(work, command, stack, StackProgress("", unchanged=True))
             return
         outcome = self._reader.outcome(stack, work.token(sent.number if sent else 1), since)
         if outcome is None:
@@ -219,17 +218,17 @@ class CloudFormation:
         elif outcome.taken_over:
             yield work.fail(f"the stack is {stack.status}: {outcome.reason}")
         elif stack.status == outcome.status or outcome.followed:
-            yield from self._done(work, command, stack, outcome.status)
+            yield from self._done(work, command, stack, StackProgress(outcome.status))
 
     def _unseen(self, work: Work, since: float) -> Act:
         """A stack that is not there, or not visible yet."""
         if work.now - since > UNSEEN:
             yield work.reply(StackStatus(Lifecycle.MISSING, "MISSING", "the stack has gone"))
 
-    def _done(self, work: Work, command: Change, stack: Stack, status: str) -> Act:
+    def _done(self, work: Work, command: Change, stack: Stack, progress: StackProgress) -> Act:
         """The stack has what it was to have; one that was to be at zero must have nothing running either."""
         try:
-            left = self._services.running(stack.id, work.id) if _to_zero(command) else ""
+            left = self._services.running(stack.id, work.id) if _to_zero(command) else ()
         except NotAtZero as problem:
             yield work.fail(f"{type(command).__name__} of stack {stack.name}: {problem}")
             return
@@ -237,7 +236,8 @@ class CloudFormation:
             at = counts(stack, command.stack)
             yield work.reply(StackStatus(Lifecycle.COMPLETE, stack.status, "", stack.outputs, at))
             return
-        yield work.reply(StackStatus(Lifecycle.PROGRESS, status, left))
+        words = f"{'NO_UPDATES' if progress.unchanged else progress.status}: {not_yet_stopped(left)}"
+        yield work.reply(Progress(words, evolve(progress, running=left)))
         yield work.accept(stack.id)
 
 
@@ -256,10 +256,14 @@ def _goes_on(work: Work) -> bool:
     """
     view = work.view
     return view is True or (
-        isinstance(view, Stack)
-        and view.lifecycle in MOVING
-        and view.status == work.pending.seen.partition(":")[0]
+        isinstance(view, Stack) and view.lifecycle in MOVING and view.status == _progress(work).status
     )
+
+
+def _progress(work: Work) -> StackProgress:
+    """Return what the journal knows of a command's progress."""
+    known = work.pending.progress
+    return known if isinstance(known, StackProgress) else StackProgress("")
 
 
 def _to_zero(command: Change) -> bool:

@@ -15,7 +15,7 @@ from deployer_aws.aws.log_tail import LastWords
 from deployer_aws.aws.protocols import EcsClient, LogsClient
 from deployer_aws.aws.tasks import ENDED, describe_tasks, list_tasks, read_tasks
 from deployer_aws.ports import Act, CommandId, Work
-from deployer_core.engine.messages import AttemptRefused, StopTask
+from deployer_core.engine.messages import AttemptRefused, Progress, StopTask
 from deployer_core.machines.ecs_task import EXITED, Exit, Run, RunTask, Started, Status, StatusStopped
 from deployer_core.spec import Pairs
 
@@ -147,10 +147,10 @@ class Ecs:
         cluster = command.run.task.cluster
         arn = _arn(work)
         if not arn:
-            if found := self._find(command.run, work.token(command.attempt.number, command.command)):
+            if found := self._find(command.run, command.attempt.token):
                 yield work.accept(found)
             else:
-                yield work.reply(Status("looking for the task, of which ECS shows no trace"))
+                yield work.reply(Progress("looking for the task, of which ECS shows no trace"))
             return
         view: Any = work.view
         # What is yet to be told to stop is looked at anew before it is told.

@@ -264,7 +264,8 @@ class Bench:
                     assert not isinstance(event, Accepted)
                     if isinstance(event, Attempted):
                         attempts += 1
-                        pending = evolve(pending, attempt=pending.attempt or Attempt(event.number, event.at))
+                        made = Attempt(event.number, event.at, token=event.token)
+                        pending = evolve(pending, attempt=pending.attempt or made)
                     elif isinstance(event.answer, Progress):
                         progress.append(event.answer.text)
                     else:
