@@ -31,17 +31,17 @@ def due(topic: str) -> Callable[[Handler], Handler]:
 
 
 def moment(seconds: float) -> datetime:
-    """A time as boto3 gives it: aware, in UTC."""
+    """Return a time as boto3 does: aware, in UTC."""
     return datetime.fromtimestamp(round(seconds, 3), UTC)
 
 
 def iso(seconds: float) -> str:
-    """A time as events carry it."""
+    """Return a time as events have it."""
     return moment(seconds).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def fingerprint(request: Json) -> str:
-    """What tells one request from another, however its members are ordered."""
+    """Return a digest of a request that does not depend on the order of its members."""
     return hashlib.sha256(repr(_canonical(request)).encode()).hexdigest()
 
 
@@ -53,7 +53,7 @@ def _canonical(value: Any) -> Any:
 
 @attrs.frozen
 class CountedRule:
-    """How a rule is told apart from the others of its script."""
+    """A rule with the key under which its uses are counted."""
 
     rule: Rule
     key: str
@@ -81,11 +81,11 @@ class Account:
 
     @property
     def now(self) -> float:
-        """Virtual epoch seconds; while something due happens, the time at which it was due."""
+        """The virtual time in epoch seconds; while something due happens, the time at which it was due."""
         return self.meta.now
 
     def advance(self, seconds: float) -> None:
-        """Let time pass, and all happen that falls due, each thing at its own time."""
+        """Let time pass, and do all that falls due, each at its own time."""
         until = self.now + seconds
         while (entry := self.store.next_due(until)) is not None:
             meta = self.meta
@@ -94,48 +94,48 @@ class Account:
         self.meta.now = until
 
     def after(self, seconds: float, topic: str, **payload: Any) -> None:
-        """Schedule something."""
+        """Schedule what is registered under a topic."""
         self.store.schedule(self.now + seconds, topic, payload)
 
     # rows
 
     def need(self, kind: type[R], key: str) -> R:
-        """The row, which must be there."""
+        """Return a row that must be there."""
         row = self.store.get(kind, key)
         if row is None:
             raise LookupError(f"the simulated account lacks {kind.KIND} {key}")
         return row
 
     def remember(self, body: str) -> str:
-        """Keep a template's text; the answer is the key under which it is found."""
+        """Keep a template's text; return its key."""
         name = digest(body)
         if self.store.get(Text, name) is None:
             self.store.add(Text(name, body))
         return name
 
     def text(self, name: str) -> str:
-        """A template's text by its key."""
+        """Return a template's text by its key."""
         return self.need(Text, name).body
 
     def unique(self, length: int = 32) -> str:
-        """Hexadecimal digits that the account has not used; the same run gives the same ones."""
+        """Return hexadecimal digits that are unique in the account, and the same in each run."""
         meta = self.meta
         meta.counter += 1
         return hashlib.sha256(f"{self.script.seed}/{meta.counter}".encode()).hexdigest()[:length]
 
     def uuid(self) -> str:
-        """An id in the form of a UUID."""
+        """Return an id in the form of a UUID."""
         digits = self.unique()
         return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:32]))
 
     def arn(self, service: str, resource: str) -> str:
-        """The ARN of something in this account and region."""
+        """Return the ARN of a resource in this account and region."""
         return f"arn:aws:{service}:{REGION}:{ACCOUNT_ID}:{resource}"
 
     # records
 
     def record_change(self, action: str, target: str, token: str | None, **details: Any) -> None:
-        """Note a real effect; whoever counts these proves that nothing was done twice."""
+        """Record a real effect: counting these proves that nothing was done twice."""
         self.store.append(
             "changes", {"at": self.now, "action": action, "target": target, "token": token, **details}
         )
@@ -158,11 +158,11 @@ class Account:
     # the script
 
     def fault(self, operation: str, facts: dict[str, str]) -> Rule | None:
-        """The fault, if any, that befalls a call; every rule that is about such calls counts it."""
+        """Return the fault of a call, if any; every rule about such calls counts it."""
         return self._decide(self._faults, operation, facts)
 
     def behaviour(self, operation: str, **facts: str) -> Rule:
-        """How a change that now begins turns out; without a rule, well."""
+        """Return the rule for a change that begins now; without one, the change succeeds."""
         return self._decide(self._behaviours, operation, facts) or Rule(on=operation)
 
     def _decide(self, rules: list[CountedRule], operation: str, facts: dict[str, str]) -> Rule | None:
@@ -198,5 +198,5 @@ class Account:
         return True
 
     def template_body(self, template: str) -> str:
-        """A template of the script: in full, or by the name under which the script serves it."""
+        """Return the text of a template of the script, given in full or by its name in the script."""
         return template if is_inline(template) else self.script.templates[template]

@@ -37,11 +37,11 @@ class Client:
         return call
 
     def can_paginate(self, name: str) -> bool:
-        """Whether `get_paginator` takes this operation."""
+        """Tell whether `get_paginator` takes this operation."""
         return name.startswith(("list_", "describe_stack"))
 
     def get_paginator(self, name: str) -> Any:
-        """An object whose `paginate` yields page after page."""
+        """Return an object whose `paginate` yields page after page."""
 
         def paginate(**request: Any) -> Iterator[Json]:
             return self._pages(name, request)
@@ -66,7 +66,7 @@ class Client:
         return answer
 
     def _carry_out(self, name: str, request: Json) -> tuple[Json, Exception | None]:
-        """Let the account run up to now, then do what is asked; whatever comes of it is kept."""
+        """Advance the account to the time of the call, then carry the request out."""
         account = self._account
         account.advance(account.script.latency)
         request_id = account.uuid()
@@ -108,7 +108,7 @@ class Client:
 
 
 def facts(request: Json) -> dict[str, str]:
-    """What rules can select by: the stack's name and the task definition's family."""
+    """Return what rules can select by: the stack's name and the task definition's family."""
     found: dict[str, str] = {}
     stack = request.get("StackName")
     if isinstance(stack, str):

@@ -1,4 +1,4 @@
-"""What the containers of the simulated account's tasks and services are given."""
+"""The containers of tasks and services, with the environment and the secrets that they are given."""
 
 from functools import partial
 
@@ -9,7 +9,7 @@ from deployer_aws.simulator.secrets import NoSecret, value_from
 
 
 def container_of(account: Account, task: Task) -> Container:
-    """What there is to run of a task, and with which environment."""
+    """Return the container of a task that a host runs."""
     overrides: list[Json] = task.overrides.get("containerOverrides") or []
     named = overrides[0]["name"] if overrides else None
     judged = named or next((c["name"] for c in task.containers if c["essential"]), task.containers[0]["name"])
@@ -24,7 +24,7 @@ def container_of(account: Account, task: Task) -> Container:
 
 
 def containers_of_services(account: Account, stack: str) -> list[Container]:
-    """What the services of a stack would run, as if in a task of theirs."""
+    """Return the containers that the services of a stack run."""
     pointer = account.store.get(Pointer, f"stack:{stack}")
     entries = account.need(Stack, pointer.to).resources.values() if pointer else ()
     services = [

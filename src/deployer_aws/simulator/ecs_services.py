@@ -1,4 +1,4 @@
-"""The life of ECS services: a desired count and a definition, and tasks that follow them in time."""
+"""ECS services: a desired count and a task definition, and tasks that are started and stopped accordingly."""
 
 from deployer_aws.simulator import ecs_tasks
 from deployer_aws.simulator.account import Account, due
@@ -6,7 +6,7 @@ from deployer_aws.simulator.rows import EcsService, Json, Pointer, Task
 
 
 def cluster_arn(account: Account, named: str | None) -> str:
-    """The ARN of a cluster that a template names, or that a call names; no name is 'default'."""
+    """Return the ARN of a cluster by its name or ARN, by default 'default'; add the cluster if it is unknown."""
     name = str(named or "default").rsplit("/", 1)[-1]
     if account.store.get(Pointer, f"cluster:{name}") is None:
         add_cluster(account, name)  # a stack may use a cluster of another team: it exists, then
@@ -14,17 +14,17 @@ def cluster_arn(account: Account, named: str | None) -> str:
 
 
 def add_cluster(account: Account, name: str) -> None:
-    """Make a cluster known."""
+    """Add a cluster."""
     account.store.add(Pointer(f"cluster:{name}", account.arn("ecs", f"cluster/{name}")))
 
 
 def drop_cluster(account: Account, name: str) -> None:
-    """Make a cluster unknown again."""
+    """Remove a cluster."""
     account.store.drop(Pointer, f"cluster:{name}")
 
 
 def tasks(account: Account, service: EcsService) -> list[Task]:
-    """The service's tasks that ECS still remembers."""
+    """Return the service's tasks that ECS still remembers."""
     found = (account.store.get(Task, arn) for arn in account.store.members(f"tasks:service:{service.key}"))
     return [task for task in found if task is not None]
 
@@ -40,7 +40,7 @@ def create(
     tags: dict[str, str],
     within: float,
 ) -> str:
-    """A new service, whose tasks run within a time; the answer is its ARN."""
+    """Create a service whose tasks run within a time; return its ARN."""
     arn = account.arn("ecs", f"service/{cluster.rsplit('/', 1)[-1]}/{name}")
     service = EcsService(
         arn, name, cluster, definition, desired, account.now,
@@ -73,7 +73,7 @@ def apply(
 
 
 def remove(account: Account, arn: str, *, within: float, lasts: float | None) -> None:
-    """The service drains, and is then INACTIVE."""
+    """Drain a service, after which it is INACTIVE."""
     service = account.need(EcsService, arn)
     service.desired, service.status = 0, "DRAINING"
     _scale(account, service, within, lasts)
@@ -86,7 +86,7 @@ def _drained(account: Account, payload: Json) -> None:
 
 
 def _scale(account: Account, service: EcsService, within: float, lasts: float | None) -> None:
-    """Start and stop tasks so that what is desired runs within the time."""
+    """Start and stop tasks so that the desired ones run within the time."""
     active = [task for task in tasks(account, service) if task.desired == "RUNNING"]
     current = [task for task in active if task.definition == service.definition]
     old = [task for task in active if task.definition != service.definition]
@@ -104,7 +104,7 @@ def _scale(account: Account, service: EcsService, within: float, lasts: float | 
 
 
 def start(account: Account, service: EcsService, starts_in: float) -> Task:
-    """One more task of a service."""
+    """Start one more task of a service."""
     return ecs_tasks.start(
         account,
         cluster=service.cluster,

@@ -1,4 +1,4 @@
-"""The life of an ECS task, from PROVISIONING to STOPPED, and the hour that ECS remembers it for.
+"""ECS tasks, from PROVISIONING to STOPPED, and for the hour that ECS remembers them.
 
 The order of statuses is that of 'Amazon ECS task lifecycle' in the ECS Developer Guide.
 """
@@ -43,7 +43,7 @@ def start(
     overrides: Json | None = None,
     tags: dict[str, str] | None = None,
 ) -> Task:
-    """A new task, whose course the options lay down: they are the behaviours of a rule of the script."""
+    """Start a task; the options decide its course, and are the behaviours of a rule of the script."""
     arn = account.arn("ecs", f"task/{cluster.rsplit('/', 1)[-1]}/{account.unique()}")
     task = Task(
         arn, cluster, definition, account.now, group,
@@ -78,7 +78,7 @@ def _owners(task: Task) -> list[str]:
 
 
 def family(definition: str) -> str:
-    """The family in a task definition's ARN."""
+    """Return the family in a task definition's ARN."""
     return definition.rsplit("/", 1)[-1].split(":")[0]
 
 
@@ -97,7 +97,7 @@ def _seconds(task: Task, name: str, default: float) -> float:
 
 
 def stop(account: Account, task: Task, takes: float, code: str, reason: str | None = None) -> None:
-    """Begin to stop a task that has not begun to stop; what was still planned for it is void."""
+    """Begin to stop a task, unless it is stopping; what was scheduled for it is void."""
     if task.desired == "STOPPED":
         return
     task.epoch += 1
@@ -128,7 +128,7 @@ def end_hosted(
     code: str = _ON_ITS_OWN,
     reason: str | None = None,
 ) -> None:
-    """What ran of a task for real has ended: the exit codes that are known, and what it had written."""
+    """End a task that a host ran, with the exit codes that are known, and what it had written."""
     account.store.unlink("hosted", arn)
     task = account.store.get(Task, arn)
     if task is None or not task.hosted:
@@ -148,7 +148,7 @@ def stop_later(account: Account, task: Task, delay: float, takes: float, code: s
 
 
 def live_task(account: Account, payload: Json) -> Task | None:
-    """The task that a scheduled step is about, unless it was forgotten or the step was overtaken."""
+    """Return the task of a scheduled step, unless it was forgotten or the step is void."""
     task = account.store.get(Task, payload["task"])
     return task if task is not None and payload.get("epoch", task.epoch) == task.epoch else None
 
@@ -162,7 +162,7 @@ def _stop(account: Account, payload: Json) -> None:
 
 @due("task.end")
 def _end(account: Account, payload: Json) -> None:
-    """The task comes to the end that its options lay down."""
+    """End a task as its options say."""
     task = live_task(account, payload)
     if task is not None:
         code = task.options.get("stop_code") or _ON_ITS_OWN
@@ -183,7 +183,7 @@ def _advance(account: Account, payload: Json) -> None:
 
 
 def _handed_over(account: Account, task: Task) -> bool:
-    """Give a task that now runs to the host, where there is one; False where it cannot be started."""
+    """Give a running task to the host, where there is one; return False where it cannot be started."""
     if account.host is None or task.service is not None:
         return True
     try:
@@ -213,7 +213,7 @@ def _run(account: Account, task: Task) -> None:
 
 
 def _exit(account: Account, task: Task) -> None:
-    """The containers are gone; those that ran have exit codes."""
+    """Stop the containers; those that ran have exit codes."""
     task.times["execution_stopped"] = account.now
     for container in task.containers:
         container["status"] = "STOPPED"
@@ -232,13 +232,13 @@ def _exit(account: Account, task: Task) -> None:
 
 
 def _has_code(task: Task) -> bool:
-    """What ran for real has no exit code where nobody saw it end."""
+    """Tell whether there is an exit code: there is none of a hosted container that nobody saw end."""
     exits: Json | None = task.options.get("exits")
     return exits is None or bool(exits)
 
 
 def _exit_code(task: Task, container: Json) -> int:
-    """What really came of it, or what the script says; else 0 if it ended by itself, and a signal's code if killed."""
+    """Return the real exit code or the script's, else 0 if the container ended by itself, and a signal's if not."""
     exits: Json = task.options.get("exits") or {}
     if container["name"] in exits:
         return int(exits[container["name"]])
@@ -280,7 +280,7 @@ _TIMES = {
 
 
 def describe(task: Task) -> Json:
-    """The task in the shape of the ECS API; times are numbers still."""
+    """Return the task in the shape of the ECS API, but with times as numbers."""
     described: Json = {
         "attachments": [],
         "attributes": [],
@@ -324,7 +324,7 @@ def _describe_container(task: Task, container: Json) -> Json:
 
 
 def _emit(account: Account, task: Task) -> None:
-    """'ECS Task State Change', in the shape of the ECS Developer Guide's example; times are ISO texts there."""
+    """Emit 'ECS Task State Change' in the shape of the ECS Developer Guide's example, with times as ISO texts."""
     detail = describe(task)
     for member in (*_TIMES.values(), "createdAt"):
         if member in detail:

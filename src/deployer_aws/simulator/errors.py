@@ -33,7 +33,7 @@ else:
 
 
 class ServiceError(Exception):
-    """The simulated service says no; the client turns it into a ClientError that names the operation."""
+    """A refusal by a simulated service; the client turns it into a ClientError that names the operation."""
 
     def __init__(self, code: str, message: str, *, http: int = 400, **extra: Any) -> None:
         super().__init__(f"{code}: {message}")
@@ -43,7 +43,7 @@ class ServiceError(Exception):
         self.extra = extra
 
     def as_client_error(self, operation_name: str, request_id: str) -> ClientError:
-        """The same refusal as the caller of a boto3 client would see it."""
+        """Return the ClientError that boto3's client would raise."""
         response: Any = {
             "Error": {"Code": self.code, "Message": self.message},
             "ResponseMetadata": {"RequestId": request_id, "HTTPStatusCode": self.http, "RetryAttempts": 0},
@@ -53,5 +53,5 @@ class ServiceError(Exception):
 
 
 def invalid(message: str) -> ServiceError:
-    """CloudFormation's answer to nearly everything that it does not like."""
+    """Return CloudFormation's usual refusal."""
     return ServiceError("ValidationError", message)

@@ -1,4 +1,4 @@
-"""Tasks that run for real: who takes them over from the simulation, and what is handed to it.
+"""Hosts, which run the containers of simulated tasks for real, and what they are given.
 
 Without a host a task's course is laid down by the script. With one, a task that gets to RUNNING is handed to it, and
 stays there until the host says how it ended (`Simulator.end_task`).
@@ -11,7 +11,7 @@ import attrs
 
 
 class NotStarted(Exception):
-    """The container cannot be started; says why, as ECS gives it for a task's reason."""
+    """A container cannot be started; the text is the task's reason, as ECS words it."""
 
 
 @attrs.frozen
@@ -33,9 +33,9 @@ class Host(Protocol):
     """Runs containers. It is called within a transaction of the account, and must not call the account back."""
 
     def start(self, container: Container) -> None:
-        """Start it. Raises NotStarted."""
+        """Start a container. Raises NotStarted."""
         ...
 
     def stop(self, task: str) -> None:
-        """Begin to stop what runs of a task; nothing where nothing does."""
+        """Begin to stop the container of a task, if it runs."""
         ...

@@ -13,7 +13,7 @@ _BODY = "Resources: {Content: {Type: 'AWS::CloudFormation::WaitConditionHandle'}
 
 
 def make(change: ResourceChange) -> str:
-    """A nested stack in the making; its physical id in the parent is its StackId."""
+    """Create a nested stack; return its StackId, which is its physical id in the parent."""
     account, parent = change.account, change.stack
     name = change.given_name
     stack = Stack(
@@ -32,7 +32,7 @@ def make(change: ResourceChange) -> str:
 
 
 def tell(account: Account, key: str, status: str) -> None:
-    """The nested stack follows its parent into a status."""
+    """Give a nested stack the status that follows from its parent's."""
     stack = account.need(Stack, key)
     parent = account.need(Stack, stack.parent or "")
     stack.token = parent.token

@@ -1,4 +1,4 @@
-"""What somebody else does to the account: from the console, by hand, or by auto scaling.
+"""Actions by others: from the console, by hand, or by auto scaling.
 
 Deeds of others take no part in the rules' counting. One that the state of things does not allow does nothing, as
 somebody in front of a console would get an error and leave it at that.
@@ -29,20 +29,20 @@ SETTLED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
 
 
 def plan(account: Account, events: list[ScheduledAction]) -> None:
-    """Schedule a script's events, counted from now; those of an earlier script that are still to come are dropped."""
+    """Schedule a script's events, counted from now; drop those of an earlier script that are still to come."""
     account.store.unschedule("outside")
     for event in events:
         account.after(event.at, "outside", **_plain(event))
 
 
 def meanwhile(account: Account, rule: Rule, stack: str | None) -> None:
-    """Schedule what others do while a change runs that has just begun; without a stack's name it is that one's."""
+    """Schedule what others do after a change has begun, by default to the same stack."""
     for action in rule.meanwhile:
         account.after(action.after, "meanwhile", **_said({"stack": stack, **_plain(action)}))
 
 
 def _plain(action: OutsideAction) -> Json:
-    """The action as data that a store can keep, without what it does not say."""
+    """Return the action as data that a store can keep, without keys that are not given."""
     return dict(_said(attrs.asdict(action)))
 
 
@@ -130,7 +130,7 @@ def _set_count(account: Account, stack: Stack | None, action: DesiredCount) -> N
 
 
 def _stop_tasks(account: Account, action: StopTasks) -> None:
-    """Stop what runs of a family, in every cluster."""
+    """Stop the tasks of a family in every cluster."""
     for arn in account.store.members(f"tasks:of:{action.definition}"):
         task = account.store.get(Task, arn)
         if task is not None:

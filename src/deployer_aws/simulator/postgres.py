@@ -16,7 +16,7 @@ TAKES = 3.0
 
 
 class SimulatedPostgres:
-    """An executor in the place of the real one."""
+    """An executor that stands in for PostgreSQL's."""
 
     commands: tuple[type, ...] = (UpsertDatabase, CleanupDatabase)
 

@@ -17,12 +17,12 @@ class ScriptError(ValueError):
 
 
 def key(read: Reader, default: Any = None) -> Any:
-    """An optional attrs field that is read from the YAML key of its name."""
+    """Declare an optional attrs field, read from the YAML key of its name."""
     return attrs.field(metadata={"read": read}, default=default)
 
 
 def keys(read: Reader) -> Any:
-    """An optional attrs field that holds a list, read item by item."""
+    """Declare an optional attrs field that holds a list, read item by item."""
 
     def read_all(value: Any, path: str) -> list[Any]:
         if not is_list(value):
@@ -33,12 +33,12 @@ def keys(read: Reader) -> Any:
 
 
 def needed(read: Reader) -> Any:
-    """An attrs field that must be there."""
+    """Declare a required attrs field."""
     return attrs.field(metadata={"read": read})
 
 
 def structure(kind: type[T], data: Any, path: str) -> T:
-    """An instance of an attrs class from a mapping of its field names."""
+    """Read an attrs class from a mapping of its field names."""
     if not is_map(data):
         raise ScriptError(f"{path}: expected a mapping, not {data!r}")
     fields = {field.name: field for field in attrs.fields(kind)}  # type: ignore[arg-type]
@@ -53,12 +53,12 @@ def structure(kind: type[T], data: Any, path: str) -> T:
 
 
 def of(kind: type[Any]) -> Reader:
-    """The reader of a nested attrs class."""
+    """Return the reader of a nested attrs class."""
     return lambda value, path: structure(kind, value, path)
 
 
 def switch_or(kind: type[Any]) -> Reader:
-    """`true` stands for the class with nothing but defaults, `false` for nothing."""
+    """Return a reader for which `true` stands for the class with its defaults, and `false` for None."""
 
     def read(value: Any, path: str) -> Any:
         if isinstance(value, bool):
@@ -73,14 +73,14 @@ def _join(path: str, name: object) -> str:
 
 
 def text(value: Any, path: str) -> str:
-    """A string; numbers are taken as they were written."""
+    """Read a text; numbers are taken as they were written."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ScriptError(f"{path}: expected text, not {value!r}")
     return str(value)
 
 
 def flag(value: Any, path: str) -> bool:
-    """True or false."""
+    """Read true or false."""
     if not isinstance(value, bool):
         raise ScriptError(f"{path}: expected true or false, not {value!r}")
     return value
@@ -91,35 +91,35 @@ LONGEST = 1e9
 
 
 def number(value: Any, path: str) -> float:
-    """A number that is not negative: seconds, or a share."""
+    """Read a number that is not negative: seconds, or a share."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LONGEST:
         raise ScriptError(f"{path}: expected a number from 0 to {LONGEST:g}, not {value!r}")
     return float(value)
 
 
 def count(value: Any, path: str) -> int:
-    """A whole number that is not negative."""
+    """Read a whole number that is not negative."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ScriptError(f"{path}: expected a whole number that is not negative, not {value!r}")
     return value
 
 
 def ordinal(value: Any, path: str) -> int:
-    """A whole number from one on."""
+    """Read a whole number from one on."""
     if count(value, path) == 0:
         raise ScriptError(f"{path}: counting starts at 1")
     return int(value)
 
 
 def integer(value: Any, path: str) -> int:
-    """A whole number; an exit code may be negative."""
+    """Read a whole number; an exit code may be negative."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise ScriptError(f"{path}: expected a whole number, not {value!r}")
     return value
 
 
 def choice(*accepted: str) -> Reader:
-    """One of a few words."""
+    """Return the reader of one of some words."""
 
     def read(value: Any, path: str) -> str:
         if value not in accepted:
@@ -130,7 +130,7 @@ def choice(*accepted: str) -> Reader:
 
 
 def mapping(read: Reader) -> Reader:
-    """A mapping from text to values of one kind."""
+    """Return the reader of a mapping from text to values of one kind."""
 
     def read_all(value: Any, path: str) -> dict[str, Any]:
         if not is_map(value):
@@ -141,7 +141,7 @@ def mapping(read: Reader) -> Reader:
 
 
 def instant(value: Any, path: str) -> float:
-    """An ISO 8601 time with a zone, as epoch seconds."""
+    """Read an ISO 8601 time with a zone; return epoch seconds."""
     try:
         moment = datetime.fromisoformat(str(value))
     except ValueError:

@@ -1,4 +1,4 @@
-"""The resources of a stack: what they are called, what can be asked of them, and which of them really do something.
+"""The resources of a stack: their names and attributes, and how they are made, changed and removed.
 
 ECS clusters, services and task definitions, and nested stacks, exist in the simulated account; all others are names.
 """
@@ -34,7 +34,7 @@ _ARN_SHAPED = {
 
 @attrs.frozen
 class ResourceChange:
-    """One resource of a stack being made, changed or removed; times in seconds from now."""
+    """A resource of a stack that is being made, changed or removed; times in seconds from now."""
 
     account: Account
     stack: Stack
@@ -46,12 +46,12 @@ class ResourceChange:
 
     @property
     def given_name(self) -> str:
-        """A name for what has no name of its own."""
+        """A generated name."""
         return f"{self.stack.name}-{self.logical}-{self.account.unique(12).upper()}"
 
 
 def scope_of(account: Account, stack: Stack) -> Evaluator:
-    """What the names in the stack's template stand for just now."""
+    """Return an evaluator of the stack's template, with the values of its names as they are now."""
     pseudo = {
         "AWS::StackName": stack.name,
         "AWS::StackId": stack.key,
@@ -73,7 +73,7 @@ def scope_of(account: Account, stack: Stack) -> Evaluator:
 
 
 def live(stack: Stack) -> dict[str, Json]:
-    """The resources that have not been deleted."""
+    """Return the resources that have not been deleted."""
     return {name: entry for name, entry in stack.resources.items() if entry["status"] != "DELETE_COMPLETE"}
 
 
@@ -83,7 +83,7 @@ def _imported(account: Account, name: str) -> str:
 
 
 def _attribute(stack: Stack, logical: str, attribute: str) -> str:
-    """A plausible value for GetAtt: ARNs look like ARNs, names like names, the rest like host names."""
+    """Return a plausible value for GetAtt: an ARN, a name, or something like a host name."""
     entry = stack.resources.get(logical, {"physical": logical, "type": ""})
     physical, kind = entry["physical"] or logical, entry["type"]
     if attribute.endswith("Arn"):
@@ -96,7 +96,7 @@ def _attribute(stack: Stack, logical: str, attribute: str) -> str:
 
 
 def make(work: ResourceChange) -> str:
-    """Make the resource; the answer is its physical id."""
+    """Make the resource; return its physical id."""
     properties = work.properties
     if work.kind == "AWS::ECS::Cluster":
         name = properties.get("ClusterName") or work.given_name
@@ -131,7 +131,7 @@ def _name(work: ResourceChange) -> str:
 
 
 def change(work: ResourceChange, physical: str) -> str:
-    """Bring the resource to its new properties; the answer is its physical id, a new one if it was replaced."""
+    """Change the resource to its new properties; return its physical id, a new one if it was replaced."""
     if work.kind == "AWS::ECS::TaskDefinition":
         return _register(work)
     _follow(work, physical, work.stack.resources[work.logical]["properties"])
@@ -139,12 +139,12 @@ def change(work: ResourceChange, physical: str) -> str:
 
 
 def restore(work: ResourceChange, physical: str, before: Json) -> None:
-    """Bring a resource back to what it was before the change, for a rollback; `before` is what it is now."""
+    """Change a resource back, for a rollback; `before` are its properties now."""
     _follow(work, physical, before)
 
 
 def _follow(work: ResourceChange, physical: str, before: Json) -> None:
-    """Have a service follow its new properties. CloudFormation sends what changed: a count lifted by others stays."""
+    """Apply a service's new properties. CloudFormation sends what changed: a count raised by others stays."""
     if work.kind != "AWS::ECS::Service":
         return
     desired = work.properties.get("DesiredCount")
@@ -160,7 +160,7 @@ def _follow(work: ResourceChange, physical: str, before: Json) -> None:
 
 
 def remove(work: ResourceChange, physical: str) -> None:
-    """Do away with the resource."""
+    """Remove the resource."""
     if work.kind == "AWS::ECS::TaskDefinition":
         deregister(work.account, physical)
     elif work.kind == "AWS::ECS::Service" and physical:
@@ -170,7 +170,7 @@ def remove(work: ResourceChange, physical: str) -> None:
 
 
 def deregister(account: Account, arn: str) -> None:
-    """A task definition becomes INACTIVE: it can be described, but nothing more is run from it."""
+    """Make a task definition INACTIVE: it can be described, but nothing more is run from it."""
     definition = account.store.get(Definition, arn)
     if definition is not None and definition.status == "ACTIVE":
         definition.status, definition.deregistered = "INACTIVE", account.now
@@ -194,7 +194,7 @@ def _log_options(configuration: Any) -> Json:
 
 
 def _pairs(declared: Any, member: str, shown: str) -> list[Json]:
-    """The variables that a container is given, in the shape of the ECS API."""
+    """Return a container's variables in the shape of the ECS API."""
     entries: list[Json] = declared if is_list(declared) else []
     return [{"name": str(one.get("Name", "")), shown: str(one.get(member, ""))} for one in entries]
 
@@ -239,7 +239,7 @@ def register(
     tags: dict[str, str] | None = None,
     arn: str | None = None,
 ) -> str:
-    """A new revision of a family; the answer is its ARN, which is one of this account unless it is given."""
+    """Register a new revision of a family; return its ARN, which is made unless it is given."""
     if revision is None:
         known = account.store.members(f"family:{family}")
         revision = 1 + max((account.need(Definition, arn).revision for arn in known), default=0)
@@ -261,14 +261,14 @@ def register(
 
 
 def _definition(work: ResourceChange) -> str:
-    """The ARN behind a service's TaskDefinition property; one that nobody knows is taken as it stands."""
+    """Return the ARN of a service's TaskDefinition property; an unknown one is taken as it stands."""
     named = str(work.properties.get("TaskDefinition", ""))
     pointer = definition_arn(work.account, named)
     return pointer or named
 
 
 def definition_arn(account: Account, named: str) -> str | None:
-    """The ARN that 'family', 'family:revision' or an ARN stands for, if there is such a definition."""
+    """Return the ARN of 'family', 'family:revision' or an ARN, if there is such a definition."""
     if named.startswith("arn:"):
         found = named
     elif ":" in named:

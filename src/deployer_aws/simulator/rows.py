@@ -1,4 +1,4 @@
-"""What the simulated account consists of: one row an entity, with JSON values only."""
+"""The contents of a simulated account: one row for each entity, with JSON values only."""
 
 from typing import Any, ClassVar, Self, TypeGuard
 
@@ -8,17 +8,17 @@ Json = dict[str, Any]
 
 
 def is_map(value: object) -> TypeGuard[Json]:
-    """Whether this is a mapping, as JSON and YAML have them."""
+    """Tell whether this is a mapping, as JSON and YAML have them."""
     return isinstance(value, dict)
 
 
 def is_list(value: object) -> TypeGuard[list[Any]]:
-    """Whether this is a list."""
+    """Tell whether this is a list."""
     return isinstance(value, list)
 
 
 def fresh(value: Any) -> Any:
-    """The same data in new lists and dicts, so that no caller shares them with the account; bytes become text."""
+    """Copy data into new lists and dicts, which callers may then change; bytes become text."""
     if isinstance(value, bytes):
         return value.decode(errors="replace")
     if is_map(value):
@@ -34,12 +34,12 @@ class Row:
     key: str
 
     def to_json(self) -> Json:
-        """The fields as they stand; nested values are shared, not copied."""
+        """Return the fields by name; nested values are shared, not copied."""
         return {field.name: getattr(self, field.name) for field in attrs.fields(type(self))}
 
     @classmethod
     def from_json(cls, data: Json) -> Self:
-        """The inverse of `to_json`."""
+        """Make a row of what `to_json` returned."""
         return cls(**data)
 
 

@@ -181,7 +181,7 @@ class Rule:
 
     @property
     def is_fault(self) -> bool:
-        """Whether this rule is about calls rather than about changes."""
+        """True if this rule is about calls, rather than about changes."""
         return any(getattr(self, name) for name in FAULTS)
 
 
@@ -264,10 +264,10 @@ class Script:
 
     @property
     def digest(self) -> str:
-        """What tells one script from another."""
+        """A digest that identifies the script."""
         return hashlib.sha256(self.source.encode()).hexdigest()[:16]
 
 
 def is_inline(template: str) -> bool:
-    """Whether this is a template itself rather than the name of one."""
+    """Tell whether this is the text of a template rather than the name of one."""
     return "\n" in template or "{" in template

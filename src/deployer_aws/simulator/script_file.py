@@ -36,7 +36,7 @@ _ScriptLoader.add_implicit_resolver(_BOOL, re.compile("^(true|false)$"), list("t
 
 
 def load_script(script: str | Path | dict[str, Any] | Script | None = None) -> Script:
-    """The script in a YAML text, in a file, or in plain data; nothing at all is the good account.
+    """Read a script from a YAML text, a file, or plain data; by default, an empty one.
 
     Raises ScriptError, which names the path of the wrong key and the keys that are accepted there. Files that
     templates name are found from the script's own folder.

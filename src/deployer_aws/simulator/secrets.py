@@ -16,7 +16,7 @@ class NoSecret(Exception):
 
 
 def find(store: Store, named: str) -> Secret | None:
-    """The secret of a name, of an ARN, or of an ARN without the six characters that end it."""
+    """Find a secret by its name, its ARN, or its ARN without the six characters that end it."""
     if not named.startswith("arn:"):
         return store.get(Secret, named)
     name = named.partition(":secret:")[2]
@@ -28,7 +28,7 @@ def find(store: Store, named: str) -> Secret | None:
 
 
 def value_from(store: Store, named: str) -> str:
-    """What ECS puts into a container for a `ValueFrom`: a secret, a key of its JSON, or a version of it.
+    """Return what ECS gives a container for a `ValueFrom`: a secret, a key of its JSON, or a version of it.
 
     The form is `arn:...:secret:name:json-key:version-stage:version-id` (ECS Developer Guide, 'Pass Secrets Manager
     secrets through Amazon ECS environment variables'). Raises NoSecret.

@@ -1,4 +1,4 @@
-"""How a account begins: the clusters, task definitions and stacks that a script says are there."""
+"""Seeding an account with the clusters, task definitions and stacks of a script."""
 
 from deployer_aws.simulator import ecs_services, outside
 from deployer_aws.simulator.account import Account
@@ -13,7 +13,7 @@ PLAIN = "Resources: {Nothing: {Type: 'AWS::CloudFormation::WaitConditionHandle'}
 
 
 def seed_account(account: Account) -> None:
-    """Make what the script has that is not there yet, and schedule its events."""
+    """Make what the script has and the account has not, and schedule the script's events."""
     for name in ("default", *account.script.clusters):
         ecs_services.add_cluster(account, name)
     for definition in account.script.task_definitions:
@@ -47,7 +47,7 @@ def _seed_definition(account: Account, spec: DefinitionSpec) -> None:
 
 
 def _seed_stack(account: Account, spec: InitialStack) -> None:
-    """A stack is founded by creating it in no time; then it gets the status that the script gives it."""
+    """Create a stack in no time, then give it the status that the script says."""
     body = PLAIN if spec.template is None else account.template_body(spec.template)
     given = [{"ParameterKey": name, "ParameterValue": value} for name, value in spec.parameters.items()]
     stack = Stack(

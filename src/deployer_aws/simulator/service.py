@@ -1,4 +1,4 @@
-"""What a simulated service is: a class whose decorated methods are the operations of a boto3 client.
+"""The base of the simulated services: classes whose decorated methods are the operations of a boto3 client.
 
 To add a service, add a file to `services/` with a subclass of `Service`; nothing else need know of it.
 """
@@ -38,11 +38,11 @@ class Service:
 
     @classmethod
     def operations(cls) -> dict[str, Operation]:
-        """The operations by their method names."""
+        """Return the operations by their method names."""
         return {name: method for name, method in vars(cls).items() if getattr(method, "is_operation", False)}
 
     def fault_error(self, rule: Any, operation_name: str) -> ServiceError:
-        """The refusal that a fault of the script asks for, in this service's words."""
+        """Return the refusal that a fault of the script asks for, in this service's words."""
         if rule.throttle:
             return ServiceError(self.throttled, "Rate exceeded")
         if rule.denied:
@@ -58,7 +58,7 @@ class Service:
 
 @lru_cache(maxsize=1)
 def services() -> dict[str, type[Service]]:
-    """Every service that has a file in `services/`, by name."""
+    """Return every service that has a file in `services/`, by name."""
     package = importlib.import_module(".services", __package__)
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f".services.{module.name}", __package__)
@@ -67,17 +67,17 @@ def services() -> dict[str, type[Service]]:
 
 @lru_cache(maxsize=1)
 def operations() -> frozenset[str]:
-    """The method names of every operation of every service."""
+    """Return the method names of every operation of every service."""
     return frozenset(name for cls in services().values() for name in cls.operations())
 
 
 def camel(name: str) -> str:
-    """describe_stacks -> DescribeStacks."""
+    """Return the API's name of a method: DescribeStacks for describe_stacks."""
     return "".join(part.capitalize() for part in name.split("_"))
 
 
 def page(entries: list[Any], token: str | None, size: int) -> tuple[list[Any], str | None]:
-    """A page of entries and the token of the next one; a token is an offset in disguise."""
+    """Return a page of entries and the token of the next page, which is an offset."""
     start = int(token.removeprefix("page-")) if token and token.removeprefix("page-").isdigit() else 0
     more = f"page-{start + size}" if start + size < len(entries) else None
     return entries[start : start + size], more

@@ -1,4 +1,4 @@
-"""The simulator itself: a account, its clock, and clients for its services."""
+"""The simulator: an account, its clock, and clients of its services."""
 
 import json
 from collections import Counter
@@ -22,7 +22,7 @@ from deployer_aws.simulator.store import MemoryStore, SqliteStore, Store
 
 @attrs.frozen
 class Call:
-    """One call of a client: when, what, and how it ended ('ok', an error code, 'lost reply', 'lost request')."""
+    """A call of a client; `outcome` is 'ok', an error code, 'lost reply' or 'lost request'."""
 
     at: float
     service: str
@@ -33,7 +33,7 @@ class Call:
 
 @attrs.frozen
 class Change:
-    """One real effect: when, what was done to what, and the client token that asked for it."""
+    """A real effect, and the client token of the request."""
 
     at: float
     action: str
@@ -43,24 +43,24 @@ class Change:
 
 
 class VirtualClock:
-    """The account's own time, which passes when somebody sleeps or calls, and never otherwise."""
+    """The account's own time, which passes by sleeps and calls alone."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
 
     def now(self) -> float:
-        """Virtual epoch seconds."""
+        """Return virtual epoch seconds."""
         with self._account.store.transaction():
             return self._account.now
 
     def monotonic(self) -> float:
-        """Virtual seconds since the account began."""
+        """Return the virtual seconds since the account's beginning."""
         with self._account.store.transaction():
             meta = self._account.meta
             return meta.now - meta.started
 
     def sleep(self, seconds: float) -> None:
-        """Let virtual time pass at once; all that falls due happens, in order of time."""
+        """Let virtual time pass at once, and do all that falls due."""
         with self._account.store.transaction():
             self._account.advance(max(0.0, seconds))
 
@@ -84,7 +84,7 @@ class Simulator:
 
     @classmethod
     def open(cls, path: str | Path, script: str | Path | dict[str, Any] | Script | None = None) -> Self:
-        """The account in a file, founded if the file is new.
+        """Open the account in a file; a new file is seeded from the script.
 
         A process that is killed leaves the account as it was after its last call; several processes may share it.
         Without a script the one in the file goes on. Another script replaces the rules and the events still to
@@ -93,7 +93,7 @@ class Simulator:
         return cls(script, store=SqliteStore(path))
 
     def _settle(self, script: str | Path | dict[str, Any] | Script | None) -> Script:
-        """The script to go by, and a first row in a new account."""
+        """Return the script to go by, and start the clock of a new account."""
         meta = self._store.get(Meta, "meta")
         if meta is not None and script is None:
             return load_script(json.loads(meta.script))
@@ -103,7 +103,7 @@ class Simulator:
         return loaded
 
     def client(self, service: str) -> Any:
-        """A client with the methods of the boto3 client of that name; untyped, as boto3's own are."""
+        """Return a client with the methods of boto3's client of that name; untyped, as boto3's are."""
         if service not in services():
             raise ValueError(f"no simulated service {service!r}; there are: {', '.join(sorted(services()))}")
         if service not in self._clients:
@@ -111,7 +111,7 @@ class Simulator:
         return self._clients[service]
 
     def attach(self, host: Host) -> None:
-        """Have a host run the tasks for real. Those that an earlier host was left with have ended, nobody knows how."""
+        """Have a host run the tasks for real. Those of an earlier host end, without an exit code."""
         with self._store.transaction():
             self._account.host = host
             for arn in self._store.members("hosted"):
@@ -119,12 +119,12 @@ class Simulator:
                 ecs_tasks.end_hosted(self._account, arn, {}, [], "TerminationNotice", reason)
 
     def end_task(self, arn: str, exits: dict[str, int], lines: list[str]) -> None:
-        """What a host ran of a task has ended: exit codes by container, and what it wrote to its log."""
+        """End a task that a host ran, with exit codes by container, and the lines of its log."""
         with self._store.transaction():
             ecs_tasks.end_hosted(self._account, arn, exits, lines)
 
     def application(self, stack: str) -> list[Container]:
-        """The containers of the services of a stack, with what they are given: what the application would be."""
+        """Return the containers of the services of a stack, with what they are given."""
         with self._store.transaction():
             return containers_of_services(self._account, stack)
 
@@ -134,17 +134,17 @@ class Simulator:
 
     @property
     def calls(self) -> list[Call]:
-        """Every call so far, the refused and the lost included."""
+        """All calls so far, refused and lost ones included."""
         return [Call(**entry) for entry in self._log("calls")]
 
     @property
     def call_counts(self) -> Counter[str]:
-        """How often each operation was called."""
+        """How often each operation was called, by method names."""
         return Counter(entry["operation"] for entry in self._log("calls"))
 
     @property
     def changes(self) -> list[Change]:
-        """Every real effect so far: of clients and of others, tasks of services left out."""
+        """All real effects so far, of clients and of others, but for tasks of services."""
         fields = ("at", "action", "target", "token")
         return [
             Change(
@@ -156,16 +156,16 @@ class Simulator:
 
     @property
     def emitted(self) -> list[Json]:
-        """Every EventBridge-shaped event so far, oldest first."""
+        """All events so far in EventBridge's shape, the oldest first."""
         return self._log("emitted")
 
     def emitted_since(self, position: int) -> list[Json]:
-        """The events from a position on: how a poller reads on."""
+        """Return the events from a position on."""
         with self._store.transaction():
             return self._store.read("emitted", offset=position)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._store.close()
 
     def __enter__(self) -> Self:

@@ -38,7 +38,7 @@ def begin_create(account: Account, stack: Stack, token: str | None, rule: Rule) 
 
 
 def begin_update(account: Account, stack: Stack, token: str | None, rule: Rule, target: Json) -> None:
-    """Begin to bring the stack to a new template, parameters and tags; what it was is kept for a rollback."""
+    """Begin to change the template, parameters and tags; keep the old ones for a rollback."""
     stack.before = {
         "template": stack.template,
         "parameters": stack.parameters,
@@ -60,7 +60,7 @@ def begin_delete(account: Account, stack: Stack, token: str | None, rule: Rule, 
 
 
 def cancel(account: Account, stack: Stack, token: str | None) -> None:
-    """Roll back an update in progress on request; the events from here on bear the token of the request."""
+    """Roll back an update in progress; the events from here on bear the token of the request."""
     stack.token = token
     _abandon(account, stack, "Resource update cancelled")
     _roll_back(account, stack, "User Initiated")
@@ -85,7 +85,7 @@ def _begin(
 
 
 def _differences(account: Account, stack: Stack) -> list[tuple[str, str]]:
-    """What an update has to create or change; what is gone from the template is deleted in the cleanup."""
+    """Return what an update creates or changes; the cleanup deletes what the template lacks."""
     scope = scope_of(account, stack)
     there = live(stack)
     fail = stack.options["fail"]["resource"] if _fails(stack) else None
@@ -195,7 +195,7 @@ def _done(account: Account, stack: Stack, step: Json) -> None:
 
 
 def _fail(account: Account, stack: Stack, step: Json) -> None:
-    """A resource fails; those being worked on are cancelled, and the stack goes back if it may."""
+    """Fail a resource, cancel those in progress, and roll the stack back if that is not disabled."""
     logical, action = step["logical"], step["action"]
     resource_status(account, stack, logical, f"{action}_FAILED", stack.options["fail"]["reason"])
     stack.failed.append(logical)
@@ -225,7 +225,7 @@ def _time_out(account: Account, stack: Stack, _: Json) -> None:
 
 
 def _abandon(account: Account, stack: Stack, reason: str) -> list[str]:
-    """The resources that are being worked on fail with a reason."""
+    """Fail the resources in progress, with a reason; return their names."""
     working = [name for name, entry in stack.resources.items() if entry["status"].endswith("IN_PROGRESS")]
     for name in working:
         resource_status(
@@ -235,7 +235,7 @@ def _abandon(account: Account, stack: Stack, reason: str) -> list[str]:
 
 
 def _roll_back(account: Account, stack: Stack, reason: str) -> None:
-    """Begin the way back: a new stack is emptied, an updated one restored."""
+    """Begin a rollback: a new stack is emptied, an updated one restored."""
     stack.epoch += 1
     takes = stack.options["rollback_takes"]
     if stack.operation == "create":

@@ -1,4 +1,4 @@
-"""What a stack lets the account know: its statuses, its events, its outputs."""
+"""The events, statuses and outputs of stacks."""
 
 from deployer_aws.simulator.account import Account, iso
 from deployer_aws.simulator.resources import scope_of
@@ -7,7 +7,7 @@ from deployer_aws.templates import as_text
 
 
 def set_status(account: Account, stack: Stack, status: str, reason: str | None = None) -> None:
-    """The stack enters a status: one event among its own, and one for EventBridge."""
+    """Set the stack's status; add an event to its own, and emit one to EventBridge."""
     stack.status, stack.reason = status, reason
     _append(
         account, stack, stack.name, stack.key, "AWS::CloudFormation::Stack", status, reason, account.uuid()
@@ -24,7 +24,7 @@ def set_status(account: Account, stack: Stack, status: str, reason: str | None =
 def resource_status(
     account: Account, stack: Stack, logical: str, status: str, reason: str | None = None
 ) -> None:
-    """One of the stack's resources enters a status."""
+    """Set the status of one of the stack's resources."""
     entry = stack.resources[logical]
     entry.update(status=status, reason=reason, at=account.now)
     event_id = f"{logical}-{status}-{iso(account.now)}"
@@ -59,7 +59,7 @@ def _append(
 
 
 def publish_outputs(account: Account, stack: Stack) -> None:
-    """Evaluate the outputs of the template in force, and put up the exported ones for import."""
+    """Evaluate the outputs of the template in force, and export those that are exported."""
     retract_exports(account, stack)
     scope = scope_of(account, stack)
     stack.outputs = []
@@ -76,7 +76,7 @@ def publish_outputs(account: Account, stack: Stack) -> None:
 
 
 def retract_exports(account: Account, stack: Stack) -> None:
-    """Take down what the stack exports."""
+    """Remove the stack's exports."""
     for output in stack.outputs:
         if "ExportName" in output:
             account.store.drop(Pointer, f"export:{output['ExportName']}")

@@ -1,4 +1,4 @@
-"""What CloudFormation makes of the inputs of CreateStack and UpdateStack, with its own words where it refuses them."""
+"""The inputs of CreateStack and UpdateStack, checked as CloudFormation does, with its own words."""
 
 import re
 
@@ -14,7 +14,7 @@ _LARGEST_BODY = 51_200
 
 
 def check_name(name: str) -> None:
-    """A stack's name as CreateStack accepts it."""
+    """Refuse a stack's name that CreateStack does not accept."""
     if not _NAME.fullmatch(name) or len(name) > 128:
         raise invalid(
             f"1 validation error detected: Value '{name}' at 'stackName' failed to satisfy constraint: "
@@ -23,7 +23,7 @@ def check_name(name: str) -> None:
 
 
 def check_token(token: str | None) -> None:
-    """A client request token as CloudFormation accepts it."""
+    """Refuse a client request token that CloudFormation does not accept."""
     if token is not None and (not _TOKEN.fullmatch(token) or len(token) > 128):
         raise invalid(
             f"1 validation error detected: Value '{token}' at 'clientRequestToken' failed to satisfy constraint: "
@@ -32,7 +32,7 @@ def check_token(token: str | None) -> None:
 
 
 def replay(account: Account, operation: str, name: str, request: Json) -> Json | None:
-    """The answer that was given to the same request with the same token, if there was one.
+    """Return the answer to an earlier request with the same token, if there was one.
 
     'Specify this token so that CloudFormation knows that you are not attempting to create a stack with the same
     name', CreateStack, API Reference. The same token with another request is refused.
@@ -54,7 +54,7 @@ def replay(account: Account, operation: str, name: str, request: Json) -> Json |
 
 
 def note(account: Account, operation: str, name: str, request: Json, answer: Json) -> Json:
-    """Remember an accepted request under its token; the answer is handed through."""
+    """Remember an accepted request under its token; return its answer."""
     token = request.get("ClientRequestToken")
     if token:
         key = f"cloudformation/{name}/{token}"
@@ -63,14 +63,14 @@ def note(account: Account, operation: str, name: str, request: Json, answer: Jso
 
 
 def object_key(url: str) -> str:
-    """Under what an object of S3 is kept: its bucket may stand in the URL's host or in its path."""
+    """Return the key of an S3 object's text; the bucket is in the URL's host or in its path."""
     host, _, path = url.partition("://")[2].partition("/")
     bucket = host.split(".s3", 1)[0]
     return f"s3:{path}" if bucket == host else f"s3:{bucket}/{path}"
 
 
 def template_body(account: Account, request: Json, previous: str | None) -> str:
-    """The template's text: in the request, behind its URL, or the one in force."""
+    """Return the template's text: of the request, behind its URL, or the one in force."""
     given = [name for name in ("TemplateBody", "TemplateURL") if request.get(name)]
     if request.get("UsePreviousTemplate") and previous is not None:
         if given:
@@ -98,7 +98,7 @@ def template_body(account: Account, request: Json, previous: str | None) -> str:
 
 
 def parameters(template: Template, given: list[Json], previous: dict[str, str] | None) -> dict[str, str]:
-    """Every parameter's value: given, kept from before, or the template's default."""
+    """Return every parameter's value: given, kept from before, or the template's default."""
     values: dict[str, str] = {}
     for entry in given:
         name = str(entry.get("ParameterKey"))
@@ -163,12 +163,12 @@ def check_capabilities(template: Template, given: list[str]) -> None:
 
 
 def tags(given: list[Json] | None, previous: dict[str, str]) -> dict[str, str]:
-    """The stack's tags; left out, they stay as they were."""
+    """Return the stack's tags; if left out, those from before."""
     return previous if given is None else {str(tag["Key"]): str(tag["Value"]) for tag in given}
 
 
 def describe_parameters(template: Template) -> list[Json]:
-    """A template's parameters as ValidateTemplate lists them."""
+    """Return a template's parameters as ValidateTemplate lists them."""
     described: list[Json] = []
     for name, spec in template.parameters.items():
         entry: Json = {"ParameterKey": name, "NoEcho": no_echo(spec)}
@@ -181,10 +181,10 @@ def describe_parameters(template: Template) -> list[Json]:
 
 
 def no_echo(spec: Json) -> bool:
-    """Whether a parameter's value is masked."""
+    """Tell whether a parameter's value is masked."""
     return str(spec.get("NoEcho", False)).lower() == "true"
 
 
 def parsed(account: Account, stack: Stack) -> Template:
-    """The template in force."""
+    """Return the template in force."""
     return parse(account.text(stack.template))

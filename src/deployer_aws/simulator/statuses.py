@@ -1,4 +1,4 @@
-"""The words that CloudFormation and ECS have for what becomes of stacks and tasks."""
+"""The statuses of stacks, and the stop codes of tasks."""
 
 STACK_STATUSES = (
     "CREATE_IN_PROGRESS",

@@ -1,4 +1,4 @@
-"""Where the simulated account is kept: rows, links between them, logs, and a schedule of what is due.
+"""The stores of an account: rows, links between them, logs, and a schedule.
 
 `MemoryStore` hands out live rows. `SqliteStore` hands out rows that it writes back when the transaction ends, if they
 changed; so the same code runs over both, and no caller can forget to save.
@@ -34,7 +34,7 @@ CREATE INDEX IF NOT EXISTS schedule_by_time ON schedule (at, seq);
 
 @attrs.frozen
 class Due:
-    """Something that the account does at a given time, handled by whoever registered the topic."""
+    """A scheduled entry, handled by the function that is registered for its topic."""
 
     at: float
     topic: str
@@ -42,15 +42,15 @@ class Due:
 
 
 class Store(ABC):
-    """What the account needs of its keeper; every use is inside `transaction`."""
+    """What keeps an account; every use is inside `transaction`."""
 
     @abstractmethod
     def transaction(self) -> AbstractContextManager[None]:
-        """All or nothing, and nobody else meanwhile."""
+        """Commit all or nothing, and exclude others meanwhile."""
 
     @abstractmethod
     def get(self, kind: type[R], key: str) -> R | None:
-        """The row, to be read and changed in place."""
+        """Return the row, to be read and changed in place."""
 
     @abstractmethod
     def add(self, row: Row) -> None:
@@ -58,19 +58,19 @@ class Store(ABC):
 
     @abstractmethod
     def drop(self, kind: type[Row], key: str) -> None:
-        """Forget a row, if it is there."""
+        """Remove a row, if it is there."""
 
     @abstractmethod
     def link(self, owner: str, member: str) -> None:
-        """Remember that a member belongs to an owner; order is kept."""
+        """Add a member to an owner; order is kept."""
 
     @abstractmethod
     def unlink(self, owner: str, member: str) -> None:
-        """Forget a link, if it is there."""
+        """Remove a member from an owner, if it is there."""
 
     @abstractmethod
     def members(self, owner: str) -> list[str]:
-        """An owner's members, oldest first."""
+        """Return an owner's members, the oldest first."""
 
     @abstractmethod
     def append(self, log: str, entry: Json) -> None:
@@ -78,7 +78,7 @@ class Store(ABC):
 
     @abstractmethod
     def read(self, log: str, *, newest_first: bool = False, offset: int = 0, limit: int = -1) -> list[Json]:
-        """A slice of a log; a negative limit means all."""
+        """Return a slice of a log; a negative limit means all."""
 
     @abstractmethod
     def schedule(self, at: float, topic: str, payload: Json) -> None:
@@ -94,11 +94,11 @@ class Store(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of what is held open."""
+        """Close what is open."""
 
 
 class MemoryStore(Store):
-    """The account in plain dicts; gone with the process."""
+    """An account in memory."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -161,7 +161,7 @@ class MemoryStore(Store):
 
 
 class SqliteStore(Store):
-    """The account in one SQLite file: killed at any moment, it is as it was before or after the call in hand."""
+    """An account in a SQLite file: after a kill it is as it was before or after the current call."""
 
     def __init__(self, path: str | Path) -> None:
         self._lock = threading.RLock()
@@ -196,7 +196,7 @@ class SqliteStore(Store):
                 self._depth -= 1
 
     def _begin(self) -> None:
-        """Wait for the account's turn; SQLite's own waiting backs off so far that a busy neighbour starves us."""
+        """Begin a transaction; SQLite's own waiting backs off so far that a busy neighbour starves us."""
         patience = time.monotonic() + _PATIENCE
         while True:
             try:

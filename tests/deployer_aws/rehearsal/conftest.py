@@ -11,7 +11,7 @@ from tests.deployer_aws.rehearsal.fixtures import Project, kill
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    """A folder to rehearse in, and one for temporary files, which the user that a server runs as may enter."""
+    """Make a folder to rehearse in, and one for temporary files that the user of a server may enter."""
     with TemporaryDirectory(prefix="project-") as temporary:
         Path(temporary).chmod(0o755)
         monkeypatch.chdir(tmp_path)
@@ -26,7 +26,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
 
 @pytest.fixture
 def given(server: RealServer, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The URL of a server that is there anyway; its administrator's password is in the environment."""
+    """Return the URL of an existing server; its administrator's password is in the environment."""
     from tests.deployer_aws.executors.postgres.server import ADMINPASSWORD
 
     monkeypatch.setenv("PGPASSWORD", ADMINPASSWORD)

@@ -87,7 +87,7 @@ class Project:
         (self.folder / "program.py").write_text(PROGRAM)
 
     def spec(self, version: str, **commands: Any) -> Path:
-        """A version. `orders` is evaluated, `billing` is not; a command in the place of one of theirs is named so:
+        """Write a version. `orders` is evaluated, `billing` is not; another command than theirs is given so:
         `orders_migrate=["fail", "orders", "1"]`. `after` is a command in full, `timeout` that of the migrations.
         """
         given = {
@@ -174,7 +174,7 @@ class Project:
         return list(self.temporary.iterdir())
 
     def postmasters(self) -> list[int]:
-        """The servers of rehearsals that run."""
+        """Return the process ids of the running servers of rehearsals."""
         return [number for folder in (self.folder, self.temporary) for number in postmasters(folder)]
 
     @contextmanager
@@ -213,10 +213,13 @@ def runs(number: int) -> bool:
 
 
 def postmasters(folder: Path) -> list[int]:
-    """The servers whose data is below a folder."""
-    told = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
-    found = re.findall(rf"^ *(\d+) \S*postgres -D {re.escape(str(folder))}", told, re.MULTILINE)
-    return [int(number) for number in found]
+    """Return the process ids of the servers whose data is below a folder."""
+    told = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
+    pattern = rf"^ *(\d+) +(\d+) \S*postgres -D {re.escape(str(folder))}"
+    found = {int(number): int(parent) for number, parent in re.findall(pattern, told, re.MULTILINE)}
+    return [
+        number for number, parent in found.items() if parent not in found
+    ]  # a new child bears its parent's words
 
 
 def kill(number: int) -> None:

@@ -12,7 +12,7 @@ from tests.deployer_aws.rehearsal.fixtures import Project
 
 
 def inventory(server: RealServer) -> list[Any]:
-    """The databases with their owners, and the roles."""
+    """Return the databases with their owners, and the roles."""
     return server.rows(
         "SELECT datname, pg_get_userbyid(datdba) FROM pg_database UNION ALL SELECT rolname, '' FROM pg_roles ORDER BY 1, 2"
     )

@@ -244,7 +244,7 @@ def test_a_server_in_a_folder_that_is_named_from_here(
 
 @pytest.fixture
 def left(server: RealServer) -> Iterator[postgres_process.PostgresProcess]:
-    """A server that runs, and that the one who has started it has left."""
+    """Start a server and leave it running."""
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         superuser = postgres_process.Superuser("root_of_all", "secret")

@@ -14,7 +14,7 @@ from tests.support.command import invoke
 
 
 def change(project: Project, how: Callable[[dict[str, Any]], object]) -> Path:
-    """The spec with something else in its section."""
+    """Return the spec with something else in its section."""
     path = project.spec("1")
     data = json.loads(path.read_text())
     how(data)

@@ -56,7 +56,7 @@ def child(path: Path, start: int) -> subprocess.Popen[str]:
 
 
 def play(sim: Simulator) -> tuple[Any, ...]:
-    """A longer piece of work, and all that can be seen of it."""
+    """Do a longer piece of work; return all that can be seen of it."""
     cloudformation, ecs = sim.client("cloudformation"), sim.client("ecs")
     first = ecs.run_task(taskDefinition="migrate", clientToken="a")["tasks"][0]["taskArn"]
     cloudformation.update_stack(

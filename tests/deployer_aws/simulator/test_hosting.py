@@ -43,7 +43,7 @@ def begin(sim: Simulator, **overrides: Any) -> str:
 
 
 def look(sim: Simulator, arn: str) -> Any:
-    """The task now."""
+    """Return the task as it is now."""
     return sim.client("ecs").describe_tasks(tasks=[arn])["tasks"][0]
 
 

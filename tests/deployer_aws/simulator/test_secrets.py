@@ -19,14 +19,14 @@ def sim() -> CheckedSimulator:
 
 @pytest.fixture
 def client(sim: CheckedSimulator) -> Any:
-    """A client, and a secret with one version."""
+    """Return a client, and a secret with one version."""
     client = sim.client("secretsmanager")
     client.create_secret(Name="shop/db", ClientRequestToken=FIRST, SecretString='{"password": "one"}')
     return client
 
 
 def refused(error: pytest.ExceptionInfo[ClientError]) -> str:
-    """The error's code."""
+    """Return the error's code."""
     return str(error.value.response["Error"]["Code"])
 
 

@@ -66,7 +66,7 @@ class Bed:
         return str(self.cloudformation.describe_stacks(StackName=named)["Stacks"][0]["StackStatus"])
 
     def statuses(self, named: str = "orders") -> list[str]:
-        """The statuses of the stack itself, the oldest first."""
+        """Return the statuses of the stack itself, the oldest first."""
         events = self.events(named)
         return [e["ResourceStatus"] for e in events if e["PhysicalResourceId"] == e["StackId"]]
 

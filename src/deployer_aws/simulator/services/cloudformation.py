@@ -51,7 +51,7 @@ class CloudFormation(Service):
     throttled, denied, expired = "Throttling", "AccessDenied", "ExpiredToken"
 
     def _find(self, named: str, *, visible: bool = True) -> Stack | None:
-        """A stack by its id, or a living one by its name; one too young to be seen is not there."""
+        """Find a stack by its id, or a living one by its name, unless it is too young to be seen."""
         pointer = self.store.get(Pointer, f"stack:{named}")
         stack = self.store.get(Stack, pointer.to if pointer else named)
         if stack is not None and visible and stack.hidden_until > self.account.now:
@@ -66,7 +66,7 @@ class CloudFormation(Service):
 
     @operation
     def describe_stacks(self, request: Json) -> Json:
-        """One stack, or all living ones page by page; deleted ones are found by id only."""
+        """Describe one stack, or all living ones page by page; deleted ones are found by id only."""
         if "StackName" in request:
             return {"Stacks": [self._describe(self._seen(request["StackName"]))]}
         found, more = page(self.store.members("stacks"), request.get("NextToken"), STACKS_A_PAGE)
@@ -75,7 +75,7 @@ class CloudFormation(Service):
 
     @operation
     def describe_stack_events(self, request: Json) -> Json:
-        """A stack's events, the newest first."""
+        """Describe a stack's events, the newest first."""
         stack = self._seen(request["StackName"], "Stack [{}] does not exist")
         token = request.get("NextToken")
         offset = int(token.removeprefix("page-")) if token else 0
@@ -87,7 +87,7 @@ class CloudFormation(Service):
         return _paged({"StackEvents": events}, more)
 
     def _unseen(self, stack: Stack) -> int:
-        """How many of the newest events a stale read does not show."""
+        """Count the newest events that a stale read does not show."""
         living = self.account.need(Stack, stack.key)
         if living.stale is None or self.account.now >= living.stale["until"]:
             return 0
@@ -96,7 +96,7 @@ class CloudFormation(Service):
 
     @operation
     def list_stack_resources(self, request: Json) -> Json:
-        """A stack's resources, the deleted ones included."""
+        """List a stack's resources, the deleted ones included."""
         stack = self._seen(request["StackName"])
         found, more = page(sorted(stack.resources), request.get("NextToken"), RESOURCES_A_PAGE)
         summaries = [_summary(name, stack.resources[name]) for name in found]
@@ -104,7 +104,7 @@ class CloudFormation(Service):
 
     @operation
     def get_template(self, request: Json) -> Json:
-        """The template in force; a JSON text comes parsed, as boto3 gives it."""
+        """Return the template in force; a JSON text is parsed, as boto3 does."""
         if "StackName" not in request:
             raise invalid("StackName is required if ChangeSetName is not specified.")
         body = self.account.text(self._seen(request["StackName"]).template)
@@ -116,7 +116,7 @@ class CloudFormation(Service):
 
     @operation
     def get_template_summary(self, request: Json) -> Json:
-        """What a template asks for, whether in force, in the request, or behind a URL."""
+        """Summarise a template that is in force, in the request, or behind a URL."""
         if "StackName" in request:
             template = parsed(self.account, self._seen(request["StackName"]))
         else:
@@ -130,7 +130,7 @@ class CloudFormation(Service):
 
     @operation
     def validate_template(self, request: Json) -> Json:
-        """Whether a template is well-formed, and what it asks for."""
+        """Check that a template is well-formed, and summarise it."""
         template = parse(template_body(self.account, request, None))
         return {**_template_facts(template), "Parameters": describe_parameters(template)}
 
@@ -195,7 +195,7 @@ class CloudFormation(Service):
         return note(account, "update_stack", stack.name, request, {"StackId": stack.key})
 
     def _rule(self, change: str, stack: Stack, template: Template) -> Rule:
-        """How a change turns out; a rule that names a resource which the template lacks is an error of the script."""
+        """Return the rule for a change. Raises ScriptError where it names a resource that the template lacks."""
         rule = self.account.behaviour(change, stack=stack.name)
         if rule.fail is not None and rule.fail.resource not in (None, *template.resources):
             known = ", ".join(sorted(template.resources))
@@ -212,7 +212,7 @@ class CloudFormation(Service):
         return rule
 
     def _changeable(self, named: str) -> Stack:
-        """A living stack that a change is about."""
+        """Find the living stack that a change is about."""
         stack = self._find(named, visible=False)
         if stack is None:
             raise invalid(f"Stack [{named}] does not exist")
@@ -288,7 +288,7 @@ class CloudFormation(Service):
 
 
 def _as_read(stack: Stack, now: float) -> Stack:
-    """The stack as a read shows it: for a scripted time, as it was before its last change."""
+    """Return the stack as a read shows it: for a scripted time, as it was before its last change."""
     if stack.stale is None or now >= stack.stale["until"]:
         return stack
     return Stack.from_json(stack.stale["row"])
@@ -321,7 +321,7 @@ def _template_facts(template: Template) -> Json:
 
 
 def _settings(request: Json, before: Json) -> Json:
-    """What is set for the stack besides template, parameters and tags."""
+    """Return the stack's settings besides template, parameters and tags."""
     on_failure = request.get("OnFailure")
     if on_failure and "DisableRollback" in request:
         raise invalid("You may not specify both DisableRollback and OnFailure")

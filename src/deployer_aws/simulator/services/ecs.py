@@ -36,7 +36,7 @@ class Ecs(Service):
     name = "ecs"
 
     def _cluster(self, request: Json) -> str:
-        """The ARN of the cluster that a request is about."""
+        """Return the ARN of the cluster that a request is about."""
         name = str(request.get("cluster") or "default").rsplit("/", 1)[-1]
         known = self.store.get(Pointer, f"cluster:{name}")
         if known is None:
@@ -45,7 +45,7 @@ class Ecs(Service):
 
     @operation
     def describe_services(self, request: Json) -> Json:
-        """Services by name or ARN; those that are not there are among the failures."""
+        """Describe services by name or ARN; unknown ones are among the failures."""
         cluster = self._cluster(request)
         self._check_count(request, "services")
         services: list[Json] = []
@@ -99,7 +99,7 @@ class Ecs(Service):
         return described
 
     def _deployments(self, service: EcsService, tasks: list[Task]) -> list[Json]:
-        """The deployment in force, and one for each older definition that still has tasks to be stopped."""
+        """Return the deployment in force, and one for each older definition that still has running tasks."""
         if service.status != "ACTIVE":
             return []
         current = [task for task in tasks if task.definition == service.definition]
@@ -137,7 +137,7 @@ class Ecs(Service):
 
     @operation
     def describe_tasks(self, request: Json) -> Json:
-        """Tasks by id or ARN; the forgotten ones, and those too young to be seen, are MISSING."""
+        """Describe tasks by id or ARN; forgotten ones, and those too young to be seen, are MISSING."""
         cluster = self._cluster(request)
         self._check_count(request, "tasks")
         tasks: list[Json] = []
@@ -165,7 +165,7 @@ class Ecs(Service):
 
     @operation
     def list_tasks(self, request: Json) -> Json:
-        """The ARNs of tasks; those that are to run, unless desiredStatus says STOPPED."""
+        """List the ARNs of tasks; of those that are to run, unless desiredStatus says STOPPED."""
         cluster = self._cluster(request)
         others = [name for name in ("family", "serviceName", "containerInstance") if request.get(name)]
         if request.get("startedBy") and others:
@@ -200,7 +200,7 @@ class Ecs(Service):
 
     @operation
     def describe_task_definition(self, request: Json) -> Json:
-        """A task definition by ARN, by family and revision, or the newest active one of a family."""
+        """Describe a task definition by ARN, by family and revision, or the newest active one of a family."""
         arn = definition_arn(self.account, request["taskDefinition"])
         if arn is None:
             raise ServiceError("ClientException", "Unable to describe task definition.")
@@ -284,7 +284,7 @@ class Ecs(Service):
         return {"tasks": tasks, "failures": seen.answer["failures"]}
 
     def _alive(self, token: Token) -> bool:
-        """Whether a token is still honoured."""
+        """Tell whether a token is still honoured."""
         if self.account.now >= token.at + _TOKEN_LIVES:
             return False
         arns = token.answer["tasks"]
@@ -320,7 +320,7 @@ _TASK_OPTIONS = {
 
 
 def _counts(tasks: list[Task]) -> tuple[int, int]:
-    """How many tasks run, and how many are on their way to running."""
+    """Count the tasks that run, and those on their way to running."""
     running = sum(task.status == "RUNNING" for task in tasks)
     pending = sum(task.desired == "RUNNING" and task.status != "RUNNING" for task in tasks)
     return running, pending

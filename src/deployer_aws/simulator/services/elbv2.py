@@ -1,4 +1,4 @@
-"""Elastic Load Balancing: the rules that the stacks of the account put on listeners."""
+"""Elastic Load Balancing: the rules of listeners in the stacks of the account."""
 
 from deployer_aws.simulator.resources import live
 from deployer_aws.simulator.rows import Json, Stack
@@ -16,7 +16,7 @@ class Elbv2(Service):
 
     @operation
     def describe_rules(self, request: Json) -> Json:
-        """A listener's rules, page by page; the default one comes last. Every listener exists."""
+        """Describe a listener's rules, page by page, the default one last. Every listener exists."""
         listener = request["ListenerArn"]
         rules = [
             self._rule(str(entry["physical"]), str(entry["properties"].get("Priority")))

@@ -13,7 +13,7 @@ class Logs(Service):
 
     @operation
     def get_log_events(self, request: Json) -> Json:
-        """The lines of one container of one task, whose stream is 'prefix/container/task id'."""
+        """Return the lines of a task's container; its stream is 'prefix/container/task id'."""
         stream = request["logStreamName"]
         parts = stream.rsplit("/", 2)
         task = self._task(parts[-1], parts[-2]) if len(parts) == 3 else None
@@ -27,7 +27,7 @@ class Logs(Service):
         return {"events": shown, "nextForwardToken": f"f/{len(events)}", "nextBackwardToken": "b/0"}
 
     def _task(self, task_id: str, container: str) -> Task | None:
-        """The task of that id, if its definition has such a container that logs."""
+        """Find the task of an id whose definition has a container of this name."""
         for cluster_task in self.store.members(f"task-id:{task_id}"):
             task = self.store.get(Task, cluster_task)
             definition = self.store.get(Definition, task.definition) if task else None

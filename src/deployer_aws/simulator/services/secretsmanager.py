@@ -29,7 +29,7 @@ class SecretsManager(Service):
 
     @operation
     def create_secret(self, request: Json) -> Json:
-        """A new secret; the same again with the same token changes nothing."""
+        """Create a secret; the same request with the same token changes nothing."""
         name, token = request["Name"], request.get("ClientRequestToken") or self.account.uuid()
         known = self.store.get(Secret, name)
         if known is not None:
@@ -52,7 +52,7 @@ class SecretsManager(Service):
 
     @operation
     def put_secret_value(self, request: Json) -> Json:
-        """A new version; the same again changes nothing, other contents under its token are refused."""
+        """Add a version; the same request changes nothing, other contents with its token are refused."""
         secret = self._secret(request)
         token = request.get("ClientRequestToken") or self.account.uuid()
         known = secret.versions.get(token)
@@ -79,7 +79,7 @@ class SecretsManager(Service):
 
     @operation
     def get_secret_value(self, request: Json) -> Json:
-        """The version of an id, or of a stage, which is AWSCURRENT where neither is said."""
+        """Return the version of an id or of a stage, by default of AWSCURRENT."""
         secret = self._secret(request)
         stage, version_id = request.get("VersionStage"), request.get("VersionId")
         if version_id is None:
@@ -106,7 +106,7 @@ class SecretsManager(Service):
 
     @operation
     def describe_secret(self, request: Json) -> Json:
-        """What there is to know of a secret but its contents; versions without a stage are not listed."""
+        """Describe a secret without its contents; versions without a stage are not listed."""
         secret = self._secret(request)
         staged = {key: list(one["stages"]) for key, one in secret.versions.items() if one["stages"]}
         return {
@@ -119,7 +119,7 @@ class SecretsManager(Service):
 
     @operation
     def update_secret_version_stage(self, request: Json) -> Json:
-        """Move a stage; the version that it leaves has to be named."""
+        """Move a stage; the request has to name the version that it leaves."""
         secret, stage = self._secret(request), request["VersionStage"]
         source, target = request.get("RemoveFromVersionId"), request.get("MoveToVersionId")
         holder = _holder(secret, stage)
@@ -153,7 +153,7 @@ class SecretsManager(Service):
 
 
 def _holder(secret: Secret, stage: str) -> str | None:
-    """The id of the version that a stage is attached to."""
+    """Return the id of the version that a stage is attached to."""
     return next((key for key, one in secret.versions.items() if stage in one["stages"]), None)
 
 
