@@ -79,7 +79,7 @@ def with_a_database_by_hand() -> list[tuple[Any, Any]]:
     """The same for the bare machines: each event with its machine."""
     migration = postgres_migration.Database("d-1", resolve(ONE.databases[0], dict(OUTPUTS)))
     assert migration.spec.migrate is not None
-    run = ecs_task.Run("d-1/db/migrate", migration.spec.migrate.task, (0,))
+    run = ecs_task.Run("d-1", "db", ecs_task.Purpose.MIGRATE, migration.spec.migrate.task, (0,))
     of, db, task, lock = d.MACHINE, postgres_migration.MACHINE, ecs_task.MACHINE, stack.MACHINE
     blocked, done = (
         d.DatabaseReported(d.DatabaseProgress("db", phase)) for phase in (d.Phase.BLOCKED, d.Phase.DONE)

@@ -4,7 +4,7 @@ from typing import Any
 
 from deployer_aws.executors.ecs.executor import DEFINITION, Ecs
 from deployer_core.engine.reducer import Attempt, StopTask
-from deployer_core.machines.ecs_task import Run, RunTask
+from deployer_core.machines.ecs_task import Purpose, Run, RunTask
 from deployer_core.spec import TaskSpec
 from tests.deployer_aws.stubs import NOW, Stub, answers, work
 
@@ -12,7 +12,7 @@ FAMILY = "arn:aws:ecs:eu-west-1:1:task-definition/migrate"
 NEWEST = f"{FAMILY}:3"
 ARN = "arn:aws:ecs:eu-west-1:1:task/main/0123"
 TASK = TaskSpec[str]("main", "migrate")
-RUN = RunTask(Run("d1/orders/migrate", TASK, (0,)))
+RUN = RunTask(Run("d1", "orders", Purpose.MIGRATE, TASK, (0,)))
 STOP = StopTask(RUN.run, 5, Attempt(2, NOW - 20, token="token-of-the-run"), "")
 RESOLVED = ((DEFINITION, NEWEST),)
 

@@ -26,6 +26,7 @@ from deployer_aws.notifications import (
 from deployer_aws.ports import Appended
 from deployer_aws.runner import Runner
 from deployer_aws.simulator import Simulator
+from deployer_core.engine.messages import DeploymentOutcome
 from deployer_core.engine.reducer import INITIAL, Notice, Requested, reduce
 from tests.support.listening import World
 from tests.support.orders import KEY, orders
@@ -33,7 +34,7 @@ from tests.support.orders import KEY, orders
 
 def message(number: int = 1, outcome: str = "DONE") -> Message:
     """That a deployment ended."""
-    return ended(KEY, Notice(f"d{number}", "1.0", outcome, "why", 1000.0))
+    return ended(KEY, Notice(f"d{number}", "1.0", DeploymentOutcome(outcome), "why", 1000.0))
 
 
 class Client:

@@ -122,7 +122,7 @@ def answers(pending: Pending) -> Sequence[Answer]:
     command = pending.command
     if isinstance(command, ecs_task.RunTask | StopTask):
         exits = [(ecs_task.Exit("main", code, judged=True),) for code in (2, 0, 1)]
-        if command.run.id.endswith("migrate"):
+        if command.run.purpose is ecs_task.Purpose.MIGRATE:
             exits = exits[1:]
         stopped = [ecs_task.StatusStopped(seen, ecs_task.EXITED) for seen in exits]
         return [

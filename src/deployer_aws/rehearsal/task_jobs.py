@@ -16,38 +16,39 @@ from deployer_aws.rehearsal.mask import Mask
 from deployer_aws.rehearsal.task_processes import Job
 from deployer_aws.simulator import Container, NotStarted
 from deployer_aws.specfile import Processes, Rehearsal
+from deployer_core.machines.ecs_task import Run
 from deployer_core.spec import DatabaseSpec
 
 RUN = "deployer:run"
-"""The tag by which a task is known: `deployment/database/purpose`."""
+"""The tag that bears the id of a task's run."""
 
 
 class Jobs:
-    """Finds the process for a container. `database` returns the resolved database of a deployment, by both names."""
+    """Finds the process for a container. `find` returns a run by its id, with the resolved database that it is for."""
 
     def __init__(
         self,
         rehearsal: Rehearsal,
         server: Server,
         mask: Mask,
-        database: Callable[[str, str], DatabaseSpec[str] | None],
+        find: Callable[[str], tuple[Run, DatabaseSpec[str]] | None],
     ) -> None:
-        self._rehearsal, self._server, self._mask, self._database = rehearsal, server, mask, database
+        self._rehearsal, self._server, self._mask, self._find = rehearsal, server, mask, find
 
     def __call__(self, container: Container) -> Job:
         """Return the process for a task. Raises NotStarted."""
-        deployment, _, rest = container.tags.get(RUN, "").partition("/")
-        name, _, purpose = rest.rpartition("/")
-        command = self._rehearsal.databases.get(name, Processes()).of(purpose)
-        spec = self._database(deployment, name)
-        if not command or spec is None:
-            raise NotStarted(
-                f"CannotStartContainerError: the spec names no process for {rest or 'this task'} to rehearse"
-            )
+        found = self._find(container.tags.get(RUN, ""))
+        if found is None:
+            raise NotStarted("CannotStartContainerError: the deployment knows of no such task to rehearse")
+        run, spec = found
+        label = f"{run.database} {run.purpose}"
+        command = self._rehearsal.databases.get(run.database, Processes()).of(run.purpose)
+        if not command:
+            raise NotStarted(f"CannotStartContainerError: the spec names no process for {label} to rehearse")
         environment = (
             self._base() | self._libpq(spec, container.reveal) | self._given([container], strict=True)
         )
-        return self._job(command, environment, f"{name} {purpose}")
+        return self._job(command, environment, label)
 
     def after(self, services: Iterable[Container], databases: Iterable[DatabaseSpec[str]]) -> Job:
         """Return the process for when the deployment is DONE, with the environment of the application's containers."""

@@ -38,6 +38,7 @@ from deployer_aws.rehearsal.task_processes import TaskProcesses
 from deployer_aws.simulator import NotStarted, Script, Simulator
 from deployer_aws.specfile import LoadedSpec, Rehearsal
 from deployer_core.kernel.machine import Absent
+from deployer_core.machines.ecs_task import Run
 from deployer_core.spec import DatabaseSpec
 
 KEPT = Path(".deployer/rehearsal")
@@ -55,7 +56,7 @@ class Session:
         self._rehearsal = loaded.rehearsal or Rehearsal(Path())
         secrets = simulator.client("secretsmanager")
         self._access = LocalAccess(secrets, workspace.server.admin)
-        self._jobs = Jobs(self._rehearsal, workspace.server.admin, workspace.mask, self._database)
+        self._jobs = Jobs(self._rehearsal, workspace.server.admin, workspace.mask, self._find_run)
         self._processes, self._mask = TaskProcesses(self._jobs, show, workspace.mask), workspace.mask
         simulator.attach(self._processes)
         self._clock = RehearsalClock(simulator, self._processes)
@@ -63,13 +64,13 @@ class Session:
         self.environment: Environment = evolve(made, close=self.close)
         self._close = made.close
 
-    def _database(self, deployment: str, name: str) -> DatabaseSpec[str] | None:
-        for migration in self._journal.head(self._spec.key).state.migrations:
-            if isinstance(migration, Absent):
-                continue
-            if migration.database.deployment == deployment and migration.database.spec.name == name:
-                return migration.database.spec
-        return None
+    def _find_run(self, run_id: str) -> tuple[Run, DatabaseSpec[str]] | None:
+        """Return the run of an id, with its database, while it is the deployment's."""
+        state = self._journal.head(self._spec.key).state
+        runs = [task.state.run for task in state.tasks if not isinstance(task.state, Absent)]
+        run = next((run for run in runs if run.id == run_id), None)
+        known = [m.database.spec for m in state.migrations if not isinstance(m, Absent)]
+        return next(((run, spec) for spec in known if run is not None and spec.name == run.database), None)
 
     def after(self) -> int | None:
         """Run `rehearse.after`; return its exit code, or None where there is none. Raises RehearsalError."""

@@ -79,6 +79,6 @@ def _kind(pending: Pending) -> Kind:
     """What commands have in common that take about as long: scaling down is no scaling up."""
     command = pending.command
     if isinstance(command, RunTask | StopTask):
-        return type(command).__name__, pending.database, command.run.id.rpartition("/")[2]
+        return type(command).__name__, pending.database, command.run.purpose
     up = any(count for _, count in getattr(command, "counts", ()))
     return type(command).__name__, pending.database, "up" if up else "to zero"

@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from deployer_aws.documents.findings import Finding, Wrong
 from deployer_aws.documents.kinds import TEXT, VALUE, Key, Kind, Place, Record, listing, mapping
+from deployer_core.machines.ecs_task import Purpose
 from deployer_core.spec import DatabaseSpec, Pairs, Text
 
 Command = tuple[str, ...]
@@ -21,9 +22,9 @@ class Processes:
     migrate: Command = ()
     evaluate: Command = ()
 
-    def of(self, purpose: str) -> Command:
-        """The command for `migrate` or `evaluate`."""
-        return self.evaluate if purpose == "evaluate" else self.migrate
+    def of(self, purpose: Purpose) -> Command:
+        """Return the command for a purpose."""
+        return self.evaluate if purpose is Purpose.EVALUATE else self.migrate
 
 
 @frozen
@@ -41,7 +42,7 @@ class Rehearsal:
         return tuple(
             f"rehearse.databases.{database.name}.{purpose}"
             for database in databases
-            for purpose in ("migrate", "evaluate")
+            for purpose in (Purpose.MIGRATE, Purpose.EVALUATE)
             if getattr(database, purpose) is not None
             and not self.databases.get(database.name, Processes()).of(purpose)
         )
@@ -139,7 +140,7 @@ def check(rehearsal: Rehearsal, databases: tuple[DatabaseSpec[Text], ...], place
             continue
         problems += [
             here.into(purpose).finding(f"the database has no {purpose}, so nothing would run it")
-            for purpose in ("migrate", "evaluate")
+            for purpose in (Purpose.MIGRATE, Purpose.EVALUATE)
             if processes.of(purpose) and getattr(known[name], purpose) is None
         ]
     if problems:

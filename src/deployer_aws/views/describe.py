@@ -143,7 +143,7 @@ def full_text(pending: Pending) -> str:
 
 def run_text(run: Run) -> str:
     """A run without the deployment that it is of: `orders/migrate`."""
-    return run.id.partition("/")[2]
+    return f"{run.database}/{run.purpose}"
 
 
 def counts_text(counts: Counts) -> str:

@@ -11,6 +11,7 @@ from attrs import frozen
 from deployer_core.engine.messages import (
     AttemptRefused,
     DeadlinePassed,
+    DeploymentOutcome,
     Event,
     Notice,
     Pending,
@@ -283,7 +284,9 @@ def each_ends_once(before: DeployerState, event: Any, after: DeployerState, comm
 def done_is_done(before: DeployerState, event: Any, after: DeployerState, commands: Commands) -> bool:
     """A deployment is DONE only when it was upserted or scaled up."""
     last = (deployment.Upserting, deployment.ScalingUp)
-    noticed = [c.deployment for c in commands if isinstance(c, Notice) and c.outcome == "DONE"]
+    noticed = [
+        c.deployment for c in commands if isinstance(c, Notice) and c.outcome is DeploymentOutcome.DONE
+    ]
     done = [d.info.id for d in before.deployments if isinstance(d, last) and d.info.id in noticed]
     return noticed == done
 
@@ -347,7 +350,9 @@ def broken_by_failure(before: DeployerState, event: Any, after: DeployerState, c
     was, now = isinstance(before.stack, stack.Broken), isinstance(after.stack, stack.Broken)
     if was == now:
         return True
-    failed = [c.deployment for c in commands if isinstance(c, Notice) and c.outcome == "FAILED"]
+    failed = [
+        c.deployment for c in commands if isinstance(c, Notice) and c.outcome is DeploymentOutcome.FAILED
+    ]
     return isinstance(event, Repaired) if was else current(before) == failed
 
 
@@ -356,7 +361,7 @@ def counts_are_remembered(
     before: DeployerState, event: Any, after: DeployerState, commands: Commands
 ) -> bool:
     """The counts from before are remembered when services go to zero, and forgotten when a deployment is DONE."""
-    if any(isinstance(c, Notice) and c.outcome == "DONE" for c in commands):
+    if any(isinstance(c, Notice) and c.outcome is DeploymentOutcome.DONE for c in commands):
         return after.baseline is None
     kept = dict(before.baseline or ()).items() <= dict(after.baseline or ()).items()
     to_zero = (deployment.ScalingDown, deployment.Creating)

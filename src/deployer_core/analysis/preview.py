@@ -214,7 +214,7 @@ def _codes(walk: _Walk, pending: Pending) -> tuple[int, ...]:
     if not isinstance(pending.command, RunTask):
         return ()
     spec = next(d for d in walk.spec.databases if d.name == pending.database)
-    if spec.evaluate is not None and _purpose(pending.command.run) == "evaluate":
+    if spec.evaluate is not None and pending.command.run.purpose is ecs_task.Purpose.EVALUATE:
         return spec.evaluate.no_changes[0], spec.evaluate.changes[0]
     return pending.command.run.success[:1]
 
@@ -229,10 +229,6 @@ def _placeholder(output: str) -> str:
 
 
 # What is shown of a command
-
-
-def _purpose(run: ecs_task.Run) -> str:
-    return run.id.rpartition("/")[2]
 
 
 def _describe(state: DeployerState, given: Pending | Notice) -> Command:
@@ -250,7 +246,7 @@ def _describe(state: DeployerState, given: Pending | Notice) -> Command:
         given.database,
         name_of(type(migration)) if migration else "",
         _shown(command.counts) if isinstance(command, Change) else (),
-        _task(_purpose(command.run), command.run.task) if isinstance(command, RunTask | StopTask) else None,
+        _task(command.run.purpose, command.run.task) if isinstance(command, RunTask | StopTask) else None,
         round(given.deadline - given.issued),
     )
 
@@ -280,7 +276,7 @@ def _outcome(walk: _Walk) -> Outcome:
         name_of(type(walk.state.stack)),
         _services(walk),
         tuple((database.name, _fate(walk, database.name)) for database in walk.spec.databases),
-        tuple(f"{p.database}/{_purpose(p.command.run)}" for p in left if isinstance(p.command, StopTask)),
+        tuple(f"{p.database}/{p.command.run.purpose}" for p in left if isinstance(p.command, StopTask)),
         tuple(f"{type(p.command).__name__} {p.database}".rstrip() for p in left if _runs_on(p)),
         walk.notice.reason,
     )
@@ -321,7 +317,11 @@ def _fate(walk: _Walk, database: str) -> str:
     if walk.spec.quick:
         return "skipped"
     mine = [p for p in walk.asked if p.database == database]
-    migrate = [p for p in mine if isinstance(p.command, RunTask) and _purpose(p.command.run) == "migrate"]
+    migrate = [
+        p
+        for p in mine
+        if isinstance(p.command, RunTask) and p.command.run.purpose is ecs_task.Purpose.MIGRATE
+    ]
     if not migrate:
         return "not migrated"
     if migrate[0].id not in walk.good:

@@ -5,6 +5,7 @@ Every event bears the time `at`, in seconds since 1970, that the adapter gives i
 
 import hashlib
 import re
+from enum import StrEnum
 from typing import TypeAlias
 
 from attrs import field, frozen
@@ -107,14 +108,21 @@ class Pending:
         return bool(self.ref) or (self.attempt is not None and not self.attempt.refused)
 
 
+class DeploymentOutcome(StrEnum):
+    """How a deployment ended."""
+
+    DONE = "DONE"
+    FAILED = "FAILED"
+
+
 @tagged("Deployer.Notice/1")
 @frozen
 class Notice:
-    """A deployment ended, DONE or FAILED. Its delivery holds nothing up, so it is never pending."""
+    """A deployment ended. The delivery of a notice holds nothing up, so it is never pending."""
 
     deployment: str
     version: str
-    outcome: str
+    outcome: DeploymentOutcome
     reason: str
     at: float = field(converter=float)
 

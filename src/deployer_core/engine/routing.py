@@ -5,12 +5,12 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 from attrs import frozen
 
-from deployer_core.engine.messages import Attempt, Notice, Pending, StopTask, WorldCommand
+from deployer_core.engine.messages import Attempt, DeploymentOutcome, Notice, Pending, StopTask, WorldCommand
 from deployer_core.kernel.machine import ABSENT, Absent, C, E, Machine, Microstep, S
 from deployer_core.kernel.tags import tagged
 from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
 from deployer_core.machines.deployment import DatabaseProgress, Phase
-from deployer_core.machines.ecs_task import Run, RunTask
+from deployer_core.machines.ecs_task import Purpose, Run, RunTask
 from deployer_core.machines.postgres_migration import Database
 from deployer_core.machines.stack import State as StackState
 from deployer_core.spec import Counts, Pairs, TaskSpec
@@ -22,10 +22,10 @@ STOP_TIMEOUT = 900
 @tagged("Deployer.Task/1")
 @frozen
 class Task:
-    """The task that a database's migration runs now; `purpose` is `evaluate` or `migrate`."""
+    """The task that a database's migration runs now, and why."""
 
     database: str
-    purpose: str
+    purpose: Purpose
     state: ecs_task.State
 
 
@@ -198,9 +198,11 @@ class Transaction:
         kept = self.baseline
         self.baseline = tuple(sorted({**dict(counts), **dict(kept)}.items())) if kept else counts
 
-    def run(self, database: Database, purpose: str, task: TaskSpec[str], success: tuple[int, ...]) -> None:
+    def run(
+        self, database: Database, purpose: Purpose, task: TaskSpec[str], success: tuple[int, ...]
+    ) -> None:
         """Start a database's next task."""
-        run = Run(f"{database.deployment}/{database.spec.name}/{purpose}", task, success)
+        run = Run(database.deployment, database.spec.name, purpose, task, success)
         state, commands = self.step(ecs_task.MACHINE, ABSENT, ecs_task.Request(run))
         self.tasks += (Task(database.spec.name, purpose, state),)
         for command in cast(tuple[RunTask, ...], commands):
@@ -219,7 +221,7 @@ class Transaction:
         progress = DatabaseProgress(database.spec.name, phase, reason)
         self.to_deployment(database.deployment, deployment.DatabaseReported(progress))
 
-    def end(self, name: str, outcome: str, reason: str) -> None:
+    def end(self, name: str, outcome: DeploymentOutcome, reason: str) -> None:
         """A deployment is over: what it waited for is dropped, and whoever wants to know is told."""
         ended = self.find(name)
         self.deployments = swap(self.deployments, ended)
@@ -274,20 +276,20 @@ def _trigger(transaction: Transaction, command: stack.TriggerDeployment) -> None
 @_routes(deployment.ReleaseStack)
 def _release(transaction: Transaction, command: deployment.ReleaseStack) -> None:
     transaction.baseline, transaction.migrations, transaction.tasks = None, (), ()
-    transaction.end(command.deployment, "DONE", "")
+    transaction.end(command.deployment, DeploymentOutcome.DONE, "")
     transaction.to_stack(stack.DeploymentCompleted(command.deployment))
 
 
 @_routes(deployment.BreakStack)
 def _break(transaction: Transaction, command: deployment.BreakStack) -> None:
     transaction.migrations, transaction.tasks = (), ()
-    transaction.end(command.deployment, "FAILED", command.reason)
+    transaction.end(command.deployment, DeploymentOutcome.FAILED, command.reason)
     transaction.to_stack(stack.DeploymentFailed(command.deployment))
 
 
 @_routes(deployment.WithdrawFromStack)
 def _withdraw(transaction: Transaction, command: deployment.WithdrawFromStack) -> None:
-    transaction.end(command.deployment, "FAILED", command.reason)
+    transaction.end(command.deployment, DeploymentOutcome.FAILED, command.reason)
     transaction.to_stack(stack.Withdrawn(command.deployment))
 
 
@@ -343,14 +345,16 @@ def _tend(
 def _run_evaluate(transaction: Transaction, command: postgres_migration.RunEvaluate) -> None:
     evaluation = command.database.spec.evaluate
     assert evaluation is not None
-    transaction.run(command.database, "evaluate", evaluation.task, evaluation.no_changes + evaluation.changes)
+    transaction.run(
+        command.database, Purpose.EVALUATE, evaluation.task, evaluation.no_changes + evaluation.changes
+    )
 
 
 @_routes(postgres_migration.RunMigrate)
 def _run_migrate(transaction: Transaction, command: postgres_migration.RunMigrate) -> None:
     migration = command.database.spec.migrate
     assert migration is not None
-    transaction.run(command.database, "migrate", migration.task, migration.success)
+    transaction.run(command.database, Purpose.MIGRATE, migration.task, migration.success)
 
 
 @_routes(postgres_migration.ReportBlocked)
@@ -383,7 +387,7 @@ def _stop(transaction: Transaction, _: ecs_task.StopRun) -> None:
 @_routes(ecs_task.ReportDone)
 def _task_done(transaction: Transaction, command: ecs_task.ReportDone) -> None:
     task, database = transaction.end_task(command.run)
-    if task.purpose == "migrate" or database.spec.evaluate is None:
+    if task.purpose is Purpose.MIGRATE or database.spec.evaluate is None:
         transaction.to_migration(task.database, postgres_migration.MigrateDone())
     else:
         changes = command.exit_code in database.spec.evaluate.changes

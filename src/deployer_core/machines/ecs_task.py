@@ -7,6 +7,7 @@ The drawing with every edge is `diagrams/ecs-task.mmd`. One container is judged;
 one exits, so their exit codes are reported and not judged.
 """
 
+from enum import StrEnum
 from typing import TypeAlias
 
 from attrs import frozen
@@ -20,14 +21,28 @@ EXITED = "EssentialContainerExited"
 """The one stop code under which an exit code is the task's own word (ECS API reference, Task.stopCode)."""
 
 
+class Purpose(StrEnum):
+    """Why a database's task runs."""
+
+    EVALUATE = "evaluate"
+    MIGRATE = "migrate"
+
+
 @tagged("EcsTask.Run/1")
 @frozen
 class Run:
-    """What all states know: the run's id, the task, and the exit codes of the judged container that are a success."""
+    """What all states know: whom it runs for and why, the task, and which exit codes of its container are good."""
 
-    id: str
+    deployment: str
+    database: str
+    purpose: Purpose
     task: TaskSpec[str]
     success: tuple[int, ...]
+
+    @property
+    def id(self) -> str:
+        """What people know the run by, and the task's tag in ECS."""
+        return f"{self.deployment}/{self.database}/{self.purpose}"
 
 
 @tagged("EcsTask.Exit/1")

@@ -13,14 +13,14 @@ from deployer_aws.ports import Work
 from deployer_core.engine.messages import CommandProgress, StackProgress, TaskProgress
 from deployer_core.engine.reducer import Attempt, DeployerState, Pending, StopTask
 from deployer_core.machines.deployment import ScaleStack, StabiliseStack, StackCommand, UpdateStack
-from deployer_core.machines.ecs_task import Exit, Run, RunTask, Started, Status, StatusStopped
+from deployer_core.machines.ecs_task import Exit, Purpose, Run, RunTask, Started, Status, StatusStopped
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
 from deployer_core.spec import TaskSpec
 from tests.deployer_aws.events import STACK_ID, TASK_ARN, container, stack_event, stopped, task_event
 from tests.support.orders import orders
 
 SPEC = orders("1.0").stack
-RUN = Run("r1", TaskSpec("main", "shop-migrate:3", container="migrate"), (0,))
+RUN = Run("d1", "orders", Purpose.MIGRATE, TaskSpec("main", "shop-migrate:3", container="migrate"), (0,))
 SENT = Attempt(1, 1000.0, token="token-of-the-attempt")
 
 

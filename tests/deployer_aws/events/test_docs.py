@@ -11,6 +11,7 @@ import yaml
 from deployer_aws.events import understand_event
 from deployer_aws.notifications import changed, ended
 from deployer_aws.ports import Appended
+from deployer_core.engine.messages import DeploymentOutcome
 from deployer_core.engine.reducer import INITIAL, Notice, Requested, reduce, token
 from tests.support.listening import World
 from tests.support.orders import KEY, orders
@@ -112,7 +113,9 @@ def test_the_documented_examples_are_valid() -> None:
 def test_what_is_told_is_as_documented() -> None:
     """Real notices have the members of the examples, and fulfil the schema."""
     schema, end, change = map(json.loads, blocks("notices.md", "json"))
-    told = ended(KEY, Notice("2026-03-01-1", "1.2", "FAILED", end["reason"], 1772390628.0)).detail
+    told = ended(
+        KEY, Notice("2026-03-01-1", "1.2", DeploymentOutcome.FAILED, end["reason"], 1772390628.0)
+    ).detail
     assert told == end
     event = Requested("1.0", orders("1.0"), 1000.0, "stream")
     after, commands = reduce(INITIAL, event)

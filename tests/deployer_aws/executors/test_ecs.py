@@ -10,7 +10,16 @@ from deployer_aws.executors.ecs.executor import Ecs
 from deployer_core.engine import messages
 from deployer_core.engine.reducer import Accepted, Attempt, Replied
 from deployer_core.machines import ecs_task
-from deployer_core.machines.ecs_task import Errored, Exit, Run, RunTask, Started, Status, StatusStopped
+from deployer_core.machines.ecs_task import (
+    Errored,
+    Exit,
+    Purpose,
+    Run,
+    RunTask,
+    Started,
+    Status,
+    StatusStopped,
+)
 from deployer_core.spec import TaskSpec
 from tests.deployer_aws.ecs_answers import (
     ARN,
@@ -44,7 +53,7 @@ def test_whole_request() -> None:
         platform_version="1.4.0",
     )
     client = Stub({"describe_task_definition": [defined()], "run_task": [{"tasks": [{"taskArn": ARN}]}]})
-    pending = work(RunTask(Run("d1/orders/migrate", spec, (0,))), database="orders")
+    pending = work(RunTask(Run("d1", "orders", Purpose.MIGRATE, spec, (0,))), database="orders")
     found = events(Ecs(client).act(pending))
     token = pending.token(1)
     assert client.sent("run_task") == [
@@ -104,7 +113,14 @@ def test_whole_request() -> None:
 def test_parts_of_the_request(settings: dict[str, Any], member: str, value: Any) -> None:
     """Each setting by itself; what the spec does not say is not sent."""
     client = Stub({"describe_task_definition": [defined()], "run_task": [{"tasks": [{"taskArn": ARN}]}]})
-    events(Ecs(client).act(work(RunTask(Run("r", evolve(TASK, **settings), (0,))), database="orders")))
+    events(
+        Ecs(client).act(
+            work(
+                RunTask(Run("d1", "orders", Purpose.MIGRATE, evolve(TASK, **settings), (0,))),
+                database="orders",
+            )
+        )
+    )
     (request,) = client.sent("run_task")
     plain = {"cluster", "taskDefinition", "clientToken", "startedBy", "count", "tags"}
     assert set(request) == plain | {member}
@@ -239,7 +255,7 @@ def test_found_by_its_token_while_it_is_to_run() -> None:
 @pytest.mark.parametrize("named", ["migrate", "migrate:3", NEWEST])
 def test_found_among_those_that_have_stopped(named: str) -> None:
     """The stopped tasks of the family are looked through, all pages of them and a hundred at a time."""
-    run = RunTask(Run("r", evolve(TASK, task_definition=named), (0,)))
+    run = RunTask(Run("d1", "orders", Purpose.MIGRATE, evolve(TASK, task_definition=named), (0,)))
     pending = work(run, database="orders", attempt=Attempt(1, NOW - 9_000, RESOLVED), age=9_000)
     others = [{"taskArn": "x0", "startedBy": "somebody"}, {"taskArn": "x1"}]
     ours = {"taskArn": ARN, "startedBy": pending.token(1)}
@@ -266,7 +282,7 @@ def test_definition_by_family_is_read_anew() -> None:
     for _ in range(2):
         events(executor.act(work(RUN, database="orders")))
     assert len(client.sent("describe_task_definition")) == 2
-    fixed = RunTask(Run("r", evolve(TASK, task_definition="migrate:3"), (0,)))
+    fixed = RunTask(Run("d1", "orders", Purpose.MIGRATE, evolve(TASK, task_definition="migrate:3"), (0,)))
     for _ in range(2):
         events(executor.act(work(fixed, database="orders")))
     assert len(client.sent("describe_task_definition")) == 3
@@ -340,7 +356,7 @@ def test_definition_that_can_no_longer_be_read() -> None:
     """A task whose definition is gone is judged by the container that the spec names, if it names one."""
     gone = Refused("ClientException", "Unable to describe task definition.")
     answer = task("STOPPED", {"name": "app", "exitCode": 0})
-    named = RunTask(Run("r", evolve(TASK, container="app"), (0,)))
+    named = RunTask(Run("d1", "orders", Purpose.MIGRATE, evolve(TASK, container="app"), (0,)))
     assert observed(answer, definition=gone, run=named) == [StatusStopped((Exit("app", 0, True),))]
     assert observed(answer, definition=gone) == [StatusStopped((Exit("app", 0, False),))]
     with pytest.raises(Refused):

@@ -9,6 +9,7 @@ from attrs import evolve
 from deployer_core.analysis import explore, invariants
 from deployer_core.analysis.explore import Reducer
 from deployer_core.engine import reducer
+from deployer_core.engine.messages import DeploymentOutcome
 from deployer_core.engine.reducer import (
     INITIAL,
     Accepted,
@@ -179,7 +180,9 @@ def _tells_twice(before: Any, event: Any, after: DeployerState, commands: Comman
 
 @planted("A deployment is DONE only when")
 def _takes_failure_for_success(before: Any, event: Any, after: DeployerState, commands: Commands) -> Any:
-    return after, tuple(evolve(c, outcome="DONE") if isinstance(c, Notice) else c for c in commands)
+    return after, tuple(
+        evolve(c, outcome=DeploymentOutcome.DONE) if isinstance(c, Notice) else c for c in commands
+    )
 
 
 def without_new_stops(after: DeployerState, commands: Commands) -> tuple[DeployerState, Commands]:

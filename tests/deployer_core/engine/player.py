@@ -184,7 +184,7 @@ def _pending(pending: Pending) -> str:
     command = pending.command
     words = [type(command).__name__, pending.database]
     if isinstance(command, RunTask):
-        words.append(command.run.id.rpartition("/")[2])
+        words.append(command.run.purpose)
     if isinstance(command, CreateStack | UpdateStack | UpsertStack | ScaleStack):
         words.append(_pairs(command.counts))
     if isinstance(command, StopTask):

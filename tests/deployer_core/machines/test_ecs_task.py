@@ -8,7 +8,7 @@ from deployer_core.spec import Evaluation
 from deployer_core.testing import given
 from tests.deployer_core.plausible import TASK
 
-RUN = t.Run("r-1", TASK, (0,))
+RUN = t.Run("d-1", "db", t.Purpose.MIGRATE, TASK, (0,))
 APP = Exit("app", 1, judged=True)
 
 
@@ -28,7 +28,9 @@ def test_a_good_run() -> None:
 def test_the_codes_of_an_evaluation(code: int, accepted: bool) -> None:
     """0 and 2 are answers of an evaluation, and reported as they are; any other code is an error."""
     evaluation = Evaluation(TASK)
-    run = t.Run("r-1", TASK, tuple(sorted(evaluation.no_changes + evaluation.changes)))
+    run = t.Run(
+        "d-1", "db", t.Purpose.MIGRATE, TASK, tuple(sorted(evaluation.no_changes + evaluation.changes))
+    )
     scene = given(t.MACHINE, t.Request(run), t.Started("arn:1"))
     after = scene.when(t.StatusStopped((Exit("app", code, judged=True),), EXITED))
     if accepted:

@@ -111,7 +111,7 @@ def test_a_task_that_stops_for_any_reason_ends_its_step(
     stop_code: str, exits: int, seen_running: bool
 ) -> None:
     """Every stop code with every shape of exit codes ends in DONE or ERROR and reports once; few of them are a success."""
-    run = t.Run("r-1", TASK, (0,))
+    run = t.Run("d-1", "db", t.Purpose.MIGRATE, TASK, (0,))
     scene = given(t.MACHINE, t.Request(run), *([t.Started("arn:1")] if seen_running else []))
     after = scene.when(t.StatusStopped(EXITS[exits], stop_code))
     if (stop_code, exits) in GOOD:
@@ -125,7 +125,7 @@ def test_a_task_that_stops_for_any_reason_ends_its_step(
 @pytest.mark.parametrize("scene", [[], [t.Started("arn:1")]], ids=["REQUESTED", "RUNNING"])
 def test_a_task_that_is_lost_ends_its_step(scene: list[object]) -> None:
     """No task is waited for in vain: an error ends the run, and what may still run is stopped, before the report."""
-    run = t.Run("r-1", TASK, (0,))
+    run = t.Run("d-1", "db", t.Purpose.MIGRATE, TASK, (0,))
     before = given(t.MACHINE, t.Request(run), *scene)
     arn = "arn:1" if scene else ""
     before.when(t.Errored("lost")).then(t.Error, t.ReportError(run, "lost"))

@@ -144,7 +144,7 @@ def test_texts_outside_ascii_are_written_as_they_are() -> None:
 
 def test_a_resolved_spec_refuses_outputs() -> None:
     """A generic class is read as its field says: where texts are resolved, an Output is out of place."""
-    run = ecs_task.Run("r", spec.TaskSpec("c", "t"), (0,))
+    run = ecs_task.Run("d-1", "db", ecs_task.Purpose.MIGRATE, spec.TaskSpec("c", "t"), (0,))
     line = wire.encode(run).replace(b'"cluster":"c"', b'"cluster":["spec.Output/1",{"name":"C"}]')
     with pytest.raises(WireError, match=r"^\$\[1\]\.task\.cluster: a string is needed, not a list of 2$"):
         wire.decode(line)
