@@ -22,7 +22,7 @@ from deployer_aws.ports import Appended, Clock
 from deployer_core.engine.reducer import DeployerState, Notice
 from deployer_core.kernel.machine import Absent, name_of
 
-log = logging.getLogger("deployer")
+log: logging.Logger = logging.getLogger("deployer")
 
 SCHEMA = 1
 """The version of the documented shapes; a new member does not change it, a changed or missing one does."""
@@ -180,7 +180,7 @@ class Notices:
         self._channel, self._clock, self._changes = channel, clock, changes
         self._kept: deque[Message] = deque(maxlen=KEPT)
         self._resume = float("-inf")
-        self.dropped = 0
+        self.dropped: int = 0
         """Changes of state that were given up, so far."""
 
     def notify(self, key: str, notice: Notice) -> None:

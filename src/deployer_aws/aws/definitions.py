@@ -10,7 +10,7 @@ from attrs import frozen
 from deployer_aws.aws.errors import Kind, understand
 from deployer_aws.aws.protocols import EcsClient
 
-log = logging.getLogger("deployer")
+log: logging.Logger = logging.getLogger("deployer")
 
 
 @frozen

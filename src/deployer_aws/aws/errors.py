@@ -54,7 +54,8 @@ class LoginNeeded(Exception):
     """AWS no longer knows who we are. Nothing has failed; log in, and resume."""
 
     def __init__(self, key: str, problem: Problem, doing: str = "") -> None:
-        self.key, self.problem = key, problem
+        self.key: str = key
+        self.problem: Problem = problem
         super().__init__(f"{key} waits for credentials{f', for {doing}' if doing else ''}: {problem}")
 
 

@@ -6,7 +6,7 @@ from deployer_aws.aws.definitions import Definition
 from deployer_aws.aws.errors import Kind, understand
 from deployer_aws.aws.protocols import LogsClient
 
-log = logging.getLogger("deployer")
+log: logging.Logger = logging.getLogger("deployer")
 
 LINES, LENGTH = 20, 2_000
 """How many lines are read, and how many characters of them are kept: the last ones."""

@@ -13,7 +13,7 @@ from deployer_aws.aws.protocols import CloudFormationClient
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
 from deployer_core.spec import Counts, Pairs, StackSpec
 
-log = logging.getLogger("deployer")
+log: logging.Logger = logging.getLogger("deployer")
 
 _PROGRESS, _ROLLING_BACK = Lifecycle.PROGRESS, Lifecycle.ROLLING_BACK
 LIFECYCLES: Mapping[str, Lifecycle] = {

@@ -43,7 +43,7 @@ class SpecFileError(ValueError):
 
     def __init__(self, file: str, problems: Iterable[Finding]) -> None:
         self.file = file
-        self.problems = tuple(sorted(dict.fromkeys(problems), key=lambda problem: problem.line))
+        self.problems: tuple[Finding, ...] = tuple(sorted(dict.fromkeys(problems), key=lambda one: one.line))
         if len(self.problems) == 1:
             super().__init__(f"{file}: {self.problems[0]}")
             return

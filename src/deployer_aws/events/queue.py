@@ -21,7 +21,7 @@ from deployer_aws.runner import PollingPolicy, Runner
 from deployer_core.engine.reducer import Pending
 from deployer_core.machines.deployment import StabiliseStack
 
-log = logging.getLogger("deployer")
+log: logging.Logger = logging.getLogger("deployer")
 
 WAIT = 20
 """The longest that SQS waits for a message, in seconds (SQS API reference, ReceiveMessage)."""
@@ -101,7 +101,7 @@ class Intake:
         self._after = tuple(echoes)
         self._versions: OrderedDict[str, int] = OrderedDict()
         self._troubles: dict[str, str] = {}
-        self.tally = Tally()
+        self.tally: Tally = Tally()
 
     def serve(self, runner: Runner, keys: Collection[str] | None = None) -> None:
         """The runner that is told, of these streams or of all; until then, messages stay in the queue."""

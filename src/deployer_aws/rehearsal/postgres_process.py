@@ -103,8 +103,10 @@ class PostgresProcess:
         settings: Mapping[str, str] = QUICK,
         lasting: bool = False,
     ) -> None:
-        self.programs, self.superuser, self.port = programs, superuser, port or free_port()
-        self.folder = folder.absolute()  # programs are run in it
+        self.programs: Path = programs
+        self.superuser: Superuser = superuser
+        self.port: int = port or free_port()
+        self.folder: Path = folder.absolute()  # programs are run in it
         self._settings, self._lasting = settings, lasting
         self._data, self._log = self.folder / "data", self.folder / "log"
         self._file = ProcessFile(self.folder / "process")

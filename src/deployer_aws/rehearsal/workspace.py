@@ -97,8 +97,8 @@ class Workspace:
 
     def __init__(self, folder: Path | None, database_url: str | None) -> None:
         self._kept, self._url = folder is not None, database_url
-        self.folder = folder or Path()
-        self.mask = Mask()
+        self.folder: Path = folder or Path()
+        self.mask: Mask = Mask()
         self._server: OwnServer | GivenServer | None = None
         self._databases: dict[str, str] = {}
         self._lock: int | None = None

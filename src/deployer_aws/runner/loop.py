@@ -31,7 +31,7 @@ from deployer_core.engine.messages import (
 )
 from deployer_core.engine.reducer import DeployerState, Pending
 
-log = logging.getLogger("deployer")
+log: logging.Logger = logging.getLogger("deployer")
 
 BREATH = 0.001
 """The shortest wait in seconds: what is nearly due is due then, however finely the clock is divided."""

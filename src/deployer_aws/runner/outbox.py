@@ -8,7 +8,7 @@ from typing import TypeAlias
 from deployer_aws.ports import Appended, Clock, Journal
 from deployer_core.engine.reducer import Notice
 
-log = logging.getLogger("deployer")
+log: logging.Logger = logging.getLogger("deployer")
 
 Notify: TypeAlias = Callable[[str, Notice], None]
 """Tells that a deployment of a stream ended. What it raises is logged, and the notice is tried again."""

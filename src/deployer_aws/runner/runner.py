@@ -42,7 +42,7 @@ class Runner(Requests):
         polling = polling or PollingPolicy()
         durations, self._schedule = Durations(journal), Schedule()
         self._outbox = Outbox(journal, clock, notify, pause=polling.slow)
-        self.writer = Writer(journal, self._outbox.see, durations.see, *([watch] if watch else []))
+        self.writer: Writer = Writer(journal, self._outbox.see, durations.see, *([watch] if watch else []))
         super().__init__(journal, clock, self.writer)
         self._leases = Leases(journal, clock, owner or secrets.token_hex(8), term)
         self._loop = Loop(

@@ -12,7 +12,7 @@ class Writer:
 
     def __init__(self, journal: Journal, *watchers: Callable[[Appended], None]) -> None:
         self._journal, self._watchers = journal, watchers
-        self.stale = 0
+        self.stale: int = 0
         """Events that changed nothing, so far: duplicates, late answers, progress that was no news."""
 
     def commit(

@@ -25,7 +25,7 @@ class Client:
         self._store: Store = account.store
         self._service = service(account)
         self._operations = service.operations()
-        self.exceptions = SimpleNamespace(ClientError=ClientError)
+        self.exceptions: SimpleNamespace = SimpleNamespace(ClientError=ClientError)
 
     def __getattr__(self, name: str) -> Callable[..., Json]:
         if name.startswith("_") or name not in self._operations:

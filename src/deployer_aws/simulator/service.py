@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from deployer_aws.simulator.account import ACCOUNT_ID, Account
 from deployer_aws.simulator.errors import ServiceError
 from deployer_aws.simulator.rows import Json
+from deployer_aws.simulator.store import Store
 
 Operation = Callable[[Any, Json], Json]
 
@@ -33,8 +34,8 @@ class Service:
     """Members of requests that are kept in no record of the calls."""
 
     def __init__(self, account: Account) -> None:
-        self.account = account
-        self.store = account.store
+        self.account: Account = account
+        self.store: Store = account.store
 
     @classmethod
     def operations(cls) -> dict[str, Operation]:

@@ -73,13 +73,13 @@ class Simulator:
     ) -> None:
         self._store = MemoryStore() if store is None else store
         with self._store.transaction():
-            self.script = self._settle(script)
+            self.script: Script = self._settle(script)
             self._account = Account(self._store, self.script)
             meta = self._account.meta
             if meta.script != self.script.source:
                 seed.seed_account(self._account)
                 meta.script = self.script.source
-        self.clock = VirtualClock(self._account)
+        self.clock: VirtualClock = VirtualClock(self._account)
         self._clients: dict[str, Client] = {}
 
     @classmethod

@@ -28,7 +28,7 @@ class TemplateError(ValueError):
     """CloudFormation would refuse this template. The text is CloudFormation's own; `problem` says it in ours."""
 
     def __init__(self, text: str, problem: str = "") -> None:
-        self.problem = problem or text
+        self.problem: str = problem or text
         super().__init__(text)
 
 

@@ -13,7 +13,7 @@ class Follower:
         self, journal: Journal, key: str, listen: Callable[[str, Change], None] | None = None
     ) -> None:
         self._journal, self._key, self._listen = journal, key, listen
-        self.chronicle = Chronicle()
+        self.chronicle: Chronicle = Chronicle()
         self.chronicle.read(journal.events(key))
 
     def see(self, step: Appended) -> None:

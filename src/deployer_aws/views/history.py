@@ -136,7 +136,7 @@ class Chronicle:
 
     def __init__(self) -> None:
         self.state: DeployerState = INITIAL
-        self.version = 0
+        self.version: int = 0
         self._deployments: dict[str, DeploymentHistory] = {}
 
     @property

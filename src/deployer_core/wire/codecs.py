@@ -64,7 +64,7 @@ def _write_float(value: Any) -> float:
 
 
 _number = leaf(float, "a number with a decimal point")
-LEAVES = {
+LEAVES: dict[Any, Codec] = {
     str: leaf(str, "a string"),
     int: leaf(int, "a whole number"),
     bool: leaf(bool, "true or false"),

@@ -20,7 +20,7 @@ from deployer_aws.ports import Work
 from deployer_core.machines.deployment import CreateStack, ScaleStack, UpdateStack, UpsertStack
 from deployer_core.spec import Pairs, TemplateUrl
 
-log = logging.getLogger("deployer")
+log: logging.Logger = logging.getLogger("deployer")
 
 Change = CreateStack | UpdateStack | UpsertStack | ScaleStack
 

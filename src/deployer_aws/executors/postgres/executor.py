@@ -27,7 +27,7 @@ from deployer_core.machines.postgres_migration import (
 
 SHARE = 5.0
 """Seconds of one look after which no further change is begun: other commands wait meanwhile."""
-log = logging.getLogger("deployer")
+log: logging.Logger = logging.getLogger("deployer")
 
 
 class Postgres:

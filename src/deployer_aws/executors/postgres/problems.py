@@ -17,7 +17,8 @@ class Trouble(Exception):
     """
 
     def __init__(self, text: str, *, passing: bool = False, password: bool = False) -> None:
-        self.passing, self.password = passing, password
+        self.passing: bool = passing
+        self.password: bool = password
         super().__init__(text)
 
     def after(self, report: str) -> "Trouble":

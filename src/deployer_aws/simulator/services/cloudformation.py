@@ -1,7 +1,7 @@
 """AWS CloudFormation: stacks, their events and resources, templates."""
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 from deployer_aws.simulator.account import moment
 from deployer_aws.simulator.errors import ServiceError, invalid
@@ -48,7 +48,9 @@ class CloudFormation(Service):
     """The operations on stacks that a deployer needs."""
 
     name = "cloudformation"
-    throttled, denied, expired = "Throttling", "AccessDenied", "ExpiredToken"
+    throttled: ClassVar[str] = "Throttling"
+    denied: ClassVar[str] = "AccessDenied"
+    expired: ClassVar[str] = "ExpiredToken"
 
     def _find(self, named: str, *, visible: bool = True) -> Stack | None:
         """Find a stack by its id, or a living one by its name, unless it is too young to be seen."""

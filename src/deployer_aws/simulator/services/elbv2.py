@@ -1,5 +1,7 @@
 """Elastic Load Balancing: the rules of listeners in the stacks of the account."""
 
+from typing import ClassVar
+
 from deployer_aws.simulator.resources import live
 from deployer_aws.simulator.rows import Json, Stack
 from deployer_aws.simulator.service import Service, operation, page
@@ -12,7 +14,9 @@ class Elbv2(Service):
     """Just enough to find a priority that is free."""
 
     name = "elbv2"
-    throttled, denied, expired = "Throttling", "AccessDenied", "ExpiredToken"
+    throttled: ClassVar[str] = "Throttling"
+    denied: ClassVar[str] = "AccessDenied"
+    expired: ClassVar[str] = "ExpiredToken"
 
     @operation
     def describe_rules(self, request: Json) -> Json:

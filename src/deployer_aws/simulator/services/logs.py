@@ -1,5 +1,7 @@
 """Amazon CloudWatch Logs: the lines that the script has its tasks write."""
 
+from typing import ClassVar
+
 from deployer_aws.simulator.errors import ServiceError
 from deployer_aws.simulator.rows import Definition, Json, Task
 from deployer_aws.simulator.service import Service, operation
@@ -9,7 +11,7 @@ class Logs(Service):
     """Just enough to show what a failed task had to say."""
 
     name = "logs"
-    throttled = "ThrottlingException"
+    throttled: ClassVar[str] = "ThrottlingException"
 
     @operation
     def get_log_events(self, request: Json) -> Json:

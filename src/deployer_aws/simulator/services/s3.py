@@ -1,6 +1,7 @@
 """Amazon S3: objects that are put, and read by CloudFormation as templates."""
 
 from hashlib import md5
+from typing import ClassVar
 
 from deployer_aws.simulator.rows import Json, Text
 from deployer_aws.simulator.service import Service, operation
@@ -11,7 +12,9 @@ class S3(Service):
     """Just enough for templates that are too long for a request; every bucket exists."""
 
     name = "s3"
-    throttled, denied, expired = "SlowDown", "AccessDenied", "ExpiredToken"
+    throttled: ClassVar[str] = "SlowDown"
+    denied: ClassVar[str] = "AccessDenied"
+    expired: ClassVar[str] = "ExpiredToken"
 
     @operation
     def put_object(self, request: Json) -> Json:
