@@ -31,6 +31,8 @@ from deployer_core.engine.reducer import INITIAL, Notice, Requested, reduce
 from tests.support.listening import World
 from tests.support.orders import KEY, orders
 
+pytestmark = pytest.mark.quick
+
 
 def message(number: int = 1, outcome: str = "DONE") -> Message:
     """That a deployment ended."""

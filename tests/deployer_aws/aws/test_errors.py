@@ -16,6 +16,8 @@ from deployer_aws.aws.errors import LOCAL, RULES, Kind, understand
 from deployer_aws.aws.stacks import LIFECYCLES, lifecycle
 from deployer_core.machines.stack_status import Lifecycle
 
+pytestmark = pytest.mark.quick
+
 DATA = Path(__file__).parent / "data"
 P, T, A, C = Kind.PERMANENT, Kind.TRANSIENT, Kind.ACCEPTED_BEFORE, Kind.CREDENTIALS
 

@@ -11,6 +11,7 @@ from deployer_core.kernel.machine import name_of
 from tests.support.command import EXAMPLE, FAILS, KEY, SCRIPT, STUCK, Bed
 
 
+@pytest.mark.quick
 def test_the_versions_of_the_example_are_deployed_one_after_the_other(bed: Bed) -> None:
     """Version 1 creates the stack, 2 and 3 take the full path and migrate `orders`, the hotfix is quick."""
     reports = [bed.run(version, "--json").data for version in ("v1", "v2", "v3", "hotfix")]
@@ -61,6 +62,7 @@ def test_a_pipe_gets_one_plain_line_for_each_change(bed: Bed) -> None:
     assert said.out.splitlines()[-1].startswith("DONE  staging/orders version 1 after 3m")
 
 
+@pytest.mark.quick
 def test_a_failed_full_deployment_stays_at_zero_and_says_so(bed: Bed) -> None:
     """Exit code 1, AWS's own reason, the counts from before, and the command that repairs."""
     bed.run("v1")

@@ -131,7 +131,7 @@ def later(trial: Trial) -> None:
     ("prepare", "changes"),
     [
         (first, ("create_stack:1", "run_task:1")),
-        (later, ("update_stack:1", "update_stack:2", "run_task:1")),
+        pytest.param(later, ("update_stack:1", "update_stack:2", "run_task:1"), marks=pytest.mark.thorough),
     ],
 )
 def test_killed_between_two_calls_it_changes_everything_once(

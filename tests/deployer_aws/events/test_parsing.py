@@ -24,6 +24,8 @@ from tests.deployer_aws.events import (
     task_event,
 )
 
+pytestmark = pytest.mark.quick
+
 # Stacks
 
 

@@ -34,6 +34,8 @@ from tests.deployer_aws.cloudformation_answers import (
 )
 from tests.deployer_aws.stubs import NOW, Refused, Stub, answers, attempts, events, work
 
+pytestmark = pytest.mark.quick
+
 
 def test_whole_request() -> None:
     """A create sends all that the spec has: tags, topics, capabilities, role, parameters and counts, and our token."""

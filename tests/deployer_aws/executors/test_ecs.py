@@ -35,6 +35,8 @@ from tests.deployer_aws.ecs_answers import (
 )
 from tests.deployer_aws.stubs import NOW, Refused, Stub, answers, attempts, events, work
 
+pytestmark = pytest.mark.quick
+
 # Running
 
 

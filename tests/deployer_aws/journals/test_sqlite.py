@@ -20,6 +20,8 @@ from tests.support.contention import KEY, OTHER, Opener
 from tests.support.sqlite import refused, tamper
 from tests.support.streams import append, fold, good_path, request
 
+pytestmark = pytest.mark.quick
+
 
 class TestSqliteJournal(JournalContract):
     @pytest.fixture

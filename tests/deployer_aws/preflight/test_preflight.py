@@ -18,6 +18,8 @@ from deployer_aws.cli._checks import check_context
 from deployer_aws.preflight import CHECKS, CheckContext, Finding, Result, examine, is_sound, name_of
 from tests.support.project import ROOT
 
+pytestmark = pytest.mark.quick
+
 ROLE = "arn:aws:sts::123456789012:assumed-role/deployer/me"
 TEMPLATE = """
 Parameters:

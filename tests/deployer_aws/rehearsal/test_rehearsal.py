@@ -7,6 +7,7 @@ import pytest
 from tests.deployer_aws.rehearsal.fixtures import KEY, Project, runs
 
 
+@pytest.mark.quick
 def test_versions_on_a_server_of_its_own(project: Project) -> None:
     """A new version is migrated, the same again ends in NOP, the next is migrated; nothing is left afterwards."""
     said = project.rehearse(project.spec("1"), project.folder / "v1.yaml", project.spec("2"))

@@ -24,6 +24,8 @@ from tests.deployer_aws.runner_world import (
 from tests.deployer_aws.scenarios.simulated import SimulatedBed
 from tests.deployer_aws.scenarios.specs import asked, database, template
 
+pytestmark = pytest.mark.quick
+
 # Append, then act
 
 

@@ -18,13 +18,15 @@ _numbers = count(1)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave most scenarios on the emulators to `make thorough`; a scenario's name decides which."""
     for item in items:
-        on = getattr(item, "callspec", None)
-        if (
-            on is not None
-            and on.params.get("bed") in ("ministack", "moto")
-            and crc32(item.name.encode()) % SAMPLE
-        ):
+        bed = (
+            item.callspec.params.get("bed")
+            if isinstance(item, pytest.Function) and hasattr(item, "callspec")
+            else ""
+        )
+        if bed in ("ministack", "moto") and crc32(item.name.encode()) % SAMPLE:
             item.add_marker(pytest.mark.thorough)
+        elif bed == "simulator" and not item.get_closest_marker("thorough"):
+            item.add_marker(pytest.mark.quick)
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ import pytest
 from deployer_aws.simulator import ClientError
 from tests.support.conformance import CheckedSimulator
 
+pytestmark = pytest.mark.quick
+
 TEMPLATE = """
 Parameters:
   Count: {Type: Number, Default: 2}

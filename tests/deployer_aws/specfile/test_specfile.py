@@ -38,6 +38,8 @@ from tests.deployer_aws.specs import (
 )
 from tests.support.derived import DOC, ORDERS, derived
 
+pytestmark = pytest.mark.quick
+
 
 def test_a_full_spec() -> None:
     """Every kind of value arrives as the spec has it."""

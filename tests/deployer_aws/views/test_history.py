@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from attrs import evolve
 
 from deployer_aws.environment import SystemClock
@@ -21,6 +22,8 @@ from deployer_core.machines.stack_status import Lifecycle, StackStatus
 from tests.support.command import KEY
 from tests.support.deploying import Story, exited, full
 from tests.support.orders import TEMPLATES, orders
+
+pytestmark = pytest.mark.quick
 
 QUICK = orders("1.0", quick=True)
 

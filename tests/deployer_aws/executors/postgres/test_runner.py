@@ -66,6 +66,7 @@ class Session:
         self.world.close()
 
 
+@pytest.mark.quick
 def test_a_deployment_with_real_databases(server: RealServer, tmp_path: Path) -> None:
     """Two versions: databases are made, cleaned up after their migrations, and left as they are the second time."""
     session = Session(tmp_path, server)
