@@ -36,6 +36,7 @@ SPEC = DeploymentSpec(
     databases=(DatabaseSpec[Text]("shop", AdminSecret(Output("Secret")), migrate=Migration(TASK)),),
 )
 MOVES = d.Progress()
+MIGRATE_DATA: Any = d.migrate_data  # as a handler of eventless edges it might give None
 LONG_PATH: tuple[Any, ...] = (
     d.Requested(d.DeploymentInfo("d-1", SPEC)),
     d.Started((("Count", 2),)),
@@ -67,9 +68,7 @@ def by_hand(state: Any, event: Any) -> tuple[Any, tuple[Any, ...]]:
         if isinstance(event, d.Progress):
             return state, ()
         if isinstance(event, d.Stable):
-            return settled(
-                *d.migrate_data(d.InfraMigrated(state.info, state.counts, event.outputs), d.MigrateData())
-            )
+            return settled(*MIGRATE_DATA(d.InfraMigrated(state.info, state.counts, event.outputs)))
         if isinstance(event, d.Failure):
             return d._failed(state.info, event.reason)
     elif isinstance(state, d.ScalingUp):
@@ -108,8 +107,9 @@ def settled(state: Any, commands: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]
     settles = d.settle(state)
     if settles is None:
         return state, commands
-    if isinstance(settles, d.MigrationFailure):
-        return d._failed(state.info, settles.reason)
+    after, more = settles
+    if isinstance(after, d.Failed):
+        return after, more
     info = state.info
     return d.ScalingUp(info), (*commands, d.ScaleStack(info.id, info.spec.stack, state.counts))
 

@@ -13,8 +13,8 @@ requests, looks at what is pending in a journal, lets an executor take one step 
   `connect` makes; `SystemClock`. `open_environment` puts them together. `Simulator` and `SimulatedPostgres` stand for
   AWS in tests.
 - What may be put in their places: anything with the methods of `Journal`, `Executor`, `Observer` or `Clock`.
-- What it is told: `Intake` receives AWS's events from a queue. Whom it tells: `Notices`, through `EventBridge`, `Sns`
-  or `LogLine`.
+- What it is told: `EventQueue` receives AWS's events from a queue. Whom it tells: `Notices`, through `EventBridge`,
+  `Sns` or `LogLine`.
 
 Names are imported when they are first used: what needs boto3 and psycopg comes with the extra `aws`, what reads YAML
 with the extra `cli`. Everything that is not named here is private.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from deployer_aws.aws.clients import Clients, ClientsError, Options, connect
     from deployer_aws.aws.errors import LoginNeeded
     from deployer_aws.environment import Environment, SystemClock, WrongEnvironment, open_environment
-    from deployer_aws.events import Intake
+    from deployer_aws.events import EventQueue
     from deployer_aws.executors.cloudformation.executor import CloudFormation
     from deployer_aws.executors.ecs.executor import Ecs
     from deployer_aws.executors.postgres import Postgres
@@ -71,9 +71,9 @@ __all__ = [
     "Entry",
     "Environment",
     "EventBridge",
+    "EventQueue",
     "Executor",
     "Head",
-    "Intake",
     "Journal",
     "JournalError",
     "LoadedSpec",
@@ -109,7 +109,7 @@ _HOMES: Final = {
     "deployer_aws.aws.clients": "Clients ClientsError Options connect",
     "deployer_aws.aws.errors": "LoginNeeded",
     "deployer_aws.environment": "Environment SystemClock WrongEnvironment open_environment",
-    "deployer_aws.events": "Intake",
+    "deployer_aws.events": "EventQueue",
     "deployer_aws.executors.cloudformation.executor": "CloudFormation",
     "deployer_aws.executors.ecs.executor": "Ecs",
     "deployer_aws.executors.postgres": "Postgres",

@@ -20,7 +20,7 @@ from deployer_aws.aws.addresses import Address
 from deployer_aws.aws.protocols import EventBridgeClient, SnsClient
 from deployer_aws.ports import Appended, Clock
 from deployer_core.engine.reducer import DeployerState, Notice
-from deployer_core.kernel.machine import Absent, name_of
+from deployer_core.kernel.machine import name_of
 
 log: logging.Logger = logging.getLogger("deployer")
 
@@ -290,17 +290,15 @@ def _states(state: DeployerState) -> dict[_Which, str]:
     """Where each machine of a stack is; those of a deployment that ended are gone."""
     states: dict[_Which, str] = {("Stack", "", ""): name_of(type(state.stack))}
     for each in state.deployments:
-        if not isinstance(each, Absent):
-            states["Deployment", "", each.info.id] = name_of(type(each))
+        states["Deployment", "", each.info.id] = name_of(type(each))
     current = ""
     for migration in state.migrations:
-        if not isinstance(migration, Absent):
-            current = migration.database.deployment
-            states["PostgresMigration", migration.database.spec.name, current] = name_of(type(migration))
+        current = migration.database.deployment
+        states["PostgresMigration", migration.database.spec.name, current] = name_of(type(migration))
     for task in state.tasks:
         states["EcsTask", f"{task.database}/{task.purpose}", current] = name_of(type(task.state))
     return states
 
 
 def _versions(state: DeployerState) -> dict[str, str]:
-    return {d.info.id: d.info.spec.version for d in state.deployments if not isinstance(d, Absent)}
+    return {d.info.id: d.info.spec.version for d in state.deployments}

@@ -1,11 +1,11 @@
-"""What the runner asks of its surroundings: a clock, a journal, executors, and AWS's clients.
+"""What a runner asks of its environment: a clock, a journal, executors, and a source of events.
 
 A journal holds one *stream* a stack, named `environment/application`. The head of a stream is the state after its last
 event; the events are the truth, the head is a cache of it that is replaced in the same transaction.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from attrs import field, frozen
 
@@ -300,4 +300,46 @@ class Observer(Executor, Protocol):
         Left out is what has to be looked at by itself. A client's error stands in the place of what it kept from being
         seen, for the runner to class.
         """
+        ...
+
+
+# Event sources
+
+
+@frozen
+class Taken:
+    """What comes of a message for one pending command: events to append, and whether the executor looks at it now."""
+
+    events: tuple[Accepted | Replied, ...] = ()
+    look: bool = False
+
+
+@frozen
+class Received:
+    """A message of an event source, of which nothing is written down yet.
+
+    `commands` are the pending commands that it concerns; `take` says what comes of it for one of them, as that stands
+    then. `receipt` is the source's own.
+    """
+
+    name: str
+    commands: tuple[CommandId, ...]
+    take: Callable[[Work], Taken]
+    receipt: Any = None
+
+
+class EventSource(Protocol):
+    """Tells a runner what happens to the commands that are pending. It may read the journal, and never writes to it."""
+
+    @property
+    def available(self) -> bool:
+        """Whether events can be received. While they cannot, the runner polls as if there were no source."""
+        ...
+
+    def receive(self, seconds: float) -> Sequence[Received]:
+        """Return what has come, after a wait of so many seconds at most, or nothing where nothing came."""
+        ...
+
+    def acknowledge(self, messages: Sequence[Received]) -> None:
+        """Let go of messages: what they say is written down. One that is not acknowledged comes again."""
         ...

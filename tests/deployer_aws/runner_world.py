@@ -108,7 +108,7 @@ class World:
 
 def world(*looks: Callable[[Work], Act], others: Sequence[Any] = (), **settings: Any) -> World:
     """A world in which an executor does as told."""
-    clock, script = Clock(), Script(list(looks))
+    clock, script = settings.pop("clock", None) or Clock(), Script(list(looks))
     steps: list[Appended] = []
     notices: list[Notice] = []
     journal = settings.pop("journal", None) or SqliteJournal(":memory:")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from attrs import field, frozen
 
 from deployer_core.analysis.diagram import machines
-from deployer_core.kernel.machine import IllegalEvent, name_of
+from deployer_core.kernel.machine import Absent, IllegalEvent, name_of
 from tests.deployer_core.plausible import AnyMachine, events, states
 
 LEGEND = """\
@@ -47,42 +47,31 @@ def observed(key: str) -> dict[tuple[str, str], Cell]:
 
 
 def matrix(key: str) -> str:
-    """The matrix of a machine: what comes from outside, then what a state raises by itself."""
+    """The matrix of a machine: what each state does with each event, then what it does by itself."""
     machine = machines()[key]
     declared: dict[tuple[str, str], list[str]] = defaultdict(list)
     for edge in machine.edges:
         declared[edge.source, edge.event].append(edge.target)
-    own = {(edge.source, edge.event) for edge in machine.edges if edge.auto}
-    outside = [
-        e.__name__ for e in machine.events if any((s, e.__name__) not in own for s in _takers(declared, e))
-    ]
-    raised = [e.__name__ for e in machine.events if any((s, e.__name__) in own for s in _takers(declared, e))]
 
-    def from_outside(state: str, event: str) -> str:
-        if (state, event) in own or (state, event) not in declared:
+    def cell(state: str, event: str) -> str:
+        if (state, event) not in declared:
             return "."
         guard = " ?" if observed(key)[state, event].refusals else ""
         return _targets(machine, declared[state, event]) + guard
 
-    def by_itself(state: str, event: str) -> str:
-        return _targets(machine, declared[state, event]) if (state, event) in own else "."
-
-    names = [name_of(state) for state in machine.states]
-    raising = [name for name in names if any(state == name for state, _ in own)]
+    classes: tuple[type, ...] = (Absent, *machine.states)
+    names = [name_of(state) for state in classes]
+    alone = [(e.source, e.name, _targets(machine, [e.target])) for e in machine.edges if e.auto]
     return "\n".join(
         [
             LEGEND.format(name=machine.name),
-            "From outside\n",
-            *_table(names, outside, from_outside),
-            "\nRaised by the state itself, and refused from outside everywhere else\n",
-            *_table(raising, raised, by_itself),
+            "With an event\n",
+            *_table(names, [event.__name__ for event in machine.events], cell),
+            "\nWithout an event, when the state is entered\n",
+            *_aligned([list(edge) for edge in sorted(alone, key=lambda edge: names.index(edge[0]))]),
             "",
         ]
     )
-
-
-def _takers(declared: Iterable[tuple[str, str]], event: type) -> list[str]:
-    return [state for state, taken in declared if taken == event.__name__]
 
 
 def _targets(machine: AnyMachine, targets: Iterable[str]) -> str:
@@ -91,5 +80,9 @@ def _targets(machine: AnyMachine, targets: Iterable[str]) -> str:
 
 def _table(rows: list[str], columns: list[str], cell: Callable[[str, str], str]) -> list[str]:
     table = [["", *columns], *([row, *(cell(row, column) for column in columns)] for row in rows)]
+    return _aligned(table)
+
+
+def _aligned(table: list[list[str]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return ["  ".join(text.ljust(w) for text, w in zip(row, widths, strict=True)).rstrip() for row in table]

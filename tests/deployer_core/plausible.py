@@ -13,7 +13,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from attrs import fields, has
 
 from deployer_core.analysis.diagram import machines
-from deployer_core.kernel.machine import Machine
+from deployer_core.kernel.machine import Absent, Machine
 from deployer_core.machines.ecs_task import EXITED, Exit
 from deployer_core.spec import (
     AdminSecret,
@@ -115,13 +115,13 @@ def _about(item: Any) -> Any:
 
 
 def states(machine: AnyMachine) -> tuple[Any, ...]:
-    """Every plausible state, auto states too."""
-    classes: tuple[Any, ...] = machine.states
+    """Every plausible state, that before the first event and auto states too."""
+    classes: tuple[Any, ...] = (Absent, *machine.states)
     return tuple(value for cls in classes for value in values(cls))
 
 
 def events(machine: AnyMachine) -> tuple[Any, ...]:
-    """Every plausible event, the machine's own too."""
+    """Every plausible event."""
     classes: tuple[Any, ...] = machine.events
     return tuple(value for cls in classes for value in values(cls))
 

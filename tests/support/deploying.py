@@ -19,7 +19,7 @@ from deployer_core.engine.reducer import (
     Requested,
     Terminated,
 )
-from deployer_core.kernel.machine import Absent, name_of
+from deployer_core.kernel.machine import name_of
 from deployer_core.machines.deployment import (
     CreateStack,
     ScaleStack,
@@ -178,13 +178,11 @@ class Story:
 
     @property
     def deployments(self) -> dict[str, str]:
-        return {d.info.id: name_of(type(d)) for d in self.state.deployments if not isinstance(d, Absent)}
+        return {d.info.id: name_of(type(d)) for d in self.state.deployments}
 
     @property
     def migrations(self) -> dict[str, str]:
-        return {
-            m.database.spec.name: name_of(type(m)) for m in self.state.migrations if not isinstance(m, Absent)
-        }
+        return {m.database.spec.name: name_of(type(m)) for m in self.state.migrations}
 
     @property
     def outcomes(self) -> list[tuple[str, str]]:

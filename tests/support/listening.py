@@ -1,10 +1,11 @@
-"""The example on the simulated AWS with an intake: its events go through a queue to the runner."""
+"""The example on the simulated AWS with a queue, through which its events go to the runner."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
-from deployer_aws.events import Intake
+from deployer_aws.aws.protocols import SqsClient
+from deployer_aws.events import EventQueue
 from deployer_aws.executors.cloudformation.executor import CloudFormation
 from deployer_aws.executors.ecs.executor import Ecs
 from deployer_aws.journals.replay import verify
@@ -26,7 +27,7 @@ def _half() -> float:
 
 
 class World:
-    """A simulated account, a journal, and a runner: one that polls, or one that listens as well."""
+    """A simulated account, a journal, and a runner: one that polls, or one that listens to a queue as well."""
 
     def __init__(
         self,
@@ -38,14 +39,17 @@ class World:
         jitter: Callable[[], float] = _half,
         channel: Channel | None = None,
         changes: bool = False,
+        keys: Collection[str] | None = None,
+        queue: Callable[["World"], SqsClient] | None = None,
+        url: str = URL,
     ) -> None:
         self.sim = Simulator(script)
         self.journal: Journal = SqliteJournal(":memory:")
         self.notices: list[Notice] = []
         self._read, self._delivery = 0, delivery
         self.sqs = Sqs(self.sim.clock, self._arriving)
-        self.intake = Intake(self.sqs, URL, self.journal, self.sim.clock)
-        clock: Clock = self.intake if listens else self.sim.clock
+        clock: Clock = self.sim.clock
+        self.events = EventQueue(queue(self) if queue else self.sqs, url, self.journal, clock, keys)
         cloudformation, ecs = self.sim.client("cloudformation"), self.sim.client("ecs")
         self.executors = (CloudFormation(cloudformation, ecs), Ecs(ecs), SimulatedPostgres())
         told = Notices(channel, clock, changes=changes) if channel else None
@@ -53,12 +57,12 @@ class World:
             self.journal,
             self.executors,
             clock,
-            polling=polling or (self.intake.pace if listens else PollingPolicy()),
+            events=self.events if listens else None,
+            polling=polling,
             notify=told.notify if told else lambda _, notice: self.notices.append(notice),
             watch=told.watch if told else None,
             jitter=jitter,
         )
-        self.intake.serve(self.runner)
 
     def _arriving(self) -> list[Any]:
         events = self.sim.emitted_since(self._read)
@@ -83,7 +87,7 @@ class World:
             wait = self.runner.step([KEY])
             assert wait is not None
             if not reached(self.state):
-                self.intake.sleep(wait)
+                self.runner.wait(wait)
         raise AssertionError(f"never came: {self.state}")
 
     @property

@@ -22,7 +22,7 @@ from deployer_core.engine.reducer import (
     StopTask,
     Terminated,
 )
-from deployer_core.kernel.machine import Absent, IllegalEvent
+from deployer_core.kernel.machine import IllegalEvent
 from deployer_core.machines import deployment, ecs_task, postgres_migration
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
 from deployer_core.spec import (
@@ -164,9 +164,7 @@ def _thinkable(state: reducer.DeployerState, at: float) -> Iterator[Event]:
         yield Accepted(pending.id, f"arn:{pending.id}", at)
         yield Replied(pending.id, DeadlinePassed(), pending.deadline)
     yield request(f"d-{len(state.known) + 1}", specified=spec(f"{at:g}", databases=1), at=at)
-    yield from (
-        Terminated(d.info.id, "an operator", at) for d in state.deployments if not isinstance(d, Absent)
-    )
+    yield from (Terminated(d.info.id, "an operator", at) for d in state.deployments)
     stops = [p.command.run.id for p in state.pending if isinstance(p.command, StopTask)]
     yield Repaired("an operator", at, tuple(stops))
 

@@ -5,6 +5,7 @@ Never imported; `tests/typing/test_typing.py` hands it to mypy and to pyright.
 
 from typing import TypeVar, assert_type
 
+from deployer_core.kernel.builder import Arrow, Loop
 from deployer_core.kernel.machine import Absent, Step, to
 from deployer_core.machines import deployment, ecs_task, stack
 
@@ -47,5 +48,69 @@ def change(state: stack.Creating) -> None:
     state.current = "d-2"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
 
 
-stack.machine.on(label=1)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
-stack.machine.on(colour="red")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+# What a machine raised by itself once: it has no event any more, and `Absent` is no state that is held.
+stack.NothingQueued()  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+ecs_task.MACHINE.reduce(ecs_task.Stopped(), "Done")  # type: ignore[call-arg,arg-type]  # pyright: ignore[reportCallIssue,reportArgumentType]
+held: stack.State = Absent()  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+
+
+# Arrows are typed: a misspelt keyword, a text that is none, and words without an arrow are errors.
+Arrow(stack.Stable, lable="Off")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+Arrow(stack.Stable, 1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+Loop(choice="stable")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+stack.machine.on(label="Off")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+stack.machine.always(choice="stable")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+
+
+@stack.machine.on(Arrow(stack.Migrating, "Triggered"))
+def an_arrow(_: stack.Available, event: stack.Triggered) -> Step[stack.Migrating]:
+    """What holds: the target has its arrow."""
+    return to(stack.Migrating(event.deployment))
+
+
+@stack.machine.on(Arrow(stack.Available), Arrow(stack.Migrating))
+def two_arrows(_: stack.Broken, __: stack.Repaired) -> Step[stack.Available] | Step[stack.Migrating]:
+    """What holds: each target has its arrow."""
+    return to(stack.Available())
+
+
+@stack.machine.on(Arrow(stack.Broken))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+def a_wrong_arrow(_: stack.Available, event: stack.Triggered) -> Step[stack.Migrating]:
+    """An arrow to another target than the edge's."""
+    return to(stack.Migrating(event.deployment))
+
+
+@stack.machine.on(Arrow(stack.Migrating))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+def a_missing_arrow(_: stack.Broken, __: stack.Repaired) -> Step[stack.Available] | Step[stack.Migrating]:
+    """A target without an arrow."""
+    return to(stack.Available())
+
+
+@stack.machine.on(Loop("Withdrawn"))
+def a_loop(state: Held, _: stack.Withdrawn) -> Step[Held]:
+    """What holds: each source leads to itself."""
+    return to(state)
+
+
+@stack.machine.on(Loop("Withdrawn"))  # type: ignore[misc]  # pyright: ignore[reportArgumentType]
+def no_loop(_: stack.Broken, __: stack.Withdrawn) -> Step[stack.Stable]:
+    """A loop that leads elsewhere."""
+    return to(stack.Stable())
+
+
+@stack.machine.always(Arrow(stack.Available, "Nothing Queued"), Arrow(stack.Migrating, "Pops from queue"))
+def settle(state: stack.Stable) -> Step[stack.Available] | Step[stack.Migrating] | None:
+    """What holds: each target has its arrow, and a state may rest."""
+    return to(stack.Migrating(state.queue[0])) if state.queue else None
+
+
+@stack.machine.always(Arrow(stack.Available))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+def settle_unseen(state: stack.Stable) -> Step[stack.Available] | Step[stack.Migrating]:
+    """An eventless edge without an arrow."""
+    return to(stack.Migrating(state.queue[0])) if state.queue else to(stack.Available())
+
+
+@stack.machine.always(Arrow(stack.Broken))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+def settle_wrongly(_: stack.Stable) -> Step[stack.Available]:
+    """An eventless edge with another's arrow."""
+    return to(stack.Available())

@@ -233,7 +233,7 @@ GRANTS = (
         "TakeInEvents",
         ("sqs:DeleteMessage", "sqs:ReceiveMessage"),
         ("arn:{partition}:sqs:{region}:{account}:{queue}",),
-        "Where the intake is on.",
+        "Where events come by a queue.",
         "queue",
     ),
     Grant(

@@ -75,7 +75,7 @@ _OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
         callback=_queue,
         envvar="DEPLOYER_QUEUE",
         show_envvar=True,
-        help="An SQS queue with EventBridge's events, so that AWS need not be asked all the time: see docs/intake.md.",
+        help="An SQS queue with EventBridge's events, so that AWS need not be asked all the time: see docs/events.md.",
     ),
     click.option(
         "--notify",

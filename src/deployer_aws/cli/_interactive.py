@@ -2,7 +2,8 @@
 
 import signal
 import time
-from collections.abc import Callable, Collection, Generator
+from collections import Counter
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -20,7 +21,7 @@ from deployer_aws.cli._plain_display import Lines, Silent
 from deployer_aws.cli._report import Report
 from deployer_aws.cli._screen import Screen
 from deployer_aws.environment import Environment
-from deployer_aws.events import Intake
+from deployer_aws.events import EventQueue
 from deployer_aws.notifications import Notices, channel_to
 from deployer_aws.ports import Appended, Clock
 from deployer_aws.runner import Runner
@@ -169,20 +170,18 @@ class Carrier:
         self.clock = PacedClock(world, self.interrupts, speed)
         self.clock.tick = self._tick
         self.notices = notices_for(world, options, self.clock)
-        self.intake: Intake | None = None
+        self.events: EventQueue | None = None
         if options.queue and world.clients is not None:
             sqs = Waiting(world.clients.sqs, self.interrupts)
-            self.intake = Intake(sqs, options.queue, world.journal, self.clock)
+            self.events = EventQueue(sqs, options.queue, world.journal, self.clock, keys)
         self.runner = Runner(
             world.journal,
             world.executors,
-            self.intake or self.clock,
-            polling=self.intake.pace if self.intake else None,
+            self.clock,
+            events=self.events,
             notify=self.notices.notify if self.notices else None,
             watch=self._see,
         )
-        if self.intake:
-            self.intake.serve(self.runner, keys)
         self.followers = {key: Follower(world.journal, key, display.changed) for key in sorted(keys)}
         for key, follower in self.followers.items():
             display.begin(key, follower)
@@ -231,6 +230,15 @@ class Carrier:
             self.stopped = "interrupted"
         if self.notices:
             self.notices.flush()
+
+    @property
+    def messages(self) -> Mapping[str, int]:
+        """What became of the queue's messages, by name; nothing where there is no queue."""
+        if self.events is None:
+            return {}
+        counts = Counter(asdict(self.events.tally))
+        counts.update(asdict(self.runner.messages))
+        return counts
 
     @property
     def untold(self) -> frozenset[int]:
@@ -284,6 +292,6 @@ def report_of(carrier: Carrier, journal: Path, key: str, deployment: str, aws: O
         journal,
         world.simulated,
         aws,
-        asdict(carrier.intake.tally) if carrier.intake else {},
+        carrier.messages,
         len(carrier.untold),
     )

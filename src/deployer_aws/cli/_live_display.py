@@ -18,7 +18,7 @@ from deployer_aws.views.history import Change, DatabaseHistory, DeploymentHistor
 from deployer_aws.views.status import StackStatus, TaskStatus, stack_status
 from deployer_core.analysis.preview import preview
 from deployer_core.engine.reducer import DeployerState
-from deployer_core.kernel.machine import Absent, name_of
+from deployer_core.kernel.machine import name_of
 
 _OVER = ("DONE", "FAILED")
 
@@ -165,7 +165,7 @@ class Live:
 
 def _ahead(state: DeployerState, shown: DeploymentHistory | None) -> tuple[str, ...]:
     """The steps that are still to come on the good path; not known before it is known whether the stack exists."""
-    current = next((d for d in state.deployments if not isinstance(d, Absent)), None)
+    current = next(iter(state.deployments), None)
     if (
         current is None
         or shown is None

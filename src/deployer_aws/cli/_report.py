@@ -21,7 +21,7 @@ from deployer_aws.views.status import StackStatus
 class Report:
     """How a deployment stands when this process is through with it; `stopped` says why it is through too early.
 
-    `messages` counts what became of the intake's, and `untold` the notices that could not be delivered yet.
+    `messages` counts what became of the queue's, and `untold` the notices that could not be delivered yet.
     """
 
     deployment: DeploymentHistory

@@ -1,19 +1,19 @@
-"""The intake: what EventBridge tells of stacks and tasks, from an SQS queue to the runner.
+"""Events: what EventBridge tells of stacks and tasks, from an SQS queue to the runner.
 
-`understanding` says what an event means, and does nothing; `matching` finds the pending commands that it speaks of;
-`answers` decides what may be taken from it; `queue` receives, appends, and only then deletes.
+`parsing` reads what an event says; `matching` finds the pending commands that it is about; `answers` decides what may
+be taken from it. `EventQueue` receives, and lets go of what the runner has written down. Nothing here writes to the
+journal.
 """
 
-from deployer_aws.events.parsing import Container, Kind, Understood, explain, parse, understand_event
-from deployer_aws.events.queue import Intake, SafetyNet
+from deployer_aws.events.parsing import AwsEvent, Container, EventKind, explain, parse, read_event
+from deployer_aws.events.queue import EventQueue
 
 __all__ = [
+    "AwsEvent",
     "Container",
-    "Intake",
-    "Kind",
-    "SafetyNet",
-    "Understood",
+    "EventKind",
+    "EventQueue",
     "explain",
     "parse",
-    "understand_event",
+    "read_event",
 ]

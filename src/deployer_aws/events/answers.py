@@ -9,12 +9,10 @@ costs a look and no more.
 
 from collections.abc import Iterator
 
-from attrs import frozen
-
 from deployer_aws.aws.stacks import LIFECYCLES, MOVING, lifecycle, worth_saying
-from deployer_aws.events.parsing import Kind, Understood
-from deployer_aws.ports import Work
-from deployer_core.engine.messages import Accepted, Replied, StackProgress, StopTask, TaskProgress
+from deployer_aws.events.parsing import AwsEvent, EventKind
+from deployer_aws.ports import Taken, Work
+from deployer_core.engine.messages import StackProgress, StopTask, TaskProgress
 from deployer_core.machines.deployment import CreateStack, ScaleStack, UpdateStack, UpsertStack
 from deployer_core.machines.ecs_task import EXITED, Exit, Run, RunTask, Started, Status, StatusStopped
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
@@ -37,22 +35,14 @@ RANKS = {
 """The order of a task's statuses, of which some are skipped (ECS Developer Guide, 'Amazon ECS task lifecycle')."""
 
 
-@frozen
-class Taken:
-    """What comes of an event for one command: events to append, and whether the executor has to look now."""
-
-    events: tuple[Accepted | Replied, ...] = ()
-    look: bool = False
-
-
 NOTHING = Taken()
 LOOK = Taken(look=True)
 
 
-def take(work: Work, event: Understood) -> Taken:
-    """What an event means to a pending command; nothing, where it is no news."""
+def take(work: Work, event: AwsEvent) -> Taken:
+    """Return what an event means to a pending command: nothing, where it is no news."""
     command = work.pending.command
-    if event.kind is Kind.STACK:
+    if event.kind is EventKind.STACK:
         return _stack(work, event)
     if isinstance(command, RunTask):
         return _task(work, command.run, event)
@@ -64,7 +54,7 @@ def take(work: Work, event: Understood) -> Taken:
 # Tasks
 
 
-def _task(work: Work, run: Run, event: Understood) -> Taken:
+def _task(work: Work, run: Run, event: AwsEvent) -> Taken:
     arn, status = event.task_arn or "", event.last_status or ""
     accepted = () if work.pending.ref else (work.accept(arn),)
     if event.final:
@@ -83,7 +73,7 @@ def _rank(work: Work) -> int:
     return RANKS.get(known.last_status, -1) if isinstance(known, TaskProgress) else -1
 
 
-def _good_end(run: Run, event: Understood) -> StatusStopped | None:
+def _good_end(run: Run, event: AwsEvent) -> StatusStopped | None:
     """A task's end of which nothing is left to be asked: the named container's own, accepted exit code."""
     judged = run.task.container
     if event.last_status != "STOPPED" or event.stop_code != EXITED or judged is None:
@@ -102,7 +92,7 @@ def _progress(arn: str, status: str) -> Iterator[Started | Status]:
         yield Status(status)
 
 
-def _stop(work: Work, event: Understood) -> Taken:
+def _stop(work: Work, event: AwsEvent) -> Taken:
     """Only STOPPED ends it. A task whose ARN was not known can now be told to stop."""
     if event.final:
         return Taken((work.reply(StatusStopped((), event.stop_code or "", event.reason or "")),))
@@ -117,7 +107,7 @@ def _stop(work: Work, event: Understood) -> Taken:
 # Stacks
 
 
-def _stack(work: Work, event: Understood) -> Taken:
+def _stack(work: Work, event: AwsEvent) -> Taken:
     """A stack at rest is looked at; one that moves is news only where our own change moves it on."""
     status, where = event.status or "", event.lifecycle or Lifecycle.TERMINAL
     if where not in MOVING:

@@ -1,10 +1,13 @@
-"""Which pending commands an event speaks of."""
+"""Which pending commands an event is about. Pure.
+
+Events name a command by its stack, its task, or the token that its task was started by.
+"""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 
-from deployer_aws.events.parsing import Kind, Understood
-from deployer_aws.ports import Journal
+from deployer_aws.events.parsing import AwsEvent, EventKind
+from deployer_aws.ports import CommandId
 from deployer_core.engine.messages import StackProgress, StopTask
 from deployer_core.engine.reducer import DeployerState, Pending
 from deployer_core.machines.deployment import (
@@ -17,45 +20,30 @@ from deployer_core.machines.deployment import (
 from deployer_core.machines.ecs_task import RunTask
 
 StackCommands = StabiliseStack | CreateStack | UpdateStack | UpsertStack | ScaleStack
-Found = tuple[str, int]
-"""A stream's name, and the id of a command that is pending there."""
 
 
 class Index:
-    """Pending commands by what events call them. Reads the journal's heads; changes nothing."""
+    """What is pending in some streams, by the names that events have for it."""
 
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-        self._names: dict[str, list[tuple[str, int]]] = {}
-        self._found: dict[str, set[Found]] = defaultdict(set)
+    def __init__(self, states: Mapping[str, DeployerState]) -> None:
+        self._found: dict[str, set[CommandId]] = defaultdict(set)
+        for key, state in states.items():
+            for pending in state.pending:
+                for name in _names_of(pending):
+                    self._found[name].add((key, pending.id))
 
-    def refresh(self, keys: Collection[str] | None = None) -> None:
-        """Read what is pending now, in these streams or in all."""
-        for key in list(self._names):
-            self._forget(key)
-        for key in self._journal.streams(pending_only=True) if keys is None else keys:
-            self.update(key, self._journal.head(key).state)
-
-    def update(self, key: str, state: DeployerState) -> None:
-        """A stream's state has become this."""
-        self._forget(key)
-        self._names[key] = [(name, p.id) for p in state.pending for name in _names(p)]
-        for name, command in self._names[key]:
-            self._found[name].add((key, command))
-
-    def _forget(self, key: str) -> None:
-        for name, command in self._names.pop(key, ()):
-            self._found[name].discard((key, command))
-            if not self._found[name]:
-                del self._found[name]
-
-    def spoken_of(self, event: Understood) -> list[Found]:
-        """The commands that an event speaks of, in order."""
-        return sorted({found for name in _spoken(event) for found in self._found.get(name, ())})
+    def find(self, event: AwsEvent) -> tuple[CommandId, ...]:
+        """Return the commands that an event is about, in order."""
+        return tuple(sorted({found for name in _names_in(event) for found in self._found.get(name, ())}))
 
 
-def _names(pending: Pending) -> Iterable[str]:
-    """All that events may call a command by; a task that has its ARN is known by nothing else."""
+def is_about(event: AwsEvent, pending: Pending) -> bool:
+    """Tell whether an event is about a pending command as it stands now."""
+    return not set(_names_in(event)).isdisjoint(_names_of(pending))
+
+
+def _names_of(pending: Pending) -> Iterable[str]:
+    """Yield all that events may call a command by; a task that has its ARN is known by nothing else."""
     command = pending.command
     if isinstance(command, StackCommands):
         yield f"stack {command.stack.name}"
@@ -75,11 +63,12 @@ def _names(pending: Pending) -> Iterable[str]:
             yield f"started by {command.attempt.token}"
 
 
-def _spoken(event: Understood) -> Iterable[str]:
-    if event.kind is Kind.STACK:
+def _names_in(event: AwsEvent) -> Iterable[str]:
+    """Yield the names of what an event is about."""
+    if event.kind is EventKind.STACK:
         yield f"stack {event.stack_name}"
         yield f"stack id {event.stack_id}"
-    elif event.kind is Kind.TASK:
+    elif event.kind is EventKind.TASK:
         yield f"task {event.task_arn}"
         if event.started_by:
             yield f"started by {event.started_by}"

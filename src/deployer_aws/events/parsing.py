@@ -21,7 +21,7 @@ WRAPPERS = 5
 """How many envelopes (SQS, SNS, Lambda) are opened to get at an event."""
 
 
-class Kind(Enum):
+class EventKind(Enum):
     """What an event is about. The values are what a person reads."""
 
     STACK = "stack-status"
@@ -39,7 +39,7 @@ class Container:
 
 
 @frozen
-class Understood:
+class AwsEvent:
     """An event, understood. What it does not say is None; `why` is said of what is ignored, or not known.
 
     `broken` tells what should have been one of ours, but is not as documented, from what is not ours. `final` says
@@ -47,7 +47,7 @@ class Understood:
     `version` rises with each of its changes.
     """
 
-    kind: Kind
+    kind: EventKind
     why: str = ""
     broken: bool = False
     stack_name: str | None = None
@@ -86,7 +86,7 @@ def parse(text: str | bytes) -> Any:
 
 def explain(text: str | bytes) -> dict[str, Any]:
     """How an event is understood, as JSON-ready values; raises ValueError for what is no JSON."""
-    seen = understand_event(parse(text))
+    seen = read_event(parse(text))
     return {
         "kind": seen.kind.value,
         "why": seen.why or None,
@@ -107,7 +107,7 @@ def explain(text: str | bytes) -> dict[str, Any]:
     }
 
 
-def understand_event(event: object) -> Understood:
+def read_event(event: object) -> AwsEvent:
     """What an event says: as EventBridge emits it, or in the envelopes that SQS, SNS and Lambda put around it."""
     try:
         opened = _open(event)
@@ -116,10 +116,12 @@ def understand_event(event: object) -> Understood:
             raise _Broken("it is no EventBridge event: 'source' or 'detail-type' is missing")
         read = _READERS.get((source, about))
         if read is None:
-            return Understood(Kind.IGNORED, f"nothing is done about {_clean(about)!r} of {_clean(source)!r}")
+            return AwsEvent(
+                EventKind.IGNORED, f"nothing is done about {_clean(about)!r} of {_clean(source)!r}"
+            )
         return read(_Part(opened))
     except _Broken as broken:
-        return Understood(Kind.IGNORED, str(broken), broken=True)
+        return AwsEvent(EventKind.IGNORED, str(broken), broken=True)
 
 
 # Envelopes
@@ -208,14 +210,14 @@ def _clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _stack(event: _Part) -> Understood:
+def _stack(event: _Part) -> AwsEvent:
     """'Stack Status Change event detail': the token may be missing, and the reason be empty."""
     detail = event.part("detail")
     details = detail.part("status-details")
     stack_id, status = detail.text("stack-id"), details.text("status")
     where = lifecycle(status)
-    return Understood(
-        Kind.STACK,
+    return AwsEvent(
+        EventKind.STACK,
         "" if status in LIFECYCLES else f"this version does not know the status {status}: somebody must look",
         stack_name=_name(stack_id),
         stack_id=stack_id,
@@ -234,12 +236,12 @@ def _name(stack_id: str) -> str:
     return parts[1] if len(parts) > 1 else stack_id
 
 
-def _task(event: _Part) -> Understood:
+def _task(event: _Part) -> AwsEvent:
     """'Amazon ECS task state change events': `detail` is the task as DescribeTasks shows it."""
     detail = event.part("detail")
     status = detail.text("lastStatus")
-    return Understood(
-        Kind.TASK,
+    return AwsEvent(
+        EventKind.TASK,
         task_arn=detail.text("taskArn"),
         last_status=status,
         containers=tuple(

@@ -1,25 +1,23 @@
-"""From an SQS queue to the runner: receive, append, and only then delete.
+"""The event source: EventBridge's events, received from an SQS queue.
 
-In one process there is one loop still: the runner's. The intake is the runner's clock, and where the runner would
-sleep, the intake waits for messages; there are no threads. With it on, looking at AWS unasked is only a safety net.
+A message is deleted only when the runner acknowledges it, after what it says was written down. With the queue on,
+looking at AWS unasked is only a safety net. What fails here fails nothing else.
 """
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from attrs import define, evolve, frozen
+from attrs import define, evolve
 
 from deployer_aws.aws.errors import understand
 from deployer_aws.aws.protocols import SqsClient
 from deployer_aws.events.answers import take
-from deployer_aws.events.matching import Found, Index
-from deployer_aws.events.parsing import Kind, Understood, understand_event
-from deployer_aws.ports import Clock, Journal, Work
-from deployer_aws.runner import PollingPolicy, Runner
-from deployer_core.engine.reducer import Pending
-from deployer_core.machines.deployment import StabiliseStack
+from deployer_aws.events.matching import Index, is_about
+from deployer_aws.events.parsing import AwsEvent, read_event
+from deployer_aws.ports import Clock, CommandId, Journal, Received, Taken, Work
 
 log: logging.Logger = logging.getLogger("deployer")
 
@@ -28,7 +26,7 @@ WAIT = 20
 BATCH = 10
 """The most messages that SQS gives or deletes at once."""
 BATCHES = 20
-"""The most batches that are taken in one go, before the runner gets its turn."""
+"""The most batches that are received in one go, before the runner gets its turn."""
 REMEMBERED = 10_000
 """Of how many tasks the newest version is remembered."""
 
@@ -36,37 +34,11 @@ _RECEIVING = "events cannot be received, so AWS is polled alone"
 _DELETING = "messages cannot be deleted, so they will come again"
 
 
-@frozen
-class SafetyNet(PollingPolicy):
-    """The pace with an intake: what events will speak of is looked at unasked after `net` seconds at the most, and at
-    its deadline.
-
-    What AWS has not yet accepted, such as a task that was refused for want of capacity, has no events, and keeps the
-    usual pace; so does everything while nothing is heard.
-    """
-
-    net: float = 180.0
-    hears: Callable[[], bool] = lambda: True
-
-    def wait(self, pending: Pending, now: float, usual: float | None = None) -> float:
-        """See `PollingPolicy.wait`."""
-        if not self.hears():
-            return super().wait(pending, now, usual)
-        known = pending.ref or getattr(pending.command, "arn", "")
-        if known or isinstance(pending.command, StabiliseStack):
-            return min(self.net, max(self.quick, pending.deadline - now))
-        return super().wait(pending, now, usual)
-
-
 @define
 class Tally:
-    """What became of messages so far. `poison` counts those that were left to the queue's redrive policy, each time."""
+    """What was received so far. `poison` counts what cannot be understood, each time that it came."""
 
     received: int = 0
-    appended: int = 0
-    """Events of the deployer that were taken from messages."""
-    looks: int = 0
-    """Looks that were asked for."""
     old: int = 0
     """Duplicates, and what came out of order."""
     foreign: int = 0
@@ -77,11 +49,11 @@ class Tally:
     """Calls to SQS that failed."""
 
 
-class Intake:
-    """Receives events from an SQS queue for a runner, and is the clock of that runner; `serve` comes before its run.
+class EventQueue:
+    """An SQS queue that EventBridge's rules write to, as a runner's event source.
 
-    `echoes` says when a command is looked at again, in seconds after a hint, if it is still pending then: AWS's reads
-    are eventually consistent, so a look may come too early to see what the event has told.
+    The journal is read, to find the pending commands of these streams, or of all, that an event is about. What nobody
+    understands is left to the queue's redrive policy.
     """
 
     def __init__(
@@ -90,73 +62,56 @@ class Intake:
         queue_url: str,
         journal: Journal,
         clock: Clock,
-        *,
-        echoes: Sequence[float] = (3.0, 10.0),
+        keys: Collection[str] | None = None,
     ) -> None:
-        self._sqs, self._url, self._journal, self._clock = sqs, queue_url, journal, clock
-        self._runner: Runner | None = None
-        self._keys: Collection[str] | None = None
-        self._index = Index(journal)
-        self._echoes: dict[Found, tuple[float, ...]] = {}
-        self._after = tuple(echoes)
+        self._sqs, self._url, self._journal, self._clock, self._keys = sqs, queue_url, journal, clock, keys
         self._versions: OrderedDict[str, int] = OrderedDict()
-        self._troubles: dict[str, str] = {}
+        self._problems: dict[str, str] = {}
         self.tally: Tally = Tally()
 
-    def serve(self, runner: Runner, keys: Collection[str] | None = None) -> None:
-        """The runner that is told, of these streams or of all; until then, messages stay in the queue."""
-        self._runner, self._keys = runner, keys
-
     @property
-    def pace(self) -> SafetyNet:
-        """The pace for that runner: a safety net while events can be received, and else the usual one."""
-        return SafetyNet(hears=lambda: _RECEIVING not in self._troubles)
+    def available(self) -> bool:
+        """Whether the last call that receives has succeeded."""
+        return _RECEIVING not in self._problems
 
-    # The runner's clock
-
-    def now(self) -> float:
-        """See `Clock.now`."""
-        return self._clock.now()
-
-    def monotonic(self) -> float:
-        """See `Clock.monotonic`."""
-        return self._clock.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        """Take messages in for so many seconds, or until one of them is news; at least once."""
-        if self._runner is None:
-            self._clock.sleep(seconds)
-            return
+    def receive(self, seconds: float) -> list[Received]:
+        """Return what the queue holds that can be understood, after waiting for it so many seconds at most."""
         until = self._clock.monotonic() + seconds
-        until = min([until, *(times[0] for times in self._echoes.values())])
         while True:
-            news = self.poll(min(WAIT, int(max(0.0, until - self._clock.monotonic()))))
             left = until - self._clock.monotonic()
-            if self._echo() or news or left <= 0:
-                return
-            if left < 1 or _RECEIVING in self._troubles:
-                self._clock.sleep(left)
-                self._echo()
-                return
+            if received := self._read(self._drain(min(WAIT, int(max(0.0, left))))):
+                return received
+            left = until - self._clock.monotonic()
+            if left < 1 or not self.available:
+                if left > 0:
+                    self._clock.sleep(left)
+                return []
 
-    # Messages
+    def acknowledge(self, messages: Sequence[Received]) -> None:
+        """Delete messages. What cannot be deleted comes again, and is no news then."""
+        handles: list[str] = []
+        for message in messages:
+            handle, event = message.receipt
+            handles.append(handle)
+            if message.commands:
+                self._remember(event)
+        for start in range(0, len(handles), BATCH):
+            self._delete(handles[start : start + BATCH])
 
-    def poll(self, wait: int) -> bool:
-        """Take in what the queue holds, after waiting for it so many seconds at most; whether any of it was news."""
-        news = fresh = False
+    # Calls to SQS
+
+    def _drain(self, wait: int) -> list[Mapping[str, Any]]:
+        """Receive a batch, and more without waiting while they are full."""
+        messages: list[Mapping[str, Any]] = []
         for _ in range(BATCHES):
-            messages = self._receive(wait)
-            if messages and not fresh:
-                self._index.refresh(self._keys)
-                fresh = True
-            news = self._settle(messages) or news
-            if len(messages) < BATCH:
+            batch = self._call(wait)
+            messages += batch
+            if len(batch) < BATCH:
                 break
             wait = 0
-        return news
+        return messages
 
-    def _receive(self, wait: int) -> list[Mapping[str, Any]]:
-        """What fails here fails nothing else: the safety net holds."""
+    def _call(self, wait: int) -> list[Mapping[str, Any]]:
         try:
             answer = self._sqs.receive_message(
                 QueueUrl=self._url, MaxNumberOfMessages=BATCH, WaitTimeSeconds=wait
@@ -164,128 +119,77 @@ class Intake:
         except Exception as error:
             self._fails(_RECEIVING, error)
             return []
-        if self._troubles.pop(_RECEIVING, ""):
+        if self._problems.pop(_RECEIVING, ""):
             log.info("events are received again")
         return list(answer.get("Messages", []))
 
-    def _settle(self, messages: Sequence[Mapping[str, Any]]) -> bool:
-        """Take a batch in, and then delete what need not come again."""
-        before = self.tally.appended + self.tally.looks
-        self.tally.received += len(messages)
-        done = [message for message in messages if self._is_done(message)]
-        if done:
-            self._delete(done)
-        return self.tally.appended + self.tally.looks > before
-
-    def _delete(self, messages: Sequence[Mapping[str, Any]]) -> None:
-        """What is not deleted comes again, and is no news then."""
-        entries = [{"Id": str(n), "ReceiptHandle": m["ReceiptHandle"]} for n, m in enumerate(messages)]
+    def _delete(self, handles: Sequence[str]) -> None:
+        entries = [{"Id": str(n), "ReceiptHandle": handle} for n, handle in enumerate(handles)]
         try:
             answer = self._sqs.delete_message_batch(QueueUrl=self._url, Entries=entries)
         except Exception as error:
             self.tally.undeleted += len(entries)
             self._fails(_DELETING, error)
             return
-        self._troubles.pop(_DELETING, "")
+        self._problems.pop(_DELETING, "")
         self.tally.undeleted += len(answer.get("Failed", []))
 
     def _fails(self, what: str, error: Exception) -> None:
-        """Say so once, until it is another trouble; raises what did not come from AWS or from the way there."""
+        """Say so once, until it is another problem; raise what did not come from AWS or from the way there."""
         problem = understand(error)
         if problem is None:
             raise error
         self.tally.failures += 1
-        if what == _RECEIVING and what not in self._troubles:
-            self._look_at_all()
         words = str(evolve(problem, advice=""))  # which is about deployments
-        if self._troubles.get(what) != words:
-            self._troubles[what] = words
+        if self._problems.get(what) != words:
+            self._problems[what] = words
             log.warning("%s: %s", what, words)
 
-    def _is_done(self, message: Mapping[str, Any]) -> bool:
-        """Take a message in; False where it must stay, for the queue's redrive policy to put aside."""
-        event = understand_event(message.get("Body", ""))
-        name = message.get("MessageId", "")
-        if event.broken:
-            self.tally.poison += 1
-            log.warning("message %s cannot be understood: %s", name, event.why)
-            return False
-        if event.kind is not Kind.IGNORED and self._is_old(event):
-            self.tally.old += 1
-            return True
-        try:
-            found = self._index.spoken_of(event)
-            for one in found:
-                self._take(one, event)
-        except Exception:
-            self.tally.poison += 1
-            log.exception("message %s could not be taken in", name)
-            return False
-        if found:
-            self._remember(event)
-        else:
-            self.tally.foreign += 1
-        return True
+    # Messages
 
-    def _take(self, found: Found, event: Understood) -> None:
-        """Append what an event says of one command, or have it looked at."""
-        key, command = found
-        state = self._journal.head(key).state
-        pending = next((p for p in state.pending if p.id == command), None)
-        if pending is None or self._runner is None:
-            self._index.update(key, state)
-            return
-        work = Work(key, state.stream, pending, self._clock.now(), self._journal.blob)
-        taken = take(work, event)
-        for each in taken.events:
-            if (head := self._runner.writer.commit(key, each)) is not None:
-                self.tally.appended += 1
-                self._index.update(key, head.state)
-        if taken.look:
-            self._look(found)
-            now = self._clock.monotonic()
-            if self._after:
-                self._echoes[found] = tuple(now + after for after in self._after)
+    def _read(self, messages: Sequence[Mapping[str, Any]]) -> list[Received]:
+        """Understand messages, and find the commands that they are about."""
+        if not messages:
+            return []
+        self.tally.received += len(messages)
+        keys = self._journal.streams(pending_only=True) if self._keys is None else self._keys
+        index = Index({key: self._journal.head(key).state for key in keys})
+        newest: dict[str, int] = {}
+        read: list[Received] = []
+        for message in messages:
+            event, name = read_event(message.get("Body", "")), message.get("MessageId", "")
+            if event.broken:
+                self.tally.poison += 1
+                log.warning("message %s cannot be understood: %s", name, event.why)
+                continue
+            found = self._find(event, index, newest)
+            receipt = (message["ReceiptHandle"], event)
+            read.append(Received(name, found, partial(_take, event), receipt))
+        return read
 
-    # Versions: of a task's changes, only what is newer than the newest is news
-
-    def _is_old(self, event: Understood) -> bool:
-        known = self._versions.get(event.task_arn or "")
-        return known is not None and event.version is not None and event.version <= known
-
-    def _remember(self, event: Understood) -> None:
+    def _find(self, event: AwsEvent, index: Index, newest: dict[str, int]) -> tuple[CommandId, ...]:
+        """Find the commands that an event is news about; `newest` are the versions that came together with it."""
         if event.task_arn and event.version is not None:
-            self._versions[event.task_arn] = event.version
+            known = max(self._versions.get(event.task_arn, -1), newest.get(event.task_arn, -1))
+            if event.version <= known:
+                self.tally.old += 1
+                return ()
+        found = index.find(event)
+        if not found:
+            self.tally.foreign += 1
+        elif event.task_arn and event.version is not None:
+            newest[event.task_arn] = event.version
+        return found
+
+    def _remember(self, event: AwsEvent) -> None:
+        """Keep a task's version: of its changes, only what is newer than the newest is news."""
+        if event.task_arn and event.version is not None:
+            self._versions[event.task_arn] = max(event.version, self._versions.get(event.task_arn, -1))
             self._versions.move_to_end(event.task_arn)
             if len(self._versions) > REMEMBERED:
                 self._versions.popitem(last=False)
 
-    # Looks
 
-    def _look(self, found: Found) -> None:
-        self.tally.looks += 1
-        if self._runner is not None:
-            self._runner.expedite(*found)
-
-    def _look_at_all(self) -> None:
-        """Nothing is heard any more, so the safety net's long waits are over."""
-        if self._runner is None:
-            return
-        for key in self._journal.streams(pending_only=True) if self._keys is None else self._keys:
-            for pending in self._journal.head(key).state.pending:
-                self._runner.expedite(key, pending.id)
-
-    def _echo(self) -> bool:
-        """Have looked at once more what a hint was about, if it is time and still pending; whether there was any."""
-        now = self._clock.monotonic()
-        due = [found for found, times in self._echoes.items() if times[0] <= now]
-        for found in due:
-            later = tuple(time for time in self._echoes.pop(found) if time > now)
-            if self._pending(found):
-                self._look(found)
-                self._echoes |= {found: later} if later else {}
-        return bool(due)
-
-    def _pending(self, found: Found) -> bool:
-        key, command = found
-        return any(p.id == command for p in self._journal.head(key).state.pending)
+def _take(event: AwsEvent, work: Work) -> Taken:
+    """Return what an event means to a command, if it is still about it: one before it may have told the task's ARN."""
+    return take(work, event) if is_about(event, work.pending) else Taken()

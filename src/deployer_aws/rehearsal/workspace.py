@@ -37,7 +37,6 @@ from deployer_aws.rehearsal.task_jobs import Jobs
 from deployer_aws.rehearsal.task_processes import TaskProcesses
 from deployer_aws.simulator import NotStarted, Script, Simulator
 from deployer_aws.specfile import LoadedSpec, Rehearsal
-from deployer_core.kernel.machine import Absent
 from deployer_core.machines.ecs_task import Run
 from deployer_core.spec import DatabaseSpec
 
@@ -67,9 +66,9 @@ class Session:
     def _find_run(self, run_id: str) -> tuple[Run, DatabaseSpec[str]] | None:
         """Return the run of an id, with its database, while it is the deployment's."""
         state = self._journal.head(self._spec.key).state
-        runs = [task.state.run for task in state.tasks if not isinstance(task.state, Absent)]
+        runs = [task.state.run for task in state.tasks]
         run = next((run for run in runs if run.id == run_id), None)
-        known = [m.database.spec for m in state.migrations if not isinstance(m, Absent)]
+        known = [m.database.spec for m in state.migrations]
         return next(((run, spec) for spec in known if run is not None and spec.name == run.database), None)
 
     def after(self) -> int | None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from attrs import evolve
 
 from deployer_aws.aws.errors import Kind, LoginNeeded, Problem, understand
-from deployer_aws.ports import Act, Clock, CommandId, Executor, Journal, Observer, Work
+from deployer_aws.ports import Act, Clock, CommandId, EventSource, Executor, Journal, Observer, Work
 from deployer_aws.runner.commands import find, in_words, is_open, last_moment
 from deployer_aws.runner.durations import Durations
 from deployer_aws.runner.leases import Leases
@@ -55,6 +55,7 @@ class Loop:
         executors: Sequence[Executor],
         clock: Clock,
         writer: Writer,
+        events: EventSource,
         *,
         leases: Leases,
         schedule: Schedule,
@@ -67,7 +68,8 @@ class Loop:
         self._executors = {command: executor for executor in executors for command in executor.commands}
         self._observers = [executor for executor in executors if isinstance(executor, Observer)]
         self._leases, self._schedule, self._durations = leases, schedule, durations
-        self._polling, self._margin, self._jitter = polling, margin, jitter
+        self._polling, self._events = polling, events
+        self._margin, self._jitter = margin, jitter
         self._views: dict[CommandId, object] = {}
         self._part: float | None = None
 
@@ -94,7 +96,7 @@ class Loop:
         self._leases.renew(key for key, state in states.items() if state.pending)
         for key, state in states.items():
             if not state.pending:
-                self._schedule.keep_only(key, ())
+                self._schedule.retain(key, ())
                 self._leases.release(key)
             elif self._leases.acquire(key):
                 ours[key] = state
@@ -111,7 +113,7 @@ class Loop:
                 for key, state in states.items()
                 for p in state.pending
                 if isinstance(p.command, executor.commands)
-                and self._schedule.comes_along((key, p.id), now)
+                and self._schedule.is_batchable((key, p.id), now)
                 and today < last_moment(p)
             ]
             if any(self._schedule.is_due(work.id, now) for work in works):
@@ -151,7 +153,7 @@ class Loop:
         """The waits until what is pending in a stream is due. What is unresolved is not waited for."""
         pending = state.pending
         now = self._clock.monotonic()
-        self._schedule.keep_only(key, (p.id for p in pending))
+        self._schedule.retain(key, (p.id for p in pending))
         if not any(map(is_open, pending)):
             self._leases.release(key)
             return []
@@ -196,7 +198,8 @@ class Loop:
 
     def _wait(self, command: CommandId, pending: Pending, now: float) -> None:
         """Until the next look, a random part of what the policy gives."""
-        wait = self._polling.wait(pending, now, self._durations.usual(command[0], pending))
+        usual = self._durations.usual(command[0], pending)
+        wait = self._polling.wait(pending, now, usual, heard=self._events.available)
         self._schedule.set(command, self._clock.monotonic(), wait * self._jittered())
 
     def _jittered(self) -> float:

@@ -4,8 +4,9 @@ import random
 import secrets
 from collections.abc import Callable, Collection, Sequence
 
-from deployer_aws.ports import Appended, Clock, Executor, Journal
+from deployer_aws.ports import Appended, Clock, EventSource, Executor, Journal
 from deployer_aws.runner.durations import Durations
+from deployer_aws.runner.inbox import Inbox, NoEvents, Tally
 from deployer_aws.runner.leases import Leases
 from deployer_aws.runner.loop import Loop
 from deployer_aws.runner.outbox import Notify, Outbox
@@ -22,7 +23,7 @@ class Runner(Requests):
     take, in seconds: nothing is sent under a lease with less than three times that left. `notify` is given each notice
     once at least; what it raises is logged, and holds nothing up. Without it the notices of what this runner itself has
     ended are logged, and others' are left to a runner that has somebody to tell. `watch` is given each event that this
-    runner has appended.
+    runner has appended. `events` is where it hears of what happens on AWS; without it, it only polls.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Runner(Requests):
         executors: Sequence[Executor],
         clock: Clock,
         *,
+        events: EventSource | None = None,
         owner: str | None = None,
         term: float = 60.0,
         client_timeout: float = 15.0,
@@ -39,17 +41,19 @@ class Runner(Requests):
         watch: Callable[[Appended], None] | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        polling = polling or PollingPolicy()
+        events, polling = events or NoEvents(clock), polling or PollingPolicy()
         durations, self._schedule = Durations(journal), Schedule()
         self._outbox = Outbox(journal, clock, notify, pause=polling.slow)
         self.writer: Writer = Writer(journal, self._outbox.see, durations.see, *([watch] if watch else []))
         super().__init__(journal, clock, self.writer)
+        self._inbox = Inbox(journal, clock, self.writer, self._schedule, events)
         self._leases = Leases(journal, clock, owner or secrets.token_hex(8), term)
         self._loop = Loop(
             journal,
             executors,
             clock,
             self.writer,
+            events,
             leases=self._leases,
             schedule=self._schedule,
             durations=durations,
@@ -63,6 +67,11 @@ class Runner(Requests):
         """Events that changed nothing, so far: duplicates, late answers, progress that was no news."""
         return self.writer.stale
 
+    @property
+    def messages(self) -> Tally:
+        """What came of the messages of the event source, so far."""
+        return self._inbox.tally
+
     def run(self, keys: Collection[str] | None = None, *, until: Callable[[], bool] | None = None) -> None:
         """Carry on until nothing is pending, in these streams or in all, but tasks that are given up as unresolved.
 
@@ -71,7 +80,7 @@ class Runner(Requests):
         """
         try:
             while (wait := self.step(keys)) is not None and not (until is not None and until()):
-                self._clock.sleep(wait)
+                self.wait(wait)
         finally:
             self._leases.release()
 
@@ -83,6 +92,10 @@ class Runner(Requests):
         wait = self._loop.step(keys)
         self._outbox.deliver()
         return wait
+
+    def wait(self, seconds: float) -> bool:
+        """Wait between two steps: so many seconds at most, or until an event is news; return whether one is."""
+        return self._inbox.wait(seconds)
 
     def expedite(self, key: str, command: int) -> None:
         """Look at a pending command with the next step; after an error of AWS it still waits for its turn."""

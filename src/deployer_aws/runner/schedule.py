@@ -43,7 +43,7 @@ class Schedule:
         """Whether it is time to look at it."""
         return self.at(command) <= now
 
-    def comes_along(self, command: CommandId, now: float) -> bool:
+    def is_batchable(self, command: CommandId, now: float) -> bool:
         """Whether it may be looked at together with others: once a part of its wait is over."""
         turn = self._turn(command)
         return turn is not None and turn.at - now <= turn.wait * (1 - SHARE)
@@ -70,7 +70,13 @@ class Schedule:
             key, number = command
             self._turns.get(key, {}).pop(number, None)
 
-    def keep_only(self, key: str, pending: Iterable[int]) -> None:
+    def expedite_all(self) -> None:
+        """Look at everything with the next step, as `expedite` does at one command."""
+        for key, turns in list(self._turns.items()):
+            for number in list(turns):
+                self.expedite((key, number))
+
+    def retain(self, key: str, pending: Iterable[int]) -> None:
         """What is pending in a stream now; the rest is forgotten."""
         still = {number: turn for number in pending if (turn := self._turn((key, number)))}
         if still:

@@ -77,7 +77,9 @@ def failed(steps: Steps) -> bool:
     """Whether what was answered was a failure to the machine that asked; what others make of it is their affair."""
     asked = {_subject(machine, step.state) for machine, step in steps[:1]}
     return any(
-        isinstance(step.event, _BAD) for machine, step in steps if _subject(machine, step.state) in asked
+        isinstance(step.event, _BAD) or isinstance(step.state, ecs_task.Error)
+        for machine, step in steps
+        if _subject(machine, step.state) in asked
     )
 
 

@@ -28,7 +28,7 @@ from deployer_aws.views.describe import (
 from deployer_core.engine import reducer
 from deployer_core.engine.messages import Attempted, Replied, Requested
 from deployer_core.engine.reducer import INITIAL, Commands, DeployerState, Event, Notice, Pending
-from deployer_core.kernel.machine import Absent, name_of
+from deployer_core.kernel.machine import name_of
 
 OPEN: Final = "OPEN"
 UNKNOWN: Final = "UNKNOWN"
@@ -239,7 +239,7 @@ class Chronicle:
     def _resume_from(self, version: int, state: DeployerState) -> None:
         self.version, self.state = version, state
         for deployment in state.deployments:
-            if not isinstance(deployment, Absent) and (known := self._deployments.get(deployment.info.id)):
+            if known := self._deployments.get(deployment.info.id):
                 spells = (Spell(name_of(type(deployment)), known.requested),)
                 self._keep(evolve(known, outcome=OPEN, reason="", spells=spells))
         for pending in state.pending:

@@ -2,10 +2,9 @@
 
 from typing import Any, TypeAlias
 
-from deployer_core.analysis.invariants import current, present, queue
+from deployer_core.analysis.invariants import current, queue
 from deployer_core.engine.messages import Pending, StopTask
 from deployer_core.engine.routing import DeployerState
-from deployer_core.kernel.machine import Absent
 from deployer_core.machines import deployment, postgres_migration
 from deployer_core.machines.ecs_task import RunTask
 
@@ -24,7 +23,7 @@ def canonical(state: DeployerState) -> Key:
     """
     open_id, waiting = "", list[tuple[str, str]]()
     open_key: tuple[Any, ...] = ()
-    for each in present(state.deployments):
+    for each in state.deployments:
         if isinstance(each, deployment.Queued):
             waiting.append((each.info.id, each.info.spec.version))
         else:
@@ -55,7 +54,7 @@ def _databases(state: DeployerState, databases: dict[str, list[Any]]) -> None:
         if isinstance(each, deployment.DbMigrating):
             for progress in each.progress:
                 databases[progress.database] = [(str(each.passed), progress.phase.name)]
-    for migration in [m for m in state.migrations if not isinstance(m, Absent)]:
+    for migration in state.migrations:
         spec, blocked = migration.database.spec, getattr(migration, "blocked", "")
         kind = f"{spec.migrate is not None} {spec.evaluate is not None} {blocked}"
         databases.setdefault(spec.name, []).append((type(migration).__name__, kind))

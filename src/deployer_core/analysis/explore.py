@@ -28,7 +28,7 @@ from deployer_core.analysis.invariants import (
 from deployer_core.engine import reducer
 from deployer_core.engine.messages import Event, Pending, Replied, Requested, Terminated
 from deployer_core.engine.reducer import INITIAL, Commands, DeployerState, Notice
-from deployer_core.kernel.machine import Absent, IllegalEvent, name_of
+from deployer_core.kernel.machine import IllegalEvent, name_of
 from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
 from deployer_core.spec import DeploymentSpec
 
@@ -104,7 +104,7 @@ def explore(
     walk = _Walk(deployments, specs(databases), reducer)
     walk.run(limit)
     walk.find_dead_ends()
-    edges = {(m.name, e.source, e.event, e.target) for m in MACHINES for e in m.edges}
+    edges = {(m.name, e.source, e.name, e.target) for m in MACHINES for e in m.edges}
     return Report(
         deployments=deployments,
         databases=databases,
@@ -244,7 +244,7 @@ class _Walk:
             self.seen.add(step)
             for machine, taken in reducer.microsteps(state, event):
                 edge = taken.edge
-                self.edges.add((machine, edge.source, edge.event, edge.target))
+                self.edges.add((machine, edge.source, edge.name, edge.target))
 
     def violate(self, sentence: str, way: _Way) -> None:
         """Keep the first way to each violation: the walk is breadth first, so it is a shortest one."""
@@ -323,9 +323,7 @@ def command_text(command: Pending | Notice) -> str:
 def state_text(state: DeployerState) -> str:
     """A state in a line: the machines' states and what is pending."""
     parts = [f"stack {name_of(type(state.stack))}"]
-    parts += [f"{d.info.id} {name_of(type(d))}" for d in state.deployments if not isinstance(d, Absent)]
-    parts += [
-        f"{m.database.spec.name} {name_of(type(m))}" for m in state.migrations if not isinstance(m, Absent)
-    ]
+    parts += [f"{d.info.id} {name_of(type(d))}" for d in state.deployments]
+    parts += [f"{m.database.spec.name} {name_of(type(m))}" for m in state.migrations]
     parts += [f"task {t.purpose} of {t.database} {name_of(type(t.state))}" for t in state.tasks]
     return ", ".join(parts)

@@ -3,7 +3,7 @@
 The explorer walks all states of a small world with them, and tests walk random ones of a larger world.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar
 
 from attrs import frozen
@@ -73,13 +73,6 @@ def _of_step(holds: B) -> B:
 
 # Words
 
-P = TypeVar("P")
-
-
-def present(states: Iterable[P | Absent]) -> list[P]:
-    """Those machines that have begun: all that a deployer holds have."""
-    return [state for state in states if not isinstance(state, Absent)]
-
 
 def current(state: DeployerState) -> list[str]:
     """The deployment that holds the stack, if one does."""
@@ -93,7 +86,7 @@ def queue(state: DeployerState) -> tuple[str, ...]:
 
 def requested(state: DeployerState) -> list[str]:
     """The deployments that have not ended, as requested."""
-    return [d.info.id for d in present(state.deployments)]
+    return [d.info.id for d in state.deployments]
 
 
 def opened(state: DeployerState) -> list[deployment.State]:
@@ -169,7 +162,7 @@ def _of_stale(holds: B) -> B:
 @_of_state
 def one_is_open(state: DeployerState) -> bool:
     """At most one deployment is open, and the stack is CREATING or MIGRATING for it exactly then."""
-    return [d.info.id for d in present(opened(state))] == current(state)
+    return [d.info.id for d in opened(state)] == current(state)
 
 
 @_of_state
@@ -206,7 +199,7 @@ _ASKED: dict[type, type] = {
 def no_dead_end(state: DeployerState) -> bool:
     """Wherever something is open, something is pending: a command for each machine that waits, and no other."""
     asked = [("", _ASKED[type(d)]) for d in opened(state) if type(d) in _ASKED]
-    for migration in [m for m in state.migrations if not isinstance(m, Absent)]:
+    for migration in state.migrations:
         if type(migration) in _ASKED:
             asked.append((migration.database.spec.name, _ASKED[type(migration)]))
     pending = waiting_for(state)

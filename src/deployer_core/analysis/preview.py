@@ -36,7 +36,7 @@ from deployer_core.engine.messages import (
     Terminated,
 )
 from deployer_core.engine.reducer import INITIAL, DeployerState, Notice, Pending, StopTask
-from deployer_core.kernel.machine import Absent, name_of
+from deployer_core.kernel.machine import name_of
 from deployer_core.machines import ecs_task, postgres_migration
 from deployer_core.machines.deployment import (
     CreateStack,
@@ -236,10 +236,10 @@ def _describe(state: DeployerState, given: Pending | Notice) -> Command:
         return Command(given.outcome, "Notice")
     command = given.command
     migration = next(
-        (m for m in state.migrations if not isinstance(m, Absent) and m.database.spec.name == given.database),
+        (m for m in state.migrations if m.database.spec.name == given.database),
         None,
     )
-    current = next((d for d in state.deployments if not isinstance(d, Absent)), None)
+    current = next(iter(state.deployments), None)
     return Command(
         name_of(type(current)) if current else "FAILED",
         type(command).__name__,

@@ -43,7 +43,7 @@ from deployer_core.engine.routing import (
     Transaction,
     swap,
 )
-from deployer_core.kernel.machine import Absent, IllegalEvent, Microstep, name_of
+from deployer_core.kernel.machine import IllegalEvent, Microstep, name_of
 from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
 from deployer_core.machines.ecs_task import RunTask
 from deployer_core.machines.stack_status import StackStatus, read
@@ -326,7 +326,7 @@ def _reply_to_stop(state: DeployerState, pending: Pending, answer: Answer) -> Re
 
 @_takes(Terminated)
 def _terminate(state: DeployerState, event: Terminated, begin: Begin) -> Reduction:
-    if all(isinstance(d, Absent) or d.info.id != event.deployment for d in state.deployments):
+    if all(d.info.id != event.deployment for d in state.deployments):
         ended = event.deployment in dict(state.known)
         raise _refusal(
             state, event, f"deployment {event.deployment!r} {'has ended' if ended else 'was never requested'}"

@@ -40,7 +40,7 @@ class DeployerState:
     """
 
     stream: str = ""
-    stack: StackState = ABSENT
+    stack: StackState | Absent = ABSENT
     deployments: tuple[deployment.State, ...] = ()
     migrations: tuple[postgres_migration.State, ...] = ()
     tasks: tuple[Task, ...] = ()
@@ -118,7 +118,7 @@ class Transaction:
         for command in commands:
             _ROUTES[type(command)](self, command)
 
-    def step(self, machine: Machine[S, E, C], state: S, event: E) -> tuple[S, tuple[C, ...]]:
+    def step(self, machine: Machine[S, E, C], state: S | Absent, event: E) -> tuple[S, tuple[C, ...]]:
         """One machine takes one event: every step inside the deployer passes here."""
         return machine.reduce(state, event)
 
@@ -130,7 +130,8 @@ class Transaction:
 
     def to_stack(self, event: stack.Event) -> None:
         """An event for the stack."""
-        self.stack, commands = self.step(stack.MACHINE, self.stack, event)
+        state, commands = self.step(stack.MACHINE, self.stack, event)
+        self.stack = state
         self.route(commands)
 
     def to_deployment(self, name: str, event: deployment.Event) -> None:
@@ -168,14 +169,14 @@ class Transaction:
     def find(self, name: str) -> deployment.State:
         """A deployment that has not ended, by its id."""
         for each in self.deployments:
-            if not isinstance(each, Absent) and each.info.id == name:
+            if each.info.id == name:
                 return each
         raise LookupError(name)
 
     def find_migration(self, database: str) -> postgres_migration.State:
         """The migration of one of the current deployment's databases."""
         for each in self.migrations:
-            if not isinstance(each, Absent) and each.database.spec.name == database:
+            if each.database.spec.name == database:
                 return each
         raise LookupError(database)
 
@@ -210,11 +211,9 @@ class Transaction:
 
     def end_task(self, run: Run) -> tuple[Task, Database]:
         """Take out a task that has ended; gives it and the database that it ran for."""
-        task = next(t for t in self.tasks if not isinstance(t.state, Absent) and t.state.run.id == run.id)
+        task = next(task for task in self.tasks if task.state.run.id == run.id)
         self.tasks = swap(self.tasks, task)
-        migration = self.find_migration(task.database)
-        assert not isinstance(migration, Absent)
-        return task, migration.database
+        return task, self.find_migration(task.database).database
 
     def report(self, database: Database, phase: Phase, reason: str = "") -> None:
         """Tell the deployment how far a database has come."""
@@ -231,7 +230,6 @@ class Transaction:
             self.pending = tuple(p for p in self.pending if p.id not in gone)
         for pending in dropped:
             self.stop(pending)
-        assert not isinstance(ended, Absent)
         self.commands.append(Notice(name, ended.info.spec.version, outcome, reason, self.at))
 
 
@@ -242,7 +240,7 @@ class Traced(Transaction):
         super().__init__(state, at)
         self.taken: list[tuple[str, Microstep[Any, Any]]] = []
 
-    def step(self, machine: Machine[S, E, C], state: S, event: E) -> tuple[S, tuple[C, ...]]:
+    def step(self, machine: Machine[S, E, C], state: S | Absent, event: E) -> tuple[S, tuple[C, ...]]:
         """The same step, edge by edge."""
         steps = machine.microsteps(state, event)
         self.taken += [(machine.name, step) for step in steps]

@@ -8,11 +8,16 @@ A module declares its edges in the order of its diagram, and seals them:
     def switch_on(_: Dark, event: Pressed) -> Step[Lit]:
         return to(Lit(event.at), Announce())
 
+    @light.always(Arrow(Dark, "Burnt out"))
+    def burn_out(state: Lit) -> Step[Dark] | None:
+        return to(Dark()) if state.age > 1000 else None
+
     MACHINE = light.seal()
 
-`Step[A | B]` declares two edges. A constrained type variable as source and target declares a self-loop for each. A
-union of sources with a union of targets would declare edges that do not exist, and is refused, unless they meet in
-a named choice. An *auto* handler raises an event of the machine's own; a state that always raises one never rests.
+`on` declares the edges of an event, `always` those that a state takes by itself when it is entered. `Step[A | B]`
+declares two edges. A constrained type variable as source and target declares a self-loop for each. A union of sources
+with a union of targets would declare edges that do not exist, and is refused, unless they meet in a named choice. A
+state whose `always` never returns None is an *auto* state: it never rests.
 """
 
 import functools
@@ -20,28 +25,61 @@ import operator
 import types
 from collections.abc import Callable, Collection, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
-from typing import Any, Generic, TypeVar, Union, cast, get_args, get_origin, get_type_hints, overload
+from typing import Any, Generic, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints, overload
 
-from attrs import evolve
+from attrs import field, frozen
 
-from deployer_core.kernel.machine import ABSENT, Absent, C, E, Edge, Handler, Machine, S, name_of
+from deployer_core.kernel.machine import Absent, Always, C, Cells, E, Edge, Machine, S, Step, name_of
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+T1 = TypeVar("T1")
+T2 = TypeVar("T2")
+T3 = TypeVar("T3")
+X = TypeVar("X")
+V = TypeVar("V")
+Takes: TypeAlias = Callable[[X, V], T]
+Goes: TypeAlias = Callable[[X], T | None]
 
 
 class MachineError(TypeError):
     """A machine whose declaration contradicts itself; raised when its module is imported."""
 
 
+@frozen
+class Arrow(Generic[T]):
+    """How the edges to a target are drawn.
+
+    `label` is the arrow's text, the event's name where none is given. An arrow that passes a `choice` has its `guard`
+    on the second half. `nodes` names the node by source, where the target is drawn more than once. An `extension` is
+    an edge that the specified diagrams lack.
+    """
+
+    target: type[T]
+    label: str | None = None
+    choice: str = field(default="", kw_only=True)
+    guard: str = field(default="", kw_only=True)
+    nodes: Mapping[type, str] = field(factory=dict[type, str], kw_only=True)
+    extension: bool = field(default=False, kw_only=True)
+
+
+@frozen
+class Loop:
+    """How the self-loops of a handler are drawn: an `Arrow` from each source to itself."""
+
+    label: str | None = None
+    extension: bool = field(default=False, kw_only=True)
+
+
 def _members(hint: Any) -> tuple[Any, ...]:
-    """The classes that a hint names: one, a union's members, or a type variable's constraints."""
+    """Return the classes that a hint names: one, a union's members, or a type variable's constraints."""
     if isinstance(hint, TypeVar):
         return hint.__constraints__
     return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
 
 
 def _targets(returns: Any) -> Any:
-    """The hint of the states in `Step[A]`, `Step[A | B]` or `Step[A] | Step[B]`; None where it is no step."""
+    """Return the hint of the states in `Step[A]`, `Step[A | B]` or `Step[A] | Step[B]`; None where it is no step."""
     steps = [get_args(step)[:1] for step in _members(returns) if get_origin(step) is tuple]
     return functools.reduce(operator.or_, [state for (state,) in steps]) if steps else None
 
@@ -57,104 +95,113 @@ class Builder(Generic[S, E, C]):
         self._name = name
         self._states: tuple[type, ...] = _members(states)
         self._events: tuple[type, ...] = _members(events)
-        self._handlers: dict[tuple[type, type], Handler] = {}
-        self._raises: dict[type, Callable[[Any], Any]] = {}
-        self._raised: dict[type, tuple[type, ...]] = {}
+        self._handlers: Cells = {}
+        self._always: Always = {}
         self._auto: list[type] = []
-        self._edges: list[tuple[type, type, Edge]] = []
+        self._edges: list[Edge] = []
 
     @overload
     def on(self, handler: F, /) -> F: ...
     @overload
+    def on(self, loop: Loop, /) -> Callable[[Takes[X, V, Step[X]]], Takes[X, V, Step[X]]]: ...
+    @overload
+    def on(self, a: Arrow[T1], /) -> Callable[[Takes[X, V, Step[T1]]], Takes[X, V, Step[T1]]]: ...
+    @overload
     def on(
-        self,
-        *,
-        label: str | None = ...,
-        guards: Mapping[type, str] = ...,
-        choice: str = ...,
-        drawn: Mapping[type, str] = ...,
-        extension: bool = ...,
-    ) -> Callable[[F], F]: ...
-    # _declare has the parameters in full.
-    def on(self, handler: Any = None, /, **drawing: Any) -> Any:  # type: ignore[misc]  # pyright: ignore[reportInconsistentOverload]
-        """Declare the edges of a handler: `(source, event) -> Step[target]`.
+        self, a: Arrow[T1], b: Arrow[T2], /
+    ) -> Callable[[Takes[X, V, Step[T1] | Step[T2]]], Takes[X, V, Step[T1] | Step[T2]]]: ...
+    def on(self, *drawn: Any) -> Any:
+        """Declare the edges of a handler: `(source, event) -> Step[target]`; `drawn` has an `Arrow` for each target."""
+        if drawn and not isinstance(drawn[0], Arrow | Loop):
+            return self._declare(drawn[0], (), 2)
+        return functools.partial(self._declare, drawn=drawn, arity=2)
 
-        `label` is the arrow's text where it differs from the event's name, `choice` the choice that the arrow passes
-        and `guards` the text behind it by target, `drawn` the node's name by source where the target is drawn more
-        than once, `extension` an edge that the specified diagrams lack.
-        """
-        return self._declare(handler) if handler else functools.partial(self._declare, **drawing)
-
-    def auto(self, handler: F) -> F:
-        """Declare which event of the machine's own a state raises when it is entered, or None for 'not yet'."""
-        source, returns = self._signature(handler, 1)
-        sources, raised = _members(source), tuple(e for e in _members(returns) if e is not types.NoneType)
-        self._known(handler, sources, self._states)
-        self._known(handler, raised, self._events)
-        if len(sources) > 1 and len(raised) > 1:
-            raise self._error(handler, "a union of states may raise one event only")
-        for state in sources:
-            if state in self._raises:
-                raise self._error(handler, f"{name_of(state)} has an auto handler already")
-            self._raises[state], self._raised[state] = handler, raised
-            if len(raised) == len(_members(returns)):
-                self._auto.append(state)
-        return handler
+    @overload
+    def always(self, a: Arrow[T1], /) -> Callable[[Goes[X, Step[T1]]], Goes[X, Step[T1]]]: ...
+    @overload
+    def always(
+        self, a: Arrow[T1], b: Arrow[T2], /
+    ) -> Callable[[Goes[X, Step[T1] | Step[T2]]], Goes[X, Step[T1] | Step[T2]]]: ...
+    @overload
+    def always(
+        self, a: Arrow[T1], b: Arrow[T2], c: Arrow[T3], /
+    ) -> Callable[[Goes[X, Step[T1] | Step[T2] | Step[T3]]], Goes[X, Step[T1] | Step[T2] | Step[T3]]]: ...
+    def always(self, *drawn: Any) -> Any:
+        """Declare the edges that a state takes by itself: `(source) -> Step[target]`, or None to rest."""
+        return functools.partial(self._declare, drawn=drawn, arity=1)
 
     def seal(
         self, *, failed: Collection[type] = (), ends: Collection[type] = (), leaves: Collection[type] = ()
     ) -> Machine[S, E, C]:
         """Check the whole, and make the machine. Raises MachineError for what is declared and cannot happen."""
         self._known(self.seal, (*failed, *ends, *leaves), self._states)
-        inner = {(state, event) for state, raised in self._raised.items() for event in raised}
-        self._check_cells(inner)
+        self._check_cells()
         self._check_paths()
         return Machine(
             name=self._name,
-            initial=cast(Any, ABSENT),
             states=self._states,
             events=self._events,
-            edges=tuple(evolve(edge, auto=(s, e) in inner) for s, e, edge in self._edges),
+            edges=tuple(self._edges),
             auto=_names(s for s in self._states if s in self._auto),
             failed=_names(failed),
             ends=_names(ends),
             leaves=_names(leaves),
-            outer={cell: h for cell, h in self._handlers.items() if cell not in inner},
-            inner={cell: h for cell, h in self._handlers.items() if cell in inner},
-            raises=self._raises,
+            cells=self._handlers,
+            always=self._always,
         )
 
-    def _declare(
-        self,
-        handler: Any,
-        label: str | None = None,
-        guards: Mapping[type, str] = types.MappingProxyType({}),
-        choice: str = "",
-        drawn: Mapping[type, str] = types.MappingProxyType({}),
-        extension: bool = False,
-    ) -> Any:
-        source, taken, returns = self._signature(handler, 2)
+    def _declare(self, handler: Any, drawn: tuple[Any, ...], arity: int) -> Any:
+        source, *taken, returns = self._signature(handler, arity)
         if (after := _targets(returns)) is None:
             raise self._error(handler, f"it has to return a Step, not {returns}")
-        sources, events, targets = _members(source), _members(taken), _members(after)
-        self._known(handler, (*sources, *targets), self._states)
-        self._known(handler, events, self._events)
-        self._known(handler, drawn, sources)
-        self._known(handler, guards, targets)
+        sources, targets = _members(source), _members(after)
+        self._known(handler, sources, (Absent, *self._states))
+        self._known(handler, targets, self._states)
+        arrows = self._arrows(handler, drawn, sources, targets)
         if (loops := isinstance(after, TypeVar)) and after is not source:
             raise self._error(handler, "a type variable as target must be the source's own")
-        if not loops and len(sources) > 1 and len(targets) > 1 and not choice:
+        if not loops and len(sources) > 1 and len(targets) > 1 and not all(a.choice for a in arrows.values()):
             raise self._error(handler, "a union of sources with a union of targets needs a choice")
-        for one, event in ((s, e) for s in sources for e in events):
-            if (one, event) in self._handlers:
-                raise self._error(handler, f"{name_of(one)} takes {event.__name__} already")
-            self._handlers[one, event] = handler
-            for target in (one,) if loops else targets:
-                text, node = event.__name__ if label is None else label, drawn.get(one, name_of(target))
-                ends = name_of(one), event.__name__, text, name_of(target), node
-                edge = Edge(*ends, extension, choice=choice, guard=guards.get(target, ""))
-                self._edges.append((one, event, edge))
+        events = _members(taken[0]) if taken else ()
+        self._known(handler, events, self._events)
+        for one in sources:
+            self._register(handler, one, events, types.NoneType not in _members(returns))
+            for target, event in ((t, e) for t in ((one,) if loops else targets) for e in events or [None]):
+                self._edges.append(self._edge(handler, one, event, arrows[target]))
         return handler
+
+    def _arrows(
+        self, handler: Any, drawn: tuple[Any, ...], sources: tuple[type, ...], targets: tuple[type, ...]
+    ) -> dict[type, Arrow[Any]]:
+        """Return the arrow to each target: as drawn, else the plain one of an event."""
+        if not drawn or isinstance(drawn[0], Loop):
+            loop = drawn[0] if drawn else Loop()
+            return {target: Arrow(target, loop.label, extension=loop.extension) for target in targets}
+        self._known(handler, (arrow.target for arrow in drawn), targets)
+        self._known(handler, (source for arrow in drawn for source in arrow.nodes), sources)
+        arrows = {arrow.target: arrow for arrow in drawn}
+        if missing := ", ".join(_names(target for target in targets if target not in arrows)):
+            raise self._error(handler, f"it has no arrow to {missing}")
+        return arrows
+
+    def _register(self, handler: Any, state: type, events: tuple[type, ...], auto: bool) -> None:
+        for event in events:
+            if (state, event) in self._handlers:
+                raise self._error(handler, f"{name_of(state)} takes {event.__name__} already")
+            self._handlers[state, event] = handler
+        if not events:
+            if state in self._always:
+                raise self._error(handler, f"{name_of(state)} goes on by itself already")
+            self._always[state] = handler
+            self._auto += [state] if auto else []
+
+    def _edge(self, handler: Any, source: type, event: type | None, arrow: Arrow[Any]) -> Edge:
+        name = event.__name__ if event else ""
+        label, target = name if arrow.label is None else arrow.label, name_of(arrow.target)
+        if not (name or label or arrow.guard):
+            raise self._error(handler, f"the eventless edge to {target} needs a label or a guard")
+        node = arrow.nodes.get(source, target)
+        return Edge(name_of(source), name, label, target, node, arrow.extension, arrow.choice, arrow.guard)
 
     def _signature(self, handler: Callable[..., Any], arity: int) -> list[Any]:
         hints = get_type_hints(handler)
@@ -169,25 +216,24 @@ class Builder(Generic[S, E, C]):
             if name not in known:
                 raise self._error(handler, f"{name!r} is not one of {', '.join(k.__name__ for k in known)}")
 
-    def _check_cells(self, inner: set[tuple[type, type]]) -> None:
-        """What is raised is taken, what an auto state takes is raised, and every event is taken by some state."""
-        cells, taken = {*self._handlers}, {event for _, event in self._handlers}
-        self._refuse(f"{name_of(s)} raises {e.__name__}, which it does not take" for s, e in inner - cells)
-        stray = [(s, e) for s, e in cells - inner if s in self._auto]
+    def _check_cells(self) -> None:
+        """Check that an auto state takes no event, and that every event is taken by some state."""
+        taken = {event for _, event in self._handlers}
+        stray = [(state, event) for state, event in self._handlers if state in self._auto]
         self._refuse(f"{name_of(s)} never rests, yet takes {e.__name__}" for s, e in stray)
         self._refuse(f"no state takes {event.__name__}" for event in self._events if event not in taken)
 
     def _check_paths(self) -> None:
-        """Every state can be reached, and no circle of auto states keeps a reduction from its rest."""
+        """Check that every state can be reached, and that no circle of auto states keeps a reduction from its rest."""
         reached, frontier = set[str](), {name_of(Absent)}
         while frontier:
             reached |= frontier
-            frontier = {e.target for _, _, e in self._edges if e.source in reached} - reached
+            frontier = {e.target for e in self._edges if e.source in reached} - reached
         self._refuse(f"no path leads to {name}" for name in _names(self._states) if name not in reached)
-        own = [edge for state, _, edge in self._edges if state in self._auto]
+        auto = _names(self._auto)
         try:
             TopologicalSorter(
-                {e.target: {b.source for b in own if b.target == e.target} for e in own}
+                {name: [e.target for e in self._edges if e.source == name] for name in auto}
             ).prepare()
         except CycleError as error:
             self._refuse([f"auto states go in a circle: {', '.join(error.args[1])}"])

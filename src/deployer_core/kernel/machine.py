@@ -1,8 +1,8 @@
 """The kernel: what a machine is, and how it runs an event to rest. `builder` makes one from typed handlers."""
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, Generic, NoReturn, TypeAlias, TypeVar, cast
+from collections.abc import Callable
+from typing import Any, Generic, NoReturn, TypeAlias, TypeVar
 
 from attrs import field, frozen
 
@@ -14,8 +14,10 @@ C = TypeVar("C")
 
 Step: TypeAlias = tuple[S, tuple[Any, ...]]
 """What a handler returns: the next state, and the commands that the edge gives out."""
-Handler: TypeAlias = Callable[[Any, Any], Step[Any]]
-Cells: TypeAlias = Mapping[tuple[type, type], Handler]
+Cells: TypeAlias = dict[tuple[type, type], Callable[[Any, Any], Step[Any]]]
+"""The handlers of events, by state and event."""
+Always: TypeAlias = dict[type, Callable[[Any], Step[Any] | None]]
+"""The handlers of eventless edges, by state."""
 
 
 @tagged("Absent/1")
@@ -31,9 +33,9 @@ ABSENT = Absent()
 class Edge:
     """One arrow of a diagram.
 
-    `label` stands on the arrow; where the arrow passes a `choice`, `guard` stands on its second half. `drawn` is the
-    node that it ends in, since a diagram may draw one state in several places. An `auto` edge is raised by the
-    machine itself. An `extension` is an edge that the specified diagrams lack.
+    `event` is empty where the state takes the edge by itself. `label` stands on the arrow; where the arrow passes a
+    `choice`, `guard` stands on its second half. `drawn` is the node that it ends in, since a diagram may draw one state
+    in several places. An `extension` is an edge that the specified diagrams lack.
     """
 
     source: str
@@ -42,14 +44,23 @@ class Edge:
     target: str
     drawn: str
     extension: bool = False
-    auto: bool = False
     choice: str = ""
     guard: str = ""
+
+    @property
+    def auto(self) -> bool:
+        """Whether the state takes the edge by itself, without an event."""
+        return not self.event
+
+    @property
+    def name(self) -> str:
+        """The event's name; of an eventless edge its label or its guard, without markup."""
+        return self.event or " ".join(re.sub(r"<[^>]*>", " ", self.label or self.guard).split())
 
 
 @frozen
 class Microstep(Generic[S, C]):
-    """One edge taken: the event, the state that it led to, and the commands that it gave out."""
+    """One edge taken: its event (None where it has none), the state after it, and the commands that it gave out."""
 
     edge: Edge
     event: object
@@ -60,8 +71,8 @@ class Microstep(Generic[S, C]):
 class IllegalEvent(Exception):
     """An event that a state does not take. Nothing has changed.
 
-    `machine`, `state` and `event` name the cell, `legal` the events from outside that the state would take, `why` the
-    guard that refused; it is empty where the state never takes such an event.
+    `machine`, `state` and `event` name the cell, `legal` the events that the state would take, `why` the guard that
+    refused; it is empty where the state never takes such an event.
     """
 
     def __init__(
@@ -95,12 +106,12 @@ def name_of(state: type) -> str:
 class Machine(Generic[S, E, C]):
     """A sealed machine: `reduce` runs an event to rest, `microsteps` shows each edge, `edges` knows them all.
 
-    `failed`, `ends` and `auto` name the states that a drawing classes so, `leaves` those that it draws an arrow out of
-    to `[*]`.
+    `events` are those that may be sent. `failed`, `ends` and `auto` name the states in which something went wrong,
+    those in which a run has come to its good end, and those that never rest; `leaves` those that a drawing has an arrow
+    out of to `[*]`. `name_of(type(state)) in machine.failed` tells bad states from good.
     """
 
     name: str
-    initial: S
     states: tuple[type[S], ...]
     events: tuple[type[E], ...]
     edges: tuple[Edge, ...]
@@ -108,46 +119,47 @@ class Machine(Generic[S, E, C]):
     failed: tuple[str, ...]
     ends: tuple[str, ...]
     leaves: tuple[str, ...]
-    _outer: Cells = field(alias="outer")
-    _inner: Cells = field(alias="inner")
-    _raises: Mapping[type, Callable[[Any], Any]] = field(alias="raises")
+    _cells: Cells = field(alias="cells")
+    _always: Always = field(alias="always")
+    initial: Absent = ABSENT
 
-    def reduce(self, state: S, event: E) -> tuple[S, tuple[C, ...]]:
-        """Take one event from outside, and every auto edge that follows, to rest.
+    def reduce(self, state: S | Absent, event: E) -> tuple[S, tuple[C, ...]]:
+        """Take one event, and every eventless edge that follows, to rest.
 
         Raises IllegalEvent, and changes nothing, where the state does not take the event. This is the hot path: the
         loop of `microsteps` without its records.
         """
         try:
-            handler = self._outer[type(state), type(event)]
+            handler = self._cells[type(state), type(event)]
         except KeyError:
             raise self._illegal(state, event) from None
         try:
             after, commands = handler(state, event)
-            while (raises := self._raises.get(type(after))) and (raised := raises(after)) is not None:
-                after, more = self._inner[type(after), type(raised)](after, raised)
+            while (go := self._always.get(type(after))) and (step := go(after)):
+                after, more = step
                 commands += more
         except GuardFailed as refusal:
             raise self._illegal(state, event, str(refusal)) from None
         return after, commands
 
-    def microsteps(self, state: S, event: E) -> tuple[Microstep[S, C], ...]:
-        """The same reduction, one edge at a time; `reduce` is its fold, and refuses what this refuses."""
+    def microsteps(self, state: S | Absent, event: E) -> tuple[Microstep[S, C], ...]:
+        """Take the same event one edge at a time; `reduce` is the fold of this, and refuses what this refuses."""
         self.reduce(state, event)
         steps: list[Microstep[S, C]] = []
-        cells, current = self._outer, cast(Any, event)
-        while current is not None:
-            after, commands = cells[type(state), type(current)](state, current)
-            ends = name_of(type(state)), type(current).__name__, name_of(type(after))
+        taken: E | None = event
+        step: Step[S] | None = self._cells[type(state), type(event)](state, event)
+        while step is not None:
+            after, commands = step
+            ends = name_of(type(state)), "" if taken is None else type(taken).__name__, name_of(type(after))
             edge = next(e for e in self.edges if (e.source, e.event, e.target) == ends)
-            steps.append(Microstep(edge, current, after, commands))
-            state, raises, cells = after, self._raises.get(type(after)), self._inner
-            current = raises(after) if raises else None
+            steps.append(Microstep(edge, taken, after, commands))
+            state, taken, go = after, None, self._always.get(type(after))
+            step = go(after) if go else None
         return tuple(steps)
 
     def takes(self, state: type) -> tuple[str, ...]:
-        """The names of the events from outside that a state takes."""
-        return tuple(event.__name__ for source, event in self._outer if source is state)
+        """Return the names of the events that a state takes."""
+        return tuple(event.__name__ for source, event in self._cells if source is state)
 
-    def _illegal(self, state: S, event: E, why: str = "") -> IllegalEvent:
+    def _illegal(self, state: S | Absent, event: E, why: str = "") -> IllegalEvent:
         return IllegalEvent(self.name, name_of(type(state)), event, self.takes(type(state)), why)

@@ -15,7 +15,7 @@ from typing import TypeAlias, TypeVar
 
 from attrs import evolve, frozen
 
-from deployer_core.kernel.builder import Builder
+from deployer_core.kernel.builder import Arrow, Builder, Loop
 from deployer_core.kernel.machine import Absent, Step, refuse, to
 from deployer_core.kernel.tags import tagged
 from deployer_core.machines.postgres_migration import Database
@@ -203,8 +203,7 @@ class Failed(_OfDeployment):
 
 
 State: TypeAlias = (
-    Absent
-    | Queued
+    Queued
     | Triggered
     | Waiting
     | Available
@@ -245,12 +244,6 @@ class Started:
     baseline: Counts = ()
 
 
-@tagged("Deployment.StackWait/1")
-@frozen
-class StackWait:
-    """Auto: the stack has to be at rest first."""
-
-
 @tagged("Deployment.Progress/1")
 @frozen
 class Progress:
@@ -275,68 +268,12 @@ class Failure:
     reason: str
 
 
-@tagged("Deployment.QuickUpsert/1")
-@frozen
-class QuickUpsert:
-    """Auto: everything in one step."""
-
-
-@tagged("Deployment.ScaleToZero/1")
-@frozen
-class ScaleToZero:
-    """Auto: the stack is there, and its services have to stop first."""
-
-
-@tagged("Deployment.CreateAtZero/1")
-@frozen
-class CreateAtZero:
-    """Auto: there is no stack yet."""
-
-
-@tagged("Deployment.StackTrigger/1")
-@frozen
-class StackTrigger:
-    """Auto: nothing runs, so the infrastructure may change."""
-
-
-@tagged("Deployment.MigrateData/1")
-@frozen
-class MigrateData:
-    """Auto: the infrastructure is there, so the databases may be migrated."""
-
-
 @tagged("Deployment.DatabaseReported/1")
 @frozen
 class DatabaseReported:
     """A database has come further."""
 
     progress: DatabaseProgress
-
-
-@tagged("Deployment.AllComplete/1")
-@frozen
-class AllComplete:
-    """Raised once every database has settled and none failed."""
-
-
-@tagged("Deployment.MigrationFailure/1")
-@frozen
-class MigrationFailure:
-    """Raised once every database has settled and one or more failed."""
-
-    reason: str
-
-
-@tagged("Deployment.ScaleTrigger/1")
-@frozen
-class ScaleTrigger:
-    """Auto: the data fits the new version, so it may start."""
-
-
-@tagged("Deployment.Finished/1")
-@frozen
-class Finished:
-    """Auto: the version is out."""
 
 
 @tagged("Deployment.Terminated/1")
@@ -347,25 +284,7 @@ class Terminated:
     by: str
 
 
-Event: TypeAlias = (
-    Requested
-    | Started
-    | StackWait
-    | Progress
-    | Stable
-    | Failure
-    | QuickUpsert
-    | ScaleToZero
-    | CreateAtZero
-    | StackTrigger
-    | MigrateData
-    | DatabaseReported
-    | AllComplete
-    | MigrationFailure
-    | ScaleTrigger
-    | Finished
-    | Terminated
-)
+Event: TypeAlias = Requested | Started | Progress | Stable | Failure | DatabaseReported | Terminated
 
 
 # Commands: to the stack machine, to the migrations, to the world
@@ -510,19 +429,14 @@ def request(_: Absent, event: Requested) -> Step[Queued]:
     return to(Queued(event.info), QueueOnStack(event.info.id))
 
 
-@machine.on(label="Triggered")
+@machine.on(Arrow(Triggered, "Triggered"))
 def start(state: Queued, event: Started) -> Step[Triggered]:
     """The lock is ours."""
     return to(Triggered(state.info, event.baseline))
 
 
-@machine.auto
-def wait(_: Triggered) -> StackWait:
-    return StackWait()
-
-
-@machine.on
-def stabilise(state: Triggered, _: StackWait) -> Step[Waiting]:
+@machine.always(Arrow(Waiting, "StackWait"))
+def stabilise(state: Triggered) -> Step[Waiting]:
     """CloudFormation may still be busy with somebody else's change."""
     spec = state.info.spec
     return to(
@@ -530,7 +444,7 @@ def stabilise(state: Triggered, _: StackWait) -> Step[Waiting]:
     )
 
 
-@machine.on(label="StackStatus.Progress")
+@machine.on(Loop("StackStatus.Progress"))
 def keep_waiting(state: Waiting, _: Progress) -> Step[Waiting]:
     """Somebody else's change is not done yet."""
     return to(state)
@@ -542,88 +456,66 @@ def _failed(info: DeploymentInfo, reason: str) -> Step[Failed]:
 
 
 @machine.on(
-    label="Stack Failure",
-    drawn={Waiting: "FAILED_1", ScalingDown: "FAILED_2", InfraMigrate: "FAILED_4", ScalingUp: "FAILED_5"},
+    Arrow(
+        Failed,
+        "Stack Failure",
+        nodes={Waiting: "FAILED_1", ScalingDown: "FAILED_2", InfraMigrate: "FAILED_4", ScalingUp: "FAILED_5"},
+    )
 )
 def fail(state: Waiting | ScalingDown | InfraMigrate | ScalingUp, event: Failure) -> Step[Failed]:
     """The stack is not as the step needs it."""
     return _failed(state.info, event.reason)
 
 
-@machine.on(label="StackStatus.Stable")
+@machine.on(Arrow(Available, "StackStatus.Stable"))
 def find(state: Waiting, event: Stable) -> Step[Available]:
     """Whether the stack exists, and with which counts, is known now."""
     counts = _counts(state.info.spec.stack.scaling, state.baseline, event.counts)
     return to(Available(state.info, event.exists, counts))
 
 
-@machine.auto
-def choose(state: Available) -> ScaleToZero | QuickUpsert | CreateAtZero:
-    """The three ways to go."""
-    if state.info.spec.quick:
-        return QuickUpsert()
-    return ScaleToZero() if state.exists else CreateAtZero()
-
-
-@machine.on(
-    label="", choice="available", guards={ScalingDown: "<code>if !quick & exists</code><br>StackScale(0)"}
+@machine.always(
+    Arrow(ScalingDown, choice="available", guard="<code>if !quick & exists</code><br>StackScale(0)"),
+    Arrow(Upserting, choice="available", guard="<code>if quick</code><br>UpsertStack"),
+    Arrow(Creating, choice="available", guard="<code>if !quick, !exists</code><br>StackCreate"),
 )
-def scale_down(state: Available, _: ScaleToZero) -> Step[ScalingDown]:
-    """Nothing may use the databases while they change."""
-    command = ScaleStack(state.info.id, state.info.spec.stack, _zero(state.counts))
-    return to(ScalingDown(state.info, state.counts), command)
+def choose(state: Available) -> Step[ScalingDown] | Step[Upserting] | Step[Creating]:
+    """Take one step in quick mode; else nothing may use the databases while they change, so all starts from zero."""
+    info, counts = state.info, state.counts
+    if info.spec.quick:
+        return to(Upserting(info), UpsertStack(info.id, info.spec.stack, counts))
+    if state.exists:
+        return to(ScalingDown(info, counts), ScaleStack(info.id, info.spec.stack, _zero(counts)))
+    return to(Creating(info, counts), CreateStack(info.id, info.spec.stack, _zero(counts)))
 
 
-@machine.on(label="", choice="available", guards={Upserting: "<code>if quick</code><br>UpsertStack"})
-def upsert(state: Available, _: QuickUpsert) -> Step[Upserting]:
-    """No scaling to zero and no databases."""
-    return to(Upserting(state.info), UpsertStack(state.info.id, state.info.spec.stack, state.counts))
-
-
-@machine.on(label="", choice="available", guards={Creating: "<code>if !quick, !exists</code><br>StackCreate"})
-def create(state: Available, _: CreateAtZero) -> Step[Creating]:
-    """A new stack starts at zero, since its databases are yet to be made."""
-    command = CreateStack(state.info.id, state.info.spec.stack, _zero(state.counts))
-    return to(Creating(state.info, state.counts), command)
-
-
-@machine.on(label="Stack Stable")
+@machine.on(Arrow(InfraMigrated, "Stack Stable"))
 def finish_infra(state: Creating | InfraMigrate, event: Stable) -> Step[InfraMigrated]:
     """The outputs name what the migrations need."""
     return to(InfraMigrated(state.info, state.counts, event.outputs))
 
 
-@machine.on(label="Stack Progress")
+@machine.on(Loop("Stack Progress"))
 def watch(state: Stepping, _: Progress) -> Step[Stepping]:
     """The step is under way."""
     return to(state)
 
 
-@machine.on(label="Stack Stable")
+@machine.on(Arrow(ScaledDown, "Stack Stable"))
 def finish_scaling_down(state: ScalingDown, _: Stable) -> Step[ScaledDown]:
     """Nothing runs any more."""
     return to(ScaledDown(state.info, state.counts))
 
 
-@machine.auto
-def trigger_infra(_: ScaledDown) -> StackTrigger:
-    return StackTrigger()
-
-
-@machine.on(label="Stack Trigger<br>(Infra Migrate)")
-def migrate_infra(state: ScaledDown, _: StackTrigger) -> Step[InfraMigrate]:
+@machine.always(Arrow(InfraMigrate, "Stack Trigger<br>(Infra Migrate)"))
+def migrate_infra(state: ScaledDown) -> Step[InfraMigrate]:
     """The new template, still at zero."""
     command = UpdateStack(state.info.id, state.info.spec.stack, _zero(state.counts))
     return to(InfraMigrate(state.info, state.counts), command)
 
 
-@machine.auto
-def trigger_data(_: InfraMigrated) -> MigrateData:
-    return MigrateData()
-
-
-@machine.on(label="Migrate Data")
-def migrate_data(state: InfraMigrated, _: MigrateData) -> Step[DbMigrating]:
+@machine.always(Arrow(DbMigrating, "Migrate Data"))
+def migrate_data(state: InfraMigrated) -> Step[DbMigrating]:
     """One migration a database, all blocked; none at all where the outputs do not give what one of them needs."""
     databases, outputs = state.info.spec.databases, dict(state.outputs)
     if any(_lack(spec, outputs) for spec in databases):
@@ -646,7 +538,7 @@ def _lack(spec: DatabaseSpec[Text], outputs: dict[str, str]) -> str:
     return ""
 
 
-@machine.on(label="Progress")
+@machine.on(Loop("Progress"))
 def report(state: DbMigrating, event: DatabaseReported) -> Step[DbMigrating]:
     """The barrier: when none is PREPARING any more, all are unblocked together, or none where one has failed."""
     progress = _with(state.progress, event.progress)
@@ -672,87 +564,68 @@ def _with(progress: tuple[DatabaseProgress, ...], new: DatabaseProgress) -> tupl
     return tuple(new if p is old else p for p in progress)
 
 
-@machine.auto
-def settle(state: DbMigrating) -> AllComplete | MigrationFailure | None:
-    """Only once every database has settled."""
+@machine.always(
+    Arrow(DbMigrated, "All Complete"), Arrow(Failed, "Migration Failure", nodes={DbMigrating: "FAILED_3"})
+)
+def settle(state: DbMigrating) -> Step[DbMigrated] | Step[Failed] | None:
+    """Conclude once every database has settled. After a failure the services stay at zero: a schema may be half-way."""
     if any(p.phase not in SETTLED for p in state.progress):
         return None
-    reasons = [f"{p.database}: {p.reason}" for p in state.progress if p.phase is Phase.FAILED]
-    return MigrationFailure("; ".join(reasons)) if reasons else AllComplete()
-
-
-@machine.on(label="All Complete")
-def finish_data(state: DbMigrating, _: AllComplete) -> Step[DbMigrated]:
-    """Every database is DONE or NOP."""
+    if reasons := [f"{p.database}: {p.reason}" for p in state.progress if p.phase is Phase.FAILED]:
+        return _failed(state.info, "; ".join(reasons))
     return to(DbMigrated(state.info, state.counts))
 
 
-@machine.on(label="Migration Failure", drawn={DbMigrating: "FAILED_3"})
-def fail_data(state: DbMigrating, event: MigrationFailure) -> Step[Failed]:
-    """The service stays at zero, on purpose: its schema may be half-way."""
-    return _failed(state.info, event.reason)
-
-
-@machine.auto
-def trigger_scale(_: DbMigrated) -> ScaleTrigger:
-    return ScaleTrigger()
-
-
-@machine.on(label="Scale Trigger")
-def scale_up(state: DbMigrated, _: ScaleTrigger) -> Step[ScalingUp]:
+@machine.always(Arrow(ScalingUp, "Scale Trigger"))
+def scale_up(state: DbMigrated) -> Step[ScalingUp]:
     """The data fits the new version."""
     return to(ScalingUp(state.info), ScaleStack(state.info.id, state.info.spec.stack, state.counts))
 
 
-@machine.on(label="Scaled Stable")
+@machine.on(Arrow(ScaledUp, "Scaled Stable"))
 def finish_scaling_up(state: ScalingUp, _: Stable) -> Step[ScaledUp]:
     """The services run."""
     return to(ScaledUp(state.info))
 
 
-@machine.on(label="Stack Stable")
+@machine.on(Arrow(Upserted, "Stack Stable"))
 def finish_upsert(state: Upserting, _: Stable) -> Step[Upserted]:
     """The one step is done."""
     return to(Upserted(state.info))
 
 
-@machine.auto
-def finish(_: ScaledUp | Upserted) -> Finished:
-    return Finished()
-
-
-@machine.on(label="Done")
-def end(state: ScaledUp | Upserted, _: Finished) -> Step[Done]:
+@machine.always(Arrow(Done, "Done"))
+def end(state: ScaledUp | Upserted) -> Step[Done]:
     """The stack is free for the next."""
     return to(Done(state.info), ReleaseStack(state.info.id))
 
 
-@machine.on(label="StackStatus.Error", drawn={Upserting: "UPSERTING_FAILED"})
+@machine.on(Arrow(Failed, "StackStatus.Error", nodes={Upserting: "UPSERTING_FAILED"}))
 def fail_upsert(state: Upserting, event: Failure) -> Step[Failed]:
     """The one step failed."""
     return _failed(state.info, event.reason)
 
 
-@machine.on(label="Stack Progress", extension=True)
+@machine.on(Loop("Stack Progress", extension=True))
 def watch_making(state: Making, _: Progress) -> Step[Making]:
     """The step is under way."""
     return to(state)
 
 
-@machine.on(label="Stack Failure", extension=True)
+@machine.on(Arrow(Failed, "Stack Failure", extension=True))
 def fail_creating(state: Creating, event: Failure) -> Step[Failed]:
     """Without it a failed create would wait for ever."""
     return _failed(state.info, event.reason)
 
 
-@machine.on(extension=True)
+@machine.on(Arrow(Failed, extension=True))
 def terminate_queued(state: Queued, event: Terminated) -> Step[Failed]:
     """The stack is not broken by it."""
     reason = f"terminated by {event.by} while it waited for its turn"
     return to(Failed(state.info, reason), WithdrawFromStack(state.info.id, reason))
 
 
-@machine.on(extension=True)
+@machine.on(Arrow(Failed, extension=True))
 def terminate(
     state: Waiting | Upserting | Creating | ScalingDown | InfraMigrate | DbMigrating | ScalingUp,
     event: Terminated,

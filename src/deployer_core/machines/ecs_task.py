@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-from deployer_core.kernel.builder import Builder
+from deployer_core.kernel.builder import Arrow, Builder, Loop
 from deployer_core.kernel.machine import Absent, Step, to
 from deployer_core.kernel.tags import tagged
 from deployer_core.spec import TaskSpec
@@ -106,7 +106,7 @@ class Error:
     reason: str
 
 
-State: TypeAlias = Absent | Requested | Running | Stopped | Done | Error
+State: TypeAlias = Requested | Running | Stopped | Done | Error
 
 
 # Events
@@ -155,15 +155,7 @@ class Errored:
     may_still_run: bool = False
 
 
-@tagged("EcsTask.Finished/1")
-@frozen
-class Finished:
-    """Auto: the judged container's exit code is an accepted one."""
-
-    exit_code: int
-
-
-Event: TypeAlias = Request | Started | Status | StatusStopped | Errored | Finished
+Event: TypeAlias = Request | Started | Status | StatusStopped | Errored
 
 
 # Commands
@@ -218,31 +210,31 @@ def request(_: Absent, event: Request) -> Step[Requested]:
     return to(Requested(event.run), RunTask(event.run))
 
 
-@machine.on(label="Running")
+@machine.on(Arrow(Running, "Running"))
 def start(state: Requested, event: Started) -> Step[Running]:
     """From here on the task has an ARN."""
     return to(Running(state.run, event.arn))
 
 
-@machine.on(label="Status (!= STOPPED)")
+@machine.on(Loop("Status (!= STOPPED)"))
 def watch(state: Running, event: Status) -> Step[Running]:
     """Progress."""
     return to(Running(state.run, state.arn, event.last_status))
 
 
-@machine.on(label="Status (STOPPED)")
+@machine.on(Arrow(Stopped, "Status (STOPPED)"))
 def stop(state: Running, event: StatusStopped) -> Step[Stopped]:
     """A task that stops, for any reason, ends its run."""
     return to(Stopped(state.run, event.stop_code, event.reason, event.exits))
 
 
-@machine.auto
-def judge(state: Stopped) -> Finished | Errored:
-    """Only an accepted exit code of the judged container, under the stop code that makes it the task's own word."""
+@machine.always(Arrow(Done, "Done"), Arrow(Error, "Error"))
+def judge(state: Stopped) -> Step[Done] | Step[Error]:
+    """Accept only an exit code of the judged container, under the stop code that makes it the task's own word."""
     code = next((e.code for e in state.exits if e.judged), None)
     if state.stop_code in (EXITED, "") and code is not None and code in state.run.success:
-        return Finished(code)
-    return Errored(_why(state))
+        return to(Done(state.run, code), ReportDone(state.run, code))
+    return _error(state.run, Errored(_why(state)), "")
 
 
 def _why(state: Stopped) -> str:
@@ -260,37 +252,31 @@ def _why(state: Stopped) -> str:
     return "; ".join([said, *containers] if said else containers) or "the task stopped without a word of ECS"
 
 
-@machine.on(label="Done")
-def finish(state: Stopped, event: Finished) -> Step[Done]:
-    """The exit code goes to who asked."""
-    return to(Done(state.run, event.exit_code), ReportDone(state.run, event.exit_code))
-
-
 def _error(run: Run, event: Errored, arn: str) -> Step[Error]:
     """The reason goes to who asked; what may still run is stopped."""
     report = ReportError(run, event.reason)
     return to(Error(run, event.reason), *([StopRun(run, arn)] if event.may_still_run else []), report)
 
 
-@machine.on(label="Error")
-def reject(state: Stopped | Requested, event: Errored) -> Step[Error]:
+@machine.on(Arrow(Error, "Error"))
+def reject(state: Requested, event: Errored) -> Step[Error]:
     """A task that never ran, or did not end as it should."""
     return _error(state.run, event, "")
 
 
-@machine.on(label="Error", extension=True)
+@machine.on(Arrow(Error, "Error", extension=True))
 def lose(state: Running, event: Errored) -> Step[Error]:
     """The task was lost, or ran past its time."""
     return _error(state.run, event, state.arn)
 
 
-@machine.on(label="Status (!= STOPPED)", extension=True)
+@machine.on(Loop("Status (!= STOPPED)", extension=True))
 def come_up(state: Requested, _: Status) -> Step[Requested]:
     """PROVISIONING, PENDING, ACTIVATING: the task has not come up yet."""
     return to(state)
 
 
-@machine.on(label="Status (STOPPED)", extension=True)
+@machine.on(Arrow(Stopped, "Status (STOPPED)", extension=True))
 def stop_early(state: Requested, event: StatusStopped) -> Step[Stopped]:
     """STOPPED was seen before RUNNING was: short tasks, and those that fail to start."""
     return to(Stopped(state.run, event.stop_code, event.reason, event.exits))

@@ -13,7 +13,7 @@ from typing import TypeAlias, TypeVar
 
 from attrs import frozen
 
-from deployer_core.kernel.builder import Builder
+from deployer_core.kernel.builder import Arrow, Builder, Loop
 from deployer_core.kernel.machine import Absent, Step, to
 from deployer_core.kernel.tags import tagged
 from deployer_core.spec import DatabaseSpec
@@ -134,8 +134,7 @@ class Failed:
 
 
 State: TypeAlias = (
-    Absent
-    | Upserting
+    Upserting
     | Ready
     | Evaluating
     | Evaluated
@@ -175,12 +174,6 @@ class UpsertDone:
     """The database, its roles and extensions are there."""
 
 
-@tagged("PostgresMigration.EvaluateRun/1")
-@frozen
-class EvaluateRun:
-    """Auto: whether there are changes is found out, or needs no finding out."""
-
-
 @tagged("PostgresMigration.EvaluateOutcome/1")
 @frozen
 class EvaluateOutcome:
@@ -189,40 +182,10 @@ class EvaluateOutcome:
     changes: bool
 
 
-@tagged("PostgresMigration.NothingToEvaluate/1")
-@frozen
-class NothingToEvaluate:
-    """Auto: no migration, so no task is run, and there are no changes."""
-
-
-@tagged("PostgresMigration.NoChanges/1")
-@frozen
-class NoChanges:
-    """Auto: there is nothing to migrate."""
-
-
-@tagged("PostgresMigration.NeedsMigrate/1")
-@frozen
-class NeedsMigrate:
-    """Auto: there are changes, or nothing could say that there are none."""
-
-
-@tagged("PostgresMigration.MigrateRun/1")
-@frozen
-class MigrateRun:
-    """Auto: the task `migrate` starts."""
-
-
 @tagged("PostgresMigration.MigrateDone/1")
 @frozen
 class MigrateDone:
     """The task `migrate` did its work."""
-
-
-@tagged("PostgresMigration.CleanupRun/1")
-@frozen
-class CleanupRun:
-    """Auto: what the migration made is set right."""
 
 
 @tagged("PostgresMigration.CleanupDone/1")
@@ -239,21 +202,7 @@ class Errored:
     reason: str
 
 
-Event: TypeAlias = (
-    Prepare
-    | Unblocked
-    | UpsertDone
-    | EvaluateRun
-    | EvaluateOutcome
-    | NothingToEvaluate
-    | NoChanges
-    | NeedsMigrate
-    | MigrateRun
-    | MigrateDone
-    | CleanupRun
-    | CleanupDone
-    | Errored
-)
+Event: TypeAlias = Prepare | Unblocked | UpsertDone | EvaluateOutcome | MigrateDone | CleanupDone | Errored
 
 
 # Commands
@@ -347,7 +296,7 @@ def prepare(_: Absent, event: Prepare) -> Step[Upserting]:
     return to(Upserting(event.database, event.blocked), UpsertDatabase(event.database))
 
 
-@machine.on(label="Unblocked")
+@machine.on(Loop("Unblocked"))
 def unblock_early(state: Preparing, _: Unblocked) -> Step[Preparing]:
     """The flag is cleared and remembered."""
     return to(type(state)(state.database, blocked=False))
@@ -358,8 +307,11 @@ def _failed(database: Database, event: Errored) -> Step[Failed]:
 
 
 @machine.on(
-    label="Error",
-    drawn={Upserting: "FAILED_1", Evaluating: "FAILED_0", Running: "FAILED_2", CleaningUp: "FAILED_3"},
+    Arrow(
+        Failed,
+        "Error",
+        nodes={Upserting: "FAILED_1", Evaluating: "FAILED_0", Running: "FAILED_2", CleaningUp: "FAILED_3"},
+    )
 )
 def fail(state: Upserting | Evaluating | Running | CleaningUp, event: Errored) -> Step[Failed]:
     """The step that was under way failed."""
@@ -372,29 +324,32 @@ def upsert(state: Upserting, _: UpsertDone) -> Step[Ready]:
     return to(Ready(state.database, state.blocked))
 
 
-@machine.auto
-def plan(state: Ready) -> EvaluateRun | NeedsMigrate:
-    """Evaluated where the spec says how, or where there is nothing to migrate; else the migration has to run."""
+_BLOCKED = Arrow(Blocked, "NeedsMigrate", choice="needsMigrate", guard="<code>blocked</code>")
+_TRIGGERED = Arrow(Triggered, "NeedsMigrate", choice="needsMigrate", guard="<code>unblocked</code>")
+
+
+def _migrate(state: Ready | Evaluated) -> Step[Blocked] | Step[Triggered]:
+    """Go on to the migration, which only an unblocked one may begin."""
+    if state.blocked:
+        return to(Blocked(state.database), ReportBlocked(state.database))
+    return to(Triggered(state.database))
+
+
+@machine.always(Arrow(Evaluating, "EvaluateRun"), _BLOCKED, _TRIGGERED)
+def plan(state: Ready) -> Step[Evaluating] | Step[Blocked] | Step[Triggered]:
+    """Evaluate where the spec says how, or where there is nothing to migrate; else the migration has to run."""
     spec = state.database.spec
-    return NeedsMigrate() if spec.migrate is not None and spec.evaluate is None else EvaluateRun()
+    if spec.migrate is not None and spec.evaluate is None:
+        return _migrate(state)
+    evaluating = Evaluating(state.database, state.blocked)
+    return to(evaluating) if spec.evaluate is None else to(evaluating, RunEvaluate(state.database))
 
 
-@machine.on
-def evaluate(state: Ready, _: EvaluateRun) -> Step[Evaluating]:
-    """Without an evaluation no task is run."""
-    commands = [RunEvaluate(state.database)] if state.database.spec.evaluate is not None else []
-    return to(Evaluating(state.database, state.blocked), *commands)
-
-
-@machine.auto
-def skip(state: Evaluating) -> NothingToEvaluate | None:
-    """With no migration, the outcome follows at once."""
-    return NothingToEvaluate() if state.database.spec.migrate is None else None
-
-
-@machine.on(label="EvaluateOutcome")
-def conclude(state: Evaluating, _: NothingToEvaluate) -> Step[Evaluated]:
-    """No migration, no changes."""
+@machine.always(Arrow(Evaluated, "EvaluateOutcome"))
+def skip(state: Evaluating) -> Step[Evaluated] | None:
+    """Conclude at once where there is no migration: nothing can change."""
+    if state.database.spec.migrate is not None:
+        return None
     return to(Evaluated(state.database, state.blocked, changes=False))
 
 
@@ -404,26 +359,10 @@ def learn(state: Evaluating, event: EvaluateOutcome) -> Step[Evaluated]:
     return to(Evaluated(state.database, state.blocked, event.changes))
 
 
-@machine.auto
-def decide(state: Evaluated) -> NoChanges | NeedsMigrate:
-    """Changes have to be migrated."""
-    return NeedsMigrate() if state.changes else NoChanges()
-
-
-@machine.on
-def end_unchanged(state: Evaluated, _: NoChanges) -> Step[Nop]:
-    """Nothing was to be done."""
-    return to(Nop(state.database), ReportNop(state.database))
-
-
-@machine.on(
-    choice="needsMigrate", guards={Blocked: "<code>blocked</code>", Triggered: "<code>unblocked</code>"}
-)
-def need(state: Ready | Evaluated, _: NeedsMigrate) -> Step[Blocked] | Step[Triggered]:
-    """Only an unblocked migration goes on."""
-    if state.blocked:
-        return to(Blocked(state.database), ReportBlocked(state.database))
-    return to(Triggered(state.database))
+@machine.always(Arrow(Nop, "NoChanges"), _BLOCKED, _TRIGGERED)
+def decide(state: Evaluated) -> Step[Nop] | Step[Blocked] | Step[Triggered]:
+    """Migrate only what has changes."""
+    return _migrate(state) if state.changes else to(Nop(state.database), ReportNop(state.database))
 
 
 @machine.on
@@ -432,19 +371,14 @@ def unblock(state: Blocked, _: Unblocked) -> Step[Triggered]:
     return to(Triggered(state.database))
 
 
-@machine.on(label="Error", extension=True)
+@machine.on(Arrow(Failed, "Error", extension=True))
 def abandon(state: Blocked, event: Errored) -> Step[Failed]:
     """A sibling failed before the barrier, so this database stays as it is."""
     return _failed(state.database, event)
 
 
-@machine.auto
-def trigger(_: Triggered) -> MigrateRun:
-    return MigrateRun()
-
-
-@machine.on
-def run(state: Triggered, _: MigrateRun) -> Step[Running]:
+@machine.always(Arrow(Running, "MigrateRun"))
+def run(state: Triggered) -> Step[Running]:
     """The database is changed from here on."""
     return to(Running(state.database), RunMigrate(state.database))
 
@@ -455,13 +389,8 @@ def migrate(state: Running, _: MigrateDone) -> Step[Migrated]:
     return to(Migrated(state.database))
 
 
-@machine.auto
-def tidy(_: Migrated) -> CleanupRun:
-    return CleanupRun()
-
-
-@machine.on
-def clean_up(state: Migrated, _: CleanupRun) -> Step[CleaningUp]:
+@machine.always(Arrow(CleaningUp, "CleanupRun"))
+def clean_up(state: Migrated) -> Step[CleaningUp]:
     """What the migration made may belong to the wrong role."""
     return to(CleaningUp(state.database), CleanupDatabase(state.database))
 

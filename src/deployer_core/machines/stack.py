@@ -13,7 +13,7 @@ from typing import TypeAlias, TypeVar
 
 from attrs import evolve, frozen
 
-from deployer_core.kernel.builder import Builder
+from deployer_core.kernel.builder import Arrow, Builder, Loop
 from deployer_core.kernel.machine import Absent, Step, refuse, to
 from deployer_core.kernel.tags import tagged
 
@@ -66,7 +66,7 @@ class Broken:
     queue: Queue = ()
 
 
-State: TypeAlias = Absent | Creating | Migrating | Stable | Available | Broken
+State: TypeAlias = Creating | Migrating | Stable | Available | Broken
 Held = TypeVar("Held", Creating, Migrating)
 Queueing = TypeVar("Queueing", Creating, Migrating, Broken)
 
@@ -115,21 +115,7 @@ class Withdrawn:
     deployment: str
 
 
-@tagged("Stack.NothingQueued/1")
-@frozen
-class NothingQueued:
-    """Auto: the queue is empty."""
-
-
-@tagged("Stack.PopsFromQueue/1")
-@frozen
-class PopsFromQueue:
-    """Auto: the queue has a head, and it is its turn."""
-
-
-Event: TypeAlias = (
-    Triggered | DeploymentCompleted | DeploymentFailed | Repaired | Withdrawn | NothingQueued | PopsFromQueue
-)
+Event: TypeAlias = Triggered | DeploymentCompleted | DeploymentFailed | Repaired | Withdrawn
 
 
 # Commands
@@ -170,7 +156,7 @@ def _queued(state: Creating | Migrating | Broken, event: Triggered) -> Queue:
     return (*state.queue, event.deployment)
 
 
-@machine.on(label="Triggered<br>(Adds to the queue)")
+@machine.on(Loop("Triggered<br>(Adds to the queue)"))
 def enqueue(state: Held, event: Triggered) -> Step[Held]:
     """What runs is not disturbed."""
     return to(evolve(state, queue=_queued(state, event)))
@@ -183,26 +169,19 @@ def complete(state: Creating | Migrating, event: DeploymentCompleted) -> Step[St
     return to(Stable(state.queue))
 
 
-@machine.auto
-def settle(state: Stable) -> NothingQueued | PopsFromQueue:
-    """The next in the queue, if there is one."""
-    return PopsFromQueue() if state.queue else NothingQueued()
-
-
-@machine.on(label="", choice="stable", guards={Available: "Nothing Queued"})
-def rest(_: Stable, __: NothingQueued) -> Step[Available]:
-    """The lock stays free."""
-    return to(Available())
-
-
-@machine.on(label="", choice="stable", guards={Migrating: "Pops from queue"})
-def pop(state: Stable, _: PopsFromQueue) -> Step[Migrating]:
-    """The head takes the lock."""
+@machine.always(
+    Arrow(Available, choice="stable", guard="Nothing Queued"),
+    Arrow(Migrating, choice="stable", guard="Pops from queue"),
+)
+def settle(state: Stable) -> Step[Available] | Step[Migrating]:
+    """Give the lock to the head of the queue, if there is one."""
+    if not state.queue:
+        return to(Available())
     head, *waiting = state.queue
     return to(Migrating(head, tuple(waiting)), TriggerDeployment(head))
 
 
-@machine.on(label="Triggered<br>(External)")
+@machine.on(Arrow(Migrating, "Triggered<br>(External)"))
 def migrate(_: Available, event: Triggered) -> Step[Migrating]:
     """Nothing runs, so it is the deployment's turn at once."""
     return to(Migrating(event.deployment), TriggerDeployment(event.deployment))
@@ -220,19 +199,19 @@ def _is_current(state: Creating | Migrating, deployment: str) -> None:
         refuse(f"the current deployment is {state.current!r}, not {deployment!r}")
 
 
-@machine.on(label="Triggered<br>(Adds to the queue)", extension=True)
+@machine.on(Loop("Triggered<br>(Adds to the queue)", extension=True))
 def enqueue_broken(state: Broken, event: Triggered) -> Step[Broken]:
     """Nothing is lost while the stack is broken."""
     return to(Broken(_queued(state, event)))
 
 
-@machine.on(extension=True)
+@machine.on(Arrow(Stable, extension=True))
 def repair(state: Broken, _: Repaired) -> Step[Stable]:
     """BROKEN has a way out."""
     return to(Stable(state.queue))
 
 
-@machine.on(extension=True)
+@machine.on(Loop(extension=True))
 def withdraw(state: Queueing, event: Withdrawn) -> Step[Queueing]:
     """A withdrawn deployment is never popped."""
     if event.deployment not in state.queue:

@@ -116,7 +116,7 @@ def waiting_aws(credentials: None, ministack_endpoint: str, request: pytest.Fixt
     return account(ministack_endpoint, request)
 
 
-# The intake
+# The queue
 
 
 def test_events_are_taken_from_the_queue(aws: Account) -> None:

@@ -5,11 +5,10 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from deployer_aws.events import understand_event
-from deployer_aws.events.answers import LOOK, NOTHING, RANKS, Taken, take
+from deployer_aws.events import read_event
+from deployer_aws.events.answers import LOOK, NOTHING, RANKS, take
 from deployer_aws.events.matching import Index
-from deployer_aws.journals.sqlite import SqliteJournal
-from deployer_aws.ports import Work
+from deployer_aws.ports import Taken, Work
 from deployer_core.engine.messages import CommandProgress, StackProgress, TaskProgress
 from deployer_core.engine.reducer import Attempt, DeployerState, Pending, StopTask
 from deployer_core.machines.deployment import ScaleStack, StabiliseStack, StackCommand, UpdateStack
@@ -49,7 +48,7 @@ def answers(taken: Taken) -> list[Any]:
 
 def took(work_: Work, event: dict[str, Any]) -> tuple[list[Any], bool]:
     """What is appended for an event, and whether a look is asked for."""
-    taken = take(work_, understand_event(event))
+    taken = take(work_, read_event(event))
     return answers(taken), taken.look
 
 
@@ -171,7 +170,7 @@ def changing(**settings: Any) -> tuple[Work, str]:
 def test_a_stack_at_rest_is_looked_at(status: str, token: str | None) -> None:
     """Whoever moved it, and whatever it has come to: outputs, counts and services need a look."""
     one, _ = changing()
-    assert take(one, understand_event(stack_event(status, token=token))) == LOOK
+    assert take(one, read_event(stack_event(status, token=token))) == LOOK
 
 
 def test_our_own_change_makes_progress() -> None:
@@ -206,26 +205,26 @@ def test_a_change_never_goes_back(known: str, status: str, news: bool) -> None:
 def test_what_others_do_is_no_progress_of_ours(token: str | None) -> None:
     """A moving stack under another token, or none, says nothing about our change."""
     one, _ = changing()
-    assert take(one, understand_event(stack_event("UPDATE_IN_PROGRESS", token=token))) == NOTHING
+    assert take(one, read_event(stack_event("UPDATE_IN_PROGRESS", token=token))) == NOTHING
 
 
 def test_a_change_whose_answer_was_lost_is_looked_for() -> None:
     """The event bears our token, so AWS has accepted it: the executor finds the StackId."""
     one, token = changing(ref="")
-    assert take(one, understand_event(stack_event("UPDATE_IN_PROGRESS", token=token))) == LOOK
+    assert take(one, read_event(stack_event("UPDATE_IN_PROGRESS", token=token))) == LOOK
 
 
 def test_a_change_that_was_not_sent_makes_no_progress() -> None:
     """Without an attempt no token is ours."""
     one, token = changing(attempt=None)
-    assert take(one, understand_event(stack_event("UPDATE_IN_PROGRESS", token=token))) == NOTHING
+    assert take(one, read_event(stack_event("UPDATE_IN_PROGRESS", token=token))) == NOTHING
 
 
 def test_waiting_for_a_stack_takes_nothing_but_its_rest() -> None:
     """The first look decides what may be cancelled, so no event speaks before it."""
     one = work(StabiliseStack("d1", SPEC, False), database="")
-    assert take(one, understand_event(stack_event("UPDATE_IN_PROGRESS"))) == NOTHING
-    assert take(one, understand_event(stack_event("UPDATE_COMPLETE"))) == LOOK
+    assert take(one, read_event(stack_event("UPDATE_IN_PROGRESS"))) == NOTHING
+    assert take(one, read_event(stack_event("UPDATE_COMPLETE"))) == LOOK
 
 
 # Which commands an event speaks of
@@ -233,9 +232,8 @@ def test_waiting_for_a_stack_takes_nothing_but_its_rest() -> None:
 
 def spoken_of(event: dict[str, Any], *found: Work) -> bool:
     """Whether an event finds a command among what is pending."""
-    index = Index(SqliteJournal(":memory:"))
-    index.update("test/shop", DeployerState(stream="stream", pending=tuple(w.pending for w in found)))
-    return index.spoken_of(understand_event(event)) == [("test/shop", 7)]
+    state = DeployerState(stream="stream", pending=tuple(w.pending for w in found))
+    return Index({"test/shop": state}).find(read_event(event)) == (("test/shop", 7),)
 
 
 def stack_command(**settings: Any) -> Work:
@@ -270,16 +268,6 @@ def test_the_last_task_of_a_service_has_its_stack_looked_at() -> None:
     waiting = stack_command(progress=StackProgress("UPDATE_COMPLETE", (("web", 2),)))
     event = task_event(group="service:web", startedBy="ecs-svc/1")
     assert spoken_of(event, waiting)
-    assert take(waiting, understand_event(event)) == LOOK
+    assert take(waiting, read_event(event)) == LOOK
     assert not spoken_of(task_event(group="service:worker"), waiting)
     assert not spoken_of(task_event("STOPPING", group="service:web"), waiting)
-
-
-def test_the_index_forgets_what_is_over() -> None:
-    """A stream that has moved on is found by what is pending there now, and by nothing else."""
-    index = Index(SqliteJournal(":memory:"))
-    index.update("test/shop", DeployerState(stream="stream", pending=(running().pending,)))
-    index.update("test/shop", DeployerState(stream="stream", pending=(stack_command().pending,)))
-    assert index.spoken_of(understand_event(task_event())) == []
-    index.refresh()
-    assert index.spoken_of(understand_event(stack_event())) == []

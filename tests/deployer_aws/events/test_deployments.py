@@ -2,7 +2,6 @@
 
 import pytest
 
-from deployer_aws.events import SafetyNet
 from deployer_aws.runner import PollingPolicy
 from deployer_core.machines.ecs_task import RunTask
 from tests.support.listening import World
@@ -46,7 +45,7 @@ def test_events_lead_to_the_same_end_with_fewer_calls(script: str) -> None:
     polling, listening = carried_out(World(script, listens=False)), carried_out(World(script))
     assert listening.ending() == polling.ending()
     assert listening.calls.total() < polling.calls.total() / 2
-    assert not listening.intake.tally.poison
+    assert not listening.events.tally.poison
     assert not listening.sqs.messages
 
 
@@ -62,7 +61,7 @@ def test_duplicates_disorder_and_losses_change_nothing(world: str, seed: int) ->
 
 
 def test_without_any_event_the_safety_net_holds() -> None:
-    """Where no event ever comes, looking at the slower pace ends the deployment all the same."""
+    """Where no event ever comes, looking more rarely ends the deployment all the same."""
     polling = carried_out(World(WORLDS["good"], listens=False))
     deaf = carried_out(World(WORLDS["good"], delivery=lambda _: []))
     assert deaf.ending() == polling.ending()
@@ -76,7 +75,7 @@ def test_a_queue_that_fails_holds_nothing_up() -> None:
     world = World(WORLDS["good"])
     world.sqs.failing = EndpointConnectionError(endpoint_url="https://sqs")
     assert carried_out(world).ending() == polling.ending()
-    assert world.intake.tally.failures > 3
+    assert world.events.tally.failures > 3
 
 
 def test_a_good_deployment_in_figures() -> None:
@@ -109,13 +108,14 @@ def test_a_task_that_has_to_stop_is_heard_to_stop() -> None:
 
 
 def test_the_safety_net_is_for_what_events_speak_of() -> None:
-    """What AWS has accepted is looked at rarely; what it has not is tried at the usual pace."""
+    """What AWS has accepted is looked at rarely; what it has not is tried as usual."""
     world = World("rules: [{on: run_task, first: 3, capacity: unavailable}]", delivery=lambda _: [])
-    pace, usual = SafetyNet(), PollingPolicy()
+    policy = PollingPolicy()
     world.request()
     world.until(lambda state: any("was refused" in p.seen for p in state.pending))
     (refused,) = [p for p in world.state.pending if "was refused" in p.seen]
-    assert pace.wait(refused, refused.issued + 60) == usual.look(60)
+    assert policy.wait(refused, refused.issued + 60, heard=True) == policy.look(60)
     world.until(lambda state: any(isinstance(p.command, RunTask) and p.ref for p in state.pending))
     (accepted, *_) = [p for p in world.state.pending if isinstance(p.command, RunTask) and p.ref]
-    assert pace.wait(accepted, accepted.issued + 60) == pace.net
+    assert policy.wait(accepted, accepted.issued + 60, heard=True) == policy.net
+    assert policy.wait(accepted, accepted.issued + 60) <= policy.slow

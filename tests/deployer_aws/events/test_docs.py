@@ -1,4 +1,4 @@
-"""What the documents about intake and notices show is true."""
+"""What the documents about events and notices show is true."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from deployer_aws.events import understand_event
+from deployer_aws.events import read_event
 from deployer_aws.notifications import changed, ended
 from deployer_aws.ports import Appended
 from deployer_core.engine.messages import DeploymentOutcome
@@ -28,9 +28,9 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 def test_cfn_lint_accepts_the_template(tmp_path: Path) -> None:
-    """The template of docs/intake.md is one that CloudFormation would take."""
+    """The template of docs/events.md is one that CloudFormation would take."""
     cfnlint = pytest.importorskip("cfnlint.api")
-    (template,) = blocks("intake.md", "yaml")
+    (template,) = blocks("events.md", "yaml")
     assert cfnlint.lint(template, regions=["eu-west-1"]) == []
 
 
@@ -47,7 +47,7 @@ _Loader.add_multi_constructor("!", _argument)
 
 def test_the_rules_let_in_what_is_understood() -> None:
     """Sources and detail types of the rules are the ones that are understood, and tokens have the named prefix."""
-    (template,) = blocks("intake.md", "yaml")
+    (template,) = blocks("events.md", "yaml")
     resources = yaml.load(template, _Loader)["Resources"]
     patterns = [
         r["Properties"]["EventPattern"] for r in resources.values() if r["Type"] == "AWS::Events::Rule"
@@ -58,7 +58,7 @@ def test_the_rules_let_in_what_is_understood() -> None:
         assert any(
             event["source"] in p["source"] and event["detail-type"] in p["detail-type"] for p in patterns
         )
-        assert not understand_event(event).broken
+        assert not read_event(event).broken
     prefix = patterns[1]["detail"]["$or"][0]["startedBy"][0]["prefix"]
     assert token("stream", "deployment", 1, 1).startswith(prefix)
 

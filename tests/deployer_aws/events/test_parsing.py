@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deployer_aws.aws.stacks import LIFECYCLES
-from deployer_aws.events import Kind, explain, parse, understand_event
+from deployer_aws.events import EventKind, explain, parse, read_event
 from deployer_core.machines.stack_status import Lifecycle
 from tests.deployer_aws.events import (
     STACK_ID,
@@ -31,8 +31,8 @@ pytestmark = pytest.mark.quick
 
 def test_a_stack_event_is_understood() -> None:
     """Stack, status, lifecycle, token and reason are read where 'Stack Status Change event detail' has them."""
-    seen = understand_event(stack_event("UPDATE_ROLLBACK_COMPLETE", reason="no capacity"))
-    assert (seen.kind, seen.stack_name, seen.stack_id) == (Kind.STACK, "shop", STACK_ID)
+    seen = read_event(stack_event("UPDATE_ROLLBACK_COMPLETE", reason="no capacity"))
+    assert (seen.kind, seen.stack_name, seen.stack_id) == (EventKind.STACK, "shop", STACK_ID)
     assert (seen.status, seen.lifecycle) == ("UPDATE_ROLLBACK_COMPLETE", Lifecycle.ROLLED_BACK)
     assert (seen.token, seen.reason, seen.final) == ("deployer-1", "no capacity", True)
     assert seen.time == "2026-03-01T18:43:48Z"
@@ -41,20 +41,20 @@ def test_a_stack_event_is_understood() -> None:
 @pytest.mark.parametrize("token", [None, ""])
 def test_a_token_may_be_missing(token: str | None) -> None:
     """A missing and an empty client request token are the same: none."""
-    assert understand_event(stack_event(token=token)).token is None
+    assert read_event(stack_event(token=token)).token is None
 
 
 @pytest.mark.parametrize("reason", [None, ""])
 def test_a_reason_may_be_empty(reason: str | None) -> None:
     """An empty reason is one without words, a missing one is none; neither makes the event ignored."""
-    seen = understand_event(stack_event(reason=reason))
-    assert (seen.kind, seen.reason) == (Kind.STACK, reason)
+    seen = read_event(stack_event(reason=reason))
+    assert (seen.kind, seen.reason) == (EventKind.STACK, reason)
 
 
 @pytest.mark.parametrize("status", LIFECYCLES)
 def test_every_stack_status_has_its_lifecycle(status: str) -> None:
     """The lifecycle is that of the one table, and a stack is final where it does not move."""
-    seen = understand_event(stack_event(status))
+    seen = read_event(stack_event(status))
     assert seen.lifecycle is LIFECYCLES[status]
     assert seen.final == (seen.lifecycle not in (Lifecycle.PROGRESS, Lifecycle.ROLLING_BACK))
     assert not seen.why
@@ -62,18 +62,16 @@ def test_every_stack_status_has_its_lifecycle(status: str) -> None:
 
 def test_an_unknown_stack_status_fails_closed() -> None:
     """A status that the table lacks is taken for terminal, and named."""
-    seen = understand_event(stack_event("PONDERING"))
-    assert (seen.kind, seen.lifecycle, seen.final) == (Kind.STACK, Lifecycle.TERMINAL, True)
+    seen = read_event(stack_event("PONDERING"))
+    assert (seen.kind, seen.lifecycle, seen.final) == (EventKind.STACK, Lifecycle.TERMINAL, True)
     assert "PONDERING" in seen.why
 
 
 def test_a_stack_id_without_its_last_part_has_a_name() -> None:
     """Some examples of AWS leave the unique part out."""
-    seen = understand_event(
-        stack_event(stack_id="arn:aws:cloudformation:us-west-1:111122223333:stack/teststack")
-    )
+    seen = read_event(stack_event(stack_id="arn:aws:cloudformation:us-west-1:111122223333:stack/teststack"))
     assert seen.stack_name == "teststack"
-    assert understand_event(stack_event(stack_id="teststack")).stack_name == "teststack"
+    assert read_event(stack_event(stack_id="teststack")).stack_name == "teststack"
 
 
 # Tasks
@@ -81,12 +79,12 @@ def test_a_stack_id_without_its_last_part_has_a_name() -> None:
 
 def test_a_stopped_task_is_understood() -> None:
     """Exit codes are by container; one that never ran has none."""
-    seen = understand_event(
+    seen = read_event(
         stopped(
             container("migrate", "STOPPED", 0), container("log-router", "STOPPED", None, "OutOfMemoryError")
         )
     )
-    assert (seen.kind, seen.task_arn, seen.last_status) == (Kind.TASK, TASK_ARN, "STOPPED")
+    assert (seen.kind, seen.task_arn, seen.last_status) == (EventKind.TASK, TASK_ARN, "STOPPED")
     assert seen.exit_codes == {"migrate": 0}
     assert [c.name for c in seen.containers] == ["migrate", "log-router"]
     assert seen.containers[1].reason == "OutOfMemoryError"
@@ -96,7 +94,7 @@ def test_a_stopped_task_is_understood() -> None:
 
 def test_exit_codes_before_the_end_are_no_end() -> None:
     """At DEPROVISIONING the exit codes are there already, and the task has not stopped."""
-    seen = understand_event(task_event("DEPROVISIONING", container("migrate", "STOPPED", 0), stopCode="x"))
+    seen = read_event(task_event("DEPROVISIONING", container("migrate", "STOPPED", 0), stopCode="x"))
     assert (seen.exit_codes, seen.final) == ({"migrate": 0}, False)
 
 
@@ -105,8 +103,8 @@ def test_exit_codes_before_the_end_are_no_end() -> None:
 )
 def test_a_task_event_may_lack_nearly_everything(missing: str) -> None:
     """Containers may be empty or missing, and so may all that is not the task and its status."""
-    seen = understand_event(stopped(**{missing: None}))
-    assert (seen.kind, seen.final, seen.exit_codes) == (Kind.TASK, True, {})
+    seen = read_event(stopped(**{missing: None}))
+    assert (seen.kind, seen.final, seen.exit_codes) == (EventKind.TASK, True, {})
 
 
 # What is ignored
@@ -123,8 +121,8 @@ def test_a_task_event_may_lack_nearly_everything(missing: str) -> None:
 )
 def test_other_events_are_ignored(source: str, about: str) -> None:
     """Only AWS's own two kinds count: nobody but AWS can put events of an `aws.` source on a bus."""
-    seen = understand_event(envelope(source, about, TASK_ARN, stopped()["detail"]))
-    assert (seen.kind, seen.broken) == (Kind.IGNORED, False)
+    seen = read_event(envelope(source, about, TASK_ARN, stopped()["detail"]))
+    assert (seen.kind, seen.broken) == (EventKind.IGNORED, False)
     assert source in seen.why
 
 
@@ -159,8 +157,8 @@ def broken(path: str, value: Any, event: dict[str, Any]) -> dict[str, Any]:
 )
 def test_a_broken_task_event_says_where(path: str, value: Any, why: str) -> None:
     """What is not as documented is ignored as broken, and the reason names the place."""
-    seen = understand_event(broken(path, value, stopped(container("migrate", "STOPPED", 0))))
-    assert (seen.kind, seen.broken, seen.why) == (Kind.IGNORED, True, why)
+    seen = read_event(broken(path, value, stopped(container("migrate", "STOPPED", 0))))
+    assert (seen.kind, seen.broken, seen.why) == (EventKind.IGNORED, True, why)
 
 
 @pytest.mark.parametrize(
@@ -174,8 +172,8 @@ def test_a_broken_task_event_says_where(path: str, value: Any, why: str) -> None
 )
 def test_a_broken_stack_event_says_where(path: str, value: Any, why: str) -> None:
     """The same for stacks."""
-    seen = understand_event(broken(path, value, stack_event()))
-    assert (seen.kind, seen.broken, seen.why) == (Kind.IGNORED, True, why)
+    seen = read_event(broken(path, value, stack_event()))
+    assert (seen.kind, seen.broken, seen.why) == (EventKind.IGNORED, True, why)
 
 
 # Envelopes
@@ -199,7 +197,7 @@ EVENT = stack_event()
 )
 def test_envelopes_are_opened(wrapped: object) -> None:
     """Raw events, SQS messages, Lambda's batches of one, SNS notifications, and the last inside of the others."""
-    assert understand_event(wrapped) == understand_event(EVENT)
+    assert read_event(wrapped) == read_event(EVENT)
 
 
 @pytest.mark.parametrize(
@@ -218,8 +216,8 @@ def test_envelopes_are_opened(wrapped: object) -> None:
 )
 def test_what_holds_no_event_is_ignored_as_broken(wrapped: object, why: str) -> None:
     """Nothing raises, and everything says why."""
-    seen = understand_event(wrapped)
-    assert (seen.kind, seen.broken) == (Kind.IGNORED, True)
+    seen = read_event(wrapped)
+    assert (seen.kind, seen.broken) == (EventKind.IGNORED, True)
     assert seen.why.startswith(why)
 
 
@@ -239,8 +237,8 @@ JSON = st.recursive(
 @settings(max_examples=200)
 def test_any_json_is_understood_or_ignored(value: object) -> None:
     """No value raises, and what is ignored says why."""
-    seen = understand_event(value)
-    assert seen.kind is Kind.IGNORED
+    seen = read_event(value)
+    assert seen.kind is EventKind.IGNORED
     assert seen.why
 
 
@@ -268,8 +266,8 @@ PATHS = (
 @settings(max_examples=300)
 def test_any_value_at_any_place_is_understood_or_ignored(path: str, value: object) -> None:
     """An event that is nearly one of ours never raises, and what is understood can be written down and printed."""
-    seen = understand_event(broken(path, value, stopped(container("migrate", "STOPPED", 0, "why"))))
-    assert seen.kind is Kind.TASK or seen.why
+    seen = read_event(broken(path, value, stopped(container("migrate", "STOPPED", 0, "why"))))
+    assert seen.kind is EventKind.TASK or seen.why
     for text in (seen.task_arn, seen.reason, seen.stop_code, seen.why, *seen.exit_codes):
         (text or "").encode()
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from deployer_aws.events import Intake
 from deployer_aws.events.queue import BATCH
-from deployer_aws.ports import Entry
+from deployer_aws.ports import Entry, Work
+from deployer_aws.runner.inbox import Inbox
+from deployer_aws.runner.schedule import Schedule
 from deployer_core.machines.ecs_task import RunTask
 from tests.deployer_aws.events import sns_notification, stack_event, stopped, task_event
 from tests.support.listening import World
@@ -23,9 +24,9 @@ def none(_: list[Any]) -> list[Any]:
     return []
 
 
-def in_creation(script: str = "") -> World:
+def in_creation(script: str = "", **settings: Any) -> World:
     """A world in which the stack is being created, and no event has arrived."""
-    world = World(script, delivery=none)
+    world = World(script, delivery=none, **settings)
     world.request()
     world.until(lambda state: bool(state.pending and state.pending[0].ref))
     return world
@@ -48,11 +49,11 @@ def test_nothing_is_deleted_before_it_is_appended(monkeypatch: pytest.MonkeyPatc
 
     with monkeypatch.context() as patch:
         patch.setattr(world.journal, "append", refuse)
-        assert not world.intake.poll(0)
-    assert (len(world.sqs.messages), world.intake.tally.poison) == (1, 1)
+        assert not world.runner.wait(0)
+    assert (len(world.sqs.messages), world.runner.messages.poison) == (1, 1)
     assert world.sqs.calls["DeleteMessageBatch"] == 0
     world.sim.clock.sleep(31)
-    assert world.intake.poll(0)
+    assert world.runner.wait(0)
     assert world.journal.head(KEY).version == before + 1
     assert not world.sqs.messages
 
@@ -63,10 +64,10 @@ def test_poison_is_left_to_the_redrive_policy(caplog: pytest.LogCaptureFixture) 
     world.sqs.send("hello", {"a": 1}, stack_event() | {"detail": None})
     with caplog.at_level(logging.WARNING, "deployer"):
         for _ in range(6):
-            world.intake.poll(0)
+            world.runner.wait(0)
             world.sim.clock.sleep(31)
     assert (len(world.sqs.dead), world.sqs.messages) == (3, [])
-    assert world.intake.tally.poison == 15
+    assert world.events.tally.poison == 15
     assert "message message-1 cannot be understood: this is no JSON" in caplog.text
     assert "'detail' is no object" in caplog.text
 
@@ -75,8 +76,8 @@ def test_what_is_not_ours_is_deleted() -> None:
     """Other events, and events of stacks and tasks that nothing is pending for, are deleted and counted."""
     world = in_creation()
     world.sqs.send({"source": "aws.s3", "detail-type": "Object Created"}, stack_event(), stopped())
-    assert not world.intake.poll(0)
-    assert (world.sqs.messages, world.intake.tally.foreign) == ([], 3)
+    assert not world.runner.wait(0)
+    assert (world.sqs.messages, world.events.tally.foreign) == ([], 3)
 
 
 def test_an_event_in_an_envelope_of_sns_is_taken() -> None:
@@ -84,7 +85,7 @@ def test_an_event_in_an_envelope_of_sns_is_taken() -> None:
     world = in_creation()
     world.sim.clock.sleep(300)
     world.sqs.send(*(sns_notification(event) for event in world.sim.emitted[-1:]))
-    assert world.intake.poll(0)
+    assert world.runner.wait(0)
 
 
 def test_a_batch_is_deleted_at_once_and_the_queue_is_drained() -> None:
@@ -92,7 +93,7 @@ def test_a_batch_is_deleted_at_once_and_the_queue_is_drained() -> None:
     world = in_creation()
     world.sqs.send(*[stopped()] * (2 * BATCH + 3))
     calls = world.sqs.calls.copy()
-    world.intake.poll(20)
+    world.runner.wait(0)
     assert world.sqs.calls - calls == {"ReceiveMessage": 3, "DeleteMessageBatch": 3}
     assert world.sqs.messages == []
 
@@ -102,12 +103,12 @@ def test_what_could_not_be_deleted_comes_again_and_changes_nothing() -> None:
     world = in_creation()
     world.sqs.send(world.sim.emitted[0])
     world.sqs.undeletable = True
-    assert world.intake.poll(0)
+    assert world.runner.wait(0)
     version = world.journal.head(KEY).version
-    assert (world.intake.tally.undeleted, len(world.sqs.messages)) == (1, 1)
+    assert (world.events.tally.undeleted, len(world.sqs.messages)) == (1, 1)
     world.sqs.undeletable = False
     world.sim.clock.sleep(31)
-    assert not world.intake.poll(0)
+    assert not world.runner.wait(0)
     assert (world.journal.head(KEY).version, world.sqs.messages) == (version, [])
 
 
@@ -124,9 +125,9 @@ def test_a_delete_that_fails_altogether_is_no_failure(
     monkeypatch.setattr(world.sqs, "delete_message_batch", refuse)
     with caplog.at_level(logging.WARNING, "deployer"):
         for _ in range(2):
-            world.intake.poll(0)
+            world.runner.wait(0)
             world.sim.clock.sleep(31)
-    assert (world.intake.tally.undeleted, world.intake.tally.failures) == (4, 2)
+    assert (world.events.tally.undeleted, world.events.tally.failures) == (4, 2)
     assert caplog.text.count("messages cannot be deleted") == 1
 
 
@@ -136,11 +137,11 @@ def test_a_queue_that_refuses_is_said_once(caplog: pytest.LogCaptureFixture) -> 
     world.sqs.failing = denied("ReceiveMessage")
     with caplog.at_level(logging.INFO, "deployer"):
         before = world.sim.clock.monotonic()
-        world.intake.sleep(30)
-        world.intake.sleep(30)
+        world.runner.wait(30)
+        world.runner.wait(30)
         assert world.sim.clock.monotonic() >= before + 60
         world.sqs.failing = None
-        world.intake.sleep(1)
+        world.runner.wait(1)
     assert caplog.text.count("AWS is polled alone") == 1
     assert caplog.text.count("events are received again") == 1
     assert world.sqs.calls["ReceiveMessage"] >= 3
@@ -168,7 +169,7 @@ def test_when_events_cease_what_was_left_to_them_is_looked_at() -> None:
     looks: list[int] = []
     for _ in range(2):
         before = world.calls["describe_stacks"]
-        world.intake.poll(0)
+        world.runner.wait(0)
         world.runner.step([KEY])
         looks.append(world.calls["describe_stacks"] - before)
     assert looks == [1, 0]
@@ -179,7 +180,7 @@ def test_a_mistake_is_not_swallowed() -> None:
     world = in_creation()
     world.sqs.failing = ZeroDivisionError()
     with pytest.raises(ZeroDivisionError):
-        world.intake.poll(0)
+        world.runner.wait(0)
 
 
 def test_duplicates_of_tasks_are_known_by_their_version() -> None:
@@ -191,8 +192,24 @@ def test_duplicates_of_tasks_are_known_by_their_version() -> None:
     event = task_event("RUNNING", taskArn=task.ref, version=4)
     for version in (4, 4, 3):
         world.sqs.send(event | {"detail": event["detail"] | {"version": version, "lastStatus": "RUNNING"}})
-    assert world.intake.poll(0)
-    assert (world.intake.tally.appended, world.intake.tally.old) == (1, 2)
+    assert world.runner.wait(0)
+    assert (world.runner.messages.appended, world.events.tally.old) == (1, 2)
+
+
+def test_what_a_command_was_called_before_says_nothing() -> None:
+    """Of two tasks with one token that come together, the first is the command's, and the second is nobody's."""
+    world = World("rules: [{on: run_task, nth: 1, lost_reply: true}]", delivery=none)
+    world.request()
+    world.until(lambda s: any(isinstance(p.command, RunTask) and p.attempt for p in s.pending))
+    (task, *_) = [p for p in world.state.pending if isinstance(p.command, RunTask) and p.attempt]
+    assert not task.ref
+    assert task.attempt
+    token = Work(KEY, world.state.stream, task, 0.0, str).token(task.attempt.number)
+    arns = [f"arn:aws:ecs:eu-west-1:123456789012:task/main/{name}" for name in ("first", "second")]
+    world.sqs.send(*(task_event("RUNNING", taskArn=arn, startedBy=token) for arn in arns))
+    assert world.runner.wait(0)
+    assert next(p.ref for p in world.state.pending if p.id == task.id) == arns[0]
+    assert (world.runner.messages.appended, world.sqs.messages) == (2, [])
 
 
 def test_only_so_many_versions_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,8 +221,8 @@ def test_only_so_many_versions_are_remembered(monkeypatch: pytest.MonkeyPatch) -
     tasks = [p for p in world.state.pending if isinstance(p.command, RunTask)]
     for task in (*tasks, tasks[0]):
         world.sqs.send(task_event("PENDING", taskArn=task.ref, version=2))
-    world.intake.poll(0)
-    assert (world.intake.tally.appended, world.intake.tally.old) == (2, 0)
+        world.runner.wait(0)
+    assert (world.runner.messages.appended, world.events.tally.old) == (2, 0)
 
 
 # Looks
@@ -218,7 +235,7 @@ def test_a_hint_is_followed_by_a_look_at_once() -> None:
     world.sqs.send(world.sim.emitted[-1])
     calls = world.calls["describe_stacks"]
     before = world.sim.clock.monotonic()
-    world.intake.sleep(20)
+    world.runner.wait(20)
     assert world.sim.clock.monotonic() < before + 1
     world.runner.step([KEY])
     assert world.calls["describe_stacks"] > calls
@@ -235,33 +252,32 @@ def test_a_look_that_came_too_early_is_made_again() -> None:
     while world.sim.clock.monotonic() < begun + 40:
         wait = world.runner.step([KEY])
         assert wait is not None
-        world.intake.sleep(wait)
-        if world.intake.tally.looks > len(looks):
+        world.runner.wait(wait)
+        if world.runner.messages.looks > len(looks):
             looks.append(round(world.sim.clock.monotonic() - begun))
     assert looks == [0, 3, 10]
 
 
 def test_nothing_is_looked_at_again_that_is_over() -> None:
-    """What has ended by the time of the second look is not hurried."""
+    """What has ended by the time of the second look is not expedited."""
     world = in_creation()
     world.sim.clock.sleep(300)
     world.sqs.send(world.sim.emitted[-1])
-    world.intake.sleep(20)
+    world.runner.wait(20)
     world.runner.step([KEY])
     world.sim.clock.sleep(11)
-    world.intake.sleep(0)
-    assert world.intake.tally.looks == 1
+    world.runner.wait(0)
+    assert world.runner.messages.looks == 1
 
 
 def test_echoes_can_be_switched_off() -> None:
     """Then each hint is one look."""
     world = in_creation(script="rules: [{on: create_stack, takes: 1000}]")
-    intake = Intake(world.sqs, URL, world.journal, world.sim.clock, echoes=())
-    intake.serve(world.runner)
+    inbox = Inbox(world.journal, world.sim.clock, world.runner.writer, Schedule(), world.events, echoes=())
     world.sqs.send(stack_event("CREATE_COMPLETE", stack_id=world.state.pending[0].ref))
-    intake.sleep(1)
-    intake.sleep(30)
-    assert intake.tally.looks == 1
+    assert inbox.wait(1)
+    assert not inbox.wait(30)
+    assert inbox.tally.looks == 1
 
 
 def test_a_hint_does_not_overrule_backing_off() -> None:
@@ -274,7 +290,7 @@ def test_a_hint_does_not_overrule_backing_off() -> None:
     calls = world.calls["describe_stacks"]
     for _ in range(5):
         world.sqs.send(stack_event("CREATE_COMPLETE", stack_id=world.state.pending[0].ref))
-        world.intake.poll(0)
+        world.runner.wait(0)
         world.runner.step([KEY])
     assert world.calls["describe_stacks"] <= calls + 1
 
@@ -282,24 +298,33 @@ def test_a_hint_does_not_overrule_backing_off() -> None:
 # Whom it serves
 
 
-def test_before_it_serves_a_runner_it_is_only_a_clock() -> None:
-    """Messages stay in the queue until there is somebody to tell."""
-    world = World()
-    intake = Intake(world.sqs, URL, world.journal, world.sim.clock)
-    before = intake.now()
-    intake.sleep(5)
-    assert intake.now() >= before + 5
-    assert intake.monotonic() == world.sim.clock.monotonic()
-    assert not world.sqs.calls
+def test_a_source_writes_nothing_and_deletes_nothing_by_itself() -> None:
+    """What was received stays in the queue, and the journal as it is, until the runner acknowledges it."""
+    world = in_creation()
+    version = world.journal.head(KEY).version
+    world.sqs.send(world.sim.emitted[0])
+    (received,) = world.events.receive(0)
+    assert received.commands
+    assert (world.journal.head(KEY).version, len(world.sqs.messages)) == (version, 1)
+    world.events.acknowledge([received])
+    assert (world.journal.head(KEY).version, len(world.sqs.messages)) == (version, 0)
+
+
+def test_receiving_takes_no_longer_than_was_said() -> None:
+    """Whole seconds are waited for messages, and the rest on the clock."""
+    world = in_creation()
+    for seconds in (0.0, 0.5, 1.0, 20.0, 45.5):
+        before = world.sim.clock.monotonic()
+        assert not world.events.receive(seconds)
+        assert world.sim.clock.monotonic() == pytest.approx(before + seconds)
 
 
 def test_only_the_streams_that_are_carried_on_are_spoken_of() -> None:
     """Events of other streams are not appended by a runner that does not carry them on."""
-    world = in_creation()
-    world.intake.serve(world.runner, ["other/stack"])
+    world = in_creation(keys=["other/stack"])
     world.sqs.send(world.sim.emitted[-1])
-    assert not world.intake.poll(0)
-    assert world.intake.tally.foreign == 1
+    assert not world.runner.wait(0)
+    assert world.events.tally.foreign == 1
 
 
 def test_the_stand_in_behaves_as_sqs_does() -> None:

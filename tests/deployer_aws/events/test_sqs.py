@@ -1,4 +1,4 @@
-"""The intake on a real queue: boto3 over HTTP, to emulators of SQS and EventBridge on 127.0.0.1."""
+"""Events from a real queue: botocore over HTTP, to emulators of SQS and EventBridge on 127.0.0.1."""
 
 import json
 from typing import Any
@@ -6,9 +6,8 @@ from typing import Any
 import botocore.session
 import pytest
 
-from deployer_aws.events import Intake, SafetyNet, understand_event
+from deployer_aws.events import read_event
 from deployer_aws.notifications import EventBridge
-from deployer_aws.runner import Runner
 from tests.deployer_aws.events import stack_event
 from tests.support import servers
 from tests.support.listening import World
@@ -79,36 +78,25 @@ def test_a_deployment_listens_to_a_real_queue(sqs: Any) -> None:
     """Through boto3 and HTTP the deployment ends as it does without a queue, and the queue is empty after it."""
     polling = World(listens=False)
     polling.deploy()
-    world = World()
     url, _ = queue(sqs, "deployment")
-    intake = Intake(Forwarding(sqs, url, world), url, world.journal, world.sim.clock)
-    world.runner = Runner(
-        world.journal,
-        world.executors,
-        intake,
-        polling=SafetyNet(),
-        notify=lambda _, notice: world.notices.append(notice),
-    )
-    intake.serve(world.runner)
+    world = World(queue=lambda world: Forwarding(sqs, url, world), url=url)
     world.deploy()
     assert world.ending() == polling.ending()
     assert world.calls.total() < polling.calls.total() / 2
-    assert intake.tally.appended
-    intake.poll(0)
+    assert world.runner.messages.appended
+    world.runner.wait(0)
     assert "Messages" not in sqs.receive_message(QueueUrl=url)
 
 
 def test_poison_is_put_aside_by_the_queue(sqs: Any) -> None:
     """What is not understood ends in the queue that the redrive policy names; what is not ours is deleted."""
     url, _ = queue(sqs, "poison")
-    world = World()
-    intake = Intake(sqs, url, world.journal, world.sim.clock)
-    intake.serve(world.runner)
+    world = World(queue=lambda _: sqs, url=url)
     for body in ("hello", json.dumps(stack_event())):
         sqs.send_message(QueueUrl=url, MessageBody=body)
     for _ in range(4):
-        intake.poll(0)
-    assert (intake.tally.foreign, intake.tally.poison) == (1, 2)
+        world.runner.wait(0)
+    assert (world.events.tally.foreign, world.events.tally.poison) == (1, 2)
     (aside,) = sqs.receive_message(QueueUrl=url.replace("poison", "poison-aside"))["Messages"]
     assert aside["Body"] == "hello"
 
@@ -124,4 +112,4 @@ def test_notices_reach_a_queue_by_a_rule(sqs: Any, events: Any) -> None:
     event = json.loads(message["Body"])
     assert (event["source"], event["detail-type"]) == ("deployer", "Deployment Ended")
     assert (event["detail"]["stack"], event["detail"]["outcome"]) == (KEY, "DONE")
-    assert understand_event(event).why == "nothing is done about 'Deployment Ended' of 'deployer'"
+    assert read_event(event).why == "nothing is done about 'Deployment Ended' of 'deployer'"

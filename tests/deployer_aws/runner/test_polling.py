@@ -87,7 +87,7 @@ def test_what_is_new_is_due_and_looked_at_by_itself(now: float, wait: float) -> 
     """A command without a turn is due at any time and comes along with nobody; after a look it waits."""
     schedule = Schedule()
     assert schedule.is_due(ONE, -math.inf)
-    assert not schedule.comes_along(ONE, math.inf)
+    assert not schedule.is_batchable(ONE, math.inf)
     schedule.set(ONE, now, wait)
     assert schedule.at(ONE) == now + wait
     assert schedule.is_due(ONE, now + wait)
@@ -95,16 +95,16 @@ def test_what_is_new_is_due_and_looked_at_by_itself(now: float, wait: float) -> 
 
 
 @given(st.floats(1, 1e6))
-def test_what_is_due_soon_comes_along(wait: float) -> None:
+def test_what_is_due_soon_is_batchable(wait: float) -> None:
     """A command comes along once a third of its wait is over, and not before that; then it is due."""
     schedule = Schedule()
     schedule.set(ONE, 0, wait)
-    assert not schedule.comes_along(ONE, wait * 0.32)
-    assert schedule.comes_along(ONE, wait * 0.34)
+    assert not schedule.is_batchable(ONE, wait * 0.32)
+    assert schedule.is_batchable(ONE, wait * 0.34)
     assert not schedule.is_due(ONE, wait * 0.34)
     schedule.bring_forward(ONE, wait * 0.34)
     assert schedule.is_due(ONE, wait * 0.34)
-    assert schedule.comes_along(ONE, wait * 0.34)
+    assert schedule.is_batchable(ONE, wait * 0.34)
 
 
 def test_hurry_is_for_what_has_not_failed() -> None:
@@ -115,7 +115,7 @@ def test_hurry_is_for_what_has_not_failed() -> None:
     schedule.expedite(ONE)
     schedule.expedite(TWO)
     assert schedule.is_due(ONE, 0)
-    assert not schedule.comes_along(ONE, 100)
+    assert not schedule.is_batchable(ONE, 100)
     assert not schedule.is_due(TWO, 0)
     assert (schedule.tries(ONE), schedule.tries(TWO)) == (0, 1)
 
@@ -125,9 +125,9 @@ def test_what_is_no_longer_pending_is_forgotten() -> None:
     schedule, other = Schedule(), ("prod/other", 1)
     for command in (ONE, TWO, other):
         schedule.set(command, 0, 10)
-    schedule.keep_only("prod/shop", [2, 3])
+    schedule.retain("prod/shop", [2, 3])
     assert [schedule.is_due(command, 0) for command in (ONE, TWO, other)] == [True, False, False]
-    schedule.keep_only("prod/shop", [])
+    schedule.retain("prod/shop", [])
     assert schedule.is_due(TWO, 0)
 
 

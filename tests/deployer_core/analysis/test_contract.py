@@ -79,7 +79,7 @@ def test_extensions_are_drawn_apart(key: str) -> None:
 
 def test_the_four_that_the_composition_cannot_reach_exist() -> None:
     """The migration's machine has the specified edges that only those see who use it by itself."""
-    edges = {(e.source, e.event, e.target) for e in machines()["postgres-migration"].edges if not e.extension}
+    edges = {(e.source, e.name, e.target) for e in machines()["postgres-migration"].edges if not e.extension}
     assert edges >= set(IMPOSSIBLE_IN_THE_COMPOSITION)
 
 

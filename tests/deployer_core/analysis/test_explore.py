@@ -39,7 +39,7 @@ def test_all_of_two_deployments_on_two_databases() -> None:
 
 def edge_ends(edge: Edge) -> tuple[str, str, str]:
     """An edge without its drawing."""
-    return edge.source, edge.event, edge.target
+    return edge.source, edge.name, edge.target
 
 
 @pytest.mark.parametrize(("deployments", "databases"), [(0, 0), (1, 0), (1, 1), (2, 1), (3, 0)])

@@ -63,7 +63,7 @@ def test_what_is_not_there_is_looked_for_in_vain() -> None:
 def test_microsteps_tell_the_same_story() -> None:
     """Each edge of each machine is shown in order, and a stale event takes none."""
     event = Requested("d1", PLAIN, 0, stream="s")
-    taken = [(machine, step.edge.event) for machine, step in reducer.microsteps(INITIAL, event)]
+    taken = [(machine, step.edge.name) for machine, step in reducer.microsteps(INITIAL, event)]
     assert taken == [
         ("Deployment", "Requested"),
         ("Stack", "Triggered"),

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, TypeVar
 import pytest
 from attrs import frozen
 
-from deployer_core.kernel.builder import Builder, MachineError
+from deployer_core.kernel.builder import Arrow, Builder, Loop, MachineError
 from deployer_core.kernel.machine import Absent, Step, to
 
 
@@ -36,7 +36,7 @@ class Warmed:
     """The lamp has come up."""
 
 
-State: TypeAlias = Absent | Dark | Lit | Warming
+State: TypeAlias = Dark | Lit | Warming
 Event: TypeAlias = Pressed | Warmed
 Lamp: TypeAlias = Builder[Any, Any, Any]
 Either = TypeVar("Either", Dark, Lit)
@@ -124,78 +124,80 @@ def loose_variable(builder: Lamp) -> None:
 
 
 def unknown_copy(builder: Lamp) -> None:
-    @builder.on(drawn={Dark: "DARK_2"})
+    @builder.on(Arrow(Dark, nodes={Dark: "DARK_2"}))
     def dim(_: Lit, __: Pressed) -> Step[Dark]:
         return to(Dark())
 
 
-def unknown_guard(builder: Lamp) -> None:
-    @builder.on(choice="lit", guards={Lit: "never"})
+def unknown_target(builder: Lamp) -> None:
+    @builder.on(Arrow(Lit, choice="lit", guard="never"))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     def dim(_: Lit, __: Pressed) -> Step[Dark]:
         return to(Dark())
 
 
-def auto_takes_outside_events(builder: Lamp) -> None:
-    @builder.auto
-    def hurry(_: Dark) -> Warmed:
-        return Warmed()
+def missing_arrow(builder: Lamp) -> None:
+    def dim(_: Lit, __: Pressed) -> Step[Dark] | Step[Warming]:
+        return to(Dark())
 
-    @builder.on
-    def skip(_: Dark, __: Warmed) -> Step[Lit]:
+    decorate: Any = builder.on(Arrow(Dark))
+    decorate(dim)
+
+
+def auto_takes_events(builder: Lamp) -> None:
+    @builder.always(Arrow(Lit, "at once"))
+    def expedite(_: Dark) -> Step[Lit]:
         return to(Lit())
 
 
-def nobody_takes_it(builder: Lamp) -> None:
-    @builder.auto
-    def hurry(_: Lit) -> Pressed | None:
+def two_autos(builder: Lamp) -> None:
+    @builder.always(Arrow(Lit, "at once"))
+    def expedite(_: Warming) -> Step[Lit] | None:
+        return to(Lit())
+
+    @builder.always(Arrow(Dark, "at once"))
+    def give_up(_: Warming) -> Step[Dark] | None:
         return None
 
 
-def two_autos(builder: Lamp) -> None:
-    @builder.auto
-    def hurry(_: Warming) -> Warmed:
-        return Warmed()
-
-    @builder.auto
-    def hurry_more(_: Warming) -> Warmed:
-        return Warmed()
-
-
 def auto_unions(builder: Lamp) -> None:
-    @builder.auto
-    def hurry(_: Warming | Lit) -> Warmed | Pressed:
-        return Warmed()
+    @builder.always(Arrow(Dark, "one"), Arrow(Warming, "other", choice="half"))
+    def expedite(_: Warming | Lit) -> Step[Dark] | Step[Warming]:
+        return to(Dark())
 
 
-def auto_of_unknown(builder: Lamp) -> None:
-    @builder.auto
-    def hurry(_: Warming) -> int:
-        return 1
+def auto_to_unknown(builder: Lamp) -> None:
+    @builder.always(Arrow(int, "one"))
+    def expedite(_: Warming) -> Step[int]:
+        return to(1)
 
 
 def auto_without_hint(builder: Lamp) -> None:
-    @builder.auto
-    def hurry(_):  # type: ignore[no-untyped-def]  # the mistake
-        return Warmed()
+    @builder.always(Arrow(Lit, "at once"))
+    def expedite(_):  # type: ignore[no-untyped-def]  # the mistake
+        return to(Lit())
+
+
+def auto_without_words(builder: Lamp) -> None:
+    @builder.always(Arrow(Lit))
+    def expedite(_: Warming) -> Step[Lit] | None:
+        return to(Lit())
 
 
 def circle(builder: Lamp) -> None:
-    @builder.auto
-    def hurry(_: Warming) -> Warmed:
-        return Warmed()
+    @builder.always(Arrow(Dark, "off"))
+    def flicker(_: Lit) -> Step[Dark]:
+        return to(Dark())
 
-    @builder.auto
-    def flicker(_: Lit) -> Pressed:
-        return Pressed()
+    @builder.always(Arrow(Lit, "on"))
+    def flare(_: Dark) -> Step[Lit]:
+        return to(Lit())
 
-    @builder.on
-    def cool(_: Lit, __: Pressed) -> Step[Warming]:
-        return to(Warming())
+    del builder._handlers[Dark, Pressed]
 
 
 MISTAKES: list[tuple[Callable[[Lamp], None], str]] = [
     (twice, "again: DARK takes Pressed already"),
-    (unknown_state, "melt: <class '.*Pressed'> is not one of Absent, Dark, Lit, Warming"),
+    (unknown_state, "melt: <class '.*Pressed'> is not one of Dark, Lit, Warming"),
     (unknown_source, "melt: <class 'int'> is not one of Absent, Dark, Lit, Warming"),
     (unknown_event, "dim: <class '.*Dark'> is not one of Pressed, Warmed"),
     (missing_hint, "dim: the signature is the edge, so each of its parts needs a hint"),
@@ -205,14 +207,15 @@ MISTAKES: list[tuple[Callable[[Lamp], None], str]] = [
     (foreign_variable, "stay: a type variable as target must be the source's own"),
     (loose_variable, "stay: ~Anything names no states: constrain it to those that it means"),
     (unknown_copy, "dim: <class '.*Dark'> is not one of Lit"),
-    (unknown_guard, "dim: <class '.*Lit'> is not one of Dark"),
-    (auto_takes_outside_events, "DARK never rests, yet takes Pressed"),
-    (nobody_takes_it, "LIT raises Pressed, which it does not take"),
-    (two_autos, "hurry_more: WARMING has an auto handler already"),
-    (auto_unions, "hurry: a union of states may raise one event only"),
-    (auto_of_unknown, "hurry: <class 'int'> is not one of Pressed, Warmed"),
-    (auto_without_hint, "hurry: the signature is the edge, so each of its parts needs a hint"),
-    (circle, "auto states go in a circle: (LIT, WARMING, LIT|WARMING, LIT, WARMING)"),
+    (unknown_target, "dim: <class '.*Lit'> is not one of Dark"),
+    (missing_arrow, "dim: it has no arrow to WARMING"),
+    (auto_takes_events, "DARK never rests, yet takes Pressed"),
+    (two_autos, "give_up: WARMING goes on by itself already"),
+    (auto_unions, "expedite: a union of sources with a union of targets needs a choice"),
+    (auto_to_unknown, "expedite: <class 'int'> is not one of Dark, Lit, Warming"),
+    (auto_without_hint, "expedite: the signature is the edge, so each of its parts needs a hint"),
+    (auto_without_words, "expedite: the eventless edge to LIT needs a label or a guard"),
+    (circle, r"auto states go in a circle: (DARK, LIT, DARK|LIT, DARK, LIT)$"),
 ]
 
 
@@ -265,7 +268,7 @@ def test_a_state_without_a_way_to_it_is_refused() -> None:
 
 def test_an_event_that_no_state_takes_is_refused() -> None:
     """A declared event must be of use."""
-    builder = Builder[Absent | Dark, Event, None]("Lamp", Absent | Dark, Event)
+    builder = Builder[Dark, Event, None]("Lamp", Dark, Event)
 
     @builder.on
     def install(_: Absent, __: Pressed) -> Step[Dark]:
@@ -279,16 +282,29 @@ def test_an_event_that_no_state_takes_is_refused() -> None:
 def test_a_strange_final_state_is_refused(role: str) -> None:
     """What is drawn as failed, as an end or as leaving must be a state of the machine."""
     roles: dict[str, Any] = {role: (Pressed,)}
-    with pytest.raises(MachineError, match="^Lamp, .*seal: <class '.*Pressed'> is not one of Absent, Dark"):
+    with pytest.raises(MachineError, match="^Lamp, .*seal: <class '.*Pressed'> is not one of Dark, Lit"):
         lamp().seal(**roles)
 
 
 def test_an_unknown_word_about_the_drawing_is_refused() -> None:
-    """A slip in a keyword of `on` is an error, not an arrow drawn otherwise than meant."""
+    """A misspelt keyword of an arrow is an error, not an arrow drawn otherwise than meant."""
     options: dict[str, Any] = {"lable": "Off"}
+    for arrow in (lambda: Arrow(Dark, **options), lambda: Loop(**options)):
+        with pytest.raises(TypeError, match="lable"):
+            arrow()
 
-    def dim(_: Lit, __: Pressed) -> Step[Dark]:
+
+def test_a_union_of_sources_and_targets_may_meet_in_a_choice() -> None:
+    """Where every arrow passes a choice, each source leads to each target."""
+    builder = lamp()
+
+    @builder.on(Arrow(Dark, "toggle", choice="half"), Arrow(Warming, "toggle", choice="half", guard="again"))
+    def toggle(_: Lit | Warming, __: Pressed) -> Step[Dark] | Step[Warming]:
         return to(Dark())
 
-    with pytest.raises(TypeError, match="lable"):
-        lamp().on(**options)(dim)
+    edges = [e for e in builder.seal().edges if e.label == "toggle"]
+    assert [(e.source, e.choice, e.guard, e.target) for e in edges] == [
+        (source, "half", guard, target)
+        for source in ("LIT", "WARMING")
+        for guard, target in (("", "DARK"), ("again", "WARMING"))
+    ]

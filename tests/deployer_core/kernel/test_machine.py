@@ -6,7 +6,7 @@ import pytest
 from attrs import frozen
 
 from deployer_core.analysis import diagram
-from deployer_core.kernel.builder import Builder
+from deployer_core.kernel.builder import Arrow, Builder
 from deployer_core.kernel.machine import (
     Absent,
     Edge,
@@ -41,13 +41,8 @@ class Set:
     upto: int
 
 
-@frozen
-class Rise:
-    """Own: one more."""
-
-
-State: TypeAlias = Absent | Counting | Overflowed
-Event: TypeAlias = Set | Rise
+State: TypeAlias = Counting | Overflowed
+Event: TypeAlias = Set
 
 counter = Builder[State, Event, str]("Counter", State, Event)
 
@@ -57,15 +52,12 @@ def begin(_: Absent, event: Set) -> Step[Counting]:
     return to(Counting(event.at, event.upto), f"at {event.at}")
 
 
-@counter.auto
-def rise(state: Counting) -> Rise | None:
+@counter.always(Arrow(Counting, "one <b>more</b>"), Arrow(Overflowed, choice="seven", guard="full<br>up"))
+def rise(state: Counting) -> Step[Counting] | Step[Overflowed] | None:
     if state.at > 9:
         refuse("ten is the end")
-    return Rise() if state.at < state.upto else None
-
-
-@counter.on(label="one more")
-def add(state: Counting, _: Rise) -> Step[Counting] | Step[Overflowed]:
+    if state.at >= state.upto:
+        return None
     if state.at == 7:
         return to(Overflowed(), "seven")
     return to(Counting(state.at + 1, state.upto), f"at {state.at + 1}")
@@ -89,28 +81,30 @@ def test_a_states_name_is_its_class_by_one_rule(cls: type, name: str) -> None:
     assert name_of(cls) == name
 
 
-def test_a_reduction_runs_until_nothing_more_is_raised() -> None:
-    """Own events follow one another, and their commands come in the order of the edges."""
+def test_a_reduction_runs_until_it_rests() -> None:
+    """Eventless edges follow one another, and their commands come in the order of the edges."""
     assert MACHINE.reduce(Absent(), Set(1, 3)) == (Counting(3, 3), ("at 1", "at 2", "at 3"))
     assert MACHINE.reduce(Absent(), Set(1, 1)) == (Counting(1, 1), ("at 1",))
     assert MACHINE.reduce(Absent(), Set(6, 9)) == (Overflowed(), ("at 6", "at 7", "seven"))
 
 
 def test_microsteps_tell_each_edge() -> None:
-    """Each microstep holds the edge with its drawing, the event, the state after it, and its commands."""
-    one_more = Edge("COUNTING", "Rise", "one more", "COUNTING", "COUNTING", auto=True)
+    """Each microstep holds the edge with its drawing, the event if it has one, the state after it, and its commands."""
+    one_more = Edge("COUNTING", "", "one <b>more</b>", "COUNTING", "COUNTING")
     assert MACHINE.microsteps(Absent(), Set(1, 2)) == (
         Microstep(Edge("[*]", "Set", "Set", "COUNTING", "COUNTING"), Set(1, 2), Counting(1, 2), ("at 1",)),
-        Microstep(one_more, Rise(), Counting(2, 2), ("at 2",)),
+        Microstep(one_more, None, Counting(2, 2), ("at 2",)),
     )
 
 
-def test_an_own_event_is_refused_from_outside() -> None:
-    """What only the machine may raise is illegal when it comes from outside, also where the state would raise it."""
-    with pytest.raises(
-        IllegalEvent, match="^Counter in COUNTING refuses Rise; it takes nothing from outside$"
-    ):
-        MACHINE.reduce(Counting(1, 2), Rise())
+def test_an_eventless_edge_is_named_by_its_label_or_its_guard() -> None:
+    """An edge is named by its event; one without an event by the text of its arrow, without the markup."""
+    taken = MACHINE.microsteps(Absent(), Set(6, 9))
+    assert [(step.edge.name, step.edge.auto) for step in taken] == [
+        ("Set", False),
+        ("one more", True),
+        ("full up", True),
+    ]
 
 
 @pytest.mark.parametrize("run", [MACHINE.reduce, MACHINE.microsteps], ids=["reduce", "microsteps"])
@@ -134,11 +128,13 @@ def test_machines_are_values_that_cannot_be_changed() -> None:
 
 
 def test_a_small_machine_is_drawn() -> None:
-    """An arrow is there once, however many targets or own events share it; a failed state is classed where it stands."""
+    """An arrow is there once, however many targets share it; a failed state is classed where it stands."""
     assert diagram.mermaid(MACHINE) == (
         "stateDiagram-v2\n"
         "    classDef failed stroke:red,fill:#330000,color:#ffffff\n"
         "    [*] --> COUNTING : Set\n"
-        "    COUNTING --> COUNTING : one more\n"
-        "    COUNTING --> OVERFLOWED:::failed : one more\n"
+        "    COUNTING --> COUNTING : one <b>more</b>\n"
+        "    state seven <<choice>>\n"
+        "    COUNTING --> seven\n"
+        "    seven --> OVERFLOWED:::failed : full<br>up\n"
     )

@@ -58,8 +58,14 @@ SPEC = stored()["spec.Deployment/1"][-1]
             b'["Deployment.DatabaseProgress/1",{"database":"d","phase":[],"reason":""}]',
             "$[1].phase: one of PREPARING, BLOCKED, MIGRATING, NOP, DONE, FAILED is needed, not a list of 0",
         ),
-        (b'["EcsTask.Finished/1",{"exit_code":true}]', "$[1].exit_code: a whole number is needed, not True"),
-        (b'["EcsTask.Finished/1",{"exit_code":1.0}]', "$[1].exit_code: a whole number is needed, not 1.0"),
+        (
+            b'["Deployer.AttemptRefused/1",{"number":true,"reason":""}]',
+            "$[1].number: a whole number is needed, not True",
+        ),
+        (
+            b'["Deployer.AttemptRefused/1",{"number":1.0,"reason":""}]',
+            "$[1].number: a whole number is needed, not 1.0",
+        ),
         (
             b'["Deployment.Started/1",{"baseline":[["a",1,2]]}]',
             "$[1].baseline[0]: a list of 2 is needed, not a list of 3",
