@@ -5,13 +5,15 @@ The diagrams go to `diagrams/`, the golden matrices to `tests/deployer_core/gold
 the transcripts' input into the transcripts. A test fails while a file differs from what would be written.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from deployer_core.analysis.diagram import machines, mermaid
+from tests.deployer_aws.runner.player import Running
 from tests.deployer_core.engine.player import Engine
 from tests.deployer_core.matrix import matrix
 from tests.support import derived as examples
-from tests.support.transcripts import written
+from tests.support.transcripts import Player, written
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -23,8 +25,15 @@ def derived() -> dict[Path, str]:
     """Each derived file, and what belongs in it."""
     diagrams = {ROOT / "diagrams" / f"{key}.mmd": mermaid(machine) for key, machine in machines().items()}
     matrices = {ROOT / "tests" / "deployer_core" / "golden" / f"{key}.txt": matrix(key) for key in machines()}
-    folder = ROOT / "tests" / "deployer_core" / "engine" / "transcripts"
-    transcripts = {path: written(path, Engine) for path in folder.glob("*.txt")}
+    players: dict[str, Callable[[], Player]] = {
+        "deployer_core/engine": Engine,
+        "deployer_aws/runner": Running,
+    }
+    transcripts = {
+        path: written(path, player)
+        for folder, player in players.items()
+        for path in (ROOT / "tests" / folder / "transcripts").glob("*.txt")
+    }
     return {**diagrams, **matrices, **transcripts, **examples.derived()}
 
 

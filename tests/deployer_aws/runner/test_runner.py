@@ -10,7 +10,6 @@ from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import Act, Entry, LeaseRow, Work
 from deployer_aws.runner import Runner
 from deployer_core.engine.reducer import Accepted, Attempted, Notice
-from deployer_core.kernel.machine import IllegalEvent
 from tests.deployer_aws.runner_world import (
     COMPLETE,
     CREATING,
@@ -174,43 +173,7 @@ def test_nothing_is_sent_without_time_left_on_the_lease() -> None:
     assert w.state.pending[0].attempt is None
 
 
-def test_past_its_deadline_a_command_is_only_looked_at() -> None:
-    """After the deadline nothing is sent any more; one more look, and the command has failed."""
-    went_on: list[int] = []
-
-    def late(work: Work) -> Act:
-        yield work.attempt(1)
-        went_on.append(1)
-
-    w = world(complete, moving, late, complete)
-    w.request(timeout=100)
-    w.runner.step([KEY])
-    w.clock.time += 500
-    w.runner.run([KEY])
-    assert went_on == []
-    assert "no end within 100 s; last seen: CREATE_IN_PROGRESS" in w.notices[0].reason
-
-
-def test_success_that_is_seen_after_the_deadline_is_a_success() -> None:
-    """The look after the deadline counts."""
-    w = world(complete, moving, complete)
-    w.request(timeout=100)
-    w.runner.step([KEY])
-    w.clock.time += 500
-    w.runner.run([KEY])
-    assert w.notices[0].outcome == "DONE"
-
-
 # What is no news
-
-
-def test_progress_is_no_news_twice() -> None:
-    """The same progress again is not journaled, and counted as stale."""
-    w = world(complete, moving, moving, moving)
-    w.request()
-    w.runner.run([KEY])
-    assert len(w.steps) == 4, "requested, found, progress once, done"
-    assert w.runner.stale == 2
 
 
 def test_late_answers_are_counted() -> None:
@@ -229,18 +192,6 @@ def test_late_answers_are_counted() -> None:
     assert w.runner.writer.commit(KEY, works[0].reply(CREATING)) is None
     assert w.runner.stale == 1
     assert w.journal.head(KEY) == before
-
-
-def test_same_request_is_no_event() -> None:
-    """A request that is repeated is no event; nonsense is refused, and nothing has changed."""
-    w = world()
-    wanted = w.request()
-    assert w.runner.request("d1", wanted.spec, wanted.templates) is False
-    with pytest.raises(IllegalEvent):
-        w.runner.terminate(KEY, "nobody", "ann")
-    with pytest.raises(IllegalEvent):
-        w.runner.repair(KEY, "ann")
-    assert w.journal.head(KEY).version == 1
 
 
 def test_somebody_appended_first() -> None:
@@ -270,46 +221,6 @@ def test_somebody_appended_first() -> None:
 
 
 # Notices
-
-
-def test_notices_are_delivered_at_least_once() -> None:
-    """A notice that cannot be delivered is logged, tried again, and holds neither the deployment nor others up."""
-    refusals = ["d1", "d1"]
-    delivered: list[str] = []
-
-    def notify(_: str, notice: Notice) -> None:
-        if notice.deployment in refusals:
-            refusals.remove(notice.deployment)
-            raise OSError("no route to host")
-        delivered.append(notice.deployment)
-
-    w = world(notify=notify)
-    w.request("d1")
-    w.runner.run([KEY])
-    assert w.state.pending == ()
-    w.request("d2", version="2")
-    w.runner.run([KEY])
-    assert delivered == ["d2"], "the one that failed is not tried at every step"
-    w.clock.time += 60
-    w.runner.step([KEY])
-    w.clock.time += 60
-    w.runner.step([KEY])
-    assert delivered == ["d2", "d1"]
-    assert w.journal.notices() == []
-
-
-def test_notice_of_a_runner_that_died_is_delivered_by_the_next() -> None:
-    """A notice is in the journal, so it outlives the runner that could not deliver it."""
-
-    def unheard(_: str, notice: Notice) -> None:
-        raise OSError(notice.deployment)
-
-    w = world(notify=unheard)
-    w.request()
-    w.runner.run([KEY])
-    heard: list[Notice] = []
-    Runner(w.journal, [], Clock(), notify=lambda _, notice: heard.append(notice)).run()
-    assert [notice.outcome for notice in heard] == ["DONE"]
 
 
 def test_without_anybody_to_notify_the_notices_of_others_are_left_alone() -> None:

@@ -5,8 +5,8 @@ from itertools import pairwise
 import pytest
 from attrs import define
 
-from deployer_aws.aws.errors import RULES, Kind, LoginNeeded, understand
-from deployer_aws.ports import Act, LeaseRow, Work
+from deployer_aws.aws.errors import RULES, Kind, understand
+from deployer_aws.ports import Act, Work
 from deployer_aws.runner import PollingPolicy
 from deployer_aws.runner.loop import LAST_TRIES
 from deployer_core.engine.reducer import StopTask
@@ -18,20 +18,6 @@ from tests.deployer_aws.scenarios.bed import InstantPostgres
 from tests.deployer_aws.scenarios.specs import database
 
 # Errors
-
-
-def test_permanent_error_is_an_answer() -> None:
-    """It fails the command with AWS's words, the command, the stack, and what to do next."""
-    w = world(
-        complete,
-        raising(Refused("AccessDenied", "not authorized to perform: cloudformation:CreateStack")),
-    )
-    w.request()
-    w.runner.run([KEY])
-    assert w.notices[0].reason == (
-        "UpsertStack of stack shop: not authorized to perform: cloudformation:CreateStack (AccessDenied); "
-        "allow the call in the policy of the deployer's role, repair the stack and deploy again"
-    )
 
 
 @pytest.mark.parametrize(
@@ -50,17 +36,6 @@ def test_words_of_every_permanent_error(code: str, message: str) -> None:
     assert w.notices[0].reason == f"UpsertStack of stack shop: {problem}"
     assert message in w.notices[0].reason
     assert w.notices[0].reason.endswith(problem.advice)
-
-
-@pytest.mark.parametrize("code", ["Throttling", "ServerException", "OperationInProgressException"])
-def test_transient_errors_are_tried_again(code: str) -> None:
-    """A transient error, and one of a change accepted before, is no event: it is looked again."""
-    w = world(complete, *[raising(Refused(code))] * 5)
-    w.request()
-    w.runner.run([KEY])
-    assert w.notices[0].outcome == "DONE"
-    assert len(w.script.seen) == 2 + 5
-    assert len(w.steps) == 3, "requested, found, done"
 
 
 def test_retries_back_off_with_full_jitter() -> None:
@@ -90,26 +65,6 @@ def test_looks_become_rarer() -> None:
     assert w.clock.slept[0] == 2.0
     assert all(a <= b for a, b in pairwise(w.clock.slept))
     assert w.clock.slept[-1] == 20.0
-
-
-def test_credentials_fail_nothing() -> None:
-    """Refused credentials end the run, journal nothing, and give the lease back; the next run carries on."""
-    w = world(
-        complete,
-        raising(Refused("ExpiredToken", "The security token included in the request is expired")),
-    )
-    w.request()
-    with pytest.raises(
-        LoginNeeded,
-        match=r"test/shop waits for credentials, for UpsertStack of stack shop: The security .* expired",
-    ) as raised:
-        w.runner.run([KEY])
-    assert "run 'deployer resume'" in str(raised.value)
-    assert raised.value.key == KEY
-    assert w.notices == []
-    assert w.journal.lease(KEY) == LeaseRow("", 2)
-    w.runner.run([KEY])
-    assert w.notices[0].outcome == "DONE"
 
 
 def test_mistakes_of_our_own_are_not_hidden() -> None:
