@@ -4,9 +4,13 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import re
+import tomllib
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import benchmarks
 from tests.support.project import ROOT, SRC, pyproject
