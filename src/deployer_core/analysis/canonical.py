@@ -12,7 +12,7 @@ Key: TypeAlias = tuple[Any, ...]
 
 
 def canonical(state: DeployerState) -> Key:
-    """A flat value that is equal for states that behave alike. Left out, or renamed, is what no decision hangs on:
+    """Return a flat value that is equal for states that behave alike. What no decision hangs on is left out or renamed:
 
     - ids of commands, times, texts, what was last seen: they are handed on, and compared for equality alone;
     - ids of deployments: what counts is who is open, who waits behind whom, and who has ended;
@@ -49,7 +49,7 @@ def canonical(state: DeployerState) -> Key:
 
 
 def _databases(state: DeployerState, databases: dict[str, list[Any]]) -> None:
-    """What is known of each database: its kind, its migration, its task, how far the deployment thinks it is."""
+    """Return what is known of each database: its kind, migration and task, and how far the deployment thinks it is."""
     for each in state.deployments:
         if isinstance(each, deployment.DbMigrating):
             for progress in each.progress:
@@ -63,7 +63,7 @@ def _databases(state: DeployerState, databases: dict[str, list[Any]]) -> None:
 
 
 def _pending(pending: Pending, *, ended: bool) -> tuple[str, ...]:
-    """A command, and what of its past may matter."""
+    """Return a command, and what of its past may matter."""
     command = pending.command
     name = type(command).__name__
     if isinstance(command, StopTask):

@@ -56,7 +56,7 @@ ADMIN = AdminUrl("postgresql://admin@db.example/postgres")
 
 
 def database(name: str, kind: str) -> DatabaseSpec[Text]:
-    """A database of one of the kinds."""
+    """Return a database of one of the kinds."""
     migrate = None if kind == "unmigrated" else Migration(TASK)
     return DatabaseSpec(
         name, ADMIN, migrate=migrate, evaluate=Evaluation(TASK) if kind == "evaluated" else None
@@ -64,7 +64,7 @@ def database(name: str, kind: str) -> DatabaseSpec[Text]:
 
 
 def specs(databases: int) -> tuple[DeploymentSpec, ...]:
-    """Every deployment that may be asked for, named by its version: quick, or with databases of any kinds.
+    """Return every deployment that may be requested, named by its version: quick, or with databases of any kinds.
 
     Databases are interchangeable (they differ by name alone), so the order of their kinds makes no difference.
     """
@@ -87,7 +87,7 @@ _WRONG: tuple[Answer, ...] = (UpsertDone(), ecs_task.Started("arn:wrong"))
 
 
 def _seen(lifecycle: Lifecycle) -> StackStatus:
-    """A status as it would come; a stack that is missing has neither outputs nor counts."""
+    """Return a status as it would come; a stack that is missing has neither outputs nor counts."""
     if lifecycle is Lifecycle.MISSING:
         return StackStatus(lifecycle, lifecycle.value)
     return StackStatus(lifecycle, lifecycle.value, outputs=_OUTPUTS, counts=(("Count", 3),))
@@ -143,17 +143,17 @@ EARLIER: tuple[Event, ...] = (
 
 
 def left(state: DeployerState, deployments: int) -> int:
-    """How many may still be asked for; that of `EARLIER` does not count."""
+    """Return how many may still be requested; that of `EARLIER` does not count."""
     return deployments - sum(name != "d0" for name, _ in state.known)
 
 
 def will_wait(state: DeployerState) -> bool:
-    """Whether a deployment that is asked for now has to wait for its turn."""
+    """Tell whether a deployment that is requested now has to wait for its turn."""
     return not isinstance(state.stack, Absent | stack.Available)
 
 
 def in_turn(state: DeployerState, after: DeployerState) -> str:
-    """The deployment that waited before a step, and has its turn after it; empty where none has.
+    """Return the deployment that waited before a step, and has its turn after it; empty where none has.
 
     While a deployment waits, nothing looks at its spec: the stack's queue holds ids. So the walk need not choose among
     the specs until the turn comes, and then takes that step with each of them (`specified_as`).
@@ -163,7 +163,7 @@ def in_turn(state: DeployerState, after: DeployerState) -> str:
 
 
 def specified_as(state: DeployerState, name: str, spec: DeploymentSpec) -> DeployerState:
-    """The state as it were, had a deployment that waits been asked for with another spec."""
+    """Return the state as it were, had a deployment that waits been requested with another spec."""
     info = deployment.DeploymentInfo(name, spec)
     waiting = [isinstance(d, deployment.Queued) and d.info.id == name for d in state.deployments]
     deployments = tuple(
@@ -174,7 +174,7 @@ def specified_as(state: DeployerState, name: str, spec: DeploymentSpec) -> Deplo
 
 
 def answers(pending: Pending) -> tuple[Answer, ...]:
-    """Every answer to a command that means something of its own, and some that mean nothing to it."""
+    """Return every answer to a command that means something of its own, and some that mean nothing to it."""
     if not pending.database:
         return OF_STACK
     if isinstance(pending.command, StopTask):
@@ -194,7 +194,7 @@ STALE: tuple[Answer, ...] = (
 
 
 def stale(state: DeployerState) -> Iterator[Event]:
-    """What may still come in for a command that has had its last answer, or was dropped."""
+    """Give what may still come in for a command that has had its last answer, or was dropped."""
     pending = {p.id for p in state.pending}
     for gone in [number for number in range(1, state.next_command) if number not in pending][-1:]:
         yield Attempted(gone, 1, AT)
@@ -204,15 +204,15 @@ def stale(state: DeployerState) -> Iterator[Event]:
 
 
 def replies(pending: Pending) -> Iterator[Event]:
-    """The same, each when it may come."""
+    """Give the same, each when it may come."""
     for answer in answers(pending):
         yield Replied(pending.id, answer, pending.deadline if isinstance(answer, DeadlinePassed) else AT)
 
 
 def events(state: DeployerState, menu: tuple[DeploymentSpec, ...], deployments: int) -> Iterator[Event]:
-    """Everything that the world may say next, sense and nonsense.
+    """Give everything that the world may say next, sense and nonsense.
 
-    A deployment that will have to wait is asked for in one way: see `in_turn`.
+    A deployment that will have to wait is requested in one way: see `in_turn`.
     """
     if more := left(state, deployments):
         for spec in menu[:1] if will_wait(state) else menu:

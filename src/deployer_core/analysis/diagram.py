@@ -41,7 +41,7 @@ class Arrow:
 
 @functools.cache
 def machines() -> Mapping[str, Machine[Any, Any, Any]]:
-    """Every machine of the package by its module's name, `ecs-task` for `ecs_task`: whatever has a `MACHINE`.
+    """Return every machine of the package by its module's name, `ecs-task` for `ecs_task`: whatever has a `MACHINE`.
 
     The module `testing` is passed over: it needs Hypothesis, which only tests have.
     """
@@ -54,7 +54,7 @@ def machines() -> Mapping[str, Machine[Any, Any, Any]]:
 
 
 def arrows(machine: Machine[Any, Any, Any], *, specified: bool = False) -> tuple[Arrow, ...]:
-    """The arrows of a machine's drawing, in order, each once; `specified` leaves the extensions out."""
+    """Return the arrows of a machine's drawing, in order, each once; `specified` leaves the extensions out."""
     asked = [arrow for edge in machine.edges if not edge.extension for arrow in _arrows(edge)]
     extra = [arrow for edge in machine.edges if edge.extension for arrow in _arrows(edge)]
     leaves = [Arrow(name, "", "[*]") for name in machine.leaves]
@@ -70,7 +70,7 @@ def _arrows(edge: Edge) -> Iterator[Arrow]:
 
 
 def mermaid(machine: Machine[Any, Any, Any], *, specified: bool = False) -> str:
-    """The machine as a `stateDiagram-v2`; `specified` leaves the extensions out."""
+    """Return the machine as a `stateDiagram-v2`; `specified` leaves the extensions out."""
     drawn, groups = _gathered(arrows(machine, specified=specified))
     classes = {**_classes(machine, drawn), **{node: ["extension"] for node in groups}}
     used = {name for names in classes.values() for name in names}
@@ -83,7 +83,7 @@ def mermaid(machine: Machine[Any, Any, Any], *, specified: bool = False) -> str:
     named: set[str] = set()
 
     def name(node: str) -> str:
-        """A node's name, with its class where it stands for the first time."""
+        """Return a node's name, with its class where it stands for the first time."""
         first, kinds = node not in named, classes.get(node, [])
         named.add(node)
         return f"{node}:::{kinds[0]}" if first and kinds else node
@@ -102,7 +102,7 @@ def mermaid(machine: Machine[Any, Any, Any], *, specified: bool = False) -> str:
 
 
 def _classes(machine: Machine[Any, Any, Any], drawn: Iterable[Arrow]) -> Mapping[str, list[str]]:
-    """What each node is: auto, failed, an end; and whether extensions alone lead to it."""
+    """Return what each node is: auto, failed, an end; and whether extensions alone lead to it."""
     states = {edge.drawn: edge.target for edge in machine.edges} | {e.source: e.source for e in machine.edges}
     kinds = {"auto": machine.auto, "failed": machine.failed, "end": machine.ends}
     asked = {node for a in drawn if not a.extension for node in (a.source, a.target)}
@@ -130,7 +130,7 @@ def _gathered(drawn: Sequence[Arrow]) -> tuple[Sequence[Arrow], Mapping[str, Seq
 
 
 def _joined(drawn: Iterable[Arrow]) -> Iterable[Arrow]:
-    """The same arrows with their extensions marked, and the self-loops of a state as one."""
+    """Return the same arrows with their extensions marked, and the self-loops of a state as one."""
     joined: dict[object, Arrow] = {}
     for arrow in drawn:
         label = arrow.label + (EXTENSION if arrow.extension else "")

@@ -28,13 +28,13 @@ from deployer_core.analysis.invariants import (
 from deployer_core.engine import reducer
 from deployer_core.engine.messages import Event, Pending, Replied, Requested, Terminated
 from deployer_core.engine.reducer import INITIAL, Commands, DeployerState, Notice
-from deployer_core.kernel.machine import IllegalEvent, name_of
+from deployer_core.kernel.machine import Edge, IllegalEvent, name_of
 from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
 from deployer_core.spec import DeploymentSpec
 
 Reducer: TypeAlias = Callable[[DeployerState, Event], tuple[DeployerState, Commands]]
-Edge: TypeAlias = tuple[str, str, str, str]
-"""Machine, source, event, target."""
+EdgeEnds: TypeAlias = tuple[str, str, str, str]
+"""Machine, source, event (of an eventless edge its label, in brackets), target."""
 
 MACHINES = (stack.MACHINE, deployment.MACHINE, postgres_migration.MACHINE, ecs_task.MACHINE)
 
@@ -62,13 +62,13 @@ class Report:
     transitions: int
     refusals: int
     complete: bool
-    edges: tuple[Edge, ...]
-    missing: tuple[Edge, ...]
+    edges: tuple[EdgeEnds, ...]
+    missing: tuple[EdgeEnds, ...]
     violations: tuple[Violation, ...]
     reducer: Reducer = field(repr=False, default=reducer.reduce)
 
     def __str__(self) -> str:
-        """The figures, what was not covered, and what does not hold."""
+        """Return the figures, what was not covered, and what does not hold."""
         cut = "" if self.complete else ", cut short"
         found = f"{self.states} states, {self.transitions} transitions, {self.refusals} refusals"
         lines = [
@@ -80,7 +80,7 @@ class Report:
         return "\n".join(lines)
 
     def trace(self, violation: Violation) -> str:
-        """The way to a violation, event by event, with what each led to and gave out."""
+        """Return the way to a violation, event by event, with what each led to and gave out."""
         lines, state = [f"VIOLATED: {violation.sentence}"], INITIAL
         for number, event in enumerate(violation.events, 1):
             lines.append(f"{number:3}. {event_text(event, state)}")
@@ -104,7 +104,7 @@ def explore(
     walk = _Walk(deployments, specs(databases), reducer)
     walk.run(limit)
     walk.find_dead_ends()
-    edges = {(m.name, e.source, e.name, e.target) for m in MACHINES for e in m.edges}
+    edges = {_ends(m.name, e) for m in MACHINES for e in m.edges}
     return Report(
         deployments=deployments,
         databases=databases,
@@ -141,7 +141,7 @@ class _Walk:
         self.ends: set[int] = set()
         self.broken: set[int] = set()
         self.transitions = self.refusals = 0
-        self.edges: set[Edge] = set()
+        self.edges: set[EdgeEnds] = set()
         self.seen: set[tuple[Any, ...]] = set()
         self.violations: dict[str, Violation] = {}
         self.complete = True
@@ -212,7 +212,7 @@ class _Walk:
                 self.take(number, specified_as(state, turn, spec), event, Requested(turn, spec, AT))
 
     def changes_nothing(self, state: DeployerState, event: Event) -> bool:
-        """An event that was just taken is stale, or nonsense now."""
+        """Check that an event that was just taken is stale, or nonsense now."""
         try:
             return self.reducer(state, event) == (state, ())
         except IllegalEvent:
@@ -243,8 +243,7 @@ class _Walk:
         if step not in self.seen:
             self.seen.add(step)
             for machine, taken in reducer.microsteps(state, event):
-                edge = taken.edge
-                self.edges.add((machine, edge.source, edge.name, edge.target))
+                self.edges.add(_ends(machine, taken.edge))
 
     def violate(self, sentence: str, way: _Way) -> None:
         """Keep the first way to each violation: the walk is breadth first, so it is a shortest one."""
@@ -272,7 +271,7 @@ class _Walk:
 
 
 def reduce_all(events: Iterable[Event], reducer: Reducer = reducer.reduce) -> DeployerState:
-    """The state after these events, from the initial one."""
+    """Return the state after these events, from the initial one."""
     state = INITIAL
     for event in events:
         state, _ = reducer(state, event)
@@ -280,7 +279,7 @@ def reduce_all(events: Iterable[Event], reducer: Reducer = reducer.reduce) -> De
 
 
 def _shape(state: DeployerState) -> tuple[Any, ...]:
-    """The kinds of all machines' states."""
+    """Return the kinds of all machines' states."""
     return (
         type(state.stack),
         *(type(d) for d in state.deployments),
@@ -292,14 +291,18 @@ def _shape(state: DeployerState) -> tuple[Any, ...]:
 # What a person reads
 
 
-def edge_text(edge: Edge) -> str:
-    """An edge in a line."""
+def _ends(machine: str, edge: Edge) -> EdgeEnds:
+    return machine, edge.source, f"({edge.name})" if edge.auto else edge.name, edge.target
+
+
+def edge_text(edge: EdgeEnds) -> str:
+    """Return an edge in a line."""
     machine, source, event, target = edge
     return f"{machine}: {source} --{event}--> {target}"
 
 
 def event_text(event: Event, state: DeployerState) -> str:
-    """An event in a line; an answer with the command that it answers."""
+    """Return an event in a line; an answer with the command that it answers."""
     if isinstance(event, Requested):
         return f"Requested {event.deployment} ({event.spec.version})"
     if isinstance(event, Terminated):
@@ -314,14 +317,14 @@ def event_text(event: Event, state: DeployerState) -> str:
 
 
 def command_text(command: Pending | Notice) -> str:
-    """A command in a line."""
+    """Return a command in a line."""
     if isinstance(command, Notice):
         return f"notice: {command.deployment} is {command.outcome} {command.reason}".rstrip()
     return f"{command.id} {type(command.command).__name__} {command.deployment} {command.database}".rstrip()
 
 
 def state_text(state: DeployerState) -> str:
-    """A state in a line: the machines' states and what is pending."""
+    """Return a state in a line: the machines' states and what is pending."""
     parts = [f"stack {name_of(type(state.stack))}"]
     parts += [f"{d.info.id} {name_of(type(d))}" for d in state.deployments]
     parts += [f"{m.database.spec.name} {name_of(type(m))}" for m in state.migrations]

@@ -57,7 +57,7 @@ B = TypeVar("B", bound=Callable[[DeployerState, Any, DeployerState, Commands], b
 
 
 def _sentence(holds: Callable[..., bool]) -> str:
-    """The first sentence of its docstring, in one line; its name where Python was told to strip docstrings."""
+    """Return the first sentence of its docstring, in one line; its name where Python was told to strip docstrings."""
     return " ".join((holds.__doc__ or holds.__name__).split())
 
 
@@ -75,32 +75,32 @@ def _of_step(holds: B) -> B:
 
 
 def current(state: DeployerState) -> list[str]:
-    """The deployment that holds the stack, if one does."""
+    """Return the deployment that holds the stack, if one does."""
     return [state.stack.current] if isinstance(state.stack, stack.Creating | stack.Migrating) else []
 
 
 def queue(state: DeployerState) -> tuple[str, ...]:
-    """The deployments that wait for their turn, as the stack has them."""
+    """Return the deployments that wait for their turn, as the stack has them."""
     return () if isinstance(state.stack, Absent | stack.Stable | stack.Available) else state.stack.queue
 
 
 def requested(state: DeployerState) -> list[str]:
-    """The deployments that have not ended, as requested."""
+    """Return the deployments that have not ended, as requested."""
     return [d.info.id for d in state.deployments]
 
 
 def opened(state: DeployerState) -> list[deployment.State]:
-    """The deployments that have had their turn and have not ended."""
+    """Return the deployments that have had their turn and have not ended."""
     return [d for d in state.deployments if not isinstance(d, deployment.Queued)]
 
 
 def waiting_for(state: DeployerState) -> list[Pending]:
-    """What is pending, apart from tasks that are being stopped."""
+    """Return what is pending, apart from tasks that are being stopped."""
     return [p for p in state.pending if not isinstance(p.command, StopTask)]
 
 
 def stops(state: DeployerState) -> dict[str, Pending]:
-    """The tasks that are being stopped, by their runs."""
+    """Return the tasks that are being stopped, by their runs."""
     return {p.command.run.id: p for p in state.pending if isinstance(p.command, StopTask)}
 
 
@@ -124,7 +124,7 @@ _AT_REST = (postgres_migration.Done, postgres_migration.Nop)
 
 
 def is_final(pending: Pending, answer: object) -> bool:
-    """Whether an answer is the last one to its command. A stack that is missing may be one that is yet to appear."""
+    """Tell whether an answer is the last one to its command. A stack that is missing may be yet to appear."""
     if isinstance(pending.command, StopTask):
         return isinstance(answer, ecs_task.StatusStopped)
     if isinstance(answer, StackStatus):
@@ -134,7 +134,7 @@ def is_final(pending: Pending, answer: object) -> bool:
 
 
 def makes_sense(state: DeployerState, event: Event) -> bool:
-    """Whether an event has to be taken; what does not make sense has to be refused."""
+    """Tell whether an event has to be taken; what does not make sense has to be refused."""
     if isinstance(event, Replied):
         late = next((event.at >= p.deadline for p in state.pending if p.id == event.command), True)
         return late or not isinstance(event.answer, DeadlinePassed)

@@ -71,7 +71,7 @@ Change: TypeAlias = CreateStack | UpdateStack | UpsertStack | ScaleStack
 
 
 def preview(spec: DeploymentSpec, exists: bool) -> Preview:
-    """The commands of a deployment to a stack that exists or does not, and every branch that leaves the good path.
+    """Return the commands of a deployment to a stack that exists or not, and every branch that leaves the good path.
 
     With `changes` to come in every database that is evaluated, since that is the long way; a branch shows the other.
     """
@@ -98,7 +98,7 @@ def preview(spec: DeploymentSpec, exists: bool) -> Preview:
 
 
 def cautions(spec: DeploymentSpec, exists: bool | None = None) -> tuple[Caution, ...]:
-    """What a person should know of a spec that is not wrong; `exists` is None where nobody knows."""
+    """Return what a person should know of a spec that is not wrong; `exists` is None where nobody knows."""
     found: list[Caution] = []
     names = ", ".join(database.name for database in spec.databases)
     if spec.quick and spec.databases:
@@ -224,7 +224,7 @@ def _exit(code: int) -> ecs_task.StatusStopped:
 
 
 def _placeholder(output: str) -> str:
-    """What stands for an output on its way through the deployer: every rule of the spec lets it through."""
+    """Return what stands for an output on its way through the deployer: every rule of the spec lets it through."""
     return f"Output:{output}"
 
 
@@ -290,7 +290,7 @@ def _runs_on(pending: Pending) -> bool:
 
 
 def _services(walk: _Walk) -> tuple[str, ...]:
-    """A change that was not seen to succeed may have happened or not: then there are two possibilities, or more."""
+    """Count both possibilities of a change that was not seen to succeed: it may have happened or not."""
     possible = ["as before" if walk.exists else "not there"]
     for pending in walk.asked:
         if isinstance(pending.command, Change):
@@ -313,7 +313,7 @@ def _level(command: Change, before: list[str]) -> list[str]:
 
 
 def _fate(walk: _Walk, database: str) -> str:
-    """What became of a database, as far as its tasks and its cleanup were given out and went well."""
+    """Return what became of a database, as far as its tasks and its cleanup were given out and went well."""
     if walk.spec.quick:
         return "skipped"
     mine = [p for p in walk.asked if p.database == database]

@@ -98,7 +98,7 @@ class Preview:
 
 
 def as_data(value: Preview) -> dict[str, Any]:
-    """The preview as dicts, tuples and texts, ready for JSON; counts and databases are dicts by their names."""
+    """Return the preview as dicts, tuples and texts, ready for JSON; counts and databases are dicts by their names."""
 
     def plain(_: object, attribute: Any, inner: Any) -> Any:
         return dict(inner) if attribute is not None and attribute.name in ("counts", "databases") else inner
@@ -107,7 +107,7 @@ def as_data(value: Preview) -> dict[str, Any]:
 
 
 def render(value: Preview) -> str:
-    """The preview as plain text: the commands in order, then what follows where one does not go well."""
+    """Return the preview as plain text: the commands in order, then what follows where one does not go well."""
     return "\n".join([*_head(value), "", *_table(value), "", *_branches(value)]) + "\n"
 
 
@@ -149,7 +149,7 @@ def _time(seconds: int) -> str:
 
 
 def _what(command: Command) -> str:
-    """Counts, or the database and its task."""
+    """Return the counts, or the database and its task."""
     if command.task is None:
         return command.database or ", ".join(f"{name}={count}" for name, count in command.counts)
     task = command.task

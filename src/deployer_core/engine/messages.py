@@ -104,7 +104,7 @@ class Pending:
 
     @property
     def may_have_begun(self) -> bool:
-        """Whether the world may have taken it: it was seen there, or an attempt was made that was not refused."""
+        """Tell whether the world may have taken it: it was seen there, or an attempt was made that was not refused."""
         return bool(self.ref) or (self.attempt is not None and not self.attempt.refused)
 
 

@@ -90,7 +90,7 @@ def reduce(state: DeployerState, event: Event) -> Reduction:
 
 
 def microsteps(state: DeployerState, event: Event) -> tuple[tuple[str, Microstep[Any, Any]], ...]:
-    """The same reduction, one edge of one machine at a time, each with the machine's name; none if it is stale."""
+    """Take the same event one edge of one machine at a time, each with the machine's name; none if it is stale."""
     transactions: list[Traced] = []
 
     def begin(state: DeployerState, at: float) -> Transaction:
@@ -127,7 +127,7 @@ def _refusal(state: DeployerState, event: object, why: str) -> IllegalEvent:
 
 @_takes(Requested)
 def _request(state: DeployerState, event: Requested, begin: Begin) -> Reduction:
-    """Idempotent for ever: the same id with the same spec is no event."""
+    """Let a deployment in, once: the same id with the same spec is no event."""
     asked = digest(event.spec)
     before = dict(state.known).get(event.deployment)
     if before == asked:
@@ -153,7 +153,7 @@ def _pending(state: DeployerState, command: int) -> Pending | None:
 
 @_takes(Attempted)
 def _attempt(state: DeployerState, event: Attempted, _: Begin) -> Reduction:
-    """What was sent and accepted is not sent again; what was found without sending may be (a task, to stop it)."""
+    """Refuse a second send of what was accepted; what was found without sending may be sent (a task, to stop it)."""
     pending = _pending(state, event.command)
     if pending is None or event.number != (pending.attempt.number if pending.attempt else 0) + 1:
         return state, ()
@@ -201,7 +201,7 @@ def _reply(state: DeployerState, event: Replied, begin: Begin) -> Reduction:
 
 
 def _end(transaction: Transaction, pending: Pending, answer: Answer, meaning: Any) -> Reduction:
-    """The last answer: the command is no longer pending, whatever the machine that asked makes of it."""
+    """Take the last answer: the command is no longer pending, whatever the machine that asked makes of it."""
     transaction.observed = answer.counts if isinstance(answer, StackStatus) else ()
     transaction.pending = swap(transaction.pending, pending)
     transaction.answered = pending
@@ -215,7 +215,7 @@ def _end(transaction: Transaction, pending: Pending, answer: Answer, meaning: An
 def _go_on(
     transaction: Transaction, state: DeployerState, pending: Pending, told: Pending, meaning: Any
 ) -> Reduction:
-    """Not the last answer: stale where it is no news, and where the machine that asked does not take it."""
+    """Take an answer that is not the last: stale where it is no news, or the machine that asked does not take it."""
     if told is not pending:
         transaction.pending = swap(transaction.pending, pending, told)
     try:
@@ -227,7 +227,7 @@ def _go_on(
 
 
 def _told(pending: Pending, answer: Answer) -> Pending:
-    """The command with what was said of it, itself where that is no news. (`evolve` would be much slower.)"""
+    """Return the command with what was said of it, itself where that is no news. (`evolve` would be much slower.)"""
     seen, progress = _progress(answer)
     ref = pending.ref or (answer.arn if isinstance(answer, ecs_task.Started) else "")
     if progress == pending.progress and seen == pending.seen and ref == pending.ref:
@@ -248,7 +248,7 @@ def _told(pending: Pending, answer: Answer) -> Pending:
 
 
 def _refused(pending: Pending, answer: AttemptRefused) -> Pending:
-    """The command with its latest attempt refused, itself where that is no news, or said of an earlier attempt."""
+    """Return the command with its latest attempt refused, itself where that is no news, or of an earlier attempt."""
     attempt = pending.attempt
     if not isinstance(pending.command, RunTask) or pending.ref or attempt is None or attempt.refused:
         return pending
@@ -274,7 +274,7 @@ _OF_A_STACK = (deployment.ScaleStack, deployment.UpdateStack)
 
 
 def _meaning(pending: Pending, answer: Any) -> Any:
-    """The machine's own event for an answer."""
+    """Return the machine's own event for an answer."""
     if isinstance(answer, StackStatus):
         waiting = isinstance(pending.command, deployment.StabiliseStack)
         return read(
@@ -288,7 +288,7 @@ def _meaning(pending: Pending, answer: Any) -> Any:
 
 
 def failure(pending: Pending, reason: str, *, may_still_run: bool) -> Any:
-    """A failure in the words of the machine that asked."""
+    """Return a failure as an event of the machine that asked."""
     if not pending.database:
         return deployment.Failure(reason)
     if isinstance(pending.command, RunTask | StopTask):
@@ -308,7 +308,7 @@ def _progress(answer: Any) -> tuple[str, CommandProgress | None]:
 
 
 def _reply_to_stop(state: DeployerState, pending: Pending, answer: Answer) -> Reduction:
-    """Only STOPPED ends it: what was not seen to stop may still run, whatever else is said of it."""
+    """End it when STOPPED was seen: what was not seen to stop may still run, whatever else is said of it."""
     after = pending
     if isinstance(answer, ecs_task.StatusStopped):
         return evolve(state, pending=swap(state.pending, pending)), ()

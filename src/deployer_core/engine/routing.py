@@ -60,7 +60,7 @@ K = TypeVar("K")
 
 
 def swap(items: tuple[K, ...], old: K, *new: K) -> tuple[K, ...]:
-    """The items with one replaced, or taken out."""
+    """Return the items with one replaced, or taken out."""
     for at, item in enumerate(items):
         if item is old:
             return (*items[:at], *new, *items[at + 1 :])
@@ -99,7 +99,7 @@ class Transaction:
         self.queue_limit = stack.QUEUE_LIMIT
 
     def result(self) -> Reduction:
-        """The state as it is now, and what was given out for the world."""
+        """Return the state as it is now, and what was given out for the world."""
         state = DeployerState(
             self.stream,
             self.stack,
@@ -119,7 +119,7 @@ class Transaction:
             _ROUTES[type(command)](self, command)
 
     def step(self, machine: Machine[S, E, C], state: S | Absent, event: E) -> tuple[S, tuple[C, ...]]:
-        """One machine takes one event: every step inside the deployer passes here."""
+        """Give one machine one event: every step inside the deployer passes here."""
         return machine.reduce(state, event)
 
     def add(self, info: deployment.DeploymentInfo) -> None:
@@ -129,13 +129,13 @@ class Transaction:
         self.route(commands)
 
     def to_stack(self, event: stack.Event) -> None:
-        """An event for the stack."""
+        """Give the stack an event."""
         state, commands = self.step(stack.MACHINE, self.stack, event)
         self.stack = state
         self.route(commands)
 
     def to_deployment(self, name: str, event: deployment.Event) -> None:
-        """An event for one of the deployments."""
+        """Give one of the deployments an event."""
         old = self.find(name)
         new, commands = self.step(deployment.MACHINE, old, event)
         if new is not old:
@@ -143,14 +143,14 @@ class Transaction:
         self.route(commands)
 
     def to_migration(self, database: str, event: postgres_migration.Event) -> None:
-        """An event for a database's migration."""
+        """Give a database's migration an event."""
         old = self.find_migration(database)
         new, commands = self.step(postgres_migration.MACHINE, old, event)
         self.migrations = swap(self.migrations, old, new)
         self.route(commands)
 
     def to_task(self, database: str, event: ecs_task.Event) -> None:
-        """An event for the task that runs for a database."""
+        """Give the task that runs for a database an event."""
         (old,) = [task for task in self.tasks if task.database == database]
         state, commands = self.step(ecs_task.MACHINE, old.state, event)
         if state != old.state:
@@ -158,7 +158,7 @@ class Transaction:
         self.route(commands)
 
     def to_asker(self, pending: Pending, event: Any) -> None:
-        """An answer, for the machine that asked."""
+        """Give the machine that asked an answer."""
         if not pending.database:
             self.to_deployment(pending.deployment, event)
         elif isinstance(pending.command, RunTask):
@@ -167,14 +167,14 @@ class Transaction:
             self.to_migration(pending.database, event)
 
     def find(self, name: str) -> deployment.State:
-        """A deployment that has not ended, by its id."""
+        """Return a deployment that has not ended, by its id."""
         for each in self.deployments:
             if each.info.id == name:
                 return each
         raise LookupError(name)
 
     def find_migration(self, database: str) -> postgres_migration.State:
-        """The migration of one of the current deployment's databases."""
+        """Return the migration of one of the current deployment's databases."""
         for each in self.migrations:
             if each.database.spec.name == database:
                 return each
@@ -210,7 +210,7 @@ class Transaction:
             self.issue(database.deployment, database.spec.name, command, task.timeout)
 
     def end_task(self, run: Run) -> tuple[Task, Database]:
-        """Take out a task that has ended; gives it and the database that it ran for."""
+        """Take out a task that has ended; return it and the database that it ran for."""
         task = next(task for task in self.tasks if task.state.run.id == run.id)
         self.tasks = swap(self.tasks, task)
         return task, self.find_migration(task.database).database
@@ -221,7 +221,7 @@ class Transaction:
         self.to_deployment(database.deployment, deployment.DatabaseReported(progress))
 
     def end(self, name: str, outcome: DeploymentOutcome, reason: str) -> None:
-        """A deployment is over: what it waited for is dropped, and whoever wants to know is told."""
+        """End a deployment: drop what it waited for, and give out its notice."""
         ended = self.find(name)
         self.deployments = swap(self.deployments, ended)
         dropped = [p for p in self.pending if p.deployment == name and not isinstance(p.command, StopTask)]
@@ -241,7 +241,7 @@ class Traced(Transaction):
         self.taken: list[tuple[str, Microstep[Any, Any]]] = []
 
     def step(self, machine: Machine[S, E, C], state: S | Absent, event: E) -> tuple[S, tuple[C, ...]]:
-        """The same step, edge by edge."""
+        """Take the same step, edge by edge."""
         steps = machine.microsteps(state, event)
         self.taken += [(machine.name, step) for step in steps]
         return steps[-1].state, tuple(c for step in steps for c in step.commands)
@@ -298,7 +298,7 @@ def _change(transaction: Transaction, command: deployment.StackCommand) -> None:
 
 @_routes(deployment.ScaleStack)
 def _scale(transaction: Transaction, command: deployment.ScaleStack) -> None:
-    """Before the services go to zero, the counts that they had are remembered."""
+    """Remember the counts that the services had before they go to zero."""
     if isinstance(transaction.find(command.deployment), deployment.ScalingDown):
         transaction.remember(transaction.observed)
     _change(transaction, command)
@@ -306,7 +306,7 @@ def _scale(transaction: Transaction, command: deployment.ScaleStack) -> None:
 
 @_routes(deployment.CreateStack)
 def _create(transaction: Transaction, command: deployment.CreateStack) -> None:
-    """A stack that is created at zero had no counts before: those that it shall have are remembered."""
+    """Remember the counts that a stack created at zero shall have: it had none before."""
     creating = transaction.find(command.deployment)
     assert isinstance(creating, deployment.Creating)
     transaction.remember(creating.counts)
@@ -377,7 +377,7 @@ def _migration_failed(transaction: Transaction, command: postgres_migration.Repo
 
 @_routes(ecs_task.StopRun)
 def _stop(transaction: Transaction, _: ecs_task.StopRun) -> None:
-    """The run was just answered, so it is no longer pending, and may still run."""
+    """Stop the run that was just answered: it is no longer pending, and may still run."""
     assert transaction.answered is not None
     transaction.stop(transaction.answered)
 

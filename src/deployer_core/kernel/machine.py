@@ -98,7 +98,7 @@ def refuse(why: str) -> NoReturn:
 
 
 def name_of(state: type) -> str:
-    """A state's name in diagrams and on the wire: `ScalingDown` is `SCALING_DOWN`."""
+    """Return a state's name in diagrams and on the wire: `ScalingDown` is `SCALING_DOWN`."""
     return "[*]" if state is Absent else re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", state.__name__).upper()
 
 

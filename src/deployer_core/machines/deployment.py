@@ -406,7 +406,7 @@ Command: TypeAlias = (
 
 
 def _counts(scaling: tuple[Scale, ...], baseline: Counts, observed: Counts) -> Counts:
-    """The counts to scale up to: as wanted, else as remembered, else as observed, else the initial ones."""
+    """Return the counts to scale up to: the fixed ones, else as remembered, else as observed, else the initial ones."""
     before = {**dict(observed), **dict(baseline)}
     return tuple(
         (s.parameter, s.count if isinstance(s, FixedCount) else before.get(s.parameter, s.initial))
@@ -425,19 +425,19 @@ machine = Builder[State, Event, Command]("Deployment", State, Event)
 
 @machine.on
 def request(_: Absent, event: Requested) -> Step[Queued]:
-    """The stack says whose turn it is."""
+    """Ask the stack, which says whose turn it is."""
     return to(Queued(event.info), QueueOnStack(event.info.id))
 
 
 @machine.on(Arrow(Triggered, "Triggered"))
 def start(state: Queued, event: Started) -> Step[Triggered]:
-    """The lock is ours."""
+    """Take the turn."""
     return to(Triggered(state.info, event.baseline))
 
 
 @machine.always(Arrow(Waiting, "StackWait"))
 def stabilise(state: Triggered) -> Step[Waiting]:
-    """CloudFormation may still be busy with somebody else's change."""
+    """Wait for CloudFormation, which may still be busy with somebody else's change."""
     spec = state.info.spec
     return to(
         Waiting(state.info, state.baseline), StabiliseStack(state.info.id, spec.stack, spec.cancel_updates)
@@ -446,12 +446,12 @@ def stabilise(state: Triggered) -> Step[Waiting]:
 
 @machine.on(Loop("StackStatus.Progress"))
 def keep_waiting(state: Waiting, _: Progress) -> Step[Waiting]:
-    """Somebody else's change is not done yet."""
+    """Wait on: somebody else's change is not done yet."""
     return to(state)
 
 
 def _failed(info: DeploymentInfo, reason: str) -> Step[Failed]:
-    """FAILED from any status but QUEUED breaks the stack, once."""
+    """Fail from any state but QUEUED, which breaks the stack, once."""
     return to(Failed(info, reason), BreakStack(info.id, reason))
 
 
@@ -463,13 +463,13 @@ def _failed(info: DeploymentInfo, reason: str) -> Step[Failed]:
     )
 )
 def fail(state: Waiting | ScalingDown | InfraMigrate | ScalingUp, event: Failure) -> Step[Failed]:
-    """The stack is not as the step needs it."""
+    """Fail, since the stack is not as the step needs it."""
     return _failed(state.info, event.reason)
 
 
 @machine.on(Arrow(Available, "StackStatus.Stable"))
 def find(state: Waiting, event: Stable) -> Step[Available]:
-    """Whether the stack exists, and with which counts, is known now."""
+    """Learn whether the stack exists, and with which counts."""
     counts = _counts(state.info.spec.stack.scaling, state.baseline, event.counts)
     return to(Available(state.info, event.exists, counts))
 
@@ -491,32 +491,32 @@ def choose(state: Available) -> Step[ScalingDown] | Step[Upserting] | Step[Creat
 
 @machine.on(Arrow(InfraMigrated, "Stack Stable"))
 def finish_infra(state: Creating | InfraMigrate, event: Stable) -> Step[InfraMigrated]:
-    """The outputs name what the migrations need."""
+    """Keep the outputs, which name what the migrations need."""
     return to(InfraMigrated(state.info, state.counts, event.outputs))
 
 
 @machine.on(Loop("Stack Progress"))
 def watch(state: Stepping, _: Progress) -> Step[Stepping]:
-    """The step is under way."""
+    """Wait on while the step is under way."""
     return to(state)
 
 
 @machine.on(Arrow(ScaledDown, "Stack Stable"))
 def finish_scaling_down(state: ScalingDown, _: Stable) -> Step[ScaledDown]:
-    """Nothing runs any more."""
+    """Go on: nothing runs any more."""
     return to(ScaledDown(state.info, state.counts))
 
 
 @machine.always(Arrow(InfraMigrate, "Stack Trigger<br>(Infra Migrate)"))
 def migrate_infra(state: ScaledDown) -> Step[InfraMigrate]:
-    """The new template, still at zero."""
+    """Apply the new template, still at zero."""
     command = UpdateStack(state.info.id, state.info.spec.stack, _zero(state.counts))
     return to(InfraMigrate(state.info, state.counts), command)
 
 
 @machine.always(Arrow(DbMigrating, "Migrate Data"))
 def migrate_data(state: InfraMigrated) -> Step[DbMigrating]:
-    """One migration a database, all blocked; none at all where the outputs do not give what one of them needs."""
+    """Prepare a migration for each database, all blocked; none at all where the outputs lack what one of them needs."""
     databases, outputs = state.info.spec.databases, dict(state.outputs)
     if any(_lack(spec, outputs) for spec in databases):
         progress = tuple(
@@ -530,7 +530,7 @@ def migrate_data(state: InfraMigrated) -> Step[DbMigrating]:
 
 
 def _lack(spec: DatabaseSpec[Text], outputs: dict[str, str]) -> str:
-    """Why these outputs do not make this spec whole; empty where they do."""
+    """Say why these outputs do not make this spec whole; empty where they do."""
     try:
         resolve(spec, outputs)
     except (MissingOutputs, SpecError) as problem:
@@ -540,7 +540,7 @@ def _lack(spec: DatabaseSpec[Text], outputs: dict[str, str]) -> str:
 
 @machine.on(Loop("Progress"))
 def report(state: DbMigrating, event: DatabaseReported) -> Step[DbMigrating]:
-    """The barrier: when none is PREPARING any more, all are unblocked together, or none where one has failed."""
+    """Hold the barrier: when none is PREPARING any more, all are unblocked together, or none where one has failed."""
     progress = _with(state.progress, event.progress)
     if state.passed or any(p.phase is Phase.PREPARING for p in progress):
         return to(evolve(state, progress=progress))
@@ -555,7 +555,7 @@ def report(state: DbMigrating, event: DatabaseReported) -> Step[DbMigrating]:
 
 
 def _with(progress: tuple[DatabaseProgress, ...], new: DatabaseProgress) -> tuple[DatabaseProgress, ...]:
-    """The same with one database's news, where they can follow what is known of it."""
+    """Return the progress with one database's news, where they can follow what is known of it."""
     old = next((p for p in progress if p.database == new.database), None)
     if old is None:
         refuse(f"database {new.database!r} is not of this deployment")
@@ -578,49 +578,49 @@ def settle(state: DbMigrating) -> Step[DbMigrated] | Step[Failed] | None:
 
 @machine.always(Arrow(ScalingUp, "Scale Trigger"))
 def scale_up(state: DbMigrated) -> Step[ScalingUp]:
-    """The data fits the new version."""
+    """Scale up: the data fits the new version."""
     return to(ScalingUp(state.info), ScaleStack(state.info.id, state.info.spec.stack, state.counts))
 
 
 @machine.on(Arrow(ScaledUp, "Scaled Stable"))
 def finish_scaling_up(state: ScalingUp, _: Stable) -> Step[ScaledUp]:
-    """The services run."""
+    """Go on: the services run."""
     return to(ScaledUp(state.info))
 
 
 @machine.on(Arrow(Upserted, "Stack Stable"))
 def finish_upsert(state: Upserting, _: Stable) -> Step[Upserted]:
-    """The one step is done."""
+    """Go on: the one step is done."""
     return to(Upserted(state.info))
 
 
 @machine.always(Arrow(Done, "Done"))
 def end(state: ScaledUp | Upserted) -> Step[Done]:
-    """The stack is free for the next."""
+    """Free the stack for the next deployment."""
     return to(Done(state.info), ReleaseStack(state.info.id))
 
 
 @machine.on(Arrow(Failed, "StackStatus.Error", nodes={Upserting: "UPSERTING_FAILED"}))
 def fail_upsert(state: Upserting, event: Failure) -> Step[Failed]:
-    """The one step failed."""
+    """Fail, since the one step did."""
     return _failed(state.info, event.reason)
 
 
 @machine.on(Loop("Stack Progress", extension=True))
 def watch_making(state: Making, _: Progress) -> Step[Making]:
-    """The step is under way."""
+    """Wait on while the step is under way."""
     return to(state)
 
 
 @machine.on(Arrow(Failed, "Stack Failure", extension=True))
 def fail_creating(state: Creating, event: Failure) -> Step[Failed]:
-    """Without it a failed create would wait for ever."""
+    """Fail, since a failed creation would wait for ever."""
     return _failed(state.info, event.reason)
 
 
 @machine.on(Arrow(Failed, extension=True))
 def terminate_queued(state: Queued, event: Terminated) -> Step[Failed]:
-    """The stack is not broken by it."""
+    """Fail without breaking the stack."""
     reason = f"terminated by {event.by} while it waited for its turn"
     return to(Failed(state.info, reason), WithdrawFromStack(state.info.id, reason))
 
@@ -630,7 +630,7 @@ def terminate(
     state: Waiting | Upserting | Creating | ScalingDown | InfraMigrate | DbMigrating | ScalingUp,
     event: Terminated,
 ) -> Step[Failed]:
-    """The waiting stops; what CloudFormation is doing goes on, and the next deployment waits for it."""
+    """Stop waiting; what CloudFormation is doing goes on, and the next deployment waits for it."""
     return _failed(state.info, f"terminated by {event.by}")
 
 

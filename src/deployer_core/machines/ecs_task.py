@@ -206,25 +206,25 @@ machine = Builder[State, Event, Command]("EcsTask", State, Event)
 
 @machine.on
 def request(_: Absent, event: Request) -> Step[Requested]:
-    """A run is asked for once."""
+    """Run the task, once."""
     return to(Requested(event.run), RunTask(event.run))
 
 
 @machine.on(Arrow(Running, "Running"))
 def start(state: Requested, event: Started) -> Step[Running]:
-    """From here on the task has an ARN."""
+    """Keep the ARN, which the task has from here on."""
     return to(Running(state.run, event.arn))
 
 
 @machine.on(Loop("Status (!= STOPPED)"))
 def watch(state: Running, event: Status) -> Step[Running]:
-    """Progress."""
+    """Keep the status."""
     return to(Running(state.run, state.arn, event.last_status))
 
 
 @machine.on(Arrow(Stopped, "Status (STOPPED)"))
 def stop(state: Running, event: StatusStopped) -> Step[Stopped]:
-    """A task that stops, for any reason, ends its run."""
+    """End the run of a task that stops, for any reason."""
     return to(Stopped(state.run, event.stop_code, event.reason, event.exits))
 
 
@@ -238,7 +238,7 @@ def judge(state: Stopped) -> Step[Done] | Step[Error]:
 
 
 def _why(state: Stopped) -> str:
-    """AWS's own words first, then what is known of each container."""
+    """Say why, in AWS's own words first, then what is known of each container."""
     said = (
         f"{state.stop_code}: {state.reason}"
         if state.stop_code and state.reason
@@ -253,32 +253,32 @@ def _why(state: Stopped) -> str:
 
 
 def _error(run: Run, event: Errored, arn: str) -> Step[Error]:
-    """The reason goes to who asked; what may still run is stopped."""
+    """Report the reason; stop what may still run."""
     report = ReportError(run, event.reason)
     return to(Error(run, event.reason), *([StopRun(run, arn)] if event.may_still_run else []), report)
 
 
 @machine.on(Arrow(Error, "Error"))
 def reject(state: Requested, event: Errored) -> Step[Error]:
-    """A task that never ran, or did not end as it should."""
+    """Fail a task that never ran."""
     return _error(state.run, event, "")
 
 
 @machine.on(Arrow(Error, "Error", extension=True))
 def lose(state: Running, event: Errored) -> Step[Error]:
-    """The task was lost, or ran past its time."""
+    """Fail a task that was lost, or ran past its time."""
     return _error(state.run, event, state.arn)
 
 
 @machine.on(Loop("Status (!= STOPPED)", extension=True))
 def come_up(state: Requested, _: Status) -> Step[Requested]:
-    """PROVISIONING, PENDING, ACTIVATING: the task has not come up yet."""
+    """Wait on in PROVISIONING, PENDING, ACTIVATING: the task has not come up yet."""
     return to(state)
 
 
 @machine.on(Arrow(Stopped, "Status (STOPPED)", extension=True))
 def stop_early(state: Requested, event: StatusStopped) -> Step[Stopped]:
-    """STOPPED was seen before RUNNING was: short tasks, and those that fail to start."""
+    """End a run that was seen STOPPED before it was seen RUNNING: short tasks, and those that fail to start."""
     return to(Stopped(state.run, event.stop_code, event.reason, event.exits))
 
 

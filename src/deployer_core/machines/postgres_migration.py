@@ -292,13 +292,13 @@ machine = Builder[State, Event, Command]("PostgresMigration", State, Event)
 
 @machine.on
 def prepare(_: Absent, event: Prepare) -> Step[Upserting]:
-    """The database is made sure of first."""
+    """Ensure the database first."""
     return to(Upserting(event.database, event.blocked), UpsertDatabase(event.database))
 
 
 @machine.on(Loop("Unblocked"))
 def unblock_early(state: Preparing, _: Unblocked) -> Step[Preparing]:
-    """The flag is cleared and remembered."""
+    """Clear the flag, and remember that."""
     return to(type(state)(state.database, blocked=False))
 
 
@@ -314,13 +314,13 @@ def _failed(database: Database, event: Errored) -> Step[Failed]:
     )
 )
 def fail(state: Upserting | Evaluating | Running | CleaningUp, event: Errored) -> Step[Failed]:
-    """The step that was under way failed."""
+    """Fail with the step that was under way."""
     return _failed(state.database, event)
 
 
 @machine.on
 def upsert(state: Upserting, _: UpsertDone) -> Step[Ready]:
-    """The database is there."""
+    """Go on: the database is there."""
     return to(Ready(state.database, state.blocked))
 
 
@@ -355,7 +355,7 @@ def skip(state: Evaluating) -> Step[Evaluated] | None:
 
 @machine.on
 def learn(state: Evaluating, event: EvaluateOutcome) -> Step[Evaluated]:
-    """The task's word counts."""
+    """Take the word of the task."""
     return to(Evaluated(state.database, state.blocked, event.changes))
 
 
@@ -367,37 +367,37 @@ def decide(state: Evaluated) -> Step[Nop] | Step[Blocked] | Step[Triggered]:
 
 @machine.on
 def unblock(state: Blocked, _: Unblocked) -> Step[Triggered]:
-    """Every plan is known good."""
+    """Start: every plan is known good."""
     return to(Triggered(state.database))
 
 
 @machine.on(Arrow(Failed, "Error", extension=True))
 def abandon(state: Blocked, event: Errored) -> Step[Failed]:
-    """A sibling failed before the barrier, so this database stays as it is."""
+    """Leave this database as it is, since a sibling failed before the barrier."""
     return _failed(state.database, event)
 
 
 @machine.always(Arrow(Running, "MigrateRun"))
 def run(state: Triggered) -> Step[Running]:
-    """The database is changed from here on."""
+    """Change the database, from here on."""
     return to(Running(state.database), RunMigrate(state.database))
 
 
 @machine.on
 def migrate(state: Running, _: MigrateDone) -> Step[Migrated]:
-    """The task did its work."""
+    """Go on: the task did its work."""
     return to(Migrated(state.database))
 
 
 @machine.always(Arrow(CleaningUp, "CleanupRun"))
 def clean_up(state: Migrated) -> Step[CleaningUp]:
-    """What the migration made may belong to the wrong role."""
+    """Tidy what the migration made, which may belong to the wrong role."""
     return to(CleaningUp(state.database), CleanupDatabase(state.database))
 
 
 @machine.on
 def end_migrated(state: CleaningUp, _: CleanupDone) -> Step[Done]:
-    """The deployment is told."""
+    """Tell the deployment."""
     return to(Done(state.database), ReportDone(state.database))
 
 

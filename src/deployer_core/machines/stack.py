@@ -139,12 +139,12 @@ machine = Builder[State, Event, Command]("Stack", State, Event)
 
 @machine.on
 def create(_: Absent, event: Triggered) -> Step[Creating]:
-    """The first deployment of a stack needs no turn."""
+    """Start the first deployment of the stack."""
     return to(Creating(event.deployment), TriggerDeployment(event.deployment))
 
 
 def _queued(state: Creating | Migrating | Broken, event: Triggered) -> Queue:
-    """The queue with one more, which is neither in it nor running."""
+    """Return the queue with one more, which is neither in it nor running."""
     if event.deployment in state.queue or (
         not isinstance(state, Broken) and event.deployment == state.current
     ):
@@ -158,13 +158,13 @@ def _queued(state: Creating | Migrating | Broken, event: Triggered) -> Queue:
 
 @machine.on(Loop("Triggered<br>(Adds to the queue)"))
 def enqueue(state: Held, event: Triggered) -> Step[Held]:
-    """What runs is not disturbed."""
+    """Queue behind what runs."""
     return to(evolve(state, queue=_queued(state, event)))
 
 
 @machine.on
 def complete(state: Creating | Migrating, event: DeploymentCompleted) -> Step[Stable]:
-    """Only the current deployment frees the lock."""
+    """Free the lock, which only the current deployment may."""
     _is_current(state, event.deployment)
     return to(Stable(state.queue))
 
@@ -183,13 +183,13 @@ def settle(state: Stable) -> Step[Available] | Step[Migrating]:
 
 @machine.on(Arrow(Migrating, "Triggered<br>(External)"))
 def migrate(_: Available, event: Triggered) -> Step[Migrating]:
-    """Nothing runs, so it is the deployment's turn at once."""
+    """Start at once, since nothing runs."""
     return to(Migrating(event.deployment), TriggerDeployment(event.deployment))
 
 
 @machine.on
 def fail(state: Creating | Migrating, event: DeploymentFailed) -> Step[Broken]:
-    """The stack may be half-way: whoever waits goes on waiting."""
+    """Break the stack, which may be half-way: what waits goes on waiting."""
     _is_current(state, event.deployment)
     return to(Broken(state.queue))
 
@@ -201,19 +201,19 @@ def _is_current(state: Creating | Migrating, deployment: str) -> None:
 
 @machine.on(Loop("Triggered<br>(Adds to the queue)", extension=True))
 def enqueue_broken(state: Broken, event: Triggered) -> Step[Broken]:
-    """Nothing is lost while the stack is broken."""
+    """Queue while the stack is broken, so that nothing is lost."""
     return to(Broken(_queued(state, event)))
 
 
 @machine.on(Arrow(Stable, extension=True))
 def repair(state: Broken, _: Repaired) -> Step[Stable]:
-    """BROKEN has a way out."""
+    """Let the queue go on: BROKEN has a way out."""
     return to(Stable(state.queue))
 
 
 @machine.on(Loop(extension=True))
 def withdraw(state: Queueing, event: Withdrawn) -> Step[Queueing]:
-    """A withdrawn deployment is never popped."""
+    """Take a deployment out of the queue, so that it is never popped."""
     if event.deployment not in state.queue:
         refuse(f"deployment {event.deployment!r} is not waiting")
     return to(evolve(state, queue=tuple(d for d in state.queue if d != event.deployment)))

@@ -46,7 +46,7 @@ _AT_REST = (_COMPLETE, Lifecycle.ROLLED_BACK, _MISSING)
 
 
 def read(seen: StackStatus, *, waiting: bool, known: bool) -> Progress | Stable | Failure:
-    """What a status means: to a deployment that waits for the stack, or to one whose own change runs.
+    """Return what a status means: to a deployment that waits for the stack, or to one whose own change runs.
 
     `known` says that the stack was seen before: one that is missing then is gone, else it is yet to appear. While a
     change of ours rolls back, the lock is kept until it has settled.

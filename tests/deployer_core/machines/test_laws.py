@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployer_core.analysis.diagram import arrows, machines, mermaid
-from deployer_core.kernel.machine import IllegalEvent, name_of
+from deployer_core.kernel.machine import Edge, IllegalEvent, name_of
 from tests.deployer_core.drawing import parse
 from tests.deployer_core.matrix import observed
 from tests.deployer_core.plausible import KEYS, AnyMachine, commands, events, states
@@ -39,11 +39,11 @@ def takes(machine: AnyMachine, state: Any, event: Any) -> bool:
 
 
 @functools.cache
-def reached(key: str) -> tuple[frozenset[Any], frozenset[tuple[str, str, str]], frozenset[Any]]:
+def reached(key: str) -> tuple[frozenset[Any], frozenset[Edge], frozenset[Any]]:
     """Every resting state, edge and command on any walk from `[*]` by plausible events."""
     machine = machines()[key]
     found: set[Any] = {machine.initial}
-    edges: set[tuple[str, str, str]] = set()
+    edges: set[Edge] = set()
     given_out: set[Any] = set()
     frontier: set[Any] = set(found)
     while frontier:
@@ -51,7 +51,7 @@ def reached(key: str) -> tuple[frozenset[Any], frozenset[tuple[str, str, str]], 
         for state in frontier:
             for event in legal(machine, state):
                 steps = machine.microsteps(state, event)
-                edges |= {(s.edge.source, s.edge.name, s.edge.target) for s in steps}
+                edges |= {step.edge for step in steps}
                 given_out |= {command for s in steps for command in s.commands}
                 after.add(steps[-1].state)
         frontier = after - found
@@ -168,7 +168,7 @@ def test_auto_states_never_rest(key: str) -> None:
 def test_walks_cover_every_edge(key: str) -> None:
     """Every edge is taken on some walk from `[*]`, extensions and those that the composition cannot reach included."""
     machine = machines()[key]
-    assert reached(key)[1] == {(edge.source, edge.name, edge.target) for edge in machine.edges}
+    assert reached(key)[1] == {*machine.edges}
 
 
 @every_machine
