@@ -178,16 +178,20 @@ class Project:
         return [number for folder in (self.folder, self.temporary) for number in postmasters(folder)]
 
     @contextmanager
-    def slow(self, program: str) -> Iterator[tuple[Path, Path]]:
-        """Make a folder with PostgreSQL's programs, one of which never gets to its work, and a file for its number."""
-        with TemporaryDirectory(prefix="slow-") as made:
+    def held_up(self, program: str, by: str) -> Iterator[tuple[Path, Path]]:
+        """Make a folder with PostgreSQL's programs, one of which is held up; yield it and a file with its number.
+
+        `by` is a command of the shell that comes before the program's own work; `$program` is the real program.
+        """
+        with TemporaryDirectory(prefix="programs-") as made:
             folder, marker = Path(made), Path(made) / "marker"
             folder.chmod(0o755)
             marker.touch()
             marker.chmod(0o666)
             for name in ("initdb", "postgres"):
-                waits = f'[ "$1" = -D ] && echo $$ > {marker} && sleep 600\n' if name == program else ""
-                (folder / name).write_text(f'#!/bin/sh\n{waits}exec {suitable() / name} "$@"\n')
+                held = f'[ "$1" = -D ] && echo $$ > {marker} && {by}\n' if name == program else ""
+                text = f'#!/bin/sh\nprogram={suitable() / name}\n{held}exec $program "$@"\n'
+                (folder / name).write_text(text)
                 (folder / name).chmod(0o755)
             yield folder, marker
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from deployer_aws.rehearsal.postgres_process import free_port
 from tests.deployer_aws.rehearsal.fixtures import KEY, Project, kill, runs, wait_for
 from tests.support.command import invoke
 
@@ -62,37 +63,35 @@ def test_a_kept_server_that_has_died_is_started_again(project: Project) -> None:
 
 
 @pytest.mark.parametrize("words", [["--end"], ["v1.yaml", "--keep"]], ids=["ended", "begun-anew"])
-def test_a_server_that_was_not_made_to_the_end_is_found(project: Project, words: list[str]) -> None:
-    """It outlives the process that was killed while making it; the next command knows of it, and ends it."""
-    run = project.begin(project.spec("1"), "--keep")
-    wait_for(lambda: bool(project.postmasters()))
-    run.kill()
-    run.communicate()
-    (server,) = project.postmasters()
-    said = project.rehearse(*words)
-    assert said.code == 0, said
-    assert not runs(server)
-    if "--end" not in words:
-        project.rehearse("--end")
-    assert (project.postmasters(), project.left) == ([], [])
-
-
-@pytest.mark.parametrize("words", [["--end"], ["v1.yaml", "--keep"]], ids=["ended", "begun-anew"])
-@pytest.mark.parametrize("program", ["initdb", "postgres"])
-def test_what_has_only_just_begun_to_make_a_server_is_ended(
-    project: Project, monkeypatch: pytest.MonkeyPatch, program: str, words: list[str]
+@pytest.mark.parametrize(
+    ("program", "by"),
+    [
+        pytest.param("initdb", "sleep 600", id="initdb"),
+        pytest.param("postgres", "sleep 600", id="before-it-writes"),
+        pytest.param("postgres", 'exec $program "$@" -p PORT', id="before-it-answers"),
+    ],
+)
+def test_a_server_that_was_not_made_to_the_end_is_found(
+    project: Project, monkeypatch: pytest.MonkeyPatch, program: str, by: str, words: list[str]
 ) -> None:
-    """A rehearsal may be killed before the program that it has started has written anything, or answers anybody."""
-    with project.slow(program) as (folder, marker):
+    """It outlives the process that was killed while making it; the next command knows of it, and ends it.
+
+    That holds before its program has written anything, and while it runs without an answer.
+    """
+    with project.held_up(program, by.replace("PORT", str(free_port()))) as (folder, marker):
         with monkeypatch.context() as patched:
             patched.setenv("PATH", f"{folder}:{os.environ['PATH']}")
             run = project.begin(project.spec("1"), "--keep")
-        wait_for(lambda: marker.read_text() != "")
+        wait_for(
+            lambda: marker.read_text() != "" and (not by.startswith("exec") or bool(project.postmasters()))
+        )
         run.kill()
         run.communicate()
+        server = int(marker.read_text())
+        assert runs(server) or program == "initdb"  # which ends with its parent, where that is possible
         said = project.rehearse(*words)
         assert said.code == 0, said
-        assert not runs(int(marker.read_text()))
+        assert not runs(server)
     if "--end" not in words:
         project.rehearse("--end")
     assert (project.postmasters(), project.left) == ([], [])
