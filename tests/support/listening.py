@@ -65,7 +65,7 @@ class World:
         )
 
     def _arriving(self) -> list[Any]:
-        events = self.sim.emitted_since(self._read)
+        events = self.sim.emitted[self._read :]
         self._read += len(events)
         return self._delivery(events)
 

@@ -52,7 +52,6 @@ class Meta(Row):
     now: float
     counter: int = 0
     script: str = ""
-    loaded: float = 0.0
 
 
 @attrs.define

@@ -159,11 +159,6 @@ class Simulator:
         """All events so far in EventBridge's shape, the oldest first."""
         return self._log("emitted")
 
-    def emitted_since(self, position: int) -> list[Json]:
-        """Return the events from a position on."""
-        with self._store.transaction():
-            return self._store.read("emitted", offset=position)
-
     def close(self) -> None:
         """Close the file."""
         self._store.close()

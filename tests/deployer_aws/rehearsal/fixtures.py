@@ -164,7 +164,7 @@ class Project:
 
     @property
     def kept(self) -> dict[str, Any]:
-        """What the kept world says of its server."""
+        """What the kept workspace says of its server."""
         state = json.loads((self.folder / ".deployer/rehearsal/rehearsal.json").read_text())
         return dict(state["server"])
 

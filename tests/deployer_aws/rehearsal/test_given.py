@@ -64,7 +64,7 @@ def test_what_cannot_be_dropped_is_told(server: RealServer, given: str) -> None:
         server.run("DROP DATABASE theirs")
 
 
-def test_a_kept_world_on_a_given_server(project: Project, server: RealServer, given: str) -> None:
+def test_a_kept_workspace_on_a_given_server(project: Project, server: RealServer, given: str) -> None:
     """It is carried on with the same URL alone, and --end drops what was made where the URL is given."""
     before = inventory(server)
     assert project.rehearse(project.spec("1"), "--keep", "--database-url", given).code == 0

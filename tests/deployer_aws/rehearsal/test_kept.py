@@ -23,7 +23,7 @@ def texts(path: Path) -> str:
     return dump
 
 
-def test_a_kept_world_is_carried_on(project: Project) -> None:
+def test_a_kept_workspace_is_carried_on(project: Project) -> None:
     """The same version again ends in NOP; after a failure a repair and a new version go on; --end leaves nothing."""
     first = project.rehearse(project.spec("1"), "--keep")
     assert first.code == 0, first
@@ -112,8 +112,8 @@ def test_a_killed_rehearsal_is_carried_on(project: Project) -> None:
     project.rehearse("--end")
 
 
-def test_a_rehearsal_leaves_a_kept_world_alone(project: Project, given: str) -> None:
-    """Without --keep another world is made; and another command does not carry on by pretending."""
+def test_a_rehearsal_leaves_a_kept_workspace_alone(project: Project, given: str) -> None:
+    """Without --keep another workspace is made; and another command does not carry on by pretending."""
     project.rehearse(project.spec("1"), "--keep")
     before = texts(JOURNAL)
     assert (
@@ -129,7 +129,7 @@ def test_a_rehearsal_leaves_a_kept_world_alone(project: Project, given: str) -> 
     project.rehearse("--end")
 
 
-def test_two_rehearsals_do_not_share_a_kept_world(project: Project) -> None:
+def test_two_rehearsals_do_not_share_a_kept_workspace(project: Project) -> None:
     """The second is refused while the first is under way."""
     run = project.begin(project.spec("1", orders_migrate=["hang", "orders", "1"]), "--keep")
     project.hung()
@@ -144,7 +144,7 @@ def test_two_rehearsals_do_not_share_a_kept_world(project: Project) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "{}", "[]", '{"ready": true, "owners": {}, "server": {"folder": 1}}'])
-def test_a_kept_world_whose_state_is_damaged(project: Project, text: str) -> None:
+def test_a_kept_workspace_whose_state_is_damaged(project: Project, text: str) -> None:
     """It is neither carried on nor ended by guessing: what is said is what is wrong, and what to do."""
     state = project.folder / ".deployer/rehearsal/rehearsal.json"
     state.parent.mkdir(parents=True)

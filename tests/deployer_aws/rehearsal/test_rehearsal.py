@@ -120,7 +120,7 @@ def test_a_secret_that_only_the_real_account_has(project: Project, given: str) -
 
 def test_a_script_of_the_simulator(project: Project, given: str) -> None:
     """Faults are scripted as elsewhere: here a stack that fails, so that nothing is migrated."""
-    script = project.folder / "world.yaml"
+    script = project.folder / "script.yaml"
     script.write_text("rules: [{on: create_stack, fail: {resource: Service, reason: no capacity}}]")
     said = project.rehearse(project.spec("1"), "--database-url", given, "--simulate", script)
     assert said.code == 1

@@ -28,10 +28,10 @@ def test_what_it_says(project: Project) -> None:
     assert found is not None
     assert (found.folder, found.script, found.environment) == (project.folder, None, (("OWN", "yes"),))
     assert found.databases["billing"] == Processes(("python", "program.py", "migrate", "billing", "1"))
-    given = {"folder": "sub", "script": "world.yaml"}
+    given = {"folder": "sub", "script": "script.yaml"}
     found = specfile.load(change(project, lambda data: data["rehearse"].update(given))).rehearsal
     assert found is not None
-    assert (found.folder, found.script) == (project.folder / "sub", project.folder / "world.yaml")
+    assert (found.folder, found.script) == (project.folder / "sub", project.folder / "script.yaml")
 
 
 def test_it_is_no_part_of_the_spec(project: Project) -> None:

@@ -25,7 +25,7 @@ def test_the_python_examples_run() -> None:
 
 @pytest.mark.parametrize("block", blocks("yaml"))
 def test_the_scripts_load(block: str) -> None:
-    """Every script on the page makes a world, but for the wrong one, whose error is the one that is quoted."""
+    """Every script on the page makes an account, but for the wrong one, whose error is the one that is quoted."""
     if "update: {tags:" in block:
         with pytest.raises(ScriptError) as caught:
             load_script(block)

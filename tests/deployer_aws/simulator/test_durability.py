@@ -1,4 +1,4 @@
-"""The world in a file: it outlives the process that it was killed with, and several processes share it."""
+"""The account in a file: it outlives the process that it was killed with, and several processes share it."""
 
 import os
 import signal
@@ -81,16 +81,16 @@ def play(sim: Simulator) -> tuple[Any, ...]:
     return seen, sim.emitted, sim.changes, sim.calls, sim.clock.now()
 
 
-def test_a_file_and_memory_are_the_same_world(tmp_path: Path) -> None:
+def test_a_file_and_memory_are_the_same_account(tmp_path: Path) -> None:
     """Every answer, event and change is the same over both stores, and in every run."""
-    with Simulator.open(tmp_path / "world.db", SCRIPT) as sim:
+    with Simulator.open(tmp_path / "account.db", SCRIPT) as sim:
         in_file = play(sim)
     assert in_file == play(Simulator(SCRIPT))
 
 
 def test_every_call_may_be_by_another_process(tmp_path: Path) -> None:
-    """Closing and opening the world anew between any two steps changes nothing: all of it is in the file."""
-    path = tmp_path / "world.db"
+    """Closing and opening the account anew between any two steps changes nothing: all of it is in the file."""
+    path = tmp_path / "account.db"
 
     class Reopened:
         """A simulator that is opened for each use."""
@@ -103,9 +103,9 @@ def test_every_call_may_be_by_another_process(tmp_path: Path) -> None:
     assert play(reopened) == play(Simulator(SCRIPT))
 
 
-def test_a_killed_process_leaves_the_world_whole(tmp_path: Path) -> None:
+def test_a_killed_process_leaves_the_account_whole(tmp_path: Path) -> None:
     """However a process is killed, no call is half done, no task ran twice, and the next process goes on."""
-    path = tmp_path / "world.db"
+    path = tmp_path / "account.db"
     Simulator.open(path, SCRIPT).close()
     reached = 0
     for round_ in range(3):
@@ -128,9 +128,9 @@ def test_a_killed_process_leaves_the_world_whole(tmp_path: Path) -> None:
     assert reached >= 3
 
 
-def test_processes_share_a_world(tmp_path: Path) -> None:
+def test_processes_share_a_account(tmp_path: Path) -> None:
     """Two processes with the same tokens run each task once between them."""
-    path = tmp_path / "world.db"
+    path = tmp_path / "account.db"
     Simulator.open(path, {**SCRIPT, "rules": []}).close()
     processes = [child(path, 0), child(path, 0)]
     for process in processes:  # each has got through three rounds
@@ -146,8 +146,8 @@ def test_processes_share_a_world(tmp_path: Path) -> None:
 
 
 def test_waiting_for_the_others_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A world that somebody else holds for too long is an error, not a wait for ever."""
-    path = tmp_path / "world.db"
+    """An account that somebody else holds for too long is an error, not a wait for ever."""
+    path = tmp_path / "account.db"
     sim = Simulator.open(path, SCRIPT)
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
@@ -159,8 +159,8 @@ def test_waiting_for_the_others_has_an_end(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_another_script_replaces_what_is_to_come(tmp_path: Path) -> None:
-    """Opened with another script, the world stays, its rules and coming events are the new ones."""
-    path = tmp_path / "world.db"
+    """Opened with another script, the account stays, its rules and coming events are the new ones."""
+    path = tmp_path / "account.db"
     with Simulator.open(path, SCRIPT) as sim:
         sim.client("ecs").run_task(taskDefinition="migrate")
         now = sim.clock.now()
@@ -186,7 +186,7 @@ def test_another_script_replaces_what_is_to_come(tmp_path: Path) -> None:
 
 def test_an_unexpected_error_undoes_its_call(tmp_path: Path) -> None:
     """A call that breaks off half-way in the simulator itself leaves no trace in the file."""
-    store = SqliteStore(tmp_path / "world.db")
+    store = SqliteStore(tmp_path / "account.db")
     sim = Simulator(SCRIPT, store=store)
     with pytest.raises(ZeroDivisionError), store.transaction():
         sim.client("ecs").run_task(taskDefinition="migrate")

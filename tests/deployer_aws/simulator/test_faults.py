@@ -94,7 +94,7 @@ def test_rules_are_about_one_stack_or_definition() -> None:
 
 
 def test_a_lost_reply_is_a_change_made_and_a_lost_request_is_none() -> None:
-    """The client sees the same connection error; only the world knows whether anything was done."""
+    """The client sees the same connection error; only the account knows whether anything was done."""
     bed = Bed(
         {"on": "create_stack", "nth": 1, "lost_request": True},
         {"on": "create_stack", "nth": 2, "lost_reply": True},
@@ -233,7 +233,7 @@ def test_others_act_while_a_change_runs() -> None:
 
 def test_others_stop_tasks_and_deregister_definitions() -> None:
     """Running tasks of a family can be interrupted, and its definition deregistered, while a task runs."""
-    deeds = [
+    actions = [
         {"after": 30, "stop_tasks": {"definition": "m"}},
         {"after": 1, "deregister": "m"},
         {"after": 2, "deregister": "x"},
@@ -241,7 +241,7 @@ def test_others_stop_tasks_and_deregister_definitions() -> None:
     sim = CheckedSimulator(
         {
             "task_definitions": [{"family": "m"}],
-            "rules": [{"on": "run_task", "takes": 1000, "meanwhile": deeds}],
+            "rules": [{"on": "run_task", "takes": 1000, "meanwhile": actions}],
         }
     )
     ecs = sim.client("ecs")
@@ -313,8 +313,8 @@ def test_time_passes_by_calls_and_sleep_alone() -> None:
     assert sim.clock.now() == begun + 2.5
 
 
-def test_answers_are_not_shared_with_the_world() -> None:
-    """Whatever a caller does to an answer or a request, the world stays as it is."""
+def test_answers_are_not_shared_with_the_account() -> None:
+    """Whatever a caller does to an answer or a request, the account stays as it is."""
     bed = Bed()
     tags = [{"Key": "a", "Value": "b"}]
     bed.create(Tags=tags)

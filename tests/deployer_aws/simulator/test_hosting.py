@@ -98,11 +98,11 @@ def test_what_cannot_be_started_never_ran() -> None:
 
 def test_a_new_host_finds_no_task_of_the_old_one(tmp_path: Path) -> None:
     """What a host that is gone was running has stopped, without an exit code; what had ended stays as it was."""
-    with Simulator.open(tmp_path / "world", SCRIPT) as sim:
+    with Simulator.open(tmp_path / "account", SCRIPT) as sim:
         sim.attach(Host())
         over, left = begin(sim), begin(sim)
         sim.end_task(over, {"app": 0}, [])
-    with Simulator.open(tmp_path / "world") as sim:
+    with Simulator.open(tmp_path / "account") as sim:
         sim.attach(Host())
         sim.clock.sleep(0)
         ended = look(sim, left)

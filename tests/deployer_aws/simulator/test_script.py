@@ -66,8 +66,8 @@ def test_wrong_scripts_are_explained(script: Any, complaint: str) -> None:
         load_script(script)
 
 
-def test_an_empty_script_is_the_good_world() -> None:
-    """No script, an empty text and an empty mapping all stand for the same world without faults."""
+def test_an_empty_script_is_the_good_account() -> None:
+    """No script, an empty text and an empty mapping all stand for the same account without faults."""
     assert load_script(None) == load_script("") == load_script({}) == load_script("# nothing\n")
     script = load_script("")
     assert load_script(script) is script

@@ -1,4 +1,4 @@
-"""ECS services in the simulated world: counts, tasks that follow them, and those that linger."""
+"""ECS services in the simulated account: counts, tasks that follow them, and those that linger."""
 
 from typing import Any
 
