@@ -228,7 +228,6 @@ Making = TypeVar("Making", Creating, Upserting)
 # Events
 
 
-@tagged("Deployment.Requested/1")
 @frozen
 class Requested:
     """Somebody asks for a version."""
@@ -236,7 +235,6 @@ class Requested:
     info: DeploymentInfo
 
 
-@tagged("Deployment.Started/1")
 @frozen
 class Started:
     """It is this deployment's turn; `baseline` is what the stack remembers of its counts."""
@@ -244,13 +242,11 @@ class Started:
     baseline: Counts = ()
 
 
-@tagged("Deployment.Progress/1")
 @frozen
 class Progress:
     """The stack moves."""
 
 
-@tagged("Deployment.Stable/1")
 @frozen
 class Stable:
     """The stack is at rest, as the step wanted it."""
@@ -268,7 +264,6 @@ class Failure:
     reason: str
 
 
-@tagged("Deployment.DatabaseReported/1")
 @frozen
 class DatabaseReported:
     """A database has come further."""
@@ -276,7 +271,6 @@ class DatabaseReported:
     progress: DatabaseProgress
 
 
-@tagged("Deployment.Terminated/1")
 @frozen
 class Terminated:
     """An operator ends the deployment."""
@@ -290,7 +284,6 @@ Event: TypeAlias = Requested | Started | Progress | Stable | Failure | DatabaseR
 # Commands: to the stack machine, to the migrations, to the world
 
 
-@tagged("Deployment.QueueOnStack/1")
 @frozen
 class QueueOnStack:
     """Ask the stack for a turn."""
@@ -298,7 +291,6 @@ class QueueOnStack:
     deployment: str
 
 
-@tagged("Deployment.ReleaseStack/1")
 @frozen
 class ReleaseStack:
     """Tell the stack that the deployment is DONE."""
@@ -306,7 +298,6 @@ class ReleaseStack:
     deployment: str
 
 
-@tagged("Deployment.BreakStack/1")
 @frozen
 class BreakStack:
     """Tell the stack that the deployment FAILED."""
@@ -315,7 +306,6 @@ class BreakStack:
     reason: str
 
 
-@tagged("Deployment.WithdrawFromStack/1")
 @frozen
 class WithdrawFromStack:
     """Tell the stack that the deployment no longer waits for its turn."""
@@ -324,7 +314,6 @@ class WithdrawFromStack:
     reason: str
 
 
-@tagged("Deployment.PrepareMigration/1")
 @frozen
 class PrepareMigration:
     """Start a database's migration, blocked."""
@@ -332,7 +321,6 @@ class PrepareMigration:
     database: Database
 
 
-@tagged("Deployment.UnblockMigration/1")
 @frozen
 class UnblockMigration:
     """Every plan is known good: let this database's migration go on."""
@@ -341,7 +329,6 @@ class UnblockMigration:
     database: str
 
 
-@tagged("Deployment.AbandonMigration/1")
 @frozen
 class AbandonMigration:
     """A sibling failed before the barrier: give this database's migration up."""

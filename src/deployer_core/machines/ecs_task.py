@@ -112,7 +112,6 @@ State: TypeAlias = Requested | Running | Stopped | Done | Error
 # Events
 
 
-@tagged("EcsTask.Request/1")
 @frozen
 class Request:
     """Run this task."""
@@ -169,7 +168,6 @@ class RunTask:
     run: Run
 
 
-@tagged("EcsTask.StopRun/1")
 @frozen
 class StopRun:
     """Stop the task if it still runs; `arn` is empty where it is not known."""
@@ -178,7 +176,6 @@ class StopRun:
     arn: str
 
 
-@tagged("EcsTask.ReportDone/1")
 @frozen
 class ReportDone:
     """Tell who asked that the task ended with this exit code."""
@@ -187,7 +184,6 @@ class ReportDone:
     exit_code: int
 
 
-@tagged("EcsTask.ReportError/1")
 @frozen
 class ReportError:
     """Tell who asked that the task failed."""

@@ -153,7 +153,6 @@ Preparing = TypeVar("Preparing", Upserting, Evaluating)
 # Events
 
 
-@tagged("PostgresMigration.Prepare/1")
 @frozen
 class Prepare:
     """Take this database through; `blocked` holds it before its migration until Unblocked."""
@@ -162,7 +161,6 @@ class Prepare:
     blocked: bool = True
 
 
-@tagged("PostgresMigration.Unblocked/1")
 @frozen
 class Unblocked:
     """The migration may start when it is ready."""
@@ -174,7 +172,6 @@ class UpsertDone:
     """The database, its roles and extensions are there."""
 
 
-@tagged("PostgresMigration.EvaluateOutcome/1")
 @frozen
 class EvaluateOutcome:
     """The task `evaluate` has said whether there are changes to come."""
@@ -182,7 +179,6 @@ class EvaluateOutcome:
     changes: bool
 
 
-@tagged("PostgresMigration.MigrateDone/1")
 @frozen
 class MigrateDone:
     """The task `migrate` did its work."""
@@ -216,7 +212,6 @@ class UpsertDatabase:
     database: Database
 
 
-@tagged("PostgresMigration.RunEvaluate/1")
 @frozen
 class RunEvaluate:
     """Run the task `evaluate`."""
@@ -224,7 +219,6 @@ class RunEvaluate:
     database: Database
 
 
-@tagged("PostgresMigration.RunMigrate/1")
 @frozen
 class RunMigrate:
     """Run the task `migrate`."""
@@ -240,7 +234,6 @@ class CleanupDatabase:
     database: Database
 
 
-@tagged("PostgresMigration.ReportBlocked/1")
 @frozen
 class ReportBlocked:
     """Tell the deployment that this database is ready to migrate."""
@@ -248,7 +241,6 @@ class ReportBlocked:
     database: Database
 
 
-@tagged("PostgresMigration.ReportNop/1")
 @frozen
 class ReportNop:
     """Tell the deployment that this database has nothing to change."""
@@ -256,7 +248,6 @@ class ReportNop:
     database: Database
 
 
-@tagged("PostgresMigration.ReportDone/1")
 @frozen
 class ReportDone:
     """Tell the deployment that this database is migrated."""
@@ -264,7 +255,6 @@ class ReportDone:
     database: Database
 
 
-@tagged("PostgresMigration.ReportFailed/1")
 @frozen
 class ReportFailed:
     """Tell the deployment that this database failed."""

@@ -74,7 +74,6 @@ Queueing = TypeVar("Queueing", Creating, Migrating, Broken)
 # Events
 
 
-@tagged("Stack.Triggered/1")
 @frozen
 class Triggered:
     """Somebody asked for a deployment. `queue_limit` is how many may wait at the most."""
@@ -83,7 +82,6 @@ class Triggered:
     queue_limit: int = QUEUE_LIMIT
 
 
-@tagged("Stack.DeploymentCompleted/1")
 @frozen
 class DeploymentCompleted:
     """A deployment is DONE."""
@@ -91,7 +89,6 @@ class DeploymentCompleted:
     deployment: str
 
 
-@tagged("Stack.DeploymentFailed/1")
 @frozen
 class DeploymentFailed:
     """A deployment FAILED after it was triggered."""
@@ -99,7 +96,6 @@ class DeploymentFailed:
     deployment: str
 
 
-@tagged("Stack.Repaired/1")
 @frozen
 class Repaired:
     """An operator says that the stack is sound again."""
@@ -107,7 +103,6 @@ class Repaired:
     by: str
 
 
-@tagged("Stack.Withdrawn/1")
 @frozen
 class Withdrawn:
     """A deployment was terminated while it waited."""
@@ -121,7 +116,6 @@ Event: TypeAlias = Triggered | DeploymentCompleted | DeploymentFailed | Repaired
 # Commands
 
 
-@tagged("Stack.TriggerDeployment/1")
 @frozen
 class TriggerDeployment:
     """It is this deployment's turn."""

@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployer_core import spec, testing, wire
+from deployer_core.engine import messages
+from deployer_core.engine.routing import DeployerState
 from deployer_core.kernel.machine import Absent
 from deployer_core.kernel.tags import TAGS, discover
 from deployer_core.machines import deployment, ecs_task, stack
@@ -139,7 +141,8 @@ def test_equal_numbers_give_equal_bytes(one: float, same: float) -> None:
 
 def test_texts_outside_ascii_are_written_as_they_are() -> None:
     """Text is UTF-8 and comes back."""
-    assert wire.decode(wire.encode(stack.Repaired("Zoë 🚀\0")), stack.Event) == stack.Repaired("Zoë 🚀\0")
+    event = messages.Repaired("Zoë 🚀\0", 0.0)
+    assert wire.decode(wire.encode(event), messages.Event) == event
 
 
 def test_a_resolved_spec_refuses_outputs() -> None:
@@ -157,15 +160,15 @@ def test_a_resolved_spec_refuses_outputs() -> None:
     ("wrong", "where"),
     [
         (stack.Creating("\ud800"), "$[1].current: JSON has no form for it"),
-        (stack.Repaired(10**5000), "$[1].by: a string is needed, not a huge number"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-        (stack.Triggered("d", 10**5000), "$[1].queue_limit: JSON has no form for it"),
-        (stack.Triggered("d", True), "$[1].queue_limit: a whole number is needed, not True"),
+        (messages.Repaired(10**5000, 0.0), "$[1].by: a string is needed, not a huge number"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        (messages.Accepted(10**5000, "r", 0.0), "$[1].command: JSON has no form for it"),
+        (messages.Accepted(True, "r", 0.0), "$[1].command: a whole number is needed, not True"),
         (stack.Creating("d", ["e"]), "$[1].queue: a tuple is needed, not a list of 1"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         (stack.Creating("d", ("e", {})), "$[1].queue[1]: a string is needed, not an object of 0"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         (deployment.Queued("f"), "$[1].info: DeploymentInfo is needed, not 'f'"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         (deployment.DatabaseProgress("d", "DONE"), "$[1].phase: Phase is needed, not 'DONE'"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-        (deployment.Started((("a", 1.0),)), "$[1].baseline[0][1]: a whole number is needed, not 1.0"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-        (deployment.Started((("a",),)), "$[1].baseline[0]: a tuple of 2 is needed, not a list of 1"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        (DeployerState(baseline=(("a", 1.0),)), "$[1].baseline[0][1]: a whole number is needed, not 1.0"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        (DeployerState(baseline=(("a",),)), "$[1].baseline[0]: a tuple of 2 is needed, not a list of 1"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         (ecs_task.Exit("c", "0"), "$[1].code: NoneType or int is needed, not '0'"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ],
 )

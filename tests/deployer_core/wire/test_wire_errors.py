@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployer_core import wire
-from deployer_core.machines import deployment, ecs_task, stack
+from deployer_core.engine import messages
+from deployer_core.machines import deployment, stack
 from deployer_core.wire import Wire, WireError
 from tests.deployer_core.samples import stored
 
@@ -67,8 +68,8 @@ SPEC = stored()["spec.Deployment/1"][-1]
             "$[1].number: a whole number is needed, not 1.0",
         ),
         (
-            b'["Deployment.Started/1",{"baseline":[["a",1,2]]}]',
-            "$[1].baseline[0]: a list of 2 is needed, not a list of 3",
+            b'["Stack.Seen/1",{"lifecycle":"MISSING","status":"","reason":"","outputs":[],"counts":[["a",1,2]]}]',
+            "$[1].counts[0]: a list of 2 is needed, not a list of 3",
         ),
         (
             b'["EcsTask.Exit/1",{"container":"c","code":"0","judged":false,"reason":""}]',
@@ -201,5 +202,5 @@ def test_deep_nesting(depth: int) -> None:
 def test_an_error_knows_its_parts() -> None:
     """Path and problem can be had apart, for whoever reports them."""
     with pytest.raises(WireError) as caught:
-        wire.decode(b'["EcsTask.Started/1",{"arn":1}]', ecs_task.Event)
+        wire.decode(b'["EcsTask.Started/1",{"arn":1}]', messages.Answer)
     assert (caught.value.path, caught.value.problem) == ("[1].arn", "a string is needed, not 1")

@@ -1,0 +1,25 @@
+"""What can be written: all that a journal may be given has a tag, and nothing else has one."""
+
+from deployer_core.engine.messages import Event, Notice
+from deployer_core.engine.routing import DeployerState
+from deployer_core.kernel.tags import discover
+from deployer_core.wire.hints import stored_classes
+
+STORED = stored_classes(DeployerState, Event, Notice)
+
+
+def test_what_can_be_written_has_a_tag() -> None:
+    """Every class of which a value may stand in a state, an event or a notice says its tag."""
+    assert [cls.__qualname__ for cls in STORED - {*discover().values()}] == []
+
+
+def test_what_can_never_be_written_has_no_tag() -> None:
+    """A tag promises that what bears it can be read for ever: a class that stays inside must not promise it."""
+    assert [tag for tag, cls in discover().items() if cls not in STORED] == []
+
+
+def test_what_is_stored_is_found_through_hints() -> None:
+    """Unions, tuples and generic classes are looked into."""
+    assert {DeployerState} < STORED
+    assert {cls.__name__ for cls in STORED} >= {"Requested", "DatabaseSpec", "Output", "Exit", "FixedCount"}
+    assert stored_classes(tuple[int, ...] | None) == frozenset()
