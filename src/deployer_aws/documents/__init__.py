@@ -1,1 +1,5 @@
-"""YAML documents as trees that remember lines, and records read from them."""
+"""Records read from YAML: for spec files, their section `rehearse`, and the simulator's scripts.
+
+`tree` parses a text into nodes that remember where they stand, `kinds` reads nodes into values, and `findings` says
+what is wrong: `file:line:column: path: text`.
+"""

@@ -14,6 +14,11 @@ MOST = 10
 """How many problems one error lists."""
 
 
+Mark: TypeAlias = tuple[int, int]
+"""A line and a column, counted from 1; (0, 0) where a value stands in no file."""
+NOWHERE: Mark = (0, 0)
+
+
 @frozen
 class Finding:
     """One thing to say of a file: the path of its key, the text, and its line and column (0 where there is none)."""
@@ -27,16 +32,26 @@ class Finding:
         where = [f"line {self.line}"] * bool(self.line) + [self.path] * bool(self.path)
         return f"{', '.join(where)}: {self.text}" if where else self.text
 
+    def of(self, file: str) -> str:
+        """Return it with the file's name before it: `file:line:column: path: text`."""
+        where = f"{file}:{self.line}:{self.column}" if self.line else file
+        return ": ".join(filter(None, (where, self.path, self.text)))
+
+
+def found_at(mark: Mark, path: Path, text: str) -> Finding:
+    """Return a finding at a place of a file."""
+    return Finding(shown(path), mark[0], text, mark[1])
+
 
 class Wrong(Exception):
-    """Raised inside while a file is read; `SpecFileError` is what comes out."""
+    """Raised inside while a file is read; a `DocumentError` is what comes out."""
 
     def __init__(self, *findings: Finding) -> None:
         self.findings = findings
 
 
-class SpecFileError(ValueError):
-    """A spec file, or its template, that cannot be used.
+class DocumentError(ValueError):
+    """A file that cannot be used.
 
     `problems` are all that were found, in the order of their lines; the text lists the first ten.
     """
@@ -45,15 +60,15 @@ class SpecFileError(ValueError):
         self.file = file
         self.problems: tuple[Finding, ...] = tuple(sorted(dict.fromkeys(problems), key=lambda one: one.line))
         if len(self.problems) == 1:
-            super().__init__(f"{file}: {self.problems[0]}")
+            super().__init__(self.problems[0].of(file))
             return
         more = len(self.problems) - MOST
-        lines = [f"{file}: {len(self.problems)} problems", *(f"  {p}" for p in self.problems[:MOST])]
+        lines = [f"{file}: {len(self.problems)} problems", *(f"  {p.of(file)}" for p in self.problems[:MOST])]
         super().__init__("\n".join([*lines, *([f"  and {more} more"] if more > 0 else [])]))
 
 
 def shown(path: Path) -> str:
-    """`databases.orders.extensions[1]`; keys that are no plain words are quoted."""
+    """Return a path as `databases.orders.extensions[1]`; keys that are no plain words are quoted."""
     text = ""
     for key in path:
         if isinstance(key, int):
@@ -65,7 +80,7 @@ def shown(path: Path) -> str:
 
 
 def gather(reads: Iterable[Callable[[], T]]) -> list[T]:
-    """All that is read; where something is wrong, all that is wrong with it at once."""
+    """Return all that is read; where something is wrong, raise Wrong with all of it at once."""
     found: list[T] = []
     problems: list[Finding] = []
     for read in reads:

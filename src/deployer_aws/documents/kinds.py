@@ -4,72 +4,75 @@ A kind says what it is called, for errors and for the documentation, so each key
 """
 
 import difflib
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path as FilePath
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from attrs import Factory, evolve, field, frozen
 
-from deployer_aws.documents.findings import Finding, Path, Wrong, gather, shown
-from deployer_aws.documents.tree import Entries, Items, Node, Scalar
+from deployer_aws.documents.findings import Finding, Mark, Path, Wrong, found_at, gather
+from deployer_aws.documents.tree import Entries, Items, Node, Scalar, read_text
 from deployer_core.spec import SpecError
 
 T = TypeVar("T")
 U = TypeVar("U")
 
 
-class Files(Protocol):
-    """Where kinds find the files that a spec names."""
+@frozen
+class Files:
+    """The folder that paths are relative to, and the texts that were kept, by their SHA-256."""
 
-    @property
-    def folder(self) -> FilePath:
-        """What paths in the spec are relative to."""
-        ...
+    folder: FilePath
+    texts: dict[str, str] = field(factory=dict[str, str])
 
-    def template(self, path: str) -> str:
-        """Read and keep a template; gives its SHA-256. Raises Wrong."""
-        ...
+    def keep(self, path: str, largest: int, what: str) -> str:
+        """Read a file and keep its text; return its SHA-256. Raises Wrong."""
+        text = read_text(self.folder / path, largest, what, regular=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        self.texts[digest] = text
+        return digest
 
 
 @frozen
 class Place:
-    """A node, the path that leads to it, and the line where its key stands."""
+    """A node, the path that leads to it, and where its key stands."""
 
     path: Path
     node: Node
     files: Files
-    line: int
+    mark: Mark
 
     def into(self, key: str | int) -> "Place":
-        """The place of a key, or of a position in a list; this very node where there is none."""
+        """Return the place of a key, or of a position in a list; this very node where there is none."""
         path = (*self.path, key)
         if isinstance(self.node, Entries) and isinstance(key, str) and key in self.node.entries:
-            line, node = self.node.entries[key]
-            return Place(path, node, self.files, line)
+            mark, node = self.node.entries[key]
+            return Place(path, node, self.files, mark)
         if isinstance(self.node, Items) and isinstance(key, int):
             node = self.node.items[key]
-            return Place(path, node, self.files, node.line)
+            return Place(path, node, self.files, node.mark)
         return evolve(self, path=path)
 
     def at(self, *keys: str | int) -> "Place":
-        """The same, several steps at once."""
+        """Go several steps at once."""
         place = self
         for key in keys:
             place = place.into(key)
         return place
 
     def finding(self, text: str) -> Finding:
-        """Something to say of this place."""
-        return Finding(shown(self.path), self.line, text)
+        """Return something to say of this place."""
+        return found_at(self.mark, self.path, text)
 
     def wrong(self, text: str) -> Wrong:
-        """What is wrong with this place."""
+        """Return what is wrong with this place, to be raised."""
         return Wrong(self.finding(text))
 
     def expected(self, what: str) -> Wrong:
-        """It is not what it should be."""
+        """Return that it is not what it should be, to be raised."""
         node = self.node
         if isinstance(node, Items):
             found = "a list"
@@ -157,7 +160,7 @@ DURATION = Kind("a duration", _duration)
 
 
 def word(*words: str) -> Kind[str]:
-    """One of these words."""
+    """Read one of these words."""
     called = " or ".join(f"`{w}`" for w in words)
 
     def read(place: Place) -> str:
@@ -173,7 +176,7 @@ def word(*words: str) -> Kind[str]:
 
 
 def listing(kind: Kind[T], many: str) -> Kind[tuple[T, ...]]:
-    """A list of a kind; `many` is what several of them are called."""
+    """Read a list of a kind; `many` is what several of them are called."""
 
     def read(place: Place) -> tuple[T, ...]:
         if not isinstance(place.node, Items):
@@ -184,7 +187,7 @@ def listing(kind: Kind[T], many: str) -> Kind[tuple[T, ...]]:
 
 
 def mapping(kind: Kind[T], of: str) -> Kind[tuple[tuple[str, T], ...]]:
-    """A map with keys of the person's own."""
+    """Read a map with keys of the person's own."""
 
     def read(place: Place) -> tuple[tuple[str, T], ...]:
         if not isinstance(place.node, Entries):
@@ -199,7 +202,7 @@ def mapping(kind: Kind[T], of: str) -> Kind[tuple[tuple[str, T], ...]]:
 
 
 def either(scalar: Kind[Any], other: Kind[Any], *, lists: Kind[Any] | None = None) -> Kind[Any]:
-    """A word of one kind, or a map of another, or a list of a third."""
+    """Read a word of one kind, or a map of another, or a list of a third."""
 
     def read(place: Place) -> Any:
         if isinstance(place.node, Entries):
@@ -247,7 +250,7 @@ class Record(Generic[T]):
         by_name = {key.name: key for key in self.keys}
         problems = [self._unknown(place, name) for name in node.entries if name not in by_name]
         problems += [
-            place.finding(f"{key.name} is missing: {key.meaning}")
+            place.finding(f"{key.name} is missing" + f": {key.meaning}" * bool(key.meaning))
             for key in self.keys
             if key.default is None and key.name not in node.entries
         ]
@@ -270,7 +273,7 @@ class Record(Generic[T]):
 
 
 def variants(title: str, records: Mapping[str, Record[Any]]) -> Kind[Any]:
-    """One of several maps, told apart by the key that only one of them has."""
+    """Read one of several maps, told apart by the key that only one of them has."""
 
     def read(place: Place) -> Any:
         keys = place.node.entries if isinstance(place.node, Entries) else {}

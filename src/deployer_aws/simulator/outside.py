@@ -10,7 +10,7 @@ import attrs
 
 from deployer_aws.simulator import ecs_services, ecs_tasks, resources
 from deployer_aws.simulator.account import Account, due
-from deployer_aws.simulator.reading import of
+from deployer_aws.simulator.reading import from_data
 from deployer_aws.simulator.rows import EcsService, Json, Pointer, Stack, Task, is_map
 from deployer_aws.simulator.script import (
     DesiredCount,
@@ -54,14 +54,14 @@ def _said(value: Any) -> Any:
 
 @due("outside")
 def _event(account: Account, payload: Json) -> None:
-    _do(account, of(ScheduledAction)(payload, "events"))
+    _do(account, from_data(ScheduledAction, payload, "events"))
 
 
 @due("meanwhile")
 def _meanwhile(account: Account, payload: Json) -> None:
     _do(
         account,
-        of(MeanwhileAction)(payload, "meanwhile"),
+        from_data(MeanwhileAction, payload, "meanwhile"),
     )
 
 

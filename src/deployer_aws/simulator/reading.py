@@ -1,151 +1,134 @@
-"""From plain YAML data to attrs classes, with errors that name the path of the wrong key."""
+"""From YAML, or plain data, to the attrs classes of a script: each field says what may stand under its key."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache, partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import attrs
 
-from deployer_aws.simulator.rows import is_list, is_map
+from deployer_aws.documents.findings import NOWHERE, DocumentError, Finding, Wrong
+from deployer_aws.documents.kinds import FLAG, NUMBER, TEXT, Files, Key, Kind, Place, Record, listing, word
+from deployer_aws.documents.kinds import mapping as pairs_of
+from deployer_aws.documents.tree import Entries, Scalar, number_of, tree_of
 
 T = TypeVar("T")
-Reader = Callable[[Any, str], Any]
-
-
-class ScriptError(ValueError):
-    """A script that cannot be used: the message says where it is wrong and what would be accepted there."""
-
-
-def key(read: Reader, default: Any = None) -> Any:
-    """Declare an optional attrs field, read from the YAML key of its name."""
-    return attrs.field(metadata={"read": read}, default=default)
-
-
-def keys(read: Reader) -> Any:
-    """Declare an optional attrs field that holds a list, read item by item."""
-
-    def read_all(value: Any, path: str) -> list[Any]:
-        if not is_list(value):
-            raise ScriptError(f"{path}: expected a list, not {value!r}")
-        return [read(item, f"{path}[{index}]") for index, item in enumerate(value)]
-
-    return attrs.field(metadata={"read": read_all}, factory=list[Any])
-
-
-def needed(read: Reader) -> Any:
-    """Declare a required attrs field."""
-    return attrs.field(metadata={"read": read})
-
-
-def structure(kind: type[T], data: Any, path: str) -> T:
-    """Read an attrs class from a mapping of its field names."""
-    if not is_map(data):
-        raise ScriptError(f"{path}: expected a mapping, not {data!r}")
-    fields = {field.name: field for field in attrs.fields(kind)}  # type: ignore[arg-type]
-    for name in data:
-        if name not in fields:
-            raise ScriptError(f"{_join(path, name)}: unknown key; accepted here: {', '.join(sorted(fields))}")
-    for name, field in fields.items():
-        if name not in data and field.default is attrs.NOTHING:
-            raise ScriptError(f"{_join(path, name)}: missing")
-    values = {name: fields[name].metadata["read"](value, _join(path, name)) for name, value in data.items()}
-    return kind(**values)
-
-
-def of(kind: type[Any]) -> Reader:
-    """Return the reader of a nested attrs class."""
-    return lambda value, path: structure(kind, value, path)
-
-
-def switch_or(kind: type[Any]) -> Reader:
-    """Return a reader for which `true` stands for the class with its defaults, and `false` for None."""
-
-    def read(value: Any, path: str) -> Any:
-        if isinstance(value, bool):
-            return kind() if value else None
-        return structure(kind, value, path)
-
-    return read
-
-
-def _join(path: str, name: object) -> str:
-    return f"{path}.{name}" if path else str(name)
-
-
-def text(value: Any, path: str) -> str:
-    """Read a text; numbers are taken as they were written."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ScriptError(f"{path}: expected text, not {value!r}")
-    return str(value)
-
-
-def flag(value: Any, path: str) -> bool:
-    """Read true or false."""
-    if not isinstance(value, bool):
-        raise ScriptError(f"{path}: expected true or false, not {value!r}")
-    return value
-
 
 LONGEST = 1e9
 """Seconds: thirty years, within which every time has a date."""
 
 
-def number(value: Any, path: str) -> float:
-    """Read a number that is not negative: seconds, or a share."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LONGEST:
-        raise ScriptError(f"{path}: expected a number from 0 to {LONGEST:g}, not {value!r}")
+class ScriptError(DocumentError):
+    """A script that cannot be used: the message says where it is wrong and what would be accepted there."""
+
+
+def key(kind: Kind[Any], default: Any = None) -> Any:
+    """Declare an optional attrs field that is read from the YAML key of its name."""
+    return attrs.field(metadata={"kind": kind}, default=default)
+
+
+def keys(kind: Kind[Any]) -> Any:
+    """Declare an optional attrs field that holds a list, read item by item."""
+    many = listing(kind, f"items, each {kind.called}")
+    return attrs.field(metadata={"kind": _then(many, list)}, factory=list[Any])
+
+
+def needed(kind: Kind[Any]) -> Any:
+    """Declare an attrs field that must be there."""
+    return attrs.field(metadata={"kind": kind})
+
+
+def mapping(kind: Kind[Any]) -> Any:
+    """Declare an optional attrs field that holds a map from text to values of one kind."""
+    return attrs.field(metadata={"kind": _then(pairs_of(kind, "a name"), dict)}, factory=dict[str, Any])
+
+
+def of(cls: type[T]) -> Kind[T]:
+    """Read a nested attrs class."""
+    return Kind("a map", lambda place: record(cls).read(place))
+
+
+def switch_or(cls: type[Any]) -> Kind[Any]:
+    """Read an attrs class, of which `true` is the one with nothing but defaults; `false` is none."""
+
+    def read(place: Place) -> Any:
+        if isinstance(place.node, Scalar) and place.node.kind == "true or false":
+            return cls() if FLAG.read(place) else None
+        return record(cls).read(place)
+
+    return Kind("true, false or a map", read)
+
+
+def record(cls: type[T]) -> Record[T]:
+    """Return the map that an attrs class is read from."""
+    found: Record[T] = _record(cls)  # type: ignore[arg-type]
+    return found
+
+
+@cache
+def _record(cls: Any) -> Record[Any]:
+    fields = [field for field in attrs.fields(cls) if "kind" in field.metadata]
+    return Record(
+        cls.__name__,
+        tuple(
+            Key(field.name, field.metadata["kind"], "", None if field.default is attrs.NOTHING else "")
+            for field in fields
+        ),
+        lambda given, _: cls(**given),
+    )
+
+
+def from_data(cls: type[T], data: dict[str, Any], name: str) -> T:
+    """Return an instance of an attrs class from plain data; errors call it by the name. Raises ScriptError."""
+    try:
+        return record(cls).read(Place((), tree_of(data), Files(Path()), NOWHERE))
+    except Wrong as wrong:
+        raise ScriptError(name, wrong.findings) from None
+
+
+def refuse(text: str) -> ScriptError:
+    """Return an error of a script that is seen only while it is played."""
+    return ScriptError("script", [Finding("", 0, text)])
+
+
+def _then(kind: Kind[Any], make: Callable[[Any], Any]) -> Kind[Any]:
+    return Kind(kind.called, lambda place: make(kind.read(place)))
+
+
+def _number(place: Place) -> float:
+    node = place.node
+    value = number_of(node) if isinstance(node, Scalar) and node.kind == "a number" else ""
+    if isinstance(value, str) or not 0 <= value <= LONGEST:
+        raise place.expected(f"a number from 0 to {LONGEST:g}")
     return float(value)
 
 
-def count(value: Any, path: str) -> int:
-    """Read a whole number that is not negative."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ScriptError(f"{path}: expected a whole number that is not negative, not {value!r}")
-    return value
+def _whole(least: int, called: str, place: Place) -> int:
+    found = NUMBER.read(place)
+    if found < least:
+        raise place.expected(called)
+    return found
 
 
-def ordinal(value: Any, path: str) -> int:
-    """Read a whole number from one on."""
-    if count(value, path) == 0:
-        raise ScriptError(f"{path}: counting starts at 1")
-    return int(value)
-
-
-def integer(value: Any, path: str) -> int:
-    """Read a whole number; an exit code may be negative."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ScriptError(f"{path}: expected a whole number, not {value!r}")
-    return value
-
-
-def choice(*accepted: str) -> Reader:
-    """Return the reader of one of some words."""
-
-    def read(value: Any, path: str) -> str:
-        if value not in accepted:
-            raise ScriptError(f"{path}: {value!r} is not one of {', '.join(accepted)}")
-        return str(value)
-
-    return read
-
-
-def mapping(read: Reader) -> Reader:
-    """Return the reader of a mapping from text to values of one kind."""
-
-    def read_all(value: Any, path: str) -> dict[str, Any]:
-        if not is_map(value):
-            raise ScriptError(f"{path}: expected a mapping, not {value!r}")
-        return {str(name): read(item, f"{path}.{name}") for name, item in value.items()}
-
-    return read_all
-
-
-def instant(value: Any, path: str) -> float:
-    """Read an ISO 8601 time with a zone; return epoch seconds."""
+def _instant(place: Place) -> float:
+    said = TEXT.read(place)
     try:
-        moment = datetime.fromisoformat(str(value))
+        moment = datetime.fromisoformat(said)
     except ValueError:
-        raise ScriptError(f"{path}: expected a time such as 2026-01-01T00:00:00Z, not {value!r}") from None
+        raise place.expected("a time such as 2026-01-01T00:00:00Z") from None
     if not 1970 < moment.year < 2500:
-        raise ScriptError(f"{path}: expected a time from 1971 to 2499, not {value!r}")
+        raise place.expected("a time from 1971 to 2499")
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+text, flag, integer, choice = TEXT, FLAG, NUMBER, word
+number = Kind("a number from 0", _number)
+count = Kind("a whole number from 0", partial(_whole, 0, "a whole number from 0"))
+ordinal = Kind("a whole number from 1", partial(_whole, 1, "a whole number from 1"))
+instant = Kind("a time", _instant)
+
+
+def entries(place: Place) -> list[str]:
+    """Return the keys of a map."""
+    return list(place.node.entries) if isinstance(place.node, Entries) else []

@@ -27,13 +27,13 @@ that applies decides.
 
 import hashlib
 import json
-from pathlib import Path
-from typing import Any
 
 import attrs
 
+from deployer_aws.documents.findings import Wrong
+from deployer_aws.documents.kinds import Kind, Place, either
+from deployer_aws.documents.tree import Entries, plain, read_text
 from deployer_aws.simulator.reading import (
-    ScriptError,
     choice,
     count,
     flag,
@@ -46,11 +46,9 @@ from deployer_aws.simulator.reading import (
     number,
     of,
     ordinal,
-    structure,
     switch_or,
     text,
 )
-from deployer_aws.simulator.rows import is_map
 from deployer_aws.simulator.statuses import STACK_STATUSES, STOP_CODES
 
 
@@ -78,7 +76,7 @@ class OutsideUpdate:
     """An update by somebody else; what is not given stays as it is."""
 
     template: str | None = key(text)
-    parameters: dict[str, str] = key(mapping(text), attrs.Factory(dict))
+    parameters: dict[str, str] = mapping(text)
     token: str | None = key(text)
     takes: float | None = key(number)
     fail: Failure | None = key(switch_or(Failure))
@@ -125,14 +123,14 @@ class OutsideAction:
 
 @attrs.frozen
 class ScheduledAction(OutsideAction):
-    """A action at a number of seconds after the script was first used."""
+    """An action at a number of seconds after the script was first used."""
 
     at: float = key(number, 0.0)
 
 
 @attrs.frozen
 class MeanwhileAction(OutsideAction):
-    """A action at a number of seconds after the change began which the rule is about."""
+    """An action at a number of seconds after the change began which the rule is about."""
 
     after: float = key(number, 0.0)
 
@@ -169,7 +167,7 @@ class Rule:
     # behaviours of a task
     starts_in: float | None = key(number)
     exit_code: int | None = key(integer)
-    exit_codes: dict[str, int] = key(mapping(integer), attrs.Factory(dict))
+    exit_codes: dict[str, int] = mapping(integer)
     stop_code: str | None = key(choice(*STOP_CODES))
     reason: str | None = key(text)
     no_exit_code: bool = key(flag, False)
@@ -206,8 +204,8 @@ class InitialStack:
 
     name: str = needed(text)
     template: str | None = key(text)
-    parameters: dict[str, str] = key(mapping(text), attrs.Factory(dict))
-    tags: dict[str, str] = key(mapping(text), attrs.Factory(dict))
+    parameters: dict[str, str] = mapping(text)
+    tags: dict[str, str] = mapping(text)
     status: str = key(choice(*STACK_STATUSES), "CREATE_COMPLETE")
     protected: bool = key(flag, False)
 
@@ -221,8 +219,7 @@ class ContainerSpec:
     image: str = key(text, "simulated:latest")
 
 
-def _container(value: Any, path: str) -> ContainerSpec:
-    return ContainerSpec(name=value) if isinstance(value, str) else structure(ContainerSpec, value, path)
+CONTAINER = either(Kind("a name", lambda place: ContainerSpec(name=text.read(place))), of(ContainerSpec))
 
 
 @attrs.frozen
@@ -231,20 +228,29 @@ class DefinitionSpec:
 
     family: str = needed(text)
     revision: int = key(ordinal, 1)
-    containers: list[ContainerSpec] = keys(_container)
+    containers: list[ContainerSpec] = keys(CONTAINER)
     status: str = key(choice("ACTIVE", "INACTIVE"), "ACTIVE")
     network_mode: str | None = key(text)
     arn: str | None = key(text)
 
 
-def template_text(value: Any, path: str) -> str:
-    """Return the text of a template that is given as text, as a mapping, or as `{file: PATH}`."""
-    if is_map(value) and set(value) == {"file"}:
-        try:
-            return Path(value["file"]).read_text()
-        except OSError as error:
-            raise ScriptError(f"{path}.file: {value['file']} cannot be read: {error.strerror}") from None
-    return json.dumps(value) if is_map(value) else text(value, path)
+LARGEST = 1_000_000
+"""Bytes of a template's file."""
+
+
+def _template_text(place: Place) -> str:
+    if not isinstance(place.node, Entries):
+        return text.read(place)
+    if set(place.node.entries) != {"file"}:
+        return json.dumps(plain(place.node))
+    named = place.into("file")
+    try:
+        return read_text(place.files.folder / text.read(named), LARGEST, "template")
+    except Wrong as wrong:
+        raise named.wrong(wrong.findings[0].text) from None
+
+
+TEMPLATE = Kind("a template, or a map that names its `file`", _template_text)
 
 
 @attrs.frozen
@@ -255,12 +261,12 @@ class Script:
     latency: float = key(number, 0.05)
     seed: int = key(count, 0)
     clusters: list[str] = keys(text)
-    templates: dict[str, str] = key(mapping(template_text), attrs.Factory(dict))
+    templates: dict[str, str] = mapping(TEMPLATE)
     task_definitions: list[DefinitionSpec] = keys(of(DefinitionSpec))
     stacks: list[InitialStack] = keys(of(InitialStack))
     rules: list[Rule] = keys(of(Rule))
     events: list[ScheduledAction] = keys(of(ScheduledAction))
-    source: str = attrs.field(default="{}", metadata={"read": text})
+    source: str = "{}"
 
     @property
     def digest(self) -> str:

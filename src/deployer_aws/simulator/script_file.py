@@ -3,119 +3,96 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-import yaml
+from attrs import evolve
 
-from deployer_aws.simulator.reading import ScriptError, structure
-from deployer_aws.simulator.rows import is_map
-from deployer_aws.simulator.script import CHANGES, FAULTS, SELECTORS, Rule, Script, is_inline, template_text
+from deployer_aws.documents.findings import Finding, Wrong
+from deployer_aws.documents.kinds import Files, Place
+from deployer_aws.documents.tree import LARGEST, Syntax, parse, plain, read_text, tree_of
+from deployer_aws.simulator.reading import ScriptError, entries, record
+from deployer_aws.simulator.script import CHANGES, SELECTORS, Rule, Script, is_inline
 from deployer_aws.simulator.service import operations
 
+Source: TypeAlias = str | Path | dict[str, Any] | Script | None
 
-class PlainLoader(yaml.SafeLoader):
-    """A safe YAML loader that leaves dates as text."""
-
-
-PlainLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
+_SYNTAX = Syntax("script", plain_words=True, short_tags=True, may_be_empty=True)
+_FILE = re.compile(r"[^\n{}]+\.(ya?ml|json)")
 
 
-class _ScriptLoader(PlainLoader):
-    """YAML in which only true and false are booleans: `on` is a key here, not the truth."""
-
-
-_BOOL = "tag:yaml.org,2002:bool"
-_ScriptLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOL]
-    for first, resolvers in PlainLoader.yaml_implicit_resolvers.items()
-}
-_ScriptLoader.add_implicit_resolver(_BOOL, re.compile("^(true|false)$"), list("tf"))
-
-
-def load_script(script: str | Path | dict[str, Any] | Script | None = None) -> Script:
+def load_script(script: Source = None) -> Script:
     """Read a script from a YAML text, a file, or plain data; by default, an empty one.
 
-    Raises ScriptError, which names the path of the wrong key and the keys that are accepted there. Files that
+    Raises ScriptError, which names the place and the path of each wrong key and what is accepted there. Files that
     templates name are found from the script's own folder.
     """
     if isinstance(script, Script):
         return script
-    data, folder = _plain(script)
-    for name, template in _items(data.get("templates")):
-        if is_map(template) and isinstance(template.get("file"), str):
-            template["file"] = str(folder / template["file"])
-        data["templates"][name] = template_text(template, f"templates.{name}")
-    data.pop("source", None)
-    made = structure(Script, {**data, "source": json.dumps(data, sort_keys=True)}, "")
-    for index, rule in enumerate(made.rules):
-        _check_rule(rule, data["rules"][index], f"rules[{index}]")
-    _check_templates(made)
-    return made
-
-
-def _items(value: Any) -> list[tuple[str, Any]]:
-    return list(value.items()) if is_map(value) else []
-
-
-def _plain(script: str | Path | dict[str, Any] | None) -> tuple[dict[str, Any], Path]:
-    folder = Path()
-    if isinstance(script, dict):
-        return json.loads(json.dumps(script)), folder
-    if isinstance(script, Path) or (script and re.fullmatch(r"[^\n{}]+\.(ya?ml|json)", script)):
-        folder = Path(script).parent
-        try:
-            script = Path(script).read_text(encoding="utf-8")
-        except OSError as error:
-            raise ScriptError(f"the script cannot be read: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise ScriptError("the script is not UTF-8: save it as UTF-8") from None
+    file = script if isinstance(script, Path) else None
+    if isinstance(script, str) and _FILE.fullmatch(script):
+        file = Path(script)
     try:
-        data = yaml.load(script or "", _ScriptLoader)  # a safe loader
-    except yaml.YAMLError as error:
-        raise ScriptError(f"not well-formed YAML: {error}") from None
-    if data is not None and not is_map(data):
-        raise ScriptError(f"expected a mapping at the top, not {data!r}")
-    return data or {}, folder
+        return _read(_place(script, file))
+    except Wrong as wrong:
+        raise ScriptError(str(file or "script"), wrong.findings) from None
 
 
-def _check_rule(rule: Rule, data: dict[str, Any], path: str) -> None:
-    """Refuse a rule that could never do what it says."""
+def _place(script: str | Path | dict[str, Any] | None, file: Path | None) -> Place:
+    if isinstance(script, dict):
+        tree = tree_of(script)
+    else:
+        tree = parse(read_text(file, LARGEST, "script") if file else str(script or ""), _SYNTAX)
+    return Place((), tree, Files(file.parent if file else Path()), tree.mark)
+
+
+def _read(root: Place) -> Script:
+    """Return a script, whose `source` is its own text, with the templates in it, so that it needs no file."""
+    made = record(Script).read(root)
+    problems: list[Finding] = []
+    for index, rule in enumerate(made.rules):
+        problems += _problems_of_rule(rule, root.at("rules", index))
+    problems += _problems_of_templates(made, root)
+    if problems:
+        raise Wrong(*problems)
+    data = plain(root.node)
+    if made.templates:
+        data["templates"] = made.templates
+    return evolve(made, source=json.dumps(data, sort_keys=True))
+
+
+def _problems_of_rule(rule: Rule, place: Place) -> list[Finding]:
+    """Find why a rule could never do what it says."""
     if rule.on != "*" and rule.on not in operations():
-        raise ScriptError(
-            f"{path}.on: unknown operation {rule.on!r}; accepted: *, {', '.join(sorted(operations()))}"
-        )
-    others = [name for name in data if name not in SELECTORS]
+        known = ", ".join(sorted(operations()))
+        return [place.into("on").finding(f"unknown operation {rule.on!r}; accepted: *, {known}")]
+    others = [name for name in entries(place) if name not in SELECTORS]
     if not others:
-        raise ScriptError(f"{path}: says when, but not what is to happen")
+        return [place.finding("says when, but not what is to happen")]
     if rule.is_fault:
-        wrong = [name for name in others if name not in FAULTS]
-        if wrong or len(others) > 1:
-            raise ScriptError(
-                f"{path}: a fault stands alone in its rule, here with {', '.join(sorted(others))}"
-            )
-        return
+        together = ", ".join(sorted(others))
+        return [place.finding(f"a fault stands alone in its rule, here with {together}")] * (len(others) > 1)
     if rule.on not in CHANGES:
-        raise ScriptError(f"{path}.{others[0]}: only for rules on {', '.join(sorted(CHANGES))}")
-    for name in others:
-        if name not in CHANGES[rule.on]:
-            raise ScriptError(
-                f"{path}.{name}: not for {rule.on}; accepted: {', '.join(sorted(CHANGES[rule.on]))}"
-            )
+        return [place.into(others[0]).finding(f"only for rules on {', '.join(sorted(CHANGES))}")]
+    accepted = ", ".join(sorted(CHANGES[rule.on]))
+    return [
+        place.into(name).finding(f"not for {rule.on}; accepted: {accepted}")
+        for name in others
+        if name not in CHANGES[rule.on]
+    ]
 
 
-def _check_templates(script: Script) -> None:
-    """Refuse names of templates that the script does not serve."""
-    updates = [(f"events[{index}].update", event.update) for index, event in enumerate(script.events)]
-    for index, rule in enumerate(script.rules):
-        updates += [
-            (f"rules[{index}].meanwhile[{n}].update", action.update)
-            for n, action in enumerate(rule.meanwhile)
-        ]
-    named = [(f"stacks[{index}]", stack.template) for index, stack in enumerate(script.stacks)]
-    for path, template in named + [(path, update.template) for path, update in updates if update is not None]:
-        if template is not None and not is_inline(template) and template not in script.templates:
-            known = ", ".join(sorted(script.templates)) or "none"
-            raise ScriptError(f"{path}.template: no template is served as {template!r}; known: {known}")
+def _problems_of_templates(script: Script, root: Place) -> list[Finding]:
+    """Find names of templates that the script does not serve."""
+    named = [(root.at("stacks", index), stack.template) for index, stack in enumerate(script.stacks)]
+    actions = [(root.at("events", index), event) for index, event in enumerate(script.events)] + [
+        (root.at("rules", index, "meanwhile", position), action)
+        for index, rule in enumerate(script.rules)
+        for position, action in enumerate(rule.meanwhile)
+    ]
+    named += [(place.into("update"), action.update.template) for place, action in actions if action.update]
+    known = ", ".join(sorted(script.templates)) or "none"
+    return [
+        place.into("template").finding(f"no template is served as {template!r}; known: {known}")
+        for place, template in named
+        if template is not None and not is_inline(template) and template not in script.templates
+    ]

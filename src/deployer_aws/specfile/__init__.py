@@ -7,16 +7,15 @@ Whatever a file holds, `SpecFileError` is all that comes of it where it can't be
 what to do. The format is written down in `docs/spec-file.md`, from the same tables that read it (`schema`).
 """
 
-import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from attrs import frozen
 
-from deployer_aws.documents.findings import Finding, SpecFileError, Wrong
-from deployer_aws.documents.kinds import Place
-from deployer_aws.documents.tree import LARGEST, decode, parse, read_text
+from deployer_aws.documents.findings import DocumentError, Finding, Wrong
+from deployer_aws.documents.kinds import Files, Place
+from deployer_aws.documents.tree import LARGEST, Syntax, decode, parse, read_text
 from deployer_aws.specfile import template
 from deployer_aws.specfile.describe import tables
 from deployer_aws.specfile.rehearsal import Processes, Rehearsal
@@ -26,6 +25,13 @@ from deployer_core.analysis.preview import cautions
 from deployer_core.spec import DeploymentSpec, TemplateBody
 
 __all__ = ["Finding", "LoadedSpec", "Processes", "Rehearsal", "SpecFileError", "load", "loads", "tables"]
+
+
+_SYNTAX = Syntax("spec file")
+
+
+class SpecFileError(DocumentError):
+    """A spec file, or its template, that cannot be used."""
 
 
 @frozen
@@ -52,16 +58,16 @@ def load(path: "str | os.PathLike[str]") -> LoadedSpec:
 
 
 def loads(text: str | bytes, base_dir: "str | os.PathLike[str]", name: str = "spec file") -> LoadedSpec:
-    """The same for a text; the template is looked for in `base_dir`, and `name` is what errors call the text.
+    """Read the text of a spec file; its template is looked for in `base_dir`, and errors call the text `name`.
 
     Raises SpecFileError.
     """
-    files = _Files(Path(base_dir))
+    files = Files(Path(base_dir))
     try:
-        tree = parse(decode(_checked(text)))
-        root = Place((), tree, files, tree.line)
+        tree = parse(decode(_checked(text)), _SYNTAX)
+        root = Place((), tree, files, tree.mark)
         found = DEPLOYMENT.read(root)
-        return LoadedSpec(found.spec, files.templates, _judge(found.spec, files, root), found.rehearsal)
+        return LoadedSpec(found.spec, files.texts, _judge(found.spec, files, root), found.rehearsal)
     except Wrong as wrong:
         raise SpecFileError(name, wrong.findings) from None
 
@@ -73,27 +79,12 @@ def _checked(text: str | bytes) -> bytes:
     return data
 
 
-class _Files:
-    """The templates that a spec names, read where it names them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.templates: dict[str, str] = {}
-
-    def template(self, path: str) -> str:
-        """Read and keep a template; gives its SHA-256. Raises Wrong."""
-        text = read_text(self.folder / path, template.LARGEST, "template", regular=True)
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        self.templates[digest] = text
-        return digest
-
-
-def _judge(spec: DeploymentSpec, files: _Files, root: Place) -> tuple[Finding, ...]:
-    """What does not fit the template, refused where it is certain; and what a person should know."""
+def _judge(spec: DeploymentSpec, files: Files, root: Place) -> tuple[Finding, ...]:
+    """Refuse what surely does not fit the template; return what a person should know."""
     warnings = [root.at(*caution.field.split(".")).finding(caution.text) for caution in cautions(spec)]
     if isinstance(spec.stack.template, TemplateBody):
         try:
-            read = template.read_leniently(files.templates[spec.stack.template.sha256])
+            read = template.read_leniently(files.texts[spec.stack.template.sha256])
         except TemplateError as error:
             raise root.at("stack", "template").wrong(error.problem) from None
         found = tuple(template.check(spec, read, root))

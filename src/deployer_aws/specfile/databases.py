@@ -76,7 +76,7 @@ _CODES = listing(NUMBER, "whole numbers")
 
 
 def _task(given: dict[str, Any], place: Place) -> TaskSpec[Text]:
-    """A task in a network has to be told its subnets (ECS API reference, AwsVpcConfiguration)."""
+    """Make a task; one in a network has to be told its subnets (ECS API Reference, AwsVpcConfiguration)."""
     task: TaskSpec[Text] = build(place, TaskSpec, {k: v for k, v in given.items() if k in _TASK_KEYS})
     needs = [
         name
@@ -98,7 +98,7 @@ def _migrate(given: dict[str, Any], place: Place) -> Migration[Text]:
 
 
 def _evaluate(migrate: TaskSpec[Text], given: dict[str, Any], place: Place) -> Evaluation[Text]:
-    """What it lacks it takes from the migration; what belongs to another task definition it does not."""
+    """Take what is lacking from the migration, but for what belongs to another task definition."""
     taken = {name: getattr(migrate, name) for name in _TASK_KEYS}
     if "task_definition" in given:
         taken.update(container=None, command=(), environment=())

@@ -35,7 +35,7 @@ def _table(record: Record[Any]) -> Iterator[str]:
 
 
 def _linked(key: Key) -> str:
-    """What may stand there, with links to the maps that have a table of their own."""
+    """Return what may stand there, with links to the maps that have a table of their own."""
     text = key.kind.called
     for part in {part.title: part for part in key.kind.parts}:
         text = text.replace(part, f"[{part}](#{part.replace(' ', '-').lower()})")

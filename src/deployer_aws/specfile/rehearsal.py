@@ -38,7 +38,7 @@ class Rehearsal:
     after: Command = ()
 
     def lacks(self, databases: tuple[DatabaseSpec[Text], ...]) -> tuple[str, ...]:
-        """The commands that a rehearsal of these databases needs and that are not given, as keys of the spec file."""
+        """Return the commands that a rehearsal needs for these databases and lacks, as keys of the spec file."""
         return tuple(
             f"rehearse.databases.{database.name}.{purpose}"
             for database in databases

@@ -25,6 +25,7 @@ from deployer_aws.documents.kinds import (
 )
 from deployer_aws.specfile.databases import DATABASE
 from deployer_aws.specfile.rehearsal import REHEARSE, Rehearsal, check
+from deployer_aws.specfile.template import LARGEST
 from deployer_core.spec import (
     DeploymentSpec,
     FixedCount,
@@ -50,7 +51,7 @@ def _template(place: Place) -> Template:
     if "://" in named:
         return build(place, TemplateUrl, {"url": named}, {"url": ""})
     try:
-        given = {"sha256": place.files.template(named), "source": named}
+        given = {"sha256": place.files.keep(named, LARGEST, "template"), "source": named}
     except Wrong as wrong:
         raise place.wrong(wrong.findings[0].text) from None
     return build(place, TemplateBody, given, {"source": ""})
@@ -111,7 +112,7 @@ AS_BEFORE = "as-before"
 
 
 def _count(place: Place) -> int | None:
-    """A number, or None for as before."""
+    """Read a number, or None for as before."""
     if getattr(place.node, "text", None) == AS_BEFORE:
         return None
     try:

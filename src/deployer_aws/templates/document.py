@@ -28,6 +28,8 @@ def load(text: str) -> Any:
     if isinstance(found, dict):
         return cast(Json, found)
     node = compose(text, "template", MOST)
+    if node is None:
+        raise Wrong(Finding("", 0, "the template is empty"))
     try:
         _size(node, {})
         return _Constructor().construct_document(node)

@@ -95,7 +95,7 @@ def test_a_process_that_is_missing(project: Project) -> None:
         ([], "Missing argument 'SPEC'"),
         (["--end", "--keep"], "--end stands alone"),
         (["nothing.yaml"], "there is no spec file nothing.yaml"),
-        (["v1.yaml", "--simulate", "nothing.yaml"], "the script cannot be read"),
+        (["v1.yaml", "--simulate", "nothing.yaml"], "there is no script"),
     ],
 )
 def test_bad_usage(project: Project, words: list[str], said: str) -> None:

@@ -208,12 +208,13 @@ def test_an_error_reads_well() -> None:
     """One problem is one line; many are a list, cut after the tenth."""
     with pytest.raises(SpecFileError) as one:
         read(MINIMAL + "quick: perhaps")
-    assert str(one.value) == "spec.yaml: line 5, quick: true or false, not 'perhaps'"
+    assert str(one.value) == "spec.yaml:5:1: quick: true or false, not 'perhaps'"
     with pytest.raises(SpecFileError) as many:
         read(MINIMAL + "".join(f"key{n}: 1\n" for n in range(13)))
     first, *rest = str(many.value).splitlines()
     assert first == "spec.yaml: 13 problems"
     assert len(rest) == 11
+    assert rest[0].startswith("  spec.yaml:5:1: key0: no key of this map")
     assert rest[-1] == "  and 3 more"
 
 

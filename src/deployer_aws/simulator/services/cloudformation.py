@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from deployer_aws.simulator.account import moment
 from deployer_aws.simulator.errors import ServiceError, invalid
 from deployer_aws.simulator.outside import meanwhile
-from deployer_aws.simulator.reading import ScriptError
+from deployer_aws.simulator.reading import refuse
 from deployer_aws.simulator.rows import Json, Pointer, Stack, fresh
 from deployer_aws.simulator.script import Rule
 from deployer_aws.simulator.service import Service, operation, page
@@ -201,7 +201,7 @@ class CloudFormation(Service):
         rule = self.account.behaviour(change, stack=stack.name)
         if rule.fail is not None and rule.fail.resource not in (None, *template.resources):
             known = ", ".join(sorted(template.resources))
-            raise ScriptError(
+            raise refuse(
                 f"{change} of {stack.name} is to fail at {rule.fail.resource!r}; its resources: {known}"
             )
         if rule.stale:
