@@ -12,7 +12,8 @@ requests, looks at what is pending in a journal, lets an executor take one step 
 - What it works with: `SqliteJournal`; the executors `CloudFormation`, `Ecs` and `Postgres`, with the clients that
   `connect` makes; `SystemClock`. `open_environment` puts them together. `Simulator` and `SimulatedPostgres` stand for
   AWS in tests.
-- What may be put in their places: anything with the methods of `Journal`, `Executor`, `Observer` or `Clock`.
+- What may be put in their places: anything with the methods of `Journal`, `Executor`, `Observer`, `Clock` or
+  `EventSource`.
 - What it is told: `EventQueue` receives AWS's events from a queue. Whom it tells: `Notices`, through `EventBridge`,
   `Sns` or `LogLine`.
 
@@ -41,13 +42,16 @@ if TYPE_CHECKING:
         Clock,
         Conflict,
         Entry,
+        EventSource,
         Executor,
         Head,
         Journal,
         JournalError,
         Observer,
         Properties,
+        Received,
         Recorded,
+        Taken,
         Work,
     )
     from deployer_aws.runner import PollingPolicy, Requests, Runner
@@ -72,6 +76,7 @@ __all__ = [
     "Environment",
     "EventBridge",
     "EventQueue",
+    "EventSource",
     "Executor",
     "Head",
     "Journal",
@@ -86,6 +91,7 @@ __all__ = [
     "PollingPolicy",
     "Postgres",
     "Properties",
+    "Received",
     "Recorded",
     "Requests",
     "Runner",
@@ -95,6 +101,7 @@ __all__ = [
     "SpecFileError",
     "SqliteJournal",
     "SystemClock",
+    "Taken",
     "Work",
     "WrongEnvironment",
     "__version__",
@@ -115,8 +122,8 @@ _HOMES: Final = {
     "deployer_aws.executors.postgres": "Postgres",
     "deployer_aws.journals": "SqliteJournal replay verify",
     "deployer_aws.notifications": "Channel EventBridge LogLine NotDelivered Notices Sns",
-    "deployer_aws.ports": """Account Act Appended Binding Clock Conflict Entry Executor Head Journal JournalError
-        Observer Properties Recorded Work""",
+    "deployer_aws.ports": """Account Act Appended Binding Clock Conflict Entry EventSource Executor Head Journal
+        JournalError Observer Properties Received Recorded Taken Work""",
     "deployer_aws.runner": "PollingPolicy Requests Runner",
     "deployer_aws.simulator": "SimulatedPostgres Simulator",
     "deployer_core._version": "__version__",

@@ -1,9 +1,9 @@
-"""Notices: each deployment that ended, and each change of state where asked for, told to EventBridge, SNS or the log.
+"""Notices: each deployment that ended, and where asked for each change of state, sent to EventBridge, SNS or the log.
 
-The shapes are documented in `docs/notices.md`. That a deployment ended is told once at least: its notice stands in the
-journal until it was delivered, and the runner comes again with what could not be. Changes of state are told as they
-happen, once where all is well; what then cannot be delivered is kept for a while, and the journal has it anyway. A
-failing notice never holds a deployment.
+The shapes are documented in `docs/notices.md`. That a deployment ended is sent once at least: its notice stands in the
+journal until it was delivered, and a runner tries again. Changes of state are sent as they happen, once where all is
+well; what cannot be delivered is kept for a while, and the journal has it anyway. A failing notice never holds up a
+deployment.
 """
 
 import json
@@ -43,22 +43,22 @@ CHANGED = "Deployment State Change"
 
 
 class NotDelivered(Exception):
-    """Some of what was to be told was not taken; says how many, and in whose words."""
+    """Some messages were not taken; says how many, and why in AWS's words."""
 
 
 @frozen
 class Message:
-    """What is told: `about` is EventBridge's detail-type, `detail` is as documented."""
+    """A message: `about` is EventBridge's detail-type, `detail` is as documented."""
 
     about: str
     detail: Mapping[str, Any]
 
 
 class Channel(Protocol):
-    """Somewhere to tell it."""
+    """Somewhere that messages are sent to."""
 
     def send(self, messages: Sequence[Message]) -> None:
-        """Deliver all, or raise; what is sent again after that may arrive twice."""
+        """Deliver all messages, or raise; what is sent again after that may arrive twice."""
         ...
 
 
@@ -72,7 +72,7 @@ class EventBridge:
         self._client, self._bus, self._source = client, bus, source
 
     def send(self, messages: Sequence[Message]) -> None:
-        """In tens; entries that failed are sent again, and the others are not. Raises NotDelivered."""
+        """Send in tens; send failed entries again, and the others not. Raises NotDelivered."""
         for start in range(0, len(messages), BATCH):
             left = [self._entry(message) for message in messages[start : start + BATCH]]
             why = ""
@@ -84,7 +84,7 @@ class EventBridge:
                 raise NotDelivered(f"EventBridge did not take {len(left)} of {len(messages)} notices: {why}")
 
     def _put(self, entries: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], str]:
-        """Send entries; those that were not taken, and why."""
+        """Send entries; return those that were not taken, and why."""
         answer = self._client.put_events(Entries=entries)
         if not answer.get("FailedEntryCount"):
             return [], ""
@@ -111,7 +111,7 @@ class Sns:
         self._client, self._topic = client, topic
 
     def send(self, messages: Sequence[Message]) -> None:
-        """One by one, with the detail as the message."""
+        """Publish one by one, with the detail as the message."""
         for message in messages:
             about = {"about": message.about, "stack": str(message.detail["stack"])}
             if "outcome" in message.detail:
@@ -133,7 +133,7 @@ class LogLine:
         self._log = logger or logging.getLogger("deployer.notices")
 
     def send(self, messages: Sequence[Message]) -> None:
-        """A failed deployment is a warning."""
+        """Log messages; a failed deployment is a warning."""
         for message in messages:
             level = logging.WARNING if message.detail.get("outcome") == "FAILED" else logging.INFO
             self._log.log(level, "%s %s", message.about, json.dumps(message.detail))
@@ -144,12 +144,12 @@ class Senders(Protocol):
 
     @property
     def events(self) -> EventBridgeClient:
-        """EventBridge's."""
+        """EventBridge's client."""
         ...
 
     @property
     def sns(self) -> SnsClient:
-        """SNS's."""
+        """SNS's client."""
         ...
 
 
@@ -163,7 +163,7 @@ def channel_to(address: Address, clients: Senders | None) -> Channel:
 
 
 def _subject(message: Message) -> str:
-    """SNS takes 100 printable ASCII characters, for mails."""
+    """Return the subject of a mail: SNS takes 100 printable ASCII characters."""
     detail = message.detail
     state = detail.get("outcome") or f"{detail.get('machine')} {detail.get('to')}"
     text = f"{detail['stack']}: {detail['deployment']} {state}"
@@ -174,7 +174,10 @@ def _subject(message: Message) -> str:
 
 
 class Notices:
-    """`notify` and `watch` for a runner. `changes` asks for each change of state too; a clock paces what fails."""
+    """The `notify` and `watch` of a runner. With `changes`, each change of state is sent too.
+
+    After a failure changes are kept, and sent again after a pause on the clock.
+    """
 
     def __init__(self, channel: Channel, clock: Clock, *, changes: bool = False) -> None:
         self._channel, self._clock, self._changes = channel, clock, changes
@@ -184,21 +187,21 @@ class Notices:
         """Changes of state that were given up, so far."""
 
     def notify(self, key: str, notice: Notice) -> None:
-        """Tell that a deployment ended; raises where it cannot be told, and the runner will come again."""
+        """Send that a deployment ended. Raises where it cannot be sent; the runner will call again."""
         self._channel.send([ended(key, notice)])
 
-    def watch(self, step: Appended) -> None:
-        """Tell what has changed, where that was asked for; never raises."""
+    def watch(self, appended: Appended) -> None:
+        """Send what has changed, where that was asked for. Never raises."""
         if not self._changes:
             return
-        for message in changed(step):
+        for message in changed(appended):
             self.dropped += len(self._kept) == KEPT
             self._kept.append(message)
         if self._clock.monotonic() >= self._resume:
             self.flush()
 
     def flush(self) -> None:
-        """Tell what is kept; what cannot be told stays."""
+        """Send what is kept; what cannot be sent stays."""
         while self._kept:
             batch = list(self._kept)[:BATCH]
             try:
@@ -211,26 +214,26 @@ class Notices:
                 self._kept.popleft()
 
 
-# What is told
+# The messages
 
 
 def ended(key: str, notice: Notice) -> Message:
-    """That a deployment ended, as documented."""
+    """Return the message that a deployment ended, as documented."""
     return Message(
         ENDED,
         {
             **_about(key, notice.deployment, notice.version, notice.at),
             "outcome": notice.outcome,
-            "reason": told(notice.reason),
+            "reason": redacted(notice.reason),
         },
     )
 
 
-def changed(step: Appended) -> Iterator[Message]:
-    """Each machine that has come to another state, as documented."""
-    before, after = _states(step.before), _states(step.after)
-    after |= {("Deployment", "", c.deployment): c.outcome for c in step.commands if isinstance(c, Notice)}
-    versions = _versions(step.before) | _versions(step.after)
+def changed(appended: Appended) -> Iterator[Message]:
+    """Yield a message for each machine that has come to another state, as documented."""
+    before, after = _states(appended.before), _states(appended.after)
+    after |= {("Deployment", "", c.deployment): c.outcome for c in appended.commands if isinstance(c, Notice)}
+    versions = _versions(appended.before) | _versions(appended.after)
     for which, now in sorted(after.items()):
         if (was := before.get(which, "[*]")) == now:
             continue
@@ -238,7 +241,7 @@ def changed(step: Appended) -> Iterator[Message]:
         yield Message(
             CHANGED,
             {
-                **_about(step.key, deployment, versions.get(deployment, ""), step.event.at),
+                **_about(appended.key, deployment, versions.get(deployment, ""), appended.event.at),
                 "machine": machine,
                 "name": name,
                 "from": was,
@@ -247,8 +250,8 @@ def changed(step: Appended) -> Iterator[Message]:
         )
 
 
-def told(reason: str) -> str:
-    """A reason without what looks like a secret, and not longer than anybody reads."""
+def redacted(reason: str) -> str:
+    """Return a reason without what looks like a secret, cut to a length that people read."""
     for pattern, instead in _SECRETS:
         reason = pattern.sub(instead, reason)
     return reason if len(reason) <= LONGEST else f"{reason[: LONGEST - 3]}..."
@@ -287,7 +290,7 @@ _Which = tuple[str, str, str]
 
 
 def _states(state: DeployerState) -> dict[_Which, str]:
-    """Where each machine of a stack is; those of a deployment that ended are gone."""
+    """Return the state of each machine of a stack; those of a deployment that ended are gone."""
     states: dict[_Which, str] = {("Stack", "", ""): name_of(type(state.stack))}
     for each in state.deployments:
         states["Deployment", "", each.info.id] = name_of(type(each))

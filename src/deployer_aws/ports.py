@@ -23,14 +23,14 @@ from deployer_core.engine.reducer import (
 
 
 class Clock(Protocol):
-    """Time as the runner sees it; simulated AWS brings its own."""
+    """The time by which a runner works; a simulated AWS has its own."""
 
     def now(self) -> float:
-        """Seconds since 1970."""
+        """Return the seconds since 1970."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds since some moment; never goes back."""
+        """Return the seconds since some moment; they never go back."""
         ...
 
     def sleep(self, seconds: float) -> None:
@@ -229,8 +229,8 @@ CommandId: TypeAlias = tuple[str, int]
 class Work:
     """One pending command, as an executor gets it: what it is, what time it is, and how to say what happened.
 
-    `view` is what a shared look of this very step has shown of it (`Observer`), None where it is to be looked at by
-    itself. It is good for waiting on; before anything is sent, AWS is asked again.
+    `view` is what a batch describe of this step has shown of it (`Observer`), None where it is to be looked at by
+    itself. It serves for waiting alone; before anything is sent, AWS is asked again.
     """
 
     key: str
@@ -242,7 +242,7 @@ class Work:
 
     @property
     def id(self) -> CommandId:
-        """What a runner knows the command by."""
+        """The command's name for a runner."""
         return self.key, self.pending.id
 
     def token(self, number: int) -> str:
@@ -253,27 +253,27 @@ class Work:
         return token(self.stream, self.pending.deployment, self.pending.id, number)
 
     def attempt(self, number: int, resolved: tuple[tuple[str, str], ...] = ()) -> Attempted:
-        """About to send."""
+        """Return the event that an attempt is about to be sent."""
         return Attempted(self.pending.id, number, self.now, resolved, self.token(number))
 
     def accept(self, ref: str) -> Accepted:
-        """The world has taken it, and calls it so."""
+        """Return the event that AWS has accepted the command, and calls it `ref`."""
         return Accepted(self.pending.id, ref, self.now)
 
     def reply(self, answer: Answer) -> Replied:
-        """An answer, final or not."""
+        """Return the event of an answer, final or not."""
         return Replied(self.pending.id, answer, self.now)
 
     def fail(self, reason: str, *, may_still_run: bool = False) -> Replied:
-        """The final answer that it failed, in the words of the machine that asked."""
+        """Return the event that the command has failed, as the answer that its machine expects."""
         return self.reply(failure(self.pending, reason, may_still_run=may_still_run))
 
 
 Act: TypeAlias = Iterator[Attempted | Accepted | Replied]
-"""One look at a pending command, and one step on with it.
+"""One look at a pending command, and at most one step.
 
-An executor is written as a generator: the runner journals each event that it yields before it lets it go on, and never
-lets it go on where the event was stale, so what stands behind a `yield` happens only after it was written down.
+An executor is written as a generator: the runner appends each event that it yields before it resumes it, and does not
+resume it where the event was stale. So what follows a `yield` happens only after the event was written down.
 """
 
 
@@ -283,22 +283,22 @@ class Executor(Protocol):
     commands: tuple[type, ...]
 
     def act(self, work: Work) -> Act:
-        """Look first, then take at most one step; comes again later, until the command is no longer pending.
+        """Look first, then take at most one step. Called again until the command is no longer pending.
 
-        A client's error may escape: the runner classes it (`executors.errors`).
+        A client's error may escape: the runner finds its class (`aws.errors`).
         """
         ...
 
 
 @runtime_checkable
 class Observer(Executor, Protocol):
-    """An executor that can look at many commands at once, by fewer calls than one by one."""
+    """An executor that can look at many commands at once, with fewer calls than one by one."""
 
     def observe(self, works: Sequence[Work]) -> Mapping[CommandId, object]:
-        """What there is to be seen of them, each for the `view` of its work; changes nothing.
+        """Return what was seen of the commands, each for the `view` of its work. Changes nothing.
 
-        Left out is what has to be looked at by itself. A client's error stands in the place of what it kept from being
-        seen, for the runner to class.
+        A command that has to be looked at by itself is left out. Where a client's error kept a command from being seen,
+        that error stands in the place of the view.
         """
         ...
 

@@ -21,7 +21,7 @@ from deployer_aws.notifications import (
     Notices,
     Sns,
     ended,
-    told,
+    redacted,
 )
 from deployer_aws.ports import Appended
 from deployer_aws.runner import Runner
@@ -177,13 +177,13 @@ def test_a_log_line_is_json(caplog: pytest.LogCaptureFixture) -> None:
 )
 def test_what_looks_like_a_secret_is_left_out(reason: str, expected: str) -> None:
     """A task's last log lines may hold anything."""
-    assert told(reason) == expected
+    assert redacted(reason) == expected
 
 
 def test_a_long_reason_is_cut() -> None:
     """EventBridge takes 256 KiB in one call."""
-    assert len(told("x" * 10_000)) == 4_000
-    assert told("x" * 10_000).endswith("...")
+    assert len(redacted("x" * 10_000)) == 4_000
+    assert redacted("x" * 10_000).endswith("...")
 
 
 # With a runner

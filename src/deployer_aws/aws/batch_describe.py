@@ -15,7 +15,7 @@ Seen = Stack | Exception
 """A stack as described, or what has kept it from being seen."""
 
 
-class Survey:
+class BatchDescribe:
     """Looks at many stacks at once, changes nothing."""
 
     def __init__(self, client: CloudFormationClient) -> None:

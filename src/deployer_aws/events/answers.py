@@ -1,10 +1,10 @@
-"""What may be taken from an event for the command that it speaks of, and what the executor has to look at itself.
+"""What may be taken from an event for a pending command, and what the executor has to look at itself. Pure.
 
 Taken are the answers for which an event alone is enough: a task's progress, its good end, the end of one that was to
 stop, and the progress of a stack under a change of our own. For everything else an event is a *hint*, and the executor
 looks at the command now: a stack's end needs outputs, counts and whether its services are at zero; a task's bad end
-needs its last log lines. So there is one place that decides about those, and a hint that is late, doubled or wrong
-costs a look and no more.
+needs its log tail. So one place decides about those, and a hint that is late, doubled or wrong costs no more than a
+look.
 """
 
 from collections.abc import Iterator
@@ -74,7 +74,7 @@ def _rank(work: Work) -> int:
 
 
 def _good_end(run: Run, event: AwsEvent) -> StatusStopped | None:
-    """A task's end of which nothing is left to be asked: the named container's own, accepted exit code."""
+    """Return a task's end where nothing is left to be asked: the named container's own, accepted exit code."""
     judged = run.task.container
     if event.last_status != "STOPPED" or event.stop_code != EXITED or judged is None:
         return None
@@ -85,7 +85,7 @@ def _good_end(run: Run, event: AwsEvent) -> StatusStopped | None:
 
 
 def _progress(arn: str, status: str) -> Iterator[Started | Status]:
-    """As the executor says it: a task that is beyond RUNNING was started, too."""
+    """Yield the answers of the ECS executor; a task that is beyond RUNNING was started, too."""
     if RANKS[status] >= RANKS["RUNNING"]:
         yield Started(arn)
     if status != "RUNNING":
@@ -93,7 +93,7 @@ def _progress(arn: str, status: str) -> Iterator[Started | Status]:
 
 
 def _stop(work: Work, event: AwsEvent) -> Taken:
-    """Only STOPPED ends it. A task whose ARN was not known can now be told to stop."""
+    """Take STOPPED as the end. A task whose ARN was not known can now be told to stop."""
     if event.final:
         return Taken((work.reply(StatusStopped((), event.stop_code or "", event.reason or "")),))
     status = event.last_status or ""
@@ -108,7 +108,7 @@ def _stop(work: Work, event: AwsEvent) -> Taken:
 
 
 def _stack(work: Work, event: AwsEvent) -> Taken:
-    """A stack at rest is looked at; one that moves is news only where our own change moves it on."""
+    """Have a stack at rest looked at. One that moves is news only where our own change moves it."""
     status, where = event.status or "", event.lifecycle or Lifecycle.TERMINAL
     if where not in MOVING:
         return LOOK
@@ -125,7 +125,7 @@ def _stack(work: Work, event: AwsEvent) -> Taken:
 
 
 def _stage(status: str) -> int:
-    """How far a change is, by its status: it goes on, cleans up, or rolls back, and never the other way."""
+    """Return how far a change is, by its status: it goes on, cleans up, or rolls back, and never the other way."""
     if status not in LIFECYCLES:
         return -1
     if lifecycle(status) not in MOVING:

@@ -22,7 +22,7 @@ WRAPPERS = 5
 
 
 class EventKind(Enum):
-    """What an event is about. The values are what a person reads."""
+    """What an event is about. The values are for people."""
 
     STACK = "stack-status"
     TASK = "task-state"
@@ -40,7 +40,7 @@ class Container:
 
 @frozen
 class AwsEvent:
-    """An event, understood. What it does not say is None; `why` is said of what is ignored, or not known.
+    """What an event says. What it does not say is None; `why` tells why it is ignored, or what is not known of it.
 
     `broken` tells what should have been one of ours, but is not as documented, from what is not ours. `final` says
     that the stack is at rest, or that the task has stopped; exit codes may well be there before that. A task's
@@ -77,7 +77,7 @@ class _Broken(Exception):
 
 
 def parse(text: str | bytes) -> Any:
-    """JSON as a value; raises ValueError, in words, for what is none."""
+    """Return JSON as a value; raises ValueError, in words, for what is none."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -85,7 +85,7 @@ def parse(text: str | bytes) -> Any:
 
 
 def explain(text: str | bytes) -> dict[str, Any]:
-    """How an event is understood, as JSON-ready values; raises ValueError for what is no JSON."""
+    """Return how an event is understood, as values for JSON; raises ValueError for what is no JSON."""
     seen = read_event(parse(text))
     return {
         "kind": seen.kind.value,
@@ -108,7 +108,7 @@ def explain(text: str | bytes) -> dict[str, Any]:
 
 
 def read_event(event: object) -> AwsEvent:
-    """What an event says: as EventBridge emits it, or in the envelopes that SQS, SNS and Lambda put around it."""
+    """Read an event as EventBridge emits it, or in the envelopes that SQS, SNS and Lambda put around it."""
     try:
         opened = _open(event)
         source, about = opened.get("source"), opened.get("detail-type")
@@ -128,7 +128,7 @@ def read_event(event: object) -> AwsEvent:
 
 
 def _open(event: object) -> Mapping[str, Any]:
-    """The EventBridge event inside of whatever surrounds it."""
+    """Return the EventBridge event inside its envelopes."""
     inner: Any = event
     for _ in range(WRAPPERS):
         if isinstance(inner, str):
@@ -159,7 +159,7 @@ _INSIDE = ("Messages", "Records", "Body", "body", "Sns", "Message")
 
 
 class _Part:
-    """A part of an event, which knows where it stands, for the words about what is wrong with it."""
+    """A part of an event with its place in the event, for errors."""
 
     def __init__(self, value: Mapping[str, Any], where: str = "") -> None:
         self._value, self._where = value, where
@@ -168,14 +168,14 @@ class _Part:
         return f"{self._where}{name}"
 
     def part(self, name: str) -> "_Part":
-        """An object that must be there."""
+        """Return an object that must be there."""
         value = self._value.get(name)
         if not isinstance(value, Mapping):
             raise _Broken(f"'{self._at(name)}' is no object")
         return _Part(value, f"{self._at(name)}.")
 
     def parts(self, name: str) -> list["_Part"]:
-        """A list of objects; one that is missing is empty."""
+        """Return a list of objects; one that is missing is empty."""
         value = self._value.get(name)
         if value is None:
             return []
@@ -184,21 +184,21 @@ class _Part:
         return [_Part(item, f"{self._at(name)}[{n}].") for n, item in enumerate(value)]
 
     def text(self, name: str) -> str:
-        """A text that must be there."""
-        value = self.may_say(name)
+        """Return a text that must be there."""
+        value = self.optional_text(name)
         if not value:
             raise _Broken(f"'{self._at(name)}' is missing")
         return value
 
-    def may_say(self, name: str) -> str | None:
-        """A text, which may be empty or missing."""
+    def optional_text(self, name: str) -> str | None:
+        """Return a text, which may be empty or missing."""
         value = self._value.get(name)
         if value is not None and not isinstance(value, str):
             raise _Broken(f"'{self._at(name)}' is no text")
         return None if value is None else _clean(value)
 
     def number(self, name: str) -> int | None:
-        """A whole number, which may be missing."""
+        """Return a whole number, which may be missing."""
         value = self._value.get(name)
         if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
             raise _Broken(f"'{self._at(name)}' is no whole number")
@@ -206,12 +206,12 @@ class _Part:
 
 
 def _clean(text: str) -> str:
-    """Without halves of characters, which JSON can spell and nothing can store."""
+    """Replace lone surrogates, which JSON can spell and nothing can store."""
     return text.encode("utf-8", "replace").decode()
 
 
 def _stack(event: _Part) -> AwsEvent:
-    """'Stack Status Change event detail': the token may be missing, and the reason be empty."""
+    """Read 'Stack Status Change event detail': the token may be missing, and the reason be empty."""
     detail = event.part("detail")
     details = detail.part("status-details")
     stack_id, status = detail.text("stack-id"), details.text("status")
@@ -223,21 +223,21 @@ def _stack(event: _Part) -> AwsEvent:
         stack_id=stack_id,
         status=status,
         lifecycle=where,
-        token=detail.may_say("client-request-token") or None,
-        reason=details.may_say("status-reason"),
+        token=detail.optional_text("client-request-token") or None,
+        reason=details.optional_text("status-reason"),
         final=where not in MOVING,
-        time=event.may_say("time"),
+        time=event.optional_text("time"),
     )
 
 
 def _name(stack_id: str) -> str:
-    """`arn:aws:cloudformation:region:account:stack/name/unique`; the last part is missing in some examples of AWS."""
+    """Return the name in `arn:aws:cloudformation:region:account:stack/name/id`; some examples of AWS have no id."""
     parts = stack_id.split("/")
     return parts[1] if len(parts) > 1 else stack_id
 
 
 def _task(event: _Part) -> AwsEvent:
-    """'Amazon ECS task state change events': `detail` is the task as DescribeTasks shows it."""
+    """Read 'Amazon ECS task state change events': `detail` is the task as DescribeTasks shows it."""
     detail = event.part("detail")
     status = detail.text("lastStatus")
     return AwsEvent(
@@ -245,16 +245,16 @@ def _task(event: _Part) -> AwsEvent:
         task_arn=detail.text("taskArn"),
         last_status=status,
         containers=tuple(
-            Container(c.text("name"), c.number("exitCode"), c.may_say("reason") or "")
+            Container(c.text("name"), c.number("exitCode"), c.optional_text("reason") or "")
             for c in detail.parts("containers")
         ),
-        stop_code=detail.may_say("stopCode"),
-        reason=detail.may_say("stoppedReason"),
+        stop_code=detail.optional_text("stopCode"),
+        reason=detail.optional_text("stoppedReason"),
         final=status in ENDED,
         version=detail.number("version"),
-        started_by=detail.may_say("startedBy"),
-        group=detail.may_say("group"),
-        time=event.may_say("time"),
+        started_by=detail.optional_text("startedBy"),
+        group=detail.optional_text("group"),
+        time=event.optional_text("time"),
     )
 
 

@@ -1,4 +1,4 @@
-"""How long commands usually take: by stream and kind, as the journal tells and as the runner sees."""
+"""How long commands usually take, by stream and kind: learnt from the journal and from what the runner appends."""
 
 from collections import defaultdict, deque
 from statistics import median
@@ -17,23 +17,23 @@ READ = 500
 """Events that are read in a step at the most, but for the last stream that is begun: it is read to its end."""
 KEPT = 5
 """Of how many latest durations the median is what is usual."""
-Kind: TypeAlias = tuple[str, str, str]
+_Kind: TypeAlias = tuple[str, str, str]
 
 
 class Durations:
-    """What is usual in a journal's streams. A stream is read when it is first asked about, a few in each step."""
+    """Usual durations in a journal's streams. A stream is read when it is first asked about, a few in each step."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._known: dict[str, dict[Kind, deque[float]]] = {}
+        self._known: dict[str, dict[_Kind, deque[float]]] = {}
         self._left = READ
 
     def step(self) -> None:
-        """Another step begins: more streams may be read."""
+        """Begin another step, in which more streams may be read."""
         self._left = READ
 
     def usual(self, key: str, pending: Pending) -> float | None:
-        """The seconds that a command like this one usually takes on this stack; None where that is not known (yet)."""
+        """Return the seconds that such a command usually takes on this stack; None where that is not known yet."""
         if key not in self._known:
             if self._left <= 0:
                 return None
@@ -46,14 +46,14 @@ class Durations:
         self.take(appended.key, appended.before, appended.event)
 
     def take(self, key: str, before: DeployerState, event: Event) -> None:
-        """An event of a stream: where it is a command's good end, that is how long it took."""
+        """Learn from an event of a stream: a command's good end tells how long it took."""
         if key not in self._known or not isinstance(event, Replied) or not _is_good(event):
             return
         if (pending := find(before, event.command)) is not None:
             self._known[key][_kind(pending)].append(event.at - since(pending))
 
     def _read(self, key: str) -> None:
-        """Learn from what was written by our own logic; what an older one left is not replayed."""
+        """Learn from what this logic version wrote. Older events are not replayed."""
         self._known[key] = defaultdict(lambda: deque(maxlen=KEPT))
         state = reducer.INITIAL
         try:
@@ -64,7 +64,7 @@ class Durations:
                 elif row.event is not None and row.logic == reducer.LOGIC:
                     self.take(key, state, row.event)
                     state, _ = reducer.reduce(state, row.event)
-        except IllegalEvent:  # a matter for `verify`: here it is only a guess less
+        except IllegalEvent:  # `verify` reports it; here one estimate less is made
             return
 
 
@@ -75,8 +75,8 @@ def _is_good(event: Replied) -> bool:
     return isinstance(answer, StatusStopped)
 
 
-def _kind(pending: Pending) -> Kind:
-    """What commands have in common that take about as long: scaling down is no scaling up."""
+def _kind(pending: Pending) -> _Kind:
+    """Return what commands that take about as long have in common. Scaling down is not scaling up."""
     command = pending.command
     if isinstance(command, RunTask | StopTask):
         return type(command).__name__, pending.database, command.run.purpose

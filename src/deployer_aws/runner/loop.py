@@ -34,9 +34,9 @@ from deployer_core.engine.reducer import DeployerState, Pending
 log: logging.Logger = logging.getLogger("deployer")
 
 BREATH = 0.001
-"""The shortest wait in seconds: what is nearly due is due then, however finely the clock is divided."""
+"""The shortest wait in seconds, so that no step comes too early by a rounding error of the clock."""
 SLICE = 10.0
-"""Seconds of looks after which a step begins no more: in between, leases are renewed and what runs is seen to."""
+"""Seconds after which a step begins no more looks, so that leases are renewed and running commands looked at."""
 LAST_TRIES = 10
 """How often in a row a look may fail after a command's deadline, before the command is given up without one."""
 
@@ -74,9 +74,9 @@ class Loop:
         self._part: float | None = None
 
     def step(self, keys: Collection[str] | None = None) -> float | None:
-        """Do all that is due, once; the seconds until something is due again, or None where nothing is left to do.
+        """Do all that is due, once; return the seconds until something is due again, or None where nothing is left.
 
-        Where that takes long it ends early, to be called again at once.
+        A step that takes long ends early, and returns almost no wait.
         """
         self._views, self._part = {}, None
         self._durations.step()
@@ -89,7 +89,7 @@ class Loop:
         return max(BREATH, min(waits)) if waits else None
 
     def _ours(self, keys: Sequence[str]) -> tuple[dict[str, DeployerState], list[float]]:
-        """The states of the streams that are ours to act on, and how long the others are waited for."""
+        """Return the states of the streams whose leases are ours, and the waits for the others."""
         states = {key: self._journal.head(key).state for key in keys}
         ours: dict[str, DeployerState] = {}
         waits: list[float] = []
@@ -105,7 +105,7 @@ class Loop:
         return ours, waits
 
     def _observe(self, states: Mapping[str, DeployerState]) -> None:
-        """One look of each executor at all that is due, and at what comes along; what of that was seen is due too."""
+        """Have each executor look once at all that is due and all that is batchable; what it has seen is due then."""
         now, today = self._clock.monotonic(), self._clock.now()
         for executor in self._observers:
             works = [
@@ -123,7 +123,7 @@ class Loop:
                     self._schedule.bring_forward(command, now)
 
     def _in_turn(self, states: Mapping[str, DeployerState]) -> list[str]:
-        """What was seen together comes first, while that is fresh; then what has been due for the longest time."""
+        """Sort streams: first those seen together, while that is fresh, then those that are due the longest."""
         seen = {key for key, _ in self._views}
 
         def turn(key: str) -> tuple[bool, float]:
@@ -132,9 +132,9 @@ class Loop:
         return sorted(states, key=turn)
 
     def _work_on(self, key: str, state: DeployerState) -> DeployerState:
-        """Act on what is due in one stream; its state after that.
+        """Act on what is due in one stream; return its state after that.
 
-        The state may be from before the lease was ours: what is acted on is read anew.
+        The given state may be older than our lease, so the state is read again before anything is done.
         """
         done: set[int] = set()
         if self._first_due(key, state, done):
@@ -150,7 +150,7 @@ class Loop:
         return next((p for p in left if self._schedule.is_due((key, p.id), now)), None)
 
     def _waits(self, key: str, state: DeployerState) -> list[float]:
-        """The waits until what is pending in a stream is due. What is unresolved is not waited for."""
+        """Return the waits until what is pending in a stream is due. What is unresolved is not waited for."""
         pending = state.pending
         now = self._clock.monotonic()
         self._schedule.retain(key, (p.id for p in pending))
@@ -160,35 +160,35 @@ class Loop:
         return [min(self._schedule.at((key, p.id)) - now, self._polling.slow) for p in pending]
 
     def _act(self, key: str, state: DeployerState, pending: Pending) -> DeployerState:
-        """One look at a command, and one step on with it; the stream's state after that."""
+        """Look at a command once, and take one step with it; return the stream's state after that."""
         now = self._clock.now()
         view = self._views.pop((key, pending.id), None)
         work = Work(key, state.stream, pending, now, self._journal.blob, view)
-        trouble: Problem | None = None
+        problem: Problem | None = None
         try:
             for event in self._look(work):
                 if not self._record(key, pending, event):
                     break
         except Exception as error:
-            trouble = understand(error)
-            if trouble is None:
+            problem = understand(error)
+            if problem is None:
                 raise
-            self._trouble(work, trouble)
+            self._handle(work, problem)
         state = self._journal.head(key).state
         still = find(state, pending.id)
-        if still is None or (trouble is not None and self._schedule.tries(work.id) < LAST_TRIES):
+        if still is None or (problem is not None and self._schedule.tries(work.id) < LAST_TRIES):
             return state
-        if trouble is None:
+        if problem is None:
             self._wait(work.id, still, now)
         if now < last_moment(still) or still.unresolved:
             return state
-        if trouble is not None:
-            self._commit(key, work.reply(Progress(f"{in_words(work)}: {trouble}; {_LATER}")))
+        if problem is not None:
+            self._commit(key, work.reply(Progress(f"{in_words(work)}: {problem}; {_LATER}")))
         self._commit(key, work.reply(DeadlinePassed()))
         return self._journal.head(key).state
 
     def _look(self, work: Work) -> Act:
-        """What an executor says of a command. What may not be seen with others is looked at by itself."""
+        """Have an executor look at a command: by itself, where seeing it with others was refused."""
         if isinstance(work.view, Exception):
             problem = understand(work.view)
             if problem is None or problem.kind is not Kind.PERMANENT:
@@ -197,31 +197,31 @@ class Loop:
         return self._executors[type(work.pending.command)].act(work)
 
     def _wait(self, command: CommandId, pending: Pending, now: float) -> None:
-        """Until the next look, a random part of what the policy gives."""
+        """Set the next look after a random part of the wait that the policy gives."""
         usual = self._durations.usual(command[0], pending)
         wait = self._polling.wait(pending, now, usual, heard=self._events.available)
         self._schedule.set(command, self._clock.monotonic(), wait * self._jittered())
 
     def _jittered(self) -> float:
-        """The part of each wait that is waited: of all in one step the same, so that they stay together.
+        """Return the part of each wait that is waited: the same for all in one step, so that they stay together.
 
-        Were it another one for each, then of a thousand one would be due at any time, and all would come along.
+        With a part for each, one of a thousand commands would be due at any time, and all would be looked at with it.
         """
         if self._part is None:
             self._part = self._jitter()
         return self._part
 
     def _record(self, key: str, pending: Pending, event: Attempted | Accepted | Replied) -> bool:
-        """Write down what an executor says; False where it must not go on."""
+        """Append what an executor yields; return False where it must not be resumed."""
         if isinstance(event, Attempted):
             return self._may_send(key, pending, event)
         self._commit(key, event)
         return self._still(key, pending) is not None
 
     def _may_send(self, key: str, pending: Pending, event: Attempted) -> bool:
-        """Past its deadline a command is only looked at; else it must still be pending, and the lease be ours.
+        """Tell whether an attempt may be sent: before the deadline, under our lease, and while the command is pending.
 
-        A task that has to stop is told so however late.
+        The first StopTask is sent even after its deadline.
         """
         first_stop = isinstance(pending.command, StopTask) and pending.attempt is None
         if event.at >= last_moment(pending) and not first_stop:
@@ -236,8 +236,8 @@ class Loop:
     def _still(self, key: str, pending: Pending) -> Pending | None:
         return find(self._journal.head(key).state, pending.id)
 
-    def _trouble(self, work: Work, problem: Problem) -> None:
-        """What an error of AWS means for the command that met it, and when it is tried again."""
+    def _handle(self, work: Work, problem: Problem) -> None:
+        """Decide what an error of AWS means for the command that met it, and when it is tried again."""
         what, now = in_words(work), self._clock.monotonic()
         if problem.kind is Kind.CREDENTIALS:
             raise LoginNeeded(work.key, problem, what)

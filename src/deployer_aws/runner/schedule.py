@@ -1,7 +1,7 @@
-"""When each pending command is looked at next, and who is looked at together. Pure: every moment is given.
+"""When each pending command is looked at next, and which are looked at together. Pure: every moment is given.
 
-What is due soon comes along when others are looked at anyway, so that commands which began at different times are soon
-looked at together, by the same few calls.
+A command that is due soon is batchable: it is looked at when others are. So commands that began at different times are
+soon looked at together, with the same few calls.
 """
 
 import math
@@ -12,7 +12,7 @@ from attrs import frozen
 from deployer_aws.ports import CommandId
 
 SHARE = 1 / 3
-"""The part of its wait after which a command comes along. With a half, two groups could stay apart for ever."""
+"""The part of its wait after which a command is batchable. With a half, two groups could stay apart for ever."""
 
 
 @frozen
@@ -25,7 +25,7 @@ class _Turn:
 
 
 class Schedule:
-    """The next looks. A command that has none is new, or in a hurry: it is due, and is looked at by itself."""
+    """The next looks. A command that has none is new or expedited: it is due, and is looked at by itself."""
 
     def __init__(self) -> None:
         self._turns: dict[str, dict[int, _Turn]] = {}
@@ -35,31 +35,31 @@ class Schedule:
         return self._turns.get(key, {}).get(number)
 
     def at(self, command: CommandId) -> float:
-        """When it is due."""
+        """Return when it is due."""
         turn = self._turn(command)
         return -math.inf if turn is None else turn.at
 
     def is_due(self, command: CommandId, now: float) -> bool:
-        """Whether it is time to look at it."""
+        """Tell whether it is time to look at it."""
         return self.at(command) <= now
 
     def is_batchable(self, command: CommandId, now: float) -> bool:
-        """Whether it may be looked at together with others: once a part of its wait is over."""
+        """Tell whether it may be looked at together with others: once a part of its wait is over."""
         turn = self._turn(command)
         return turn is not None and turn.at - now <= turn.wait * (1 - SHARE)
 
     def tries(self, command: CommandId) -> int:
-        """How many looks at it have failed in a row."""
+        """Return how many looks at it have failed in a row."""
         turn = self._turn(command)
         return 0 if turn is None else turn.tries
 
     def set(self, command: CommandId, now: float, wait: float, tries: int = 0) -> None:
-        """It was looked at; the next look comes after a wait."""
+        """Set the next look, after a wait; `tries` looks in a row have failed before it."""
         key, number = command
         self._turns.setdefault(key, {})[number] = _Turn(now + wait, wait, tries)
 
     def bring_forward(self, command: CommandId, now: float) -> None:
-        """It is looked at now, since others are."""
+        """Make it due, since it was looked at with others."""
         turn = self._turn(command)
         if turn is not None and turn.at > now:
             self.set(command, now, 0.0, turn.tries)
@@ -77,7 +77,7 @@ class Schedule:
                 self.expedite((key, number))
 
     def retain(self, key: str, pending: Iterable[int]) -> None:
-        """What is pending in a stream now; the rest is forgotten."""
+        """Retain what is pending in a stream now, and forget the rest."""
         still = {number: turn for number in pending if (turn := self._turn((key, number)))}
         if still:
             self._turns[key] = still

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from attrs import evolve, frozen
 
-from deployer_aws.aws.batch_describe import Survey
+from deployer_aws.aws.batch_describe import BatchDescribe
 from deployer_aws.aws.errors import Kind, Problem, understand
 from deployer_aws.aws.protocols import CloudFormationClient, EcsClient, Elbv2Client, S3Client
 from deployer_aws.aws.services import NotAtZero, ServiceReader, not_yet_stopped
@@ -63,7 +63,7 @@ class CloudFormation:
         self._reader = StackReader(client, bare_events=self._settings.bare_events)
         self._services = ServiceReader(self._reader, ecs)
         self._requests = Requests(client, s3, self._settings.bucket)
-        self._survey = Survey(client)
+        self._batch_describe = BatchDescribe(client)
 
     def act(self, work: Work) -> Act:
         """See `ports.Executor.act`."""
@@ -80,7 +80,7 @@ class CloudFormation:
         """
         tasks = self._services.still(works)
         names = {work.id: name for work in works if work.id not in tasks and (name := _watched(work))}
-        seen = self._survey.of(names.values())
+        seen = self._batch_describe.of(names.values())
         stopping = {command: still for command, still in tasks.items() if still}
         return {**stopping, **{command: seen[name] for command, name in names.items() if name in seen}}
 
