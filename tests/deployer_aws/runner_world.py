@@ -65,17 +65,17 @@ class Script:
 
 
 def complete(work: Work) -> Act:
-    """The stack is as it should be."""
+    """Reply that the stack is as it should be."""
     yield work.reply(COMPLETE)
 
 
 def moving(work: Work) -> Act:
-    """The stack moves."""
+    """Reply that the stack moves."""
     yield work.reply(CREATING)
 
 
 def raising(error: Exception) -> Callable[[Work], Act]:
-    """AWS says no."""
+    """Return a look at which AWS raises an error."""
 
     def look(work: Work) -> Act:
         yield from ()
@@ -107,7 +107,7 @@ class World:
 
 
 def world(*looks: Callable[[Work], Act], others: Sequence[Any] = (), **settings: Any) -> World:
-    """A world in which an executor does as told."""
+    """Return a world in which an executor does as told."""
     clock, script = settings.pop("clock", None) or Clock(), Script(list(looks))
     steps: list[Appended] = []
     notices: list[Notice] = []

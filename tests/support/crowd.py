@@ -50,7 +50,7 @@ class Crowd:
             self.runner.request("d", spec, {SHA256: TEMPLATE})
 
     def carry_on(self, seconds: float) -> Counter[str]:
-        """Let so much time pass; the calls that were made."""
+        """Let so much time pass; return the calls that were made."""
         before, until = self.sim.call_counts, self.sim.clock.monotonic() + seconds
         while (now := self.sim.clock.monotonic()) < until:
             wait = self.runner.step()
@@ -67,7 +67,7 @@ class Crowd:
 
 
 def full_path(count: int) -> Counter[str]:
-    """The calls of so many stacks that all are migrated at once, each with a service, a database and a task for it."""
+    """Count the calls of so many stacks that are migrated at once, each with a service, a database and its task."""
     sim = Simulator(
         {
             "clusters": ["main"],

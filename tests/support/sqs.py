@@ -115,7 +115,7 @@ class Mischief:
         self._held: list[Any] = []
 
     def __call__(self, events: list[Any]) -> list[Any]:
-        """What of these events, and of those held back, comes now."""
+        """Return what comes now of these events and of those held back."""
         roll = self._random.random
         events = [event for event in events if roll() >= self._drop]
         events += [event for event in events if roll() < self._double]

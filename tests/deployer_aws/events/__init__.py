@@ -14,7 +14,7 @@ TASK_ARN = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/main/7c1a4e0bb9a34d1c8f1c2b7e5d
 
 
 def envelope(source: str, about: str, resource: str, detail: dict[str, Any]) -> dict[str, Any]:
-    """What EventBridge puts around every event."""
+    """Put around an event what EventBridge puts around every one."""
     return {
         "version": "0",
         "id": "6a7e8feb-b491-4cf7-a9f1-bf3703467718",
@@ -35,7 +35,7 @@ def stack_event(
     token: str | None = "deployer-1",
     reason: str | None = "",
 ) -> dict[str, Any]:
-    """A stack has come to a status."""
+    """Return the event that a stack has come to a status."""
     details = {"status": status} | ({} if reason is None else {"status-reason": reason})
     detail: dict[str, Any] = {"stack-id": stack_id, "status-details": details}
     if token is not None:
@@ -44,7 +44,7 @@ def stack_event(
 
 
 def container(name: str, status: str, code: int | None = None, reason: str = "") -> dict[str, Any]:
-    """A container of the task."""
+    """Return a container of the task, as its event shows it."""
     shown: dict[str, Any] = {
         "containerArn": f"arn:aws:ecs:{REGION}:{ACCOUNT}:container/main/7c1a/{name}",
         "lastStatus": status,
@@ -62,7 +62,7 @@ def container(name: str, status: str, code: int | None = None, reason: str = "")
 
 
 def task_event(status: str = "STOPPED", *containers: dict[str, Any], **members: Any) -> dict[str, Any]:
-    """A task has changed; members that are None are left out."""
+    """Return the event that a task has changed; members that are None are left out."""
     detail: dict[str, Any] = {
         "attachments": [{"id": "0ea7a2c6", "type": "eni", "status": "DELETED", "details": []}],
         "availabilityZone": "eu-west-1b",
@@ -92,7 +92,7 @@ def task_event(status: str = "STOPPED", *containers: dict[str, Any], **members: 
 
 
 def stopped(*containers: dict[str, Any], **members: Any) -> dict[str, Any]:
-    """A task that has stopped by itself."""
+    """Return the event that a task has stopped by itself."""
     return task_event(
         "STOPPED",
         *containers,
@@ -106,12 +106,12 @@ def stopped(*containers: dict[str, Any], **members: Any) -> dict[str, Any]:
 
 
 def sqs_message(event: object) -> dict[str, Any]:
-    """As ReceiveMessage gives it."""
+    """Return an event as ReceiveMessage gives it."""
     return {"MessageId": "m-1", "ReceiptHandle": "r-1", "MD5OfBody": "", "Body": json.dumps(event)}
 
 
 def lambda_batch(*events: object) -> dict[str, Any]:
-    """As Lambda is given a batch of SQS."""
+    """Return events as Lambda is given a batch of SQS."""
     return {
         "Records": [
             {"messageId": "m-1", "receiptHandle": "r-1", "body": json.dumps(event), "eventSource": "aws:sqs"}
@@ -121,7 +121,7 @@ def lambda_batch(*events: object) -> dict[str, Any]:
 
 
 def sns_notification(event: object) -> dict[str, Any]:
-    """As SNS wraps it, where raw delivery is off."""
+    """Return an event as SNS wraps it, where raw delivery is off."""
     return {
         "Type": "Notification",
         "MessageId": "n-1",
