@@ -1,4 +1,4 @@
-"""What the commands that act on the real AWS share: the options that say which, and the stacks that belong there."""
+"""The options of the commands that act on the real AWS: which one, and how it is listened to."""
 
 import re
 from collections.abc import Callable
@@ -8,13 +8,8 @@ from typing import Any
 import click
 from attrs import fields_dict
 
-from deployer_aws.aws import accounts
 from deployer_aws.aws.addresses import Address
-from deployer_aws.aws.clients import Clients, ClientsError, Options
-from deployer_aws.aws.errors import LoginNeeded
-from deployer_aws.environment import Environment
-from deployer_aws.ports import Binding, Properties
-from deployer_core.spec import DeploymentSpec
+from deployer_aws.aws.clients import Options
 
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+")
 _QUEUE = re.compile(r"https?://[^/\s]+/(\S+/)?[\w.-]+", re.ASCII)
@@ -98,7 +93,7 @@ _OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
 
 
 def aws_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of `Options`, given to the command as `aws`."""
+    """Add an option for each field of `Options`; the command is given all of them as `aws`."""
 
     @wraps(command)
     def gathered(*words: Any, **given: Any) -> Any:
@@ -111,46 +106,3 @@ def aws_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         made = option(made)
     return made
-
-
-RESUME, AGAIN = "then run 'deployer resume'", "then run the same again"
-
-
-class BindsAccount:
-    """Binds a stack to the account and region where it is first deployed; for `open_environment`, as `prepare`."""
-
-    def __init__(self, spec: DeploymentSpec, before: Callable[[Clients], None] | None = None) -> None:
-        self._key, self._name, self._before = spec.key, spec.stack.name, before
-        self._binding: Binding | None = None
-
-    def __call__(self, clients: Clients) -> Properties:
-        """Do what comes before, and return the properties that the request brings along."""
-        if self._before is not None:
-            self._before(clients)
-        try:
-            self._binding = Binding(accounts.find(clients), self._name)
-        except LoginNeeded as login:
-            raise ClientsError(f"nothing was requested yet: {login.problem}".replace(RESUME, AGAIN)) from None
-        return Properties(binding=self._binding)
-
-    def ensure(self, world: Environment) -> None:
-        """Raise WrongAccount where the stack belongs somewhere else, or, with checks, to another stream too."""
-        if self._binding is not None:
-            accounts.ensure_belongs(world.journal, self._key, self._binding.account)
-            if self._before is not None:
-                accounts.ensure_sole_deployer(world.journal, self._key, self._binding)
-
-
-def elsewhere(world: Environment, keys: list[str]) -> list[str]:
-    """Those of the stacks that belong to another account or region than this world's clients."""
-    bound = [key for key in keys if accounts.is_bound(world.journal, key)]
-    if world.clients is None or not bound:
-        return []
-    account = accounts.find(world.clients)
-    return [key for key in bound if not accounts.belongs(world.journal, key, account)]
-
-
-def ensure_belongs(world: Environment, key: str) -> None:
-    """Raise WrongAccount where a stack belongs somewhere else than this world's clients."""
-    if world.clients is not None and accounts.is_bound(world.journal, key):
-        accounts.ensure_belongs(world.journal, key, accounts.find(world.clients))

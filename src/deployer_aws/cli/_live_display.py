@@ -6,7 +6,7 @@ from typing import Self
 
 from attrs import evolve, frozen
 from rich.console import Group, RenderableType
-from rich.live import Live as RichLive
+from rich.live import Live
 from rich.panel import Panel
 from rich.spinner import Spinner
 from rich.table import Table
@@ -24,7 +24,7 @@ _OVER = ("DONE", "FAILED")
 
 
 @frozen
-class Marks:
+class Signs:
     """The signs in front of a step."""
 
     done: str = "✔"
@@ -33,7 +33,7 @@ class Marks:
     spinner: str = "dots"
 
 
-PLAIN = Marks("+", "x", ".", "line")
+PLAIN = Signs("+", "x", ".", "line")
 
 
 @frozen
@@ -47,18 +47,18 @@ class Picture:
     owner: str = ""
 
 
-class Live:
+class LiveDisplay:
     """A picture for each stream, drawn several times a second. `clock` gives the time between two changes."""
 
     def __init__(
         self, screen: Screen, simulated: bool, now: float, clock: Callable[[], float] | None = None
     ) -> None:
         self._screen, self._simulated, self._clock, self._now = screen, simulated, clock, now
-        self._marks = Marks() if screen.fancy else PLAIN
+        self._signs = Signs() if screen.fancy else PLAIN
         self._followers: dict[str, Follower] = {}
         self._pictures: dict[str, Picture] = {}
         self._spinners: dict[str, Spinner] = {}
-        self._live = RichLive(
+        self._live = Live(
             console=screen.out, get_renderable=self._draw, refresh_per_second=8, vertical_overflow="crop"
         )
 
@@ -135,13 +135,13 @@ class Live:
                 for row in self._databases(picture, shown):
                     table.add_row(*row)
         for ahead in picture.ahead:
-            table.add_row(Text(self._marks.ahead, "dim"), Text(ahead, "dim"), "", "")
+            table.add_row(Text(self._signs.ahead, "dim"), Text(ahead, "dim"), "", "")
         return table
 
     def _mark(self, shown: DeploymentHistory, last: bool) -> RenderableType:
         if not last or shown.outcome == "DONE":
-            return Text(self._marks.done, "green")
-        return Text(self._marks.failed, "bold red") if shown.outcome == "FAILED" else self._spinner("step")
+            return Text(self._signs.done, "green")
+        return Text(self._signs.failed, "bold red") if shown.outcome == "FAILED" else self._spinner("step")
 
     def _databases(self, picture: Picture, shown: DeploymentHistory) -> Iterator[tuple[RenderableType, ...]]:
         tasks = {task.run.partition("/")[0]: task for task in picture.status.tasks if shown.ended is None}
@@ -160,11 +160,11 @@ class Live:
         return table
 
     def _spinner(self, name: str) -> RenderableType:
-        return self._spinners.setdefault(name, Spinner(self._marks.spinner, style="cyan"))
+        return self._spinners.setdefault(name, Spinner(self._signs.spinner, style="cyan"))
 
 
 def _ahead(state: DeployerState, shown: DeploymentHistory | None) -> tuple[str, ...]:
-    """The steps that are still to come on the good path; not known before it is known whether the stack exists."""
+    """Return the steps still to come if all goes well; none before it is known whether the stack exists."""
     current = next(iter(state.deployments), None)
     if (
         current is None
@@ -181,7 +181,7 @@ def _ahead(state: DeployerState, shown: DeploymentHistory | None) -> tuple[str, 
 
 
 def _command_of(spell: Spell, shown: DeploymentHistory) -> Text:
-    """The command to CloudFormation of a step that is over; one that is under way stands below."""
+    """Return the CloudFormation command of a step that is over; one that is under way stands below."""
     steps = [s for s in shown.spells if s.state not in ("QUEUED", "DB_MIGRATING", *_OVER)]
     commands = dict(zip(steps, (c for c in shown.commands if not c.database), strict=False))
     own = commands.get(spell)

@@ -1,4 +1,4 @@
-"""What the deployer logs while it works, on stderr: warnings as such, and the notices that were asked for there."""
+"""The deployer's log on stderr: warnings as such, and the notices that were asked for there."""
 
 import logging
 import os
@@ -26,7 +26,7 @@ class _ToScreen(logging.Handler):
 
 
 @contextmanager
-def shown_on(screen: Screen) -> Generator[None]:
+def logged_on(screen: Screen) -> Generator[None]:
     """Show on this screen what is logged meanwhile."""
     logger, notices, handler = logging.getLogger("deployer"), logging.getLogger(NOTICES), _ToScreen(screen)
     before = notices.level

@@ -1,4 +1,4 @@
-"""Deployments shown as plain lines, one a change: for pipes, logs and dumb terminals. And as nothing at all."""
+"""Deployments shown as plain lines, one a change, for pipes, logs and dumb terminals; or not at all."""
 
 from typing import Self
 
@@ -11,7 +11,7 @@ from deployer_aws.views.history import Change
 from deployer_aws.views.status import stack_status
 
 
-class Silent:
+class NoDisplay:
     """Shows nothing: for --json."""
 
     def __enter__(self) -> Self:
@@ -30,7 +30,7 @@ class Silent:
         """See `Display`."""
 
 
-class Lines(Silent):
+class PlainDisplay(NoDisplay):
     """A line for each change, with the time since `start`; with the stream's name where there are several."""
 
     def __init__(self, screen: Screen, start: float, *, several: bool = False) -> None:
@@ -38,7 +38,7 @@ class Lines(Silent):
         self._waiting: dict[str, str] = {}
 
     def begin(self, key: str, follower: Follower) -> None:
-        """What is under way already."""
+        """Print what is under way already."""
         status = stack_status(key, follower.chronicle)
         for deployment in (*([status.current] if status.current else []), *status.queue):
             at = deployment.spells[-1].state
@@ -55,7 +55,7 @@ class Lines(Silent):
         self._screen.say(Text(elapsed(told.at - self._start), "dim"), f"  {where}", told_text(told))
 
     def tick(self, now: float, waiting: dict[str, str]) -> None:
-        """Says once for whom it waits."""
+        """Print once for whom it waits."""
         for key, owner in waiting.items():
             if self._waiting.get(key) != owner:
                 text = f"another deployer ({owner}) carries {key} on, and this one follows"
@@ -64,7 +64,7 @@ class Lines(Silent):
 
 
 def told_text(told: Told) -> Text:
-    """One change in a line: what kind, which one, what it is now, and why."""
+    """Return one change in a line: what kind, which one, what it is now, and why."""
     text = Text(f"{told.kind:<10}  ")
     if told.name:
         text.append(clean(told.name) + "  " * bool(told.text))

@@ -1,4 +1,4 @@
-"""What is said at the end of `run` and `resume`: the outcome, where the services stand, and what to do next."""
+"""The report at the end of `run` and `resume`: the outcome, where the services stand, and what to do next."""
 
 import shlex
 from collections import Counter
@@ -21,7 +21,7 @@ from deployer_aws.views.status import StackStatus
 class Report:
     """How a deployment stands when this process is through with it; `stopped` says why it is through too early.
 
-    `messages` counts what became of the queue's, and `untold` the notices that could not be delivered yet.
+    `messages` counts what became of the queue's, and `undelivered` the notices that could not be delivered yet.
     """
 
     deployment: DeploymentHistory
@@ -33,7 +33,7 @@ class Report:
     simulated: bool
     options: Options = field(factory=Options)
     messages: Mapping[str, int] = field(factory=dict[str, int])
-    untold: int = 0
+    undelivered: int = 0
 
     @property
     def code(self) -> Exit:
@@ -43,19 +43,19 @@ class Report:
         return Exit.DONE if self.deployment.outcome == "DONE" else Exit.FAILED
 
     def command(self, *words: str) -> str:
-        """A command for this journal and this AWS, ready to be typed."""
+        """Return a command for this journal and this AWS, ready to be typed."""
         return typed(self.journal, *words, *(() if self.simulated else self.options.words()))
 
 
 def typed(journal: Path, *words: str) -> str:
-    """A command of ours for a journal, ready to be typed."""
+    """Return a command of the deployer for a journal, ready to be typed."""
     return shlex.join(
         ["deployer", *words, *(() if journal == DEFAULT_JOURNAL else ("--journal", str(journal)))]
     )
 
 
 def as_data(report: Report) -> dict[str, Any]:
-    """The report for a program."""
+    """Return the report for a program."""
     shown, status = report.deployment, report.status
     return {
         "stack": status.key,
@@ -84,7 +84,7 @@ def as_data(report: Report) -> dict[str, Any]:
         "stale": report.stale,
         "calls": {"total": report.calls.total(), "by_operation": dict(sorted(report.calls.items()))},
         "messages": dict(report.messages),
-        "untold": report.untold,
+        "undelivered": report.undelivered,
         "journal": str(report.journal),
         "simulated": report.simulated,
         "exit_code": int(report.code),
@@ -98,7 +98,7 @@ def _database_data(shown: DeploymentHistory, database: DatabaseHistory) -> dict[
 
 
 def print_report(screen: Screen, report: Report) -> None:
-    """The report for a person."""
+    """Print the report for a person."""
     shown, status = report.deployment, report.status
     what = f"  {status.key} version {shown.version}"
     if shown.outcome == OPEN:
@@ -148,7 +148,7 @@ def _print_services(screen: Screen, report: Report) -> None:
 
 
 def print_unresolved(screen: Screen, status: StackStatus, journal: Path) -> None:
-    """Tasks that may still run, and how a repair is forced past them."""
+    """Print the tasks that may still run, and how a repair is forced past them."""
     for left in status.unresolved:
         task = f" ({left.arn})" if left.arn else ""
         screen.say(

@@ -62,22 +62,22 @@ class Screen:
         return "utf" in self.out.encoding.lower()
 
     def say(self, *parts: str | Text, indent: int = 0) -> None:
-        """One line on stdout."""
+        """Write one line to stdout."""
         line = Text(" " * indent)
         for part in parts:
             line.append_text(part if isinstance(part, Text) else Text(clean(part)))
         self.out.print(line, soft_wrap=True)
 
     def text(self, text: str) -> None:
-        """Text as it is, line breaks included."""
+        """Write a text to stdout as it is, line breaks included."""
         self.out.print(Text(text), soft_wrap=True, end="")
 
     def data(self, value: object) -> None:
-        """One JSON document on stdout."""
+        """Write one JSON document to stdout."""
         self.text(json.dumps(value, indent=2, ensure_ascii=True) + "\n")
 
     def rows(self, rows: Sequence[Sequence[str | Text]], *, indent: int = 0) -> None:
-        """Columns, as wide as they need to be; the last one may be long."""
+        """Write columns, as wide as they need to be; the last one may be long."""
         texts = [[c if isinstance(c, Text) else Text(clean(c)) for c in row] for row in rows]
         if not texts:
             return
@@ -91,31 +91,31 @@ class Screen:
             self.out.print(line, soft_wrap=True)
 
     def warn(self, text: str) -> None:
-        """One line on stderr about something that is not wrong."""
+        """Write one line to stderr about something that is not wrong."""
         self.err.print(Text("warning: ", "yellow").append(clean(text), "default"), soft_wrap=True)
 
     def note(self, text: str) -> None:
-        """One line on stderr, as it is."""
+        """Write one line to stderr, as it is."""
         self.err.print(Text(clean(text)), soft_wrap=True)
 
     def complain(self, text: str) -> None:
-        """What is wrong, on stderr."""
+        """Write what is wrong to stderr."""
         lines = "\n".join(map(clean, text.splitlines()))
         self.err.print(Text("deployer: ", "bold red").append(lines, "default"), soft_wrap=True)
 
 
 def clean(text: str) -> str:
-    """The same in one line, with nothing in it that a terminal would obey."""
+    """Return a text in one line, with nothing in it that a terminal would obey."""
     return " ".join(text.translate(_CONTROL).split(" ")) if text.isprintable() else text.translate(_CONTROL)
 
 
 def state(name: str) -> Text:
-    """The name of a state."""
+    """Return the name of a state, styled."""
     return Text(name, STYLES.get(name, "cyan"))
 
 
 def elapsed(seconds: float) -> str:
-    """Time since the beginning, in a column: `1:02:03`, `   2:03`."""
+    """Return the time since the beginning, for a column: `1:02:03`, `   2:03`."""
     whole = max(0, int(seconds))
     hours, rest = divmod(whole, 3600)
     text = f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
@@ -123,7 +123,7 @@ def elapsed(seconds: float) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """How long something took, as a spec file has it: `45s`, `3m10s`, `1h5m`, `2d4h`."""
+    """Return how long something took, as a spec file has it: `45s`, `3m10s`, `1h5m`, `2d4h`."""
     if seconds is None:
         return "-"
     whole = max(0, int(seconds))
@@ -133,10 +133,10 @@ def duration(seconds: float | None) -> str:
 
 
 def moment(seconds: float | None) -> str:
-    """A time of day in UTC, in words that sort."""
+    """Return a date and time in UTC, in a form that sorts."""
     return "-" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}Z"
 
 
 def joined(items: Iterable[Any]) -> str:
-    """Names in a row."""
+    """Return names in a row."""
     return ", ".join(str(item) for item in items)

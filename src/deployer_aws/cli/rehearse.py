@@ -13,7 +13,8 @@ from rich.text import Text
 from deployer_aws import specfile
 from deployer_aws.aws.clients import Options
 from deployer_aws.cli._exit import BadInput, Exit
-from deployer_aws.cli._interactive import Interrupted, carrier_for, report_of, signals_to
+from deployer_aws.cli._interactive import InteractiveRun
+from deployer_aws.cli._interrupts import Interrupted, handle_signals
 from deployer_aws.cli._journal import existing_journal
 from deployer_aws.cli._options import json_option, simulate_option
 from deployer_aws.cli._program import command
@@ -44,11 +45,11 @@ class Guard:
             raise Interrupted
 
     def installed(self) -> AbstractContextManager[None]:
-        """Take the signals over for a while."""
-        return signals_to(self._take)
+        """Handle the signals for a while."""
+        return handle_signals(self._take)
 
     def clear(self) -> None:
-        """From now on things are cleared away."""
+        """Ignore signals from now on: things are cleared away."""
         self._clearing = True
 
 
@@ -125,7 +126,7 @@ def _end(screen: Screen, database_url: str | None) -> Exit:
 
 
 def _load(screen: Screen, path: Path) -> LoadedSpec:
-    """A spec that can be rehearsed."""
+    """Load a spec that can be rehearsed. Raises BadInput and SpecFileError."""
     loaded = specfile.load(path)
     rehearsal = loaded.rehearsal or Rehearsal(path.parent)
     databases = () if loaded.spec.quick else loaded.spec.databases
@@ -141,7 +142,7 @@ def _load(screen: Screen, path: Path) -> LoadedSpec:
 
 
 def _simulation(loaded: Sequence[LoadedSpec], script: Path | None) -> list[Script]:
-    """The script for each spec: its own, unless one is given for all."""
+    """Return the script for each spec: its own, unless one is given for all."""
     from deployer_aws.rehearsal.script import script_for
 
     specs, found = [one.spec for one in loaded], list[Script]()
@@ -171,7 +172,7 @@ def _rehearse(
                 parts.append(_deploy(screen, workspace, one, script, guard, keep=keep, as_json=as_json))
                 if (code := parts[-1].code) != Exit.DONE:
                     break
-            _tell(screen, workspace, parts, keep=keep, as_json=as_json)
+            _print_whole(screen, workspace, parts, keep=keep, as_json=as_json)
         except Interrupted:
             code = INTERRUPTED
         finally:
@@ -201,9 +202,9 @@ def _deploy(
 
     session = workspace.session(loaded, script, show)
     try:
-        report = _carry(screen, workspace, session, loaded, as_json=as_json)
+        report = _run(screen, workspace, session, loaded, as_json=as_json)
         if not as_json:
-            _say(screen, report, keep=keep)
+            _print_part(screen, report, keep=keep)
         after = session.after() if report.code is Exit.DONE else None
         if after and not as_json:
             screen.complain(f"what runs after the deployment exits with {after}")
@@ -215,28 +216,27 @@ def _deploy(
         session.environment.close()
 
 
-def _carry(
+def _run(
     screen: Screen, workspace: "Workspace", session: "Session", loaded: LoadedSpec, *, as_json: bool
 ) -> Report:
     environment, key = session.environment, loaded.spec.key
-    carrier = carrier_for(screen, environment, [key], Options(), None, as_json)
+    going = InteractiveRun.shown_on(screen, environment, [key], Options(), None, as_json)
     deployment = deployment_id(environment.clock.now())
-    known = carrier.followers[key].chronicle
 
     def over() -> bool:
-        found = known.find(deployment)
-        return found is not None and found.outcome != OPEN and not known.state.pending
+        found = going.find(key, deployment)
+        return found is not None and found.outcome != OPEN and not going.state(key).pending
 
-    with carrier:
-        carrier.runner.request(deployment, loaded.spec, loaded.templates, properties=environment.properties)
-        carrier.carry_on(over)
-    if carrier.interrupts.asked:
+    with going:
+        going.request(deployment, loaded)
+        going.run(until=over)
+    if going.interrupts.asked:
         raise Interrupted
-    return report_of(carrier, workspace.journal, key, deployment, Options())
+    return going.report(key, deployment, workspace.journal)
 
 
-def _say(screen: Screen, report: Report, *, keep: bool) -> None:
-    """What became of a deployment, and of each of its databases."""
+def _print_part(screen: Screen, report: Report, *, keep: bool) -> None:
+    """Print what became of a deployment, and of each of its databases."""
     shown = report.deployment
     if keep:
         print_report(screen, report)
@@ -259,10 +259,10 @@ def _say(screen: Screen, report: Report, *, keep: bool) -> None:
 _FATES = {"NOP": "nothing to migrate", "DONE": "migrated"}
 
 
-def _tell(
+def _print_whole(
     screen: Screen, workspace: "Workspace", parts: Sequence[Part], *, keep: bool, as_json: bool
 ) -> None:
-    """The rehearsal as a whole, and how to go on."""
+    """Print the rehearsal as a whole, and how to go on."""
     if as_json:
         screen.data(
             {"deployments": [_data(part) for part in parts], "kept": _kept(workspace) if keep else None}

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from deployer_aws.aws.clients import Options
-from deployer_aws.cli._aws_options import aws_options, ensure_belongs
+from deployer_aws.cli._aws_options import aws_options
 from deployer_aws.cli._exit import BadInput, Exit
 from deployer_aws.cli._journal import known_stack
 from deployer_aws.cli._operator import operator, print_stack
@@ -13,7 +13,6 @@ from deployer_aws.cli._options import by_option, journal_option, json_option, st
 from deployer_aws.cli._program import command
 from deployer_aws.cli._screen import Screen
 from deployer_aws.environment import open_environment
-from deployer_aws.runner import Runner
 from deployer_aws.views.history import chronicle
 from deployer_aws.views.status import stack_status
 from deployer_core.engine.messages import StopTask
@@ -42,24 +41,18 @@ def repair(
     It is refused while a task of an earlier deployment may still run. Those are looked at once more first.
     """
     screen = Screen()
-    world = open_environment(journal, act=False)
-    try:
-        key = known_stack(world.journal.streams(), stack, journal)
-        commands = [p.command for p in world.journal.head(key).state.pending]
+    with open_environment(journal, act=False) as environment:
+        key = known_stack(environment.journal.streams(), stack, journal)
+        commands = [pending.command for pending in environment.journal.head(key).state.pending]
         left = [c for c in commands if isinstance(c, StopTask) and c.run.id not in force]
-    finally:
-        world.close()
-    world = open_environment(journal, act=bool(left), options=aws)
-    try:
-        ensure_belongs(world, key)
-        runner = Runner(world.journal, world.executors, world.clock)
+    with open_environment(journal, act=bool(left), options=aws) as environment:
+        environment.ensure_account(key)
+        runner = environment.runner()
         if left:
             runner.run([key], until=lambda: True)
-        state_before = stack_status(key, chronicle(world.journal, key))
-        if not state_before.broken:
-            raise BadInput(f"{key} is {state_before.state}, and only a BROKEN stack is repaired")
+        before = stack_status(key, chronicle(environment.journal, key))
+        if not before.broken:
+            raise BadInput(f"{key} is {before.state}, and only a BROKEN stack is repaired")
         runner.repair(key, by or operator(), force)
-        print_stack(screen, world.journal, key, journal, as_json)
-    finally:
-        world.close()
+        print_stack(screen, environment.journal, key, journal, as_json)
     return Exit.DONE

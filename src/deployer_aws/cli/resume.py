@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from deployer_aws.aws.clients import Options
-from deployer_aws.cli._aws_options import aws_options, elsewhere, ensure_belongs
+from deployer_aws.cli._aws_options import aws_options
 from deployer_aws.cli._exit import Exit
-from deployer_aws.cli._interactive import carrier_for, report_of, warn_of_untold
+from deployer_aws.cli._interactive import InteractiveRun
 from deployer_aws.cli._journal import known_stack
-from deployer_aws.cli._logging import shown_on
+from deployer_aws.cli._logging import logged_on
 from deployer_aws.cli._options import (
     journal_option,
     json_option,
@@ -20,7 +20,6 @@ from deployer_aws.cli._report import Report, as_data, print_report
 from deployer_aws.cli._screen import Screen
 from deployer_aws.cli._simulation import read_script
 from deployer_aws.environment import Environment, ensure_not_rehearsal, open_environment
-from deployer_aws.views.history import OPEN
 
 
 @command("deployer resume", "deployer resume staging/orders --journal .deployer/journal.sqlite")
@@ -40,53 +39,44 @@ def resume(
     """
     screen, simulation = Screen(), read_script(script)
     ensure_not_rehearsal(journal)
-    world = open_environment(journal, simulation, simulate=script is not None, options=aws)
-    try:
-        keys = (
-            [known_stack(world.journal.streams(), stack, journal)]
-            if stack
-            else world.journal.streams(pending_only=True)
-        )
-        keys += [
-            key for key in world.journal.streams() if not stack and key not in keys and _waits(world, key)
-        ]
-        if stack:
-            ensure_belongs(world, stack)
-        for key in elsewhere(world, keys):
-            keys.remove(key)
-            screen.warn(f"{key} belongs to another AWS account or region, and is left alone")
-        carrier = carrier_for(screen, world, keys, aws, speed, as_json)
-        untold = carrier.untold
-        open_before = [
-            (key, d.id)
-            for key, follower in carrier.followers.items()
-            for d in follower.chronicle.deployments
-            if d.outcome == OPEN
-        ]
-        with shown_on(screen), carrier:
-            carrier.carry_on(lambda: False)
-        reports = [report_of(carrier, journal, key, name, aws) for key, name in open_before]
-        warn_of_untold(screen, carrier)
-        told = len(untold - carrier.untold)
-    finally:
-        world.close()
-    _print(screen, reports, told, as_json)
+    with open_environment(journal, simulation, simulate=script is not None, options=aws) as environment:
+        keys = _streams(screen, environment, stack, journal)
+        going = InteractiveRun.shown_on(screen, environment, keys, aws, speed, as_json)
+        undelivered = going.undelivered
+        open_before = going.open_deployments()
+        with logged_on(screen), going:
+            going.run()
+        reports = [going.report(key, name, journal) for key, name in open_before]
+        going.warn_of_undelivered(screen)
+        delivered = len(undelivered - going.undelivered)
+    _print(screen, reports, delivered, as_json)
     codes = [report.code for report in reports]
     return next((code for code in (Exit.RUNNING, Exit.FAILED) if code in codes), Exit.DONE)
 
 
-def _waits(world: Environment, key: str) -> bool:
-    return bool(world.journal.head(key).state.deployments)
+def _streams(screen: Screen, environment: Environment, stack: str | None, journal: Path) -> list[str]:
+    """Return the streams to carry on: the one that is named, or all that have something to do in this account."""
+    opened = environment.journal
+    if stack:
+        key = known_stack(opened.streams(), stack, journal)
+        environment.ensure_account(key)
+        return [key]
+    keys = opened.streams(pending_only=True)
+    keys += [key for key in opened.streams() if key not in keys and opened.head(key).state.deployments]
+    for key in environment.foreign(keys):
+        keys.remove(key)
+        screen.warn(f"{key} belongs to another AWS account or region, and is left alone")
+    return keys
 
 
-def _print(screen: Screen, reports: list[Report], told: int, as_json: bool) -> None:
-    """What became of each deployment, and how many notices of earlier ones were delivered."""
+def _print(screen: Screen, reports: list[Report], delivered: int, as_json: bool) -> None:
+    """Print what became of each deployment, and how many notices of earlier ones were delivered."""
     if as_json:
-        screen.data({"deployments": [as_data(report) for report in reports], "told": told})
+        screen.data({"deployments": [as_data(report) for report in reports], "delivered": delivered})
         return
     for report in reports:
         print_report(screen, report)
     if not reports:
         screen.say("Nothing is under way.")
-    if told:
-        screen.say(f"Notices of earlier deployments that were delivered: {told}.")
+    if delivered:
+        screen.say(f"Notices of earlier deployments that were delivered: {delivered}.")

@@ -7,11 +7,11 @@ import click
 
 from deployer_aws import specfile
 from deployer_aws.aws.clients import Options
-from deployer_aws.cli._aws_options import BindsAccount, aws_options
+from deployer_aws.cli._aws_options import aws_options
 from deployer_aws.cli._checks import check_before_run
 from deployer_aws.cli._exit import Exit
-from deployer_aws.cli._interactive import Carrier, carrier_for, report_of, warn_of_untold
-from deployer_aws.cli._logging import shown_on
+from deployer_aws.cli._interactive import InteractiveRun
+from deployer_aws.cli._logging import logged_on
 from deployer_aws.cli._options import (
     DEFAULT_JOURNAL,
     journal_option,
@@ -65,34 +65,22 @@ def run(
         screen.warn(f"{spec}: {warning}")
     if journal == DEFAULT_JOURNAL:
         journal.parent.mkdir(exist_ok=True)
-    key = loaded.spec.key
-    checks = partial(check_before_run, screen, loaded, options=aws)
-    binding = BindsAccount(loaded.spec, None if unchecked else checks)
-    world = open_environment(
+    with open_environment(
         journal,
         simulation,
         simulate=script is not None,
         spec=loaded.spec,
         options=aws,
-        prepare=binding,
-    )
-    try:
-        binding.ensure(world)
-        carrier = carrier_for(screen, world, [key], aws, speed, as_json)
-        deployment = name or deployment_id(world.clock.now())
-        known = carrier.followers[key].chronicle
-
-        def over() -> bool:
-            found = known.find(deployment)
-            return found is not None and found.outcome != OPEN and not _stops(carrier, key, deployment)
-
-        with shown_on(screen), carrier:
-            carrier.runner.request(deployment, loaded.spec, loaded.templates, properties=world.properties)
-            carrier.carry_on(over)
-        report = report_of(carrier, journal, key, deployment, aws)
-        warn_of_untold(screen, carrier)
-    finally:
-        world.close()
+        check=None if unchecked else partial(check_before_run, screen, loaded, options=aws),
+        sole=not unchecked,
+    ) as environment:
+        going = InteractiveRun.shown_on(screen, environment, [loaded.spec.key], aws, speed, as_json)
+        deployment = name or deployment_id(environment.clock.now())
+        with logged_on(screen), going:
+            going.request(deployment, loaded)
+            going.run(until=lambda: _is_over(going, loaded.spec.key, deployment))
+        report = going.report(loaded.spec.key, deployment, journal)
+        going.warn_of_undelivered(screen)
     if as_json:
         screen.data(as_data(report))
     else:
@@ -100,7 +88,10 @@ def run(
     return report.code
 
 
-def _stops(carrier: Carrier, key: str, deployment: str) -> bool:
-    """Whether tasks of a deployment are still being stopped."""
-    state = carrier.followers[key].chronicle.state
-    return stopping(state) > 0 and any(p.deployment == deployment and not p.unresolved for p in state.pending)
+def _is_over(going: InteractiveRun, key: str, deployment: str) -> bool:
+    """Tell whether a deployment has ended, and none of its tasks is still being stopped."""
+    found, state = going.find(key, deployment), going.state(key)
+    if found is None or found.outcome == OPEN:
+        return False
+    pending = [p for p in state.pending if p.deployment == deployment and not p.unresolved]
+    return not (stopping(state) and pending)

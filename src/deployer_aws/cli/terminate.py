@@ -27,11 +27,8 @@ def terminate(stack: str, deployment: str, journal: Path, by: str | None, as_jso
     on. One that only waits for its turn leaves the queue, and the stack is not broken by it.
     """
     screen = Screen()
-    world = open_environment(journal, act=False)
-    try:
-        key = known_stack(world.journal.streams(), stack, journal)
-        Requests(world.journal, world.clock).terminate(key, deployment, by or operator())
-        print_stack(screen, world.journal, key, journal, as_json)
-    finally:
-        world.close()
+    with open_environment(journal, act=False) as environment:
+        key = known_stack(environment.journal.streams(), stack, journal)
+        Requests(environment.journal, environment.clock).terminate(key, deployment, by or operator())
+        print_stack(screen, environment.journal, key, journal, as_json)
     return Exit.DONE

@@ -2,11 +2,12 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Self
 
 from attrs import frozen
 
+from deployer_aws.aws import accounts
 from deployer_aws.aws.clients import Clients
 from deployer_aws.ports import Clock, Executor, Journal, Properties
 
@@ -53,6 +54,19 @@ class Environment:
         from deployer_aws.runner import Runner  # what only reads a journal does without
 
         return Runner(self.journal, self.executors, clock or self.clock, **settings)
+
+    def ensure_account(self, key: str) -> None:
+        """Raise WrongAccount where a stack belongs to another account or region than the clients'."""
+        if self.clients is not None and accounts.is_bound(self.journal, key):
+            accounts.ensure_belongs(self.journal, key, accounts.find(self.clients))
+
+    def foreign(self, keys: Iterable[str]) -> list[str]:
+        """Return those of the stacks that belong to another account or region than the clients'."""
+        bound = [key for key in keys if accounts.is_bound(self.journal, key)]
+        if self.clients is None or not bound:
+            return []
+        account = accounts.find(self.clients)
+        return [key for key in bound if not accounts.belongs(self.journal, key, account)]
 
     def __enter__(self) -> Self:
         return self

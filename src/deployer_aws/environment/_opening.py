@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from deployer_aws.aws.clients import Clients, Options, connect
+from deployer_aws.aws import accounts
+from deployer_aws.aws.clients import Clients, ClientsError, Options, connect
+from deployer_aws.aws.errors import LoginNeeded
 from deployer_aws.environment._environment import Environment, SystemClock
 from deployer_aws.journals.sqlite import SqliteJournal
-from deployer_aws.ports import NO_PROPERTIES, Journal, JournalError, Properties
+from deployer_aws.ports import NO_PROPERTIES, Binding, Journal, JournalError, Properties
 from deployer_core.spec import DeploymentSpec
 
 REHEARSAL_FILE = "rehearsal.json"
@@ -33,15 +35,18 @@ def open_environment(
     spec: DeploymentSpec | None = None,
     act: bool = True,
     options: Options | None = None,
-    prepare: Callable[[Clients], Properties] | None = None,
+    check: Callable[[Clients], None] | None = None,
+    sole: bool = True,
 ) -> Environment:
     """Open the environment of a journal; with a `spec` to deploy, make a new journal where there is none.
 
     A journal that exists knows which AWS it is about, and a new one is simulated where `simulate` says so. With
     `script` a simulated account goes on by another script. Without `act` there are no executors, and no clients are
-    made. On the real AWS, which `options` choose, `prepare` is called before anything is made, and returns the
-    properties of requests. Raises WrongEnvironment, JournalError, ClientsError, or what `prepare` does; then no file
-    has been made.
+    made. On the real AWS, which `options` choose, `check` is called before anything is made, and may raise; then the
+    stack of `spec` is bound to the account and region, and refused where it was bound to another one or, if `sole`,
+    where another stream deploys it.
+
+    Raises WrongEnvironment, WrongAccount, JournalError, ClientsError, or what `check` does.
     """
     path, options = Path(path), options or Options()
     account = account_file(path)
@@ -63,7 +68,13 @@ def open_environment(
 
         _refuse_what_only_aws_has(options)
         return open_simulated(path, account, script)
-    return _open_real(path, options, prepare) if act else _open_journal_alone(path)
+    if not act:
+        journal = SqliteJournal(path)
+        return Environment(journal, SystemClock(), (), False, NO_PROPERTIES, Counter, journal.close)
+    clients = connect(options)
+    if check is not None:
+        check(clients)
+    return _open_real(path, clients, options, spec, sole=sole)
 
 
 def ensure_not_rehearsal(path: Path) -> None:
@@ -117,13 +128,29 @@ def _refuse_what_only_aws_has(options: Options) -> None:
         )
 
 
-def _open_real(path: Path, options: Options, prepare: Callable[[Clients], Properties] | None) -> Environment:
-    clients = connect(options)
+def _open_real(
+    path: Path, clients: Clients, options: Options, spec: DeploymentSpec | None, *, sole: bool
+) -> Environment:
     from deployer_aws.environment.aws import aws_environment  # its executors need the extra 'aws'
 
-    return aws_environment(path, clients, options, prepare(clients) if prepare else NO_PROPERTIES)
+    if spec is None:
+        return aws_environment(path, clients, options, NO_PROPERTIES)
+    binding = _binding(clients, spec)
+    environment = aws_environment(path, clients, options, Properties(binding=binding))
+    try:
+        accounts.ensure_belongs(environment.journal, spec.key, binding.account)
+        if sole:
+            accounts.ensure_sole_deployer(environment.journal, spec.key, binding)
+    except BaseException:
+        environment.close()
+        raise
+    return environment
 
 
-def _open_journal_alone(path: Path) -> Environment:
-    journal = SqliteJournal(path)
-    return Environment(journal, SystemClock(), (), False, NO_PROPERTIES, Counter, journal.close)
+def _binding(clients: Clients, spec: DeploymentSpec) -> Binding:
+    """Return where a stack will belong. Raises ClientsError: before its first request there is nothing to resume."""
+    try:
+        return Binding(accounts.find(clients), spec.stack.name)
+    except LoginNeeded as login:
+        problem = str(login.problem).replace("then run 'deployer resume'", "then run the same again")
+        raise ClientsError(f"nothing was requested yet: {problem}") from None

@@ -11,7 +11,7 @@ import botocore.session
 import pytest
 from attrs import frozen
 
-from deployer_aws.cli._interactive import Interrupted, Interrupts, Waiting
+from deployer_aws.cli._interrupts import Interrupted, InterruptibleSqs, Interrupts
 from deployer_aws.environment import SystemClock
 from tests.deployer_aws.events import stack_event
 from tests.support import servers
@@ -205,14 +205,14 @@ class Hanging:
 def test_a_wait_is_broken_off_and_a_delete_is_not() -> None:
     """A message that was taken in is deleted; one that was on its way comes again when its time is over."""
     interrupts = Interrupts()
-    sqs = Waiting(Hanging(), interrupts)
+    sqs = InterruptibleSqs(Hanging(), interrupts)
     with interrupts.installed():
         assert sqs.delete_message_batch() == {"Successful": []}
         assert interrupts.asked
         with pytest.raises(Interrupted):
             sqs.receive_message()
     with (again := Interrupts()).installed(), pytest.raises(Interrupted):
-        Waiting(Hanging(), again).receive_message()
+        InterruptibleSqs(Hanging(), again).receive_message()
 
 
 # Notices
@@ -230,7 +230,7 @@ def test_a_topic_is_told_that_a_deployment_ended(aws: Account) -> None:
     topic, queue = subscribed(aws)
     for number in ("one", "two"):
         said = aws.run("--notify", f"sns:{topic}", "--id", number, "--json")
-        assert (said.code, said.data["untold"]) == (0, 0)
+        assert (said.code, said.data["undelivered"]) == (0, 0)
         assert "notice" not in said.err
     told = [json.loads(message["Message"]) for message in aws.received(queue)]
     assert [(notice["deployment"], notice["outcome"]) for notice in told] == [
@@ -259,7 +259,7 @@ def test_what_could_not_be_told_is_told_by_a_later_resume(aws: Account) -> None:
     """The deployment is done all the same; the warning says what is kept; a run without a channel leaves it alone."""
     topic, queue = subscribed(aws)
     failed = aws.run("--notify", f"sns:{topic}-gone", "--id", "one", "--json")
-    assert (failed.code, failed.data["outcome"], failed.data["untold"]) == (0, "DONE", 1)
+    assert (failed.code, failed.data["outcome"], failed.data["undelivered"]) == (0, "DONE", 1)
     assert failed.err.count("a notice of test/") == 1
     assert "notices that could not be delivered: 1" in failed.err
     assert "Traceback" not in failed.err
@@ -270,7 +270,7 @@ def test_what_could_not_be_told_is_told_by_a_later_resume(aws: Account) -> None:
     assert "delivered: 1." in resumed.out
     (message,) = aws.received(queue)
     assert json.loads(message["Message"])["deployment"] == "one"
-    assert aws.resume("--notify", f"sns:{topic}", "--json").data == {"deployments": [], "told": 0}
+    assert aws.resume("--notify", f"sns:{topic}", "--json").data == {"deployments": [], "delivered": 0}
 
 
 def test_what_could_not_be_told_is_told_by_the_same_run_again(aws: Account) -> None:
@@ -278,7 +278,7 @@ def test_what_could_not_be_told_is_told_by_the_same_run_again(aws: Account) -> N
     topic, queue = subscribed(aws)
     aws.run("--notify", f"sns:{topic}-gone", "--id", "one")
     again = aws.run("--notify", f"sns:{topic}", "--id", "one", "--json")
-    assert (again.code, again.data["untold"]) == (0, 0)
+    assert (again.code, again.data["undelivered"]) == (0, 0)
     assert len(aws.received(queue)) == 1
 
 

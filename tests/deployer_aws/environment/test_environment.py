@@ -4,19 +4,39 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from attrs import evolve
 
 from deployer_aws import specfile
+from deployer_aws.aws import accounts
 from deployer_aws.aws.clients import Clients, Options
 from deployer_aws.environment import SystemClock, current_time, open_environment
 from deployer_aws.journals.sqlite import SqliteJournal
-from deployer_aws.ports import JournalError, Properties
+from deployer_aws.ports import Account, Binding, JournalError
 from deployer_core.engine.messages import WorldCommand
 from deployer_core.machines.deployment import StabiliseStack
-from tests.support.command import EXAMPLE, SCRIPT, Bed
+from tests.support.command import EXAMPLE, KEY, SCRIPT, Bed
 
 HOTFIX = EXAMPLE / "hotfix.yaml"
+HERE, THERE = Account("111111111111", "eu-west-1"), Account("222222222222", "eu-west-1")
 
 
+def here(_: Clients) -> Account:
+    """Whoever asks is here."""
+    return HERE
+
+
+def there(_: Clients) -> Account:
+    """Whoever asks is there."""
+    return THERE
+
+
+@pytest.fixture
+def in_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS says which account this is."""
+    monkeypatch.setattr(accounts, "find", here)
+
+
+@pytest.mark.usefixtures("in_account")
 def test_every_command_has_its_executor_on_the_real_aws(bed: Bed) -> None:
     """The databases' too; no call is made until there is something to do."""
     spec = specfile.load(EXAMPLE / "v1.yaml").spec
@@ -29,6 +49,7 @@ def test_every_command_has_its_executor_on_the_real_aws(bed: Bed) -> None:
         world.close()
 
 
+@pytest.mark.usefixtures("in_account")
 @pytest.mark.parametrize("endpoint", ["", "http://127.0.0.1:4566"])
 def test_only_emulators_have_events_without_tokens(bed: Bed, endpoint: str) -> None:
     """On AWS itself an event without a token is never taken for one of ours."""
@@ -42,6 +63,7 @@ def test_only_emulators_have_events_without_tokens(bed: Bed, endpoint: str) -> N
         world.close()
 
 
+@pytest.mark.usefixtures("in_account")
 def test_what_is_checked_before_a_run_is_not_counted_as_the_runs_own(
     bed: Bed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -50,13 +72,12 @@ def test_what_is_checked_before_a_run_is_not_counted_as_the_runs_own(
         monkeypatch.setenv(f"AWS_{name}", value)
     monkeypatch.setattr("time.sleep", abs)
 
-    def check(clients: Clients) -> Properties:
+    def check(clients: Clients) -> None:
         with pytest.raises(Exception, match="127.0.0.1"):
             clients.cloudformation.describe_stacks()
-        return Properties()
 
     nowhere = Options(endpoint_url="http://127.0.0.1:9")
-    world = open_environment(bed.journal, spec=specfile.load(HOTFIX).spec, options=nowhere, prepare=check)
+    world = open_environment(bed.journal, spec=specfile.load(HOTFIX).spec, options=nowhere, check=check)
     assert world.calls() == {}
     assert world.clients is not None
     with pytest.raises(Exception, match="127.0.0.1"):
@@ -117,3 +138,34 @@ def test_what_only_writes_to_a_journal_has_no_executors(real: Bed) -> None:
     """No client is made, so neither a region nor credentials are needed."""
     with open_environment(real.journal, act=False) as environment:
         assert (environment.executors, environment.clients, environment.calls()) == ((), None, {})
+
+
+@pytest.mark.usefixtures("in_account")
+def test_a_stack_is_bound_to_the_account_where_it_is_first_deployed(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever opens its environment to deploy it from another account is refused, and the journal is closed again."""
+    loaded, options = specfile.load(HOTFIX), Options(region="eu-west-1")
+    with open_environment(bed.journal, spec=loaded.spec, options=options) as environment:
+        assert environment.properties.binding == Binding(HERE, loaded.spec.stack.name)
+        environment.runner().request("one", loaded.spec, loaded.templates, properties=environment.properties)
+        assert environment.foreign([KEY, "staging/other"]) == []
+        environment.ensure_account(KEY)
+        monkeypatch.setattr(accounts, "find", there)
+        assert environment.foreign([KEY, "staging/other"]) == [KEY]
+        with pytest.raises(accounts.WrongAccount):
+            environment.ensure_account(KEY)
+    with pytest.raises(accounts.WrongAccount, match=f"{KEY} belongs to another account"):
+        open_environment(bed.journal, spec=loaded.spec, options=options)
+
+
+@pytest.mark.usefixtures("in_account")
+def test_a_stack_that_another_stream_deploys_is_refused(bed: Bed) -> None:
+    """Unless that is wanted."""
+    loaded, options = specfile.load(HOTFIX), Options(region="eu-west-1")
+    with open_environment(bed.journal, spec=loaded.spec, options=options) as environment:
+        environment.runner().request("one", loaded.spec, loaded.templates, properties=environment.properties)
+    other = evolve(loaded.spec, application="orders2")
+    with pytest.raises(accounts.WrongAccount, match="two deployers must not change one stack"):
+        open_environment(bed.journal, spec=other, options=options)
+    open_environment(bed.journal, spec=other, options=options, sole=False).close()

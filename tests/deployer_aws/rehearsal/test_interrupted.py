@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from deployer_aws.cli._interactive import Interrupted
+from deployer_aws.cli._interrupts import Interrupted
 from deployer_aws.cli.rehearse import Guard
 from tests.deployer_aws.rehearsal.fixtures import Project, runs, wait_for
 
