@@ -61,8 +61,7 @@ class _Constructor(SafeConstructor):
     """Give values whose keys are texts, and in which a short tag is a map with the function's long name."""
 
     def construct_mapping(self, node: yaml.Node, deep: bool = False) -> Any:
-        if not isinstance(node, yaml.MappingNode):
-            raise ConstructorError(None, None, "a map is expected here", node.start_mark)
+        assert isinstance(node, yaml.MappingNode)  # `plain` sees to it
         self.flatten_mapping(node)
         return {self._key(key): self.construct_object(value, deep=True) for key, value in node.value}
 
