@@ -8,6 +8,7 @@ was stale: nothing has changed, and nothing need be kept.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NoReturn, TypeAlias, TypeVar, get_args
 
 from attrs import evolve
@@ -184,13 +185,11 @@ def _reply(state: DeployerState, event: Replied, begin: Begin) -> Reduction:
         )
     if isinstance(pending.command, StopTask):
         return _reply_to_stop(state, pending, answer)
-    if isinstance(answer, Progress | AttemptRefused):
+    if isinstance(answer, (Progress, AttemptRefused)):  # a union would be made anew at each call
         told = _told(pending, answer) if isinstance(answer, Progress) else _refused(pending, answer)
-        return (
-            (state, ())
-            if told is pending
-            else (evolve(state, pending=swap(state.pending, pending, told)), ())
-        )
+        if told is pending:
+            return state, ()
+        return evolve(state, pending=swap(state.pending, pending, told)), ()
     meaning = _meaning(pending, answer)
     if type(meaning) in _FINAL:
         return _end(begin(state, event.at), pending, answer, meaning)
@@ -230,7 +229,8 @@ def _told(pending: Pending, answer: Answer) -> Pending:
     """Return the command with what was said of it, itself where that is no news. (`evolve` would be much slower.)"""
     seen, progress = _progress(answer)
     ref = pending.ref or (answer.arn if isinstance(answer, ecs_task.Started) else "")
-    if progress == pending.progress and seen == pending.seen and ref == pending.ref:
+    same = progress is pending.progress or progress == pending.progress
+    if same and seen == pending.seen and ref == pending.ref:
         return pending
     return Pending(
         pending.id,
@@ -296,11 +296,14 @@ def failure(pending: Pending, reason: str, *, may_still_run: bool) -> Any:
     return postgres_migration.Errored(reason)
 
 
+_stack_progress = lru_cache(maxsize=64)(StackProgress)  # for speed: the same again and again
+
+
 def _progress(answer: Any) -> tuple[str, CommandProgress | None]:
     """Return an answer that is not the last one as words for people, and as a value for programs."""
     if isinstance(answer, StackStatus):
         words = f"{answer.status}: {answer.reason}" if answer.reason else answer.status
-        return words, StackProgress(answer.status)
+        return words, _stack_progress(answer.status)
     if isinstance(answer, Progress):
         return answer.text, answer.value
     status = answer.last_status if isinstance(answer, ecs_task.Status) else "RUNNING"
