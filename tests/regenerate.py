@@ -10,9 +10,9 @@ from pathlib import Path
 
 from deployer_core.analysis.diagram import machines, mermaid
 from tests.deployer_aws.runner.player import Running
-from tests.deployer_core.engine.player import Engine
 from tests.deployer_core.matrix import matrix
 from tests.support import derived as examples
+from tests.support.engine_player import Engine
 from tests.support.transcripts import Player, written
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -11,12 +11,9 @@ from deployer_aws.ports import Entry, Head
 from deployer_aws.runner import PollingPolicy, durations
 from deployer_aws.runner.durations import KEPT, Durations
 from deployer_aws.runner.schedule import Schedule
-from deployer_core.analysis.choices import QUICK
 from deployer_core.engine import reducer
-from deployer_core.engine.messages import Answer
 from deployer_core.engine.reducer import Event
-from deployer_core.machines.deployment import Failure, StabiliseStack, UpsertStack
-from tests.support.deploying import Story, complete
+from tests.support.engine_player import Engine
 
 SECONDS = st.floats(0, 1e6)
 
@@ -134,35 +131,41 @@ def test_what_is_no_longer_pending_is_forgotten() -> None:
 # What is usual
 
 
-class Told(Story):
-    """A story that goes into a journal as well."""
+class Told(Engine):
+    """A deployer whose events go into a journal as well."""
 
     def __init__(self) -> None:
         super().__init__()
         self.journal = SqliteJournal(":memory:")
         self.durations = Durations(self.journal)
 
-    def take(self, event: Event) -> Story:
+    def reduce(self, event: Event) -> None:
+        """Take an event and append it."""
         before = self.state
-        super().take(event)
+        super().reduce(event)
         head = self.journal.head("prod/shop")
         self.journal.append([Entry("prod/shop", head, event, self.state)])
         self.durations.take("prod/shop", before, event)
-        return self
 
-    def upsert(self, name: str, takes: float, answer: Answer | None = None) -> None:
-        """A quick deployment whose one change is sent ten seconds after it was issued, and takes so long."""
-        self.request(name, QUICK).reply(StabiliseStack, complete())
-        self.now += 10
-        self.attempt(UpsertStack)
-        self.now += takes
-        self.reply(UpsertStack, answer or complete())
+    def upsert(self, name: str, takes: float, answer: str = "complete") -> None:
+        """Carry out a quick deployment whose change is sent ten seconds after it was issued, and takes so long."""
+        lines = (
+            f"request {name} quick",
+            "reply complete",
+            "wait 10",
+            "attempt 1",
+            f"wait {takes}",
+            f"reply {answer}",
+        )
+        for line in lines:
+            self.take(line)
 
     def usual(self, known: Durations) -> float | None:
-        """What is usual for the change of a deployment that is under way."""
+        """Return what is usual for the change of a deployment that is under way."""
         if not self.state.pending:
-            self.request("asking", QUICK).reply(StabiliseStack, complete())
-        return known.usual("prod/shop", self.pending(UpsertStack))
+            self.take("request asking quick")
+            self.take("reply complete")
+        return known.usual("prod/shop", self.pending("UpsertStack"))
 
 
 def test_usual_is_the_median_of_the_latest() -> None:
@@ -191,8 +194,8 @@ def _some(told: Told) -> reducer.Pending:
 def test_bad_ends_are_not_usual() -> None:
     """A change that failed says nothing of how long a good one takes."""
     told = Told()
-    told.upsert("d1", 5.0, Failure("no capacity"))
-    told.repair()
+    told.upsert("d1", 5.0, "failure no capacity")
+    told.take("repair")
     assert told.usual(Durations(told.journal)) is None
 
 

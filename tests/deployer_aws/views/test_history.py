@@ -20,7 +20,7 @@ from deployer_core.engine.reducer import INITIAL, DeployerState, Event
 from deployer_core.machines.deployment import Failure
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
 from tests.support.command import KEY
-from tests.support.deploying import Story, exited, full
+from tests.support.engine_player import played
 from tests.support.orders import TEMPLATES, orders
 
 pytestmark = pytest.mark.quick
@@ -106,9 +106,17 @@ def test_every_change_is_told_in_words() -> None:
 
 def test_a_task_that_ended_well_did_not_fail_with_its_sibling() -> None:
     """The last plan is good, and the deployment fails by it for the first one's sake: that is not the task's failure."""
-    story = Story().to_tasks("one", full("evaluated", "evaluated"))
-    story.run_task("db0", exited(1)).run_task("db1", exited(2))
-    known, changes = _told(tuple(story.events))
+    engine = played(
+        "request one evaluated evaluated",
+        "reply complete",
+        "reply complete Count=0",
+        "reply complete Count=0",
+        "reply db0 upserted",
+        "reply db1 upserted",
+        "run db0 1",
+        "run db1 2",
+    )
+    known, changes = _told(tuple(engine.events))
     (ended,) = [t for t in changes[-1].told if t.kind == "command"]
     assert (ended.name, ended.text, ended.bad) == ("RunTask db1/evaluate", "done", False)
     assert {c.what: c.good for c in known.deployments[0].commands if c.name == "RunTask"} == {

@@ -31,7 +31,7 @@ from deployer_core.machines.postgres_migration import (
     UpsertDone,
 )
 from deployer_core.spec import DeploymentSpec, digest
-from tests.support.deploying import exited, full
+from tests.support.engine_player import exited, full
 
 SPECS: tuple[DeploymentSpec, ...] = (
     QUICK,

@@ -7,7 +7,6 @@ import pytest
 from deployer_core.engine.reducer import (
     INITIAL,
     Accepted,
-    Attempt,
     Attempted,
     DeadlinePassed,
     Replied,
@@ -16,21 +15,10 @@ from deployer_core.engine.reducer import (
 )
 from deployer_core.kernel.machine import IllegalEvent
 from deployer_core.machines import deployment, postgres_migration
-from deployer_core.machines.deployment import (
-    StabiliseStack,
-)
 from deployer_core.machines.ecs_task import Started
-from deployer_core.machines.postgres_migration import UpsertDatabase, UpsertDone
-from deployer_core.machines.stack_status import Lifecycle
+from deployer_core.machines.postgres_migration import UpsertDone
 from deployer_core.spec import SpecError
-from tests.support.deploying import (
-    PLAIN,
-    UNEVALUATED,
-    Story,
-    complete,
-    exited,
-    seen,
-)
+from tests.support.engine_player import PLAIN, complete, exited, played
 
 # Requests
 
@@ -39,18 +27,15 @@ def test_the_first_request_names_the_stream() -> None:
     """A stream gets its random id once, from its first request, and is nothing without."""
     with pytest.raises(IllegalEvent, match="gives it its random id"):
         reduce(INITIAL, Requested("d1", PLAIN, 0))
-    story = Story().request("d1")
-    story.take(Requested("d2", PLAIN, 0, stream="other"))
-    assert story.state.stream == "stream"
+    engine = played("request d1 stream=first", "request d2 stream=second")
+    assert engine.state.stream == "first"
 
 
 def test_a_hundred_may_wait_by_default() -> None:
     """The queue takes a hundred, unless the request says otherwise."""
-    story = Story()
-    for number in range(101):
-        story.request(f"d{number}")
+    engine = played(*[f"request d{number}" for number in range(101)])
     with pytest.raises(IllegalEvent, match="100 deployments are waiting"):
-        story.request("d101")
+        engine.reduce(Requested("d101", PLAIN, 0))
 
 
 @pytest.mark.parametrize("name", ["", "-x", "a b", "x" * 129, "a/b", "a\n"])
@@ -65,21 +50,19 @@ def test_an_id_has_to_fit_tokens_and_runs(name: str) -> None:
 
 def test_pending_has_all_that_a_recovery_needs() -> None:
     """A command keeps its times, its latest attempt, what the world calls it, and its progress."""
-    story = Story().request("d1")
-    asked = story.pending(StabiliseStack)
-    assert (asked.issued, asked.deadline) == (1000, 1000 + PLAIN.stack.timeout)
-    story.take(Attempted(1, 1, 1001, (("Previous", "x"),)))
-    story.accept(StabiliseStack, "stack-id").reply(StabiliseStack, seen(Lifecycle.PROGRESS))
-    found = story.pending(StabiliseStack)
-    assert found.attempt == Attempt(1, 1001, (("Previous", "x"),))
+    engine = played("request d1", "wait 1", "attempt 1 Previous=x", "accept stack-id", "reply progress")
+    found = engine.pending()
+    assert (found.issued, found.deadline) == (1000, 1000 + PLAIN.stack.timeout)
+    assert found.attempt is not None
+    assert (found.attempt.number, found.attempt.at, found.attempt.resolved) == (1, 1001, (("Previous", "x"),))
     assert (found.ref, found.seen) == ("stack-id", "PROGRESS")
 
 
 def test_an_empty_ref_is_no_news() -> None:
     """A command that was accepted under no name is not accepted yet."""
-    story = Story().request("d1")
-    before = story.state
-    assert story.accept(StabiliseStack, "").state is before
+    engine = played("request d1")
+    after, _ = reduce(engine.state, Accepted(1, "", 0))
+    assert after is engine.state
 
 
 @pytest.mark.parametrize(
@@ -102,18 +85,18 @@ def test_an_empty_ref_is_no_news() -> None:
 )
 def test_what_is_not_pending_is_stale(event: Any) -> None:
     """Whatever is said of a command that has had its last answer changes nothing."""
-    story = Story().request("d1").reply(StabiliseStack, complete())
-    before = story.state
-    assert story.take(event).state is before
-    assert story.given == ()
+    engine = played("request d1", "reply complete")
+    assert reduce(engine.state, event) == (engine.state, ())
 
 
 @pytest.mark.parametrize("answer", [None, "ok", deployment.Terminated("ann"), postgres_migration.Unblocked()])
 def test_what_is_no_answer_is_refused(answer: Any) -> None:
     """Only the world's own words are answers: nothing reaches a machine in disguise."""
-    story = Story().to_databases("d1", UNEVALUATED)
+    engine = played(
+        "request d1 unevaluated", "reply complete", "reply complete Count=0", "reply complete Count=0"
+    )
     with pytest.raises(IllegalEvent, match="is no answer of the world"):
-        story.reply(UpsertDatabase, answer)
+        engine.reduce(Replied(engine.pending("UpsertDatabase").id, answer, 0))
 
 
 def test_what_is_no_event_is_refused() -> None:
@@ -127,6 +110,6 @@ def test_what_is_no_event_is_refused() -> None:
 
 def test_a_deadline_that_is_to_come_ends_nothing() -> None:
     """Nobody may call a command late before it is."""
-    story = Story().request("d1")
+    engine = played("request d1")
     with pytest.raises(IllegalEvent, match="command 1 has until"):
-        story.reply(StabiliseStack, DeadlinePassed())
+        engine.reduce(Replied(1, DeadlinePassed(), engine.now))

@@ -5,20 +5,20 @@ from typing import Any
 import pytest
 
 from deployer_core.engine import reducer, routing
-from deployer_core.engine.messages import Replied
 from deployer_core.engine.reducer import INITIAL, Requested, Terminated, reduce, token
 from deployer_core.kernel.machine import IllegalEvent
 from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
-from deployer_core.machines.deployment import StabiliseStack, UpsertStack
 from deployer_core.machines.ecs_task import RunTask
-from tests.support.deploying import PLAIN, QUICK, TWO, Story, complete
+from tests.support.engine_player import PLAIN, played
 
 
 def test_command_ids_count_up() -> None:
     """Ids are deterministic: the same events give the same commands."""
-    story, again = Story().to_tasks("d1", TWO), Story().to_tasks("d1", TWO)
-    assert [p.id for p in story.state.pending] == [6, 7]
-    assert story.state == again.state
+    lines = ["request d1 unevaluated unevaluated", "reply complete", *["reply complete Count=0"] * 2]
+    lines += ["reply db0 upserted", "reply db1 upserted"]
+    engine = played(*lines)
+    assert [p.id for p in engine.state.pending] == [6, 7]
+    assert engine.state == played(*lines).state
 
 
 def test_a_token_is_of_one_send_alone() -> None:
@@ -76,21 +76,20 @@ def test_microsteps_tell_the_same_story() -> None:
 
 def test_a_refusal_changes_nothing() -> None:
     """What is refused leaves the state as it was, to the last value."""
-    story = Story().request("d1")
-    before = story.state
+    before = played("request d1").state
     with pytest.raises(IllegalEvent):
         reduce(before, Terminated("d9", "ann", 0))
-    assert before == Story().request("d1").state
+    assert before == played("request d1").state
 
 
 def test_another_ones_completion_never_frees_the_lock() -> None:
     """A late success of an earlier deployment leaves the lock with the current one."""
-    story = Story().request("d1", QUICK).reply(StabiliseStack, complete())
-    late = Replied(story.pending(UpsertStack).id, complete(), 0)
-    story.request("d2").request("d3").terminate("d1").repair()
-    before = story.state
+    lines = ["keep here", "reply complete", "from here", "request d2", "request d3", "terminate d1", "repair"]
+    engine = played("request d1 quick", "reply complete", *lines)
+    before = engine.state
+    engine.take("again")
+    assert engine.state is before
     assert isinstance(before.stack, stack.Migrating)
-    assert story.take(late).state is before
     assert before.stack.current == "d2"
     with pytest.raises(IllegalEvent, match="the current deployment is 'd2', not 'd1'"):
         stack.MACHINE.reduce(before.stack, stack.DeploymentCompleted("d1"))

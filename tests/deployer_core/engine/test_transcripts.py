@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deployer_core.engine.player import Engine
+from tests.support.engine_player import Engine
 from tests.support.transcripts import Scenario, scenarios
 
 FOLDER = Path(__file__).parent / "transcripts"

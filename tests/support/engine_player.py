@@ -19,6 +19,7 @@ from typing import Any
 
 from attrs import evolve
 
+from deployer_core.analysis.choices import QUICK, STACK, database
 from deployer_core.engine.messages import (
     Accepted,
     Attempted,
@@ -38,13 +39,44 @@ from deployer_core.engine.reducer import INITIAL, DeployerState, reduce
 from deployer_core.kernel.machine import IllegalEvent, name_of
 from deployer_core.machines import deployment, ecs_task, postgres_migration
 from deployer_core.machines.deployment import CreateStack, ScaleStack, UpdateStack, UpsertStack
-from deployer_core.machines.ecs_task import RunTask, Started, Status
+from deployer_core.machines.ecs_task import EXITED, Exit, RunTask, Started, Status, StatusStopped
 from deployer_core.machines.postgres_migration import CleanupDone, UpsertDone
-from deployer_core.machines.stack_status import Lifecycle
-from deployer_core.spec import FixedCount, PreviousCount, Scale
-from tests.support.deploying import PLAIN, QUICK, exited, full, seen
+from deployer_core.machines.stack_status import Lifecycle, StackStatus
+from deployer_core.spec import DeploymentSpec, FixedCount, PreviousCount, Scale, StackSpec
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "complete", "exited", "full", "played", "seen"]
+
+PLAIN = DeploymentSpec("staging", "shop", "1", STACK)
+
+
+def full(
+    *kinds: str, version: str = "1", scaling: tuple[Scale, ...] = (PreviousCount("Count", 1),)
+) -> DeploymentSpec:
+    """A full deployment with databases db0, db1, ... of these kinds."""
+    stack = StackSpec("shop", STACK.template, scaling=scaling)
+    return DeploymentSpec(
+        "staging", "shop", version, stack, tuple(database(f"db{i}", kind) for i, kind in enumerate(kinds))
+    )
+
+
+OUTPUTS = (("Cluster", "main"),)
+
+
+def seen(lifecycle: Lifecycle, count: int = 3, outputs: Any = OUTPUTS) -> StackStatus:
+    """The stack, seen in a lifecycle, with a desired count."""
+    if lifecycle is Lifecycle.MISSING:
+        return StackStatus(lifecycle, lifecycle.value)
+    return StackStatus(lifecycle, lifecycle.value, outputs=outputs, counts=(("Count", count),))
+
+
+def complete(count: int = 3) -> StackStatus:
+    """The stack at rest, with a desired count."""
+    return seen(Lifecycle.COMPLETE, count)
+
+
+def exited(code: int | None = 0, stop_code: str = EXITED) -> StatusStopped:
+    """A task that has stopped."""
+    return StatusStopped((Exit("main", code, judged=True),), stop_code)
 
 
 class Engine:
@@ -54,7 +86,8 @@ class Engine:
         self.state: DeployerState = INITIAL
         self._shown = {key: text for key, text in self._show().items() if key != "pending"}
         self._said: list[str] = []
-        self._now = 1000.0
+        self.events: list[Event] = []
+        self.now = 1000.0
         self._answer: Replied | None = None
         self._kept: dict[str, DeployerState] = {}
 
@@ -68,7 +101,7 @@ class Engine:
                 self.state = self._kept[words[0]]
                 self.changed()
             case "wait":
-                self._now += float(words[0])
+                self.now += float(words[0])
             case "run":
                 name, code = words
                 for part in (
@@ -79,22 +112,33 @@ class Engine:
                 ):
                     self.take(part)
             case _:
-                self._reduce(line, self._event(verb, words))
+                self._try(line, self._event(verb, words))
 
-    def _reduce(self, line: str, event: Event) -> None:
+    def _try(self, line: str, event: Event) -> None:
         before = self.state
         if isinstance(event, Replied):
             self._answer = event
         try:
-            self.state, commands = reduce(before, event)
+            self.reduce(event)
         except IllegalEvent as refusal:
             why = refusal.why or f"it does not take {refusal.event}"
             self._said.append(f"refused by {refusal.machine} in {refusal.state}: {why}")
             return
         if self.state is before:
-            assert not commands
             self._said.append(f"stale: {line}")
+
+    def reduce(self, event: Event) -> None:
+        """Take an event; raise IllegalEvent where it is refused."""
+        before = self.state
+        self.state, commands = reduce(before, event)
+        assert self.state is not before or not commands
+        self.events.append(event)
         self._said += [_notice(command) for command in commands if isinstance(command, Notice)]
+
+    def pending(self, name: str = "") -> Pending:
+        """Return the one pending command, or the one of this name."""
+        found, _ = self._named([name] if name else [])
+        return found
 
     # What a line means
 
@@ -103,9 +147,9 @@ class Engine:
             case "request":
                 return self._request(*words)
             case "terminate":
-                return Terminated(words[0], "ann", self._now)
+                return Terminated(words[0], "ann", self.now)
             case "repair":
-                return Repaired("ann", self._now, tuple(words))
+                return Repaired("ann", self.now, tuple(words))
             case "again":
                 assert self._answer is not None
                 return self._answer
@@ -115,16 +159,16 @@ class Engine:
     def _of_command(self, verb: str, pending: Pending, words: list[str]) -> Event:
         match verb:
             case "reply":
-                return Replied(pending.id, _answer(pending, *words), self._now)
+                return Replied(pending.id, _answer(pending, *words), self.now)
             case "late":
                 return Replied(pending.id, DeadlinePassed(), pending.deadline)
             case "attempt":
                 resolved = tuple(
                     (key, value) for key, _, value in (word.partition("=") for word in words[1:])
                 )
-                return Attempted(pending.id, int(words[0]), self._now, resolved)
+                return Attempted(pending.id, int(words[0]), self.now, resolved)
             case "accept":
-                return Accepted(pending.id, words[0], self._now)
+                return Accepted(pending.id, words[0], self.now)
             case _:
                 raise ValueError(f"unknown word {verb!r}")
 
@@ -148,7 +192,7 @@ class Engine:
             scaling = _scaling(given.get("scale", "Count:1"))
             spec = full(*kinds, version=given.get("version", "1"), scaling=scaling)
         more: dict[str, Any] = {"queue_limit": int(given["limit"])} if "limit" in given else {}
-        return Requested(deployment_id, spec, self._now, stream=given.get("stream", "stream"), **more)
+        return Requested(deployment_id, spec, self.now, stream=given.get("stream", "stream"), **more)
 
     # What came of it
 
@@ -178,6 +222,14 @@ class Engine:
         else:
             found["baseline"] = f"remembers {_pairs(state.baseline) or 'that nothing was scaled'}"
         return found
+
+
+def played(*lines: str) -> Engine:
+    """Return a deployer after these lines."""
+    engine = Engine()
+    for line in lines:
+        engine.take(line)
+    return engine
 
 
 def _pending(pending: Pending) -> str:
