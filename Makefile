@@ -45,9 +45,14 @@ lint: $(READY)  ## check style and formatting
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
-types: $(READY)  ## check types with mypy and pyright
+types: $(READY)  ## check types with mypy and pyright; what the packages offer has to be typed whole
 	$(BIN)/mypy
 	$(BIN)/pyright --project pyproject.toml --pythonpath $(BIN)/python --warnings
+	@for package in deployer_core deployer_aws; do \
+	  told=$$(PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pyright --ignoreexternal --verifytypes $$package) \
+	    || { echo "$$told"; exit 1; }; \
+	  echo "$$package: $$(echo "$$told" | grep score)"; \
+	done
 
 imports: $(READY)  ## check that the core is pure and knows nothing of the adapter
 	$(BIN)/lint-imports --no-logo

@@ -45,7 +45,7 @@ The program takes each event by `take`, and goes round a loop as long as somethi
     ...     token = deployer.token(state.stream, pending.deployment, pending.id, 1)
     ...     sendable = not isinstance(pending.command, deployer.deployment.StabiliseStack)  # that is only looked at
     ...     if sendable and not pending.ref and not world.look(token).status:
-    ...         if take(deployer.Attempted(pending.id, 1, at=world.now())):
+    ...         if take(deployer.Attempted(pending.id, 1, at=world.now(), token=token)):
     ...             world.send(pending.command, token)
     ...             take(deployer.Accepted(pending.id, "arn:staging-orders", at=world.now()))
     ...     take(deployer.Replied(pending.id, world.look(token), at=world.now()))
@@ -82,7 +82,8 @@ The caller's duties
    is not given out again.
 4. Look before sending. Where `ref` is known, look at that and send nothing. Else look for what bears the `token` of the
    latest attempt. Only where there is nothing, append `Attempted`, and send if that was not stale.
-5. Send each attempt with its own `token`, which AWS takes as a client token: a repeated send then starts nothing twice.
+5. Send each attempt with its own `token`, which `Attempted` keeps, and which AWS takes as a client token: a repeated
+   send then starts nothing twice.
 6. Append `Accepted` as soon as the world's name for what was sent is known.
 7. Report what was seen, not what it may mean. `Progress` may be reported at any time; a task's attempt that certainly
    began nothing is answered with `AttemptRefused`.
@@ -118,7 +119,9 @@ from deployer_core.engine.messages import (
     Attempt,
     Attempted,
     AttemptRefused,
+    CommandProgress,
     DeadlinePassed,
+    DeploymentOutcome,
     Event,
     Notice,
     Pending,
@@ -126,7 +129,9 @@ from deployer_core.engine.messages import (
     Repaired,
     Replied,
     Requested,
+    StackProgress,
     StopTask,
+    TaskProgress,
     Terminated,
     WorldCommand,
     token,
@@ -175,10 +180,12 @@ __all__ = [
     "Attempt",
     "AttemptRefused",
     "Attempted",
+    "CommandProgress",
     "Counts",
     "DatabaseSpec",
     "DeadlinePassed",
     "DeployerState",
+    "DeploymentOutcome",
     "DeploymentSpec",
     "Evaluation",
     "Event",
@@ -202,8 +209,10 @@ __all__ = [
     "Scale",
     "SpecError",
     "StackOutput",
+    "StackProgress",
     "StackSpec",
     "StopTask",
+    "TaskProgress",
     "TaskSpec",
     "Template",
     "TemplateBody",

@@ -10,7 +10,7 @@ from deployer_aws.runner.commands import find
 from deployer_aws.runner.schedule import Schedule
 from deployer_aws.runner.writer import Writer
 
-log = logging.getLogger("deployer")
+log: logging.Logger = logging.getLogger("deployer")
 
 ECHOES = (3.0, 10.0)
 """When a command is looked at again, in seconds after an event's hint, if it is still pending then: AWS's reads are
@@ -59,7 +59,7 @@ class Inbox:
         self._journal, self._clock, self._commit = journal, clock, writer.commit
         self._schedule, self._source, self._after = schedule, source, tuple(echoes)
         self._echoes: dict[CommandId, tuple[float, ...]] = {}
-        self.tally = Tally()
+        self.tally: Tally = Tally()
 
     def wait(self, seconds: float) -> bool:
         """Wait so many seconds at most, or until something is news; return whether anything is."""

@@ -89,14 +89,20 @@ class Transaction:
     )
 
     def __init__(self, state: DeployerState, at: float) -> None:
-        self.at = at
-        self.stream, self.stack, self.deployments = state.stream, state.stack, state.deployments
-        self.migrations, self.tasks, self.pending = state.migrations, state.tasks, state.pending
-        self.next_command, self.baseline, self.known = state.next_command, state.baseline, state.known
+        self.at: float = at
+        self.stream: str = state.stream
+        self.stack: stack.State | Absent = state.stack
+        self.deployments: tuple[deployment.State, ...] = state.deployments
+        self.migrations: tuple[postgres_migration.State, ...] = state.migrations
+        self.tasks: tuple[Task, ...] = state.tasks
+        self.pending: tuple[Pending, ...] = state.pending
+        self.next_command: int = state.next_command
+        self.baseline: Counts | None = state.baseline
+        self.known: Pairs = state.known
         self.commands: list[Pending | Notice] = []
         self.observed: Counts = ()
         self.answered: Pending | None = None
-        self.queue_limit = stack.QUEUE_LIMIT
+        self.queue_limit: int = stack.QUEUE_LIMIT
 
     def result(self) -> Reduction:
         """Return the state as it is now, and what was given out for the world."""

@@ -78,7 +78,11 @@ class IllegalEvent(Exception):
     def __init__(
         self, machine: str, state: str, event: object, legal: tuple[str, ...], why: str = ""
     ) -> None:
-        self.machine, self.state, self.event, self.legal, self.why = machine, state, event, legal, why
+        self.machine: str = machine
+        self.state: str = state
+        self.event: object = event
+        self.legal: tuple[str, ...] = legal
+        self.why: str = why
         refusal = f"{machine} in {state} refuses {type(event).__name__}{': ' if why else ''}{why}"
         super().__init__(f"{refusal}; it takes {', '.join(legal) or 'nothing from outside'}")
 

@@ -407,7 +407,7 @@ def _zero(counts: Counts) -> Counts:
 
 # Edges
 
-machine = Builder[State, Event, Command]("Deployment", State, Event)
+machine: Builder[State, Event, Command] = Builder("Deployment", State, Event)
 
 
 @machine.on

@@ -197,7 +197,7 @@ Command: TypeAlias = RunTask | StopRun | ReportDone | ReportError
 
 # Edges
 
-machine = Builder[State, Event, Command]("EcsTask", State, Event)
+machine: Builder[State, Event, Command] = Builder("EcsTask", State, Event)
 
 
 @machine.on

@@ -277,7 +277,7 @@ Command: TypeAlias = (
 
 # Edges
 
-machine = Builder[State, Event, Command]("PostgresMigration", State, Event)
+machine: Builder[State, Event, Command] = Builder("PostgresMigration", State, Event)
 
 
 @machine.on

@@ -128,7 +128,7 @@ Command: TypeAlias = TriggerDeployment
 
 # Edges
 
-machine = Builder[State, Event, Command]("Stack", State, Event)
+machine: Builder[State, Event, Command] = Builder("Stack", State, Event)
 
 
 @machine.on

@@ -130,7 +130,7 @@ def test_damage_is_named(path: Path) -> None:
         ),
         ("UPDATE events SET logic = 0 WHERE version = 3", "version 3 of prod/orders was written by logic 0"),
         (
-            "UPDATE events SET payload = json_set(payload, '$.attempt', 5) WHERE version = 4",
+            "UPDATE events SET payload = json_set(payload, '$.number', 5) WHERE version = 4",
             "at version 4 is not what",
         ),
     ],
