@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from deployer_aws.simulator.hosting import Host
-from deployer_aws.simulator.rows import Json, Meta, RuleCount, Text, is_list, is_map
+from deployer_aws.simulator.rows import Json, Meta, Pointer, RuleCount, Stack, Text, is_list, is_map
 from deployer_aws.simulator.script import Rule, Script, is_inline
 from deployer_aws.simulator.store import R, Store
 from deployer_aws.templates import digest
@@ -131,6 +131,25 @@ class Account:
     def arn(self, service: str, resource: str) -> str:
         """Return the ARN of a resource in this account and region."""
         return f"arn:aws:{service}:{REGION}:{ACCOUNT_ID}:{resource}"
+
+    # stacks
+
+    def add_stack(self, stack: Stack) -> None:
+        """Add a stack, which is from now on the living one of its name."""
+        self.store.add(stack)
+        self.store.add(Pointer(f"stack:{stack.name}", stack.key))
+        self.store.link("stacks", stack.key)
+
+    def living_stack(self, name: str | None) -> Stack | None:
+        """Find the living stack of a name."""
+        pointer = self.store.get(Pointer, f"stack:{name}")
+        return self.need(Stack, pointer.to) if pointer else None
+
+    def bury_stack(self, stack: Stack) -> None:
+        """Make a stack a deleted one, found by its id alone."""
+        self.store.drop(Pointer, f"stack:{stack.name}")
+        self.store.unlink("stacks", stack.key)
+        stack.deleted = self.now
 
     # records
 

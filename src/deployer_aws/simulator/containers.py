@@ -4,7 +4,7 @@ from functools import partial
 
 from deployer_aws.simulator.account import Account
 from deployer_aws.simulator.hosting import Container, NotStarted
-from deployer_aws.simulator.rows import Definition, EcsService, Json, Pointer, Stack, Task
+from deployer_aws.simulator.rows import Definition, EcsService, Json, Task
 from deployer_aws.simulator.secrets import NoSecret, value_from
 
 
@@ -25,8 +25,8 @@ def container_of(account: Account, task: Task) -> Container:
 
 def containers_of_services(account: Account, stack: str) -> list[Container]:
     """Return the containers that the services of a stack run."""
-    pointer = account.store.get(Pointer, f"stack:{stack}")
-    entries = account.need(Stack, pointer.to).resources.values() if pointer else ()
+    living = account.living_stack(stack)
+    entries = living.resources.values() if living else ()
     services = [
         account.store.get(EcsService, str(e["physical"])) for e in entries if e["type"] == "AWS::ECS::Service"
     ]

@@ -5,7 +5,7 @@ What a nested template holds is not carried out; the nested stack has its own id
 
 from deployer_aws.simulator.account import Account
 from deployer_aws.simulator.resources import ResourceChange
-from deployer_aws.simulator.rows import Pointer, Stack
+from deployer_aws.simulator.rows import Stack
 from deployer_aws.simulator.stack_events import set_status
 
 TYPE = "AWS::CloudFormation::Stack"
@@ -24,9 +24,7 @@ def make(change: ResourceChange) -> str:
         parent=parent.key,
         token=parent.token,
     )
-    account.store.add(stack)
-    account.store.add(Pointer(f"stack:{name}", stack.key))
-    account.store.link("stacks", stack.key)
+    account.add_stack(stack)
     set_status(account, stack, "CREATE_IN_PROGRESS", "User Initiated")
     return stack.key
 
@@ -39,7 +37,5 @@ def tell(account: Account, key: str, status: str) -> None:
     if status == "UPDATE_IN_PROGRESS":
         stack.updated = account.now
     if status == "DELETE_COMPLETE":
-        stack.deleted = account.now
-        account.store.drop(Pointer, f"stack:{stack.name}")
-        account.store.unlink("stacks", key)
+        account.bury_stack(stack)
     set_status(account, stack, status)

@@ -11,7 +11,7 @@ import attrs
 from deployer_aws.simulator import ecs_services, ecs_tasks, resources
 from deployer_aws.simulator.account import Account, due
 from deployer_aws.simulator.reading import from_data
-from deployer_aws.simulator.rows import EcsService, Json, Pointer, Stack, Task, is_map
+from deployer_aws.simulator.rows import EcsService, Json, Stack, Task, is_map
 from deployer_aws.simulator.script import (
     DesiredCount,
     MeanwhileAction,
@@ -59,15 +59,11 @@ def _event(account: Account, payload: Json) -> None:
 
 @due("meanwhile")
 def _meanwhile(account: Account, payload: Json) -> None:
-    _do(
-        account,
-        from_data(MeanwhileAction, payload, "meanwhile"),
-    )
+    _do(account, from_data(MeanwhileAction, payload, "meanwhile"))
 
 
-def _do(account: Account, action: Any) -> None:
-    pointer = account.store.get(Pointer, f"stack:{action.stack}")
-    stack = account.store.get(Stack, pointer.to) if pointer else None
+def _do(account: Account, action: OutsideAction) -> None:
+    stack = account.living_stack(action.stack)
     if stack is not None:
         _to_stack(account, stack, action)
     if action.desired_count is not None:

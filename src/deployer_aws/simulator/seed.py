@@ -19,7 +19,7 @@ def seed_account(account: Account) -> None:
     for definition in account.script.task_definitions:
         _seed_definition(account, definition)
     for stack in account.script.stacks:
-        if account.store.get(Pointer, f"stack:{stack.name}") is None:
+        if account.living_stack(stack.name) is None:
             _seed_stack(account, stack)
     outside.plan(account, account.script.events)
 
@@ -55,9 +55,7 @@ def _seed_stack(account: Account, spec: InitialStack) -> None:
     )
     stack.template, stack.parameters = account.remember(body), parameters(parse(body), given, None)
     stack.tags, stack.settings = spec.tags, {"protected": spec.protected}
-    account.store.add(stack)
-    account.store.add(Pointer(f"stack:{spec.name}", stack.key))
-    account.store.link("stacks", stack.key)
+    account.add_stack(stack)
     token = f"Console-CreateStack-{account.uuid()}"
     if spec.status == "CREATE_IN_PROGRESS":
         begin_create(account, stack, token, Rule(on="create_stack"))

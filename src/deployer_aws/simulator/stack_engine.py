@@ -9,7 +9,7 @@ from collections.abc import Callable
 from deployer_aws.simulator import nested, resources
 from deployer_aws.simulator.account import Account, due
 from deployer_aws.simulator.resources import ResourceChange, live, scope_of
-from deployer_aws.simulator.rows import Json, Pointer, Stack
+from deployer_aws.simulator.rows import Json, Stack
 from deployer_aws.simulator.script import Rule
 from deployer_aws.simulator.stack_events import (
     publish_outputs,
@@ -199,12 +199,10 @@ def _fail(account: Account, stack: Stack, step: Json) -> None:
     logical, action = step["logical"], step["action"]
     resource_status(account, stack, logical, f"{action}_FAILED", stack.options["fail"]["reason"])
     stack.failed.append(logical)
-    words = {"CREATE": "creation", "UPDATE": "update", "DELETE": "deletion"}
     if action != "DELETE":
-        for other in _abandon(account, stack, f"Resource {words[action]} cancelled"):
-            stack.failed.append(other)
-    verb = {"create": "create", "update": "update", "delete": "delete"}[stack.operation]
-    reason = f"The following resource(s) failed to {verb}: [{', '.join(stack.failed)}]. "
+        noun = "creation" if action == "CREATE" else "update"
+        stack.failed += _abandon(account, stack, f"Resource {noun} cancelled")
+    reason = _failed_to(stack.operation, stack)
     if stack.operation == "delete":
         stack.epoch += 1
         set_status(account, stack, "DELETE_FAILED", reason)
@@ -215,6 +213,10 @@ def _fail(account: Account, stack: Stack, step: Json) -> None:
         _roll_back(
             account, stack, reason + ("Rollback requested by user." if stack.operation == "create" else "")
         )
+
+
+def _failed_to(verb: str, stack: Stack) -> str:
+    return f"The following resource(s) failed to {verb}: [{', '.join(stack.failed)}]. "
 
 
 def _time_out(account: Account, stack: Stack, _: Json) -> None:
@@ -286,8 +288,7 @@ def _undone(account: Account, stack: Stack, step: Json) -> None:
 def _rolled_back(account: Account, stack: Stack, _: Json) -> None:
     create = stack.operation == "create"
     if stack.options["rollback_fails"]:
-        verb = "delete" if create else "update"
-        reason = f"The following resource(s) failed to {verb}: [{', '.join(stack.failed)}]. "
+        reason = _failed_to("delete" if create else "update", stack)
         set_status(account, stack, "ROLLBACK_FAILED" if create else "UPDATE_ROLLBACK_FAILED", reason)
     elif create:
         set_status(account, stack, "ROLLBACK_COMPLETE")
@@ -320,9 +321,7 @@ def _finish(account: Account, stack: Stack, _: Json) -> None:
         _clean_up(account, stack, [name for name in live(stack) if name not in wanted], "UPDATE_COMPLETE")
     else:
         retract_exports(account, stack)
-        account.store.drop(Pointer, f"stack:{stack.name}")
-        account.store.unlink("stacks", stack.key)
-        stack.deleted = account.now
+        account.bury_stack(stack)
         set_status(account, stack, "DELETE_COMPLETE")
 
 

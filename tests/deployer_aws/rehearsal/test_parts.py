@@ -333,7 +333,11 @@ def test_a_process_that_cannot_be_ended_is_named(tmp_path: Path, monkeypatch: py
     """Nobody waits for it without an end."""
     known = children.ProcessFile(tmp_path / "process")
     process = known.start(["sleep", "600"])
-    monkeypatch.setattr(children, "kill_group", lambda *_: None)
+
+    def nothing(_leader: int, _number: signal.Signals) -> None:
+        """Send no signal."""
+
+    monkeypatch.setattr(children, "kill_group", nothing)
     with pytest.raises(RehearsalError, match=f"the process {process.pid} of .* does not end"):
         known.end(signal.SIGTERM, 0.1)
     process.kill()

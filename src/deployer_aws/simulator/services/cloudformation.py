@@ -7,7 +7,7 @@ from deployer_aws.simulator.account import moment
 from deployer_aws.simulator.errors import ServiceError, invalid
 from deployer_aws.simulator.outside import meanwhile
 from deployer_aws.simulator.reading import refuse
-from deployer_aws.simulator.rows import Json, Pointer, Stack, fresh
+from deployer_aws.simulator.rows import Json, Stack, fresh
 from deployer_aws.simulator.script import Rule
 from deployer_aws.simulator.service import Service, operation, page
 from deployer_aws.simulator.stack_engine import begin_create, begin_delete, begin_update, cancel
@@ -54,8 +54,7 @@ class CloudFormation(Service):
 
     def _find(self, named: str, *, visible: bool = True) -> Stack | None:
         """Find a stack by its id, or a living one by its name, unless it is too young to be seen."""
-        pointer = self.store.get(Pointer, f"stack:{named}")
-        stack = self.store.get(Stack, pointer.to if pointer else named)
+        stack = self.account.living_stack(named) or self.store.get(Stack, named)
         if stack is not None and visible and stack.hidden_until > self.account.now:
             return None
         return _as_read(stack, self.account.now) if stack is not None and visible else stack
@@ -155,9 +154,7 @@ class CloudFormation(Service):
         rule = self._rule("create_stack", stack, template)
         stack.template, stack.parameters = account.remember(body), values
         stack.tags, stack.settings = tags(request.get("Tags"), {}), _settings(request, {})
-        account.store.add(stack)
-        account.store.add(Pointer(f"stack:{name}", stack.key))
-        account.store.link("stacks", stack.key)
+        account.add_stack(stack)
         stack.hidden_until = account.now + rule.hidden
         account.record_change("create_stack", stack.key, token)
         begin_create(account, stack, token, rule)
