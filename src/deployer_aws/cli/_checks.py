@@ -11,8 +11,8 @@ from deployer_aws.cli._exit import BadInput
 from deployer_aws.cli._screen import Screen
 from deployer_aws.preflight import (
     CheckContext,
-    Finding,
-    Result,
+    CheckResult,
+    Verdict,
     database_places,
     examine,
     is_sound,
@@ -44,15 +44,15 @@ def check_before_run(screen: Screen, loaded: LoadedSpec, clients: Clients, optio
     findings = tuple(examine(check_context(loaded, clients, options)))
     said = {warning.text for warning in loaded.warnings}
     for finding in findings:
-        if finding.result is Result.WARNING and finding.text not in said:
+        if finding.result is Verdict.WARNING and finding.text not in said:
             screen.warn(f"{finding.check}: {in_words(finding)}")
     if not is_sound(findings):
-        faults = [f"{f.check}: {in_words(f)}" for f in findings if f.result is Result.FAULT]
+        faults = [f"{f.check}: {in_words(f)}" for f in findings if f.result is Verdict.FAULT]
         raise BadInput(
             "\n".join(("nothing was requested, since it would fail (--no-checks tries anyway):", *faults))
         )
 
 
-def in_words(finding: Finding) -> str:
+def in_words(finding: CheckResult) -> str:
     """Return what was found, and the advice."""
     return f"{finding.text}; {finding.advice}" if finding.advice else finding.text

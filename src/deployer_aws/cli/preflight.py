@@ -13,9 +13,14 @@ from deployer_aws.cli._exit import Exit
 from deployer_aws.cli._options import json_option, spec_argument
 from deployer_aws.cli._program import command
 from deployer_aws.cli._screen import Screen, clean
-from deployer_aws.preflight import Finding, Result, examine, is_sound
+from deployer_aws.preflight import CheckResult, Verdict, examine, is_sound
 
-_STYLES = {Result.OK: "green", Result.WARNING: "yellow", Result.FAULT: "bold red", Result.UNVERIFIED: "dim"}
+_STYLES = {
+    Verdict.OK: "green",
+    Verdict.WARNING: "yellow",
+    Verdict.FAULT: "bold red",
+    Verdict.UNVERIFIED: "dim",
+}
 
 
 @command("deployer preflight staging.yaml --profile staging")
@@ -38,7 +43,7 @@ def preflight(spec: Path, aws: Options, as_json: bool) -> Exit:
     return Exit.DONE if is_sound(findings) else Exit.FAILED
 
 
-def _data(finding: Finding) -> dict[str, str]:
+def _data(finding: CheckResult) -> dict[str, str]:
     return {
         "check": finding.check,
         "result": finding.result.value,
@@ -47,7 +52,7 @@ def _data(finding: Finding) -> dict[str, str]:
     }
 
 
-def _table(findings: tuple[Finding, ...]) -> Table:
+def _table(findings: tuple[CheckResult, ...]) -> Table:
     table = Table("", "check", "what was found", "what to do", show_lines=False)
     for finding in findings:
         style = _STYLES[finding.result]

@@ -12,10 +12,10 @@ from deployer_aws.aws.errors import Kind, Problem
 from deployer_aws.preflight import account, stack, tasks
 from deployer_aws.preflight.context import (
     CheckContext,
-    Finding,
+    CheckResult,
     Found,
-    Result,
     Unverifiable,
+    Verdict,
     questions,
     unverified,
 )
@@ -26,8 +26,8 @@ __all__ = [
     "CHECKS",
     "Check",
     "CheckContext",
-    "Finding",
-    "Result",
+    "CheckResult",
+    "Verdict",
     "database_places",
     "examine",
     "is_sound",
@@ -47,17 +47,17 @@ def name_of(check: Check) -> str:
     return check.__name__.replace("_", " ")
 
 
-def examine(context: CheckContext) -> Iterator[Finding]:
+def examine(context: CheckContext) -> Iterator[CheckResult]:
     """Make all checks. What AWS refused to answer makes a check 'not verifiable'."""
     known = not isinstance(context.facts.identity, Problem)
     for check in CHECKS:
         for found in _findings(check, context, known):
-            yield Finding(name_of(check), found.result, found.text, found.advice)
+            yield CheckResult(name_of(check), found.result, found.text, found.advice)
 
 
-def is_sound(findings: Iterable[Finding]) -> bool:
+def is_sound(findings: Iterable[CheckResult]) -> bool:
     """Return whether there is no fault."""
-    return all(finding.result is not Result.FAULT for finding in findings)
+    return all(finding.result is not Verdict.FAULT for finding in findings)
 
 
 def _findings(check: Check, context: CheckContext, known: bool) -> Iterator[Found]:

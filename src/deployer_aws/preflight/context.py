@@ -18,7 +18,7 @@ from deployer_core.spec import AdminSecret, DeploymentSpec, Output, TaskSpec, Te
 T = TypeVar("T")
 
 
-class Result(Enum):
+class Verdict(Enum):
     """How a check ends. The values are what a person reads."""
 
     OK = "ok"
@@ -28,11 +28,11 @@ class Result(Enum):
 
 
 @frozen
-class Finding:
+class CheckResult:
     """One thing that a check found, and what to do about it; a check that finds several things gives several."""
 
     check: str
-    result: Result
+    result: Verdict
     text: str
     advice: str = ""
 
@@ -41,29 +41,29 @@ class Finding:
 class Found:
     """A finding, before it is known which check it is of."""
 
-    result: Result
+    result: Verdict
     text: str
     advice: str = ""
 
 
 def ok(text: str) -> Found:
     """Report that all is well."""
-    return Found(Result.OK, text)
+    return Found(Verdict.OK, text)
 
 
 def warning(text: str, advice: str) -> Found:
     """Report what a person should know."""
-    return Found(Result.WARNING, text, advice)
+    return Found(Verdict.WARNING, text, advice)
 
 
 def fault(text: str, advice: str) -> Found:
     """Report with what the deployment would fail."""
-    return Found(Result.FAULT, text, advice)
+    return Found(Verdict.FAULT, text, advice)
 
 
 def unverified(text: str, advice: str = "") -> Found:
     """Report what nobody can tell from here."""
-    return Found(Result.UNVERIFIED, text, advice)
+    return Found(Verdict.UNVERIFIED, text, advice)
 
 
 class Unverifiable(Exception):

@@ -9,8 +9,19 @@ from typing import Any, TypeVar
 import attrs
 
 from deployer_aws.documents.findings import NOWHERE, DocumentError, Finding, Wrong
-from deployer_aws.documents.kinds import FLAG, NUMBER, TEXT, Files, Key, Kind, Place, Record, listing, word
-from deployer_aws.documents.kinds import mapping as pairs_of
+from deployer_aws.documents.readers import (
+    FLAG,
+    NUMBER,
+    TEXT,
+    Files,
+    Key,
+    Place,
+    Reader,
+    Record,
+    listing,
+    word,
+)
+from deployer_aws.documents.readers import mapping as pairs_of
 from deployer_aws.documents.tree import Entries, Scalar, number_of, tree_of
 
 T = TypeVar("T")
@@ -23,33 +34,33 @@ class ScriptError(DocumentError):
     """A script that cannot be used: the message says where it is wrong and what would be accepted there."""
 
 
-def key(kind: Kind[Any], default: Any = None) -> Any:
+def key(reader: Reader[Any], default: Any = None) -> Any:
     """Declare an optional attrs field that is read from the YAML key of its name."""
-    return attrs.field(metadata={"kind": kind}, default=default)
+    return attrs.field(metadata={"reader": reader}, default=default)
 
 
-def keys(kind: Kind[Any]) -> Any:
+def keys(reader: Reader[Any]) -> Any:
     """Declare an optional attrs field that holds a list, read item by item."""
-    many = listing(kind, f"items, each {kind.called}")
-    return attrs.field(metadata={"kind": _then(many, list)}, factory=list[Any])
+    many = listing(reader, f"items, each {reader.called}")
+    return attrs.field(metadata={"reader": _then(many, list)}, factory=list[Any])
 
 
-def needed(kind: Kind[Any]) -> Any:
+def needed(reader: Reader[Any]) -> Any:
     """Declare an attrs field that must be there."""
-    return attrs.field(metadata={"kind": kind})
+    return attrs.field(metadata={"reader": reader})
 
 
-def mapping(kind: Kind[Any]) -> Any:
+def mapping(reader: Reader[Any]) -> Any:
     """Declare an optional attrs field that holds a map from text to values of one kind."""
-    return attrs.field(metadata={"kind": _then(pairs_of(kind, "a name"), dict)}, factory=dict[str, Any])
+    return attrs.field(metadata={"reader": _then(pairs_of(reader, "a name"), dict)}, factory=dict[str, Any])
 
 
-def of(cls: type[T]) -> Kind[T]:
+def of(cls: type[T]) -> Reader[T]:
     """Read a nested attrs class."""
-    return Kind("a map", lambda place: record(cls).read(place))
+    return Reader("a map", lambda place: record(cls).read(place))
 
 
-def switch_or(cls: type[Any]) -> Kind[Any]:
+def switch_or(cls: type[Any]) -> Reader[Any]:
     """Read an attrs class, of which `true` is the one with nothing but defaults; `false` is none."""
 
     def read(place: Place) -> Any:
@@ -57,7 +68,7 @@ def switch_or(cls: type[Any]) -> Kind[Any]:
             return cls() if FLAG.read(place) else None
         return record(cls).read(place)
 
-    return Kind("true, false or a map", read)
+    return Reader("true, false or a map", read)
 
 
 def record(cls: type[T]) -> Record[T]:
@@ -68,11 +79,11 @@ def record(cls: type[T]) -> Record[T]:
 
 @cache
 def _record(cls: Any) -> Record[Any]:
-    fields = [field for field in attrs.fields(cls) if "kind" in field.metadata]
+    fields = [field for field in attrs.fields(cls) if "reader" in field.metadata]
     return Record(
         cls.__name__,
         tuple(
-            Key(field.name, field.metadata["kind"], "", None if field.default is attrs.NOTHING else "")
+            Key(field.name, field.metadata["reader"], "", None if field.default is attrs.NOTHING else "")
             for field in fields
         ),
         lambda given, _: cls(**given),
@@ -92,8 +103,8 @@ def refuse(text: str) -> ScriptError:
     return ScriptError("script", [Finding("", 0, text)])
 
 
-def _then(kind: Kind[Any], make: Callable[[Any], Any]) -> Kind[Any]:
-    return Kind(kind.called, lambda place: make(kind.read(place)))
+def _then(reader: Reader[Any], make: Callable[[Any], Any]) -> Reader[Any]:
+    return Reader(reader.called, lambda place: make(reader.read(place)))
 
 
 def _number(place: Place) -> float:
@@ -123,10 +134,10 @@ def _instant(place: Place) -> float:
 
 
 text, flag, integer, choice = TEXT, FLAG, NUMBER, word
-number = Kind("a number from 0", _number)
-count = Kind("a whole number from 0", partial(_whole, 0, "a whole number from 0"))
-ordinal = Kind("a whole number from 1", partial(_whole, 1, "a whole number from 1"))
-instant = Kind("a time", _instant)
+number = Reader("a number from 0", _number)
+count = Reader("a whole number from 0", partial(_whole, 0, "a whole number from 0"))
+ordinal = Reader("a whole number from 1", partial(_whole, 1, "a whole number from 1"))
+instant = Reader("a time", _instant)
 
 
 def entries(place: Place) -> list[str]:

@@ -31,7 +31,7 @@ import json
 import attrs
 
 from deployer_aws.documents.findings import Wrong
-from deployer_aws.documents.kinds import Kind, Place, either
+from deployer_aws.documents.readers import Place, Reader, either
 from deployer_aws.documents.tree import Entries, plain, read_text
 from deployer_aws.simulator.reading import (
     choice,
@@ -219,7 +219,7 @@ class ContainerSpec:
     image: str = key(text, "simulated:latest")
 
 
-CONTAINER = either(Kind("a name", lambda place: ContainerSpec(name=text.read(place))), of(ContainerSpec))
+CONTAINER = either(Reader("a name", lambda place: ContainerSpec(name=text.read(place))), of(ContainerSpec))
 
 
 @attrs.frozen
@@ -250,7 +250,7 @@ def _template_text(place: Place) -> str:
         raise named.wrong(wrong.findings[0].text) from None
 
 
-TEMPLATE = Kind("a template, or a map that names its `file`", _template_text)
+TEMPLATE = Reader("a template, or a map that names its `file`", _template_text)
 
 
 @attrs.frozen

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from attrs import evolve
 
 from deployer_aws.documents.findings import Finding, Wrong
-from deployer_aws.documents.kinds import Files, Place
+from deployer_aws.documents.readers import Files, Place
 from deployer_aws.documents.tree import LARGEST, Syntax, parse, plain, read_text, tree_of
 from deployer_aws.simulator.reading import ScriptError, entries, record
 from deployer_aws.simulator.script import CHANGES, SELECTORS, Rule, Script, is_inline

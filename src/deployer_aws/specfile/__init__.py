@@ -14,7 +14,7 @@ from pathlib import Path
 from attrs import frozen
 
 from deployer_aws.documents.findings import DocumentError, Finding, Wrong
-from deployer_aws.documents.kinds import Files, Place
+from deployer_aws.documents.readers import Files, Place
 from deployer_aws.documents.tree import LARGEST, Syntax, decode, parse, read_text
 from deployer_aws.specfile import template
 from deployer_aws.specfile.describe import tables

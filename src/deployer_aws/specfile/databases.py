@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from deployer_aws.documents.kinds import (
+from deployer_aws.documents.readers import (
     DURATION,
     FLAG,
     NUMBER,
     TEXT,
     VALUE,
     Key,
-    Kind,
     Place,
+    Reader,
     Record,
     build,
     either,
@@ -39,7 +39,7 @@ OUTPUT = Record[Output](
     lambda given, place: build(place, Output, {"name": given["output"]}, {"name": "output"}),
     "Known once the infrastructure is there. For a list it may hold several values, separated by commas.",
 )
-TEXT_OR_OUTPUT = either(TEXT, OUTPUT.kind)
+TEXT_OR_OUTPUT = either(TEXT, OUTPUT.reader)
 
 
 def _one_output(place: Place) -> tuple[Text, ...]:
@@ -47,7 +47,7 @@ def _one_output(place: Place) -> tuple[Text, ...]:
 
 
 LIST_OR_OUTPUT = either(
-    listing(TEXT_OR_OUTPUT, "texts and outputs"), Kind(OUTPUT.kind.called, _one_output, (OUTPUT,))
+    listing(TEXT_OR_OUTPUT, "texts and outputs"), Reader(OUTPUT.reader.called, _one_output, (OUTPUT,))
 )
 
 # Tasks
@@ -125,7 +125,7 @@ MIGRATE = Record(
 EVALUATE = Record(
     "evaluation",
     (
-        *(Key(key.name, key.kind, key.meaning, "as `migrate`") for key in _TASK),
+        *(Key(key.name, key.reader, key.meaning, "as `migrate`") for key in _TASK),
         Key("no_changes", _CODES, "the exit codes that mean that there is nothing to migrate", "[0]"),
         Key("changes", _CODES, "the exit codes that mean that there is something to migrate", "[2]"),
     ),
@@ -239,8 +239,8 @@ DATABASE = Record(
         ),
         Key("statement_timeout", DURATION, "how long one statement may take, 30s at most", "30s"),
         Key("lock_timeout", DURATION, "how long one statement may wait for a lock, 30s at most", "5s"),
-        Key("migrate", MIGRATE.kind, "the task that migrates it", "none"),
-        Key("evaluate", EVALUATE.kind, "the task that says whether there is anything to migrate", "none"),
+        Key("migrate", MIGRATE.reader, "the task that migrates it", "none"),
+        Key("evaluate", EVALUATE.reader, "the task that says whether there is anything to migrate", "none"),
         Key("timeout", DURATION, "how long making sure of it, and cleaning up, may take each", "10m"),
     ),
     _database,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from deployer_aws.documents.kinds import Key, Record
+from deployer_aws.documents.readers import Key, Record
 from deployer_aws.specfile.schema import DEPLOYMENT
 
 
@@ -16,7 +16,7 @@ def _records(record: Record[Any], seen: dict[str, Record[Any]]) -> list[Record[A
     if record.title not in seen:
         seen[record.title] = record
         for key in record.keys:
-            for part in key.kind.parts:
+            for part in key.reader.parts:
                 _records(part, seen)
     return list(seen.values())
 
@@ -36,7 +36,7 @@ def _table(record: Record[Any]) -> Iterator[str]:
 
 def _linked(key: Key) -> str:
     """Return what may stand there, with links to the maps that have a table of their own."""
-    text = key.kind.called
-    for part in {part.title: part for part in key.kind.parts}:
+    text = key.reader.called
+    for part in {part.title: part for part in key.reader.parts}:
         text = text.replace(part, f"[{part}](#{part.replace(' ', '-').lower()})")
     return text

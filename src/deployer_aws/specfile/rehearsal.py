@@ -8,7 +8,7 @@ from typing import Any
 from attrs import field, frozen
 
 from deployer_aws.documents.findings import Finding, Wrong
-from deployer_aws.documents.kinds import TEXT, VALUE, Key, Kind, Place, Record, listing, mapping
+from deployer_aws.documents.readers import TEXT, VALUE, Key, Place, Reader, Record, listing, mapping
 from deployer_core.machines.ecs_task import Purpose
 from deployer_core.spec import DatabaseSpec, Pairs, Text
 
@@ -75,7 +75,7 @@ def _path(place: Place) -> Path:
     return place.files.folder / named
 
 
-COMMAND = Kind("a list of texts", _command)
+COMMAND = Reader("a list of texts", _command)
 PROCESSES = Record(
     "rehearsed database",
     (
@@ -96,22 +96,22 @@ def _rehearsal(given: dict[str, Any], place: Place) -> Rehearsal:
 REHEARSE = Record(
     "rehearsal",
     (
-        Key("folder", Kind("text", _path), "where the processes run, relative to this file", "this file's"),
+        Key("folder", Reader("text", _path), "where the processes run, relative to this file", "this file's"),
         Key(
             "environment",
-            Kind(mapping(VALUE, "a variable").called, _environment),
+            Reader(mapping(VALUE, "a variable").called, _environment),
             "more environment variables of all processes",
             "{}",
         ),
         Key(
             "script",
-            Kind("text", _path),
+            Reader("text", _path),
             "a script of the simulated AWS, relative to this file: other stacks, faults (see simulator.md)",
             "none",
         ),
         Key(
             "databases",
-            mapping(PROCESSES.kind, "a database's name"),
+            mapping(PROCESSES.reader, "a database's name"),
             "the processes that run in the place of the databases' tasks",
             "{}",
         ),

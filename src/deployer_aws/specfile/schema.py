@@ -6,15 +6,15 @@ from typing import Any
 from attrs import evolve, frozen
 
 from deployer_aws.documents.findings import Wrong
-from deployer_aws.documents.kinds import (
+from deployer_aws.documents.readers import (
     DURATION,
     FLAG,
     NUMBER,
     TEXT,
     VALUE,
     Key,
-    Kind,
     Place,
+    Reader,
     Record,
     build,
     either,
@@ -100,13 +100,13 @@ def _joined(place: Place) -> str:
     return ",".join(values)
 
 
-PARAMETER: Kind[ParameterValue] = either(
+PARAMETER: Reader[ParameterValue] = either(
     VALUE,
     variants(
         "a previous value, an output of another stack or a listener priority",
         {"previous": PREVIOUS, "output": STACK_OUTPUT, "listener": LISTENER_PRIORITY},
     ),
-    lists=Kind("a list of texts", _joined),
+    lists=Reader("a list of texts", _joined),
 )
 AS_BEFORE = "as-before"
 
@@ -144,7 +144,9 @@ def _plain_scale(place: Place) -> Scale:
 COUNT = Record(
     "count",
     (
-        Key("wanted", Kind(f"a whole number, or `{AS_BEFORE}`", _count), "the count, or the one from before"),
+        Key(
+            "wanted", Reader(f"a whole number, or `{AS_BEFORE}`", _count), "the count, or the one from before"
+        ),
         Key("initial", NUMBER, f"with `{AS_BEFORE}`: the count where the stack had none before", "none"),
     ),
     _scale,
@@ -170,7 +172,7 @@ STACK = Record(
     (
         Key(
             "template",
-            Kind("text", _template),
+            Reader("text", _template),
             "the template: a file, relative to this one, or an https:// or s3:// URL",
         ),
         Key("name", TEXT, "the stack's name in CloudFormation", "`environment-application`"),
@@ -182,7 +184,7 @@ STACK = Record(
         ),
         Key(
             "counts",
-            mapping(either(Kind(NUMBER.called, _plain_scale), COUNT.kind), "a parameter"),
+            mapping(either(Reader(NUMBER.called, _plain_scale), COUNT.reader), "a parameter"),
             "the parameters that carry the services' desired counts, so that they can be scaled to zero",
             "`scaling: none`",
         ),
@@ -248,8 +250,8 @@ DEPLOYMENT = Record(
         Key("environment", TEXT, "where it goes, `staging` say"),
         Key("application", TEXT, "what is deployed"),
         Key("version", TEXT, "which version; shown to people"),
-        Key("stack", STACK.kind, "its CloudFormation stack"),
-        Key("databases", mapping(DATABASE.kind, "a database's name"), "its PostgreSQL databases", "{}"),
+        Key("stack", STACK.reader, "its CloudFormation stack"),
+        Key("databases", mapping(DATABASE.reader, "a database's name"), "its PostgreSQL databases", "{}"),
         Key("quick", FLAG, "one update while the services run; databases are skipped", "false"),
         Key(
             "cancel_updates",
@@ -257,7 +259,7 @@ DEPLOYMENT = Record(
             "whether an update of the stack that is found in progress is cancelled, rather than waited for",
             "false",
         ),
-        Key("rehearse", REHEARSE.kind, "what `deployer rehearse` runs on this machine", "none"),
+        Key("rehearse", REHEARSE.reader, "what `deployer rehearse` runs on this machine", "none"),
     ),
     _document,
 )

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from deployer_aws.documents.findings import Finding
-from deployer_aws.documents.kinds import Place
+from deployer_aws.documents.readers import Place
 from deployer_aws.templates.template import Template, as_map, check_resources, is_list, read
 from deployer_core.spec import DeploymentSpec, outputs_named
 

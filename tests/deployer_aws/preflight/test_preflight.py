@@ -15,7 +15,7 @@ from deployer_aws.aws.clients import SERVICES, Clients, Options, connect
 from deployer_aws.aws.permissions import GRANTS
 from deployer_aws.aws.stacks import WAYS_OUT
 from deployer_aws.cli._checks import check_context
-from deployer_aws.preflight import CHECKS, CheckContext, Finding, Result, examine, is_sound, name_of
+from deployer_aws.preflight import CHECKS, CheckContext, CheckResult, Verdict, examine, is_sound, name_of
 from tests.support.project import ROOT
 
 pytestmark = pytest.mark.quick
@@ -131,14 +131,14 @@ class Patient:
         clients = Clients(**same, **more, region=self.region)
         return check_context(specfile.loads(self.spec, self.folder), clients, self.options, self.connect)
 
-    def findings(self, check: str) -> list[Finding]:
+    def findings(self, check: str) -> list[CheckResult]:
         """What one check finds."""
         return [finding for finding in examine(self.context()) if finding.check == check]
 
-    def result(self, check: str) -> tuple[Result, str]:
+    def result(self, check: str) -> tuple[Verdict, str]:
         """The one thing that a check finds, and what to do about it."""
         (finding,) = self.findings(check)
-        assert finding.advice or finding.result in (Result.OK, Result.UNVERIFIED)
+        assert finding.advice or finding.result in (Verdict.OK, Verdict.UNVERIFIED)
         return finding.result, f"{finding.text} | {finding.advice}"
 
 
@@ -151,7 +151,7 @@ def test_where_all_is_well_every_check_says_so(patient: Patient) -> None:
     """One finding of each check, none but 'ok'."""
     findings = list(examine(patient.context()))
     assert [f.check for f in findings] == [name_of(check) for check in CHECKS]
-    assert {f.result for f in findings} == {Result.OK}, findings
+    assert {f.result for f in findings} == {Verdict.OK}, findings
     assert is_sound(findings)
 
 
@@ -171,7 +171,7 @@ def test_without_credentials_there_is_one_fault(patient: Patient) -> None:
     """Whatever needs AWS is then not verifiable, and AWS is not asked."""
     patient.answers["get_caller_identity"] = NoCredentialsError()
     findings = list(examine(patient.context()))
-    faults = [f for f in findings if f.result is Result.FAULT]
+    faults = [f for f in findings if f.result is Verdict.FAULT]
     assert [f.check for f in faults] == ["credentials"]
     assert "aws sso login" in faults[0].advice
     assert {name for name, _ in patient.client.asked} == {"get_caller_identity"}
@@ -183,7 +183,7 @@ def test_what_may_not_be_asked_is_not_verifiable(patient: Patient) -> None:
         patient.answers[name] = refusal("AccessDenied")
     for check in ("permissions", "service linked role", "template", "task definitions"):
         result, text = patient.result(check)
-        assert result is Result.UNVERIFIED
+        assert result is Verdict.UNVERIFIED
         assert "AccessDenied" in text
 
 
@@ -199,7 +199,7 @@ def test_a_permission_that_is_missing_is_named_with_its_statement(patient: Patie
 
     patient.answers["simulate_principal_policy"] = denied
     result, text = patient.result("permissions")
-    assert result is Result.FAULT
+    assert result is Verdict.FAULT
     assert "role/team/deployer may not ecs:RunTask" in text
     assert "task-definition/migrate:*" in text
     assert "RunTasks of docs/permissions.md" in text
@@ -216,7 +216,7 @@ def test_a_stack_that_may_not_be_looked_at_is_a_permission_that_is_missing(patie
     patient.answers["describe_stacks"] = refusal("AccessDenied")
     patient.answers["simulate_principal_policy"] = refusing("cloudformation:DescribeStacks")
     result, text = patient.result("permissions")
-    assert result is Result.FAULT
+    assert result is Verdict.FAULT
     assert "may not cloudformation:DescribeStacks" in text
     assert "ObserveTheStack" in text
 
@@ -280,7 +280,7 @@ def test_all_that_a_spec_needs_is_simulated(patient: Patient) -> None:
             "containerDefinitions": [{"name": "main", "logConfiguration": log}],
         }
     }
-    assert patient.result("permissions")[0] is Result.OK
+    assert patient.result("permissions")[0] is Verdict.OK
     asked = [p for name, p in patient.client.asked if name == "simulate_principal_policy"]
     arns = {arn for p in asked for arn in p["ResourceArns"]}
     assert arns >= {
@@ -308,7 +308,7 @@ def test_the_clusters_of_the_services_are_known_by_the_stack(patient: Patient, q
     patient.answers["describe_stacks"] = {"Stacks": [{"StackStatus": "UPDATE_COMPLETE"}]}
     patient.answers["list_stack_resources"] = resources(web)
     patient.spec = SPEC + f"quick: {str(quick).lower()}\n"
-    assert patient.result("permissions")[0] is Result.OK
+    assert patient.result("permissions")[0] is Verdict.OK
     asked = [p for name, p in patient.client.asked if name == "simulate_principal_policy"]
     arns = {arn for p in asked for arn in p["ResourceArns"]}
     assert ("arn:aws:ecs:eu-west-1:123456789012:service/front/*" in arns) is not quick
@@ -317,21 +317,21 @@ def test_the_clusters_of_the_services_are_known_by_the_stack(patient: Patient, q
     cluster = "arn:aws:ecs:eu-west-1:123456789012:cluster/"
     assert names == ([] if quick else [[f"{cluster}staging"], [f"{cluster}front"]]), "one cluster at a time"
     patient.answers["list_stack_resources"] = refusal("AccessDenied")
-    assert patient.result("permissions")[0] is Result.OK
+    assert patient.result("permissions")[0] is Verdict.OK
 
 
 @pytest.mark.parametrize(
     ("action", "result"),
     [
-        ("iam:PassRole", Result.FAULT),
-        ("secretsmanager:PutSecretValue", Result.FAULT),
-        ("logs:GetLogEvents", Result.WARNING),
-        ("iam:GetRole", Result.WARNING),
-        ("rds-db:connect", Result.UNVERIFIED),
+        ("iam:PassRole", Verdict.FAULT),
+        ("secretsmanager:PutSecretValue", Verdict.FAULT),
+        ("logs:GetLogEvents", Verdict.WARNING),
+        ("iam:GetRole", Verdict.WARNING),
+        ("rds-db:connect", Verdict.UNVERIFIED),
     ],
 )
 def test_what_is_only_of_help_or_is_a_guess_keeps_nobody_from_deploying(
-    patient: Patient, action: str, result: Result
+    patient: Patient, action: str, result: Verdict
 ) -> None:
     """A policy may name a database or a secret as IAM's simulation cannot; without a log line a deployment goes well."""
     patient.spec, patient.template = RICH, RICH_TEMPLATE
@@ -350,19 +350,23 @@ def test_what_is_only_of_help_or_is_a_guess_keeps_nobody_from_deploying(
 @pytest.mark.parametrize(
     ("secret", "result", "words"),
     [
-        ({"SecretString": '{"host": "db.example.com", "port": 6543}'}, Result.OK, "db.example.com:6543"),
-        ({"SecretString": '{"username": "admin"}'}, Result.FAULT, "the secret rds/admin holds no host"),
+        ({"SecretString": '{"host": "db.example.com", "port": 6543}'}, Verdict.OK, "db.example.com:6543"),
+        ({"SecretString": '{"username": "admin"}'}, Verdict.FAULT, "the secret rds/admin holds no host"),
         (
             {"SecretString": '{"host": "db", "port": "any"}'},
-            Result.FAULT,
+            Verdict.FAULT,
             "port that the secret rds/admin holds",
         ),
-        (refusal("ResourceNotFoundException", "can't find the specified secret"), Result.FAULT, "can't find"),
-        (refusal("AccessDeniedException", "no"), Result.FAULT, "the secret rds/admin cannot be read: no"),
+        (
+            refusal("ResourceNotFoundException", "can't find the specified secret"),
+            Verdict.FAULT,
+            "can't find",
+        ),
+        (refusal("AccessDeniedException", "no"), Verdict.FAULT, "the secret rds/admin cannot be read: no"),
     ],
 )
 def test_a_database_by_a_secret_is_reached_where_the_secret_says(
-    patient: Patient, secret: Any, result: Result, words: str
+    patient: Patient, secret: Any, result: Verdict, words: str
 ) -> None:
     """As the deployment itself would read it; nothing else of the secret is told."""
     patient.spec = SPEC.replace("admin: {host: db.example.com, user: admin}", "admin: {secret: rds/admin}")
@@ -378,14 +382,14 @@ def test_the_port_of_a_secret_counts_without_its_host_too(patient: Patient) -> N
     admin = "admin: {secret: rds/admin, host: db.example.com, port: 5432}"
     patient.spec = SPEC.replace("admin: {host: db.example.com, user: admin}", admin)
     found, text = patient.result("databases")
-    assert found is Result.OK
+    assert found is Verdict.OK
     assert "db.example.com:6543" in text
 
 
 def test_a_secret_that_rds_keeps_has_its_host_in_the_spec(patient: Patient) -> None:
     """Such a secret holds no host; where the host is an output yet to come, nobody can tell."""
     patient.answers["get_secret_value"] = {"SecretString": '{"username": "admin", "password": "hunter2"}'}
-    for host, result in (("db.example.com", Result.OK), ("{output: Host}", Result.UNVERIFIED)):
+    for host, result in (("db.example.com", Verdict.OK), ("{output: Host}", Verdict.UNVERIFIED)):
         patient.spec = SPEC.replace(
             "admin: {host: db.example.com, user: admin}", f"admin: {{secret: rds/admin, host: {host}}}"
         )
@@ -408,7 +412,7 @@ def test_the_queue_and_the_channel_are_asked_about_where_they_are_named(
     """Each by its name; nothing is asked about the one that is not named."""
     queue = "https://sqs.eu-west-1.amazonaws.com/123456789012/deployer-events"
     patient.options = Options(queue=queue, notify=notify)
-    assert patient.result("permissions")[0] is Result.OK
+    assert patient.result("permissions")[0] is Verdict.OK
     asked = [p for name, p in patient.client.asked if name == "simulate_principal_policy"]
     resources = {action: p["ResourceArns"] for p in asked for action in p["ActionNames"]}
     assert resources["sqs:ReceiveMessage"] == ["arn:aws:sqs:eu-west-1:123456789012:deployer-events"]
@@ -419,12 +423,12 @@ def test_the_queue_and_the_channel_are_asked_about_where_they_are_named(
 @pytest.mark.parametrize(
     ("arn", "result"),
     [
-        ("arn:aws:iam::123456789012:user/me", Result.OK),
-        ("arn:aws:iam::123456789012:root", Result.UNVERIFIED),
-        ("arn:aws:sts::123456789012:federated-user/me", Result.UNVERIFIED),
+        ("arn:aws:iam::123456789012:user/me", Verdict.OK),
+        ("arn:aws:iam::123456789012:root", Verdict.UNVERIFIED),
+        ("arn:aws:sts::123456789012:federated-user/me", Verdict.UNVERIFIED),
     ],
 )
-def test_only_users_and_roles_can_be_simulated(patient: Patient, arn: str, result: Result) -> None:
+def test_only_users_and_roles_can_be_simulated(patient: Patient, arn: str, result: Verdict) -> None:
     """IAM knows no policies of the root user and of federated ones."""
     patient.answers["get_caller_identity"] = {"Account": "123456789012", "Arn": arn}
     assert patient.result("permissions")[0] is result
@@ -436,43 +440,43 @@ def test_the_root_user_is_warned_of(patient: Patient) -> None:
         "Account": "123456789012",
         "Arn": "arn:aws:iam::123456789012:root",
     }
-    assert patient.result("credentials")[0] is Result.WARNING
+    assert patient.result("credentials")[0] is Verdict.WARNING
 
 
 def test_temporary_credentials_without_a_stack_role_are_warned_of(patient: Patient) -> None:
     """CloudFormation goes on with them, and fails when they end; with a role it does not."""
     patient.temporary = True
-    assert patient.result("temporary credentials")[0] is Result.OK
+    assert patient.result("temporary credentials")[0] is Verdict.OK
     patient.spec = SPEC.replace("  role: arn:aws:iam::123456789012:role/cloudformation\n", "")
     result, text = patient.result("temporary credentials")
-    assert result is Result.WARNING
+    assert result is Verdict.WARNING
     assert "stack.role" in text
 
 
 def test_a_region_that_nobody_knows_is_warned_of(patient: Patient) -> None:
     """It may be newer than botocore."""
     patient.region = "eu-nowhere-1"
-    assert patient.result("region")[0] is Result.WARNING
+    assert patient.result("region")[0] is Verdict.WARNING
 
 
 def test_an_account_without_the_service_linked_role_is_warned_of(patient: Patient) -> None:
     """With the command that makes it."""
     patient.answers["get_role"] = refusal("NoSuchEntity")
     result, text = patient.result("service linked role")
-    assert result is Result.WARNING
+    assert result is Verdict.WARNING
     assert "create-service-linked-role" in text
 
 
 @pytest.mark.parametrize(
     ("status", "result"),
     [
-        ("UPDATE_COMPLETE", Result.OK),
-        ("UPDATE_IN_PROGRESS", Result.WARNING),
-        ("UPDATE_ROLLBACK_FAILED", Result.FAULT),
-        ("DELETE_COMPLETE", Result.OK),
+        ("UPDATE_COMPLETE", Verdict.OK),
+        ("UPDATE_IN_PROGRESS", Verdict.WARNING),
+        ("UPDATE_ROLLBACK_FAILED", Verdict.FAULT),
+        ("DELETE_COMPLETE", Verdict.OK),
     ],
 )
-def test_a_stack_that_cannot_be_changed_is_a_fault(patient: Patient, status: str, result: Result) -> None:
+def test_a_stack_that_cannot_be_changed_is_a_fault(patient: Patient, status: str, result: Verdict) -> None:
     """One that somebody changes is waited for; one that was deleted is none."""
     patient.answers["describe_stacks"] = {"Stacks": [{"StackStatus": status}]}
     assert patient.result("stack")[0] is result
@@ -483,7 +487,7 @@ def test_a_stack_without_a_way_out_says_what_to_do(patient: Patient, status: str
     """As the deployment's failure would, and of a status that nobody knows that somebody must look."""
     patient.answers["describe_stacks"] = {"Stacks": [{"StackStatus": status}]}
     result, text = patient.result("stack")
-    assert result is Result.FAULT
+    assert result is Verdict.FAULT
     assert text.endswith(WAYS_OUT.get(status, "look at the stack in CloudFormation"))
 
 
@@ -492,17 +496,17 @@ def test_a_protected_rolled_back_creation_is_a_fault(patient: Patient) -> None:
     left = {"StackStatus": "ROLLBACK_COMPLETE", "EnableTerminationProtection": True}
     patient.answers["describe_stacks"] = {"Stacks": [left]}
     result, text = patient.result("stack")
-    assert result is Result.FAULT
+    assert result is Verdict.FAULT
     assert "termination protection" in text
     patient.answers["describe_stacks"] = {"Stacks": [{**left, "EnableTerminationProtection": False}]}
-    assert patient.result("stack")[0] is Result.OK
+    assert patient.result("stack")[0] is Verdict.OK
 
 
 def test_a_template_that_is_refused_is_a_fault_in_awss_words(patient: Patient) -> None:
     """As ValidateTemplate says it."""
     patient.answers["validate_template"] = refusal("ValidationError", "Template format error: x")
     result, text = patient.result("template")
-    assert result is Result.FAULT
+    assert result is Verdict.FAULT
     assert "Template format error: x" in text
 
 
@@ -515,7 +519,7 @@ def test_capabilities_and_parameters_that_are_missing_are_faults(patient: Patien
         "Parameters": [{"ParameterKey": "Zone"}, {"ParameterKey": "Kind", "DefaultValue": "small"}],
     }
     findings = patient.findings("template")
-    assert {f.result for f in findings} == {Result.FAULT}
+    assert {f.result for f in findings} == {Verdict.FAULT}
     texts = " ".join(f.text for f in findings)
     for words in (
         "CAPABILITY_IAM: it has a role",
@@ -530,10 +534,10 @@ def test_a_long_template_needs_a_bucket(patient: Patient) -> None:
     """With one, it is CloudFormation that says more, once it is uploaded."""
     patient.template += "# " + "x" * 51_200
     result, text = patient.result("template")
-    assert result is Result.FAULT
+    assert result is Verdict.FAULT
     assert "--template-bucket" in text
     patient.options = Options(template_bucket="templates")
-    assert patient.result("template")[0] is Result.UNVERIFIED
+    assert patient.result("template")[0] is Verdict.UNVERIFIED
 
 
 @pytest.mark.parametrize("scheme", ["s3://templates/", "https://templates.s3.amazonaws.com/"])
@@ -541,28 +545,28 @@ def test_a_template_by_url_is_validated_where_it_is(patient: Patient, scheme: st
     """And what only its text could say is not verifiable."""
     patient.spec = SPEC.replace("template: template.yaml", f"template: {scheme}a.yaml")
     patient.spec = patient.spec.replace("host: db.example.com", "host: {output: Host}")
-    assert patient.result("template")[0] is Result.OK
+    assert patient.result("template")[0] is Verdict.OK
     url = "https://templates.s3.amazonaws.com/a.yaml"
     assert ("validate_template", {"TemplateURL": url}) in patient.client.asked
     for check in ("outputs", "services", "circuit breaker", "databases"):
-        assert patient.result(check)[0] is Result.UNVERIFIED
+        assert patient.result(check)[0] is Verdict.UNVERIFIED
     outputs = [{"OutputKey": "Host", "OutputValue": "db.example.com"}]
     patient.answers["describe_stacks"] = {"Stacks": [{"StackStatus": "CREATE_COMPLETE", "Outputs": outputs}]}
     for check in ("outputs", "databases"):
-        assert patient.result(check)[0] is Result.OK
+        assert patient.result(check)[0] is Verdict.OK
 
 
 @pytest.mark.parametrize(
     ("configuration", "result"),
     [
-        ("DeploymentCircuitBreaker: {Enable: false, Rollback: true}", Result.WARNING),
-        ("MaximumPercent: 200", Result.WARNING),
-        ("DeploymentCircuitBreaker: {Enable: !Ref Switch, Rollback: true}", Result.UNVERIFIED),
-        ("Fn::If: [A, B, C]", Result.UNVERIFIED),
+        ("DeploymentCircuitBreaker: {Enable: false, Rollback: true}", Verdict.WARNING),
+        ("MaximumPercent: 200", Verdict.WARNING),
+        ("DeploymentCircuitBreaker: {Enable: !Ref Switch, Rollback: true}", Verdict.UNVERIFIED),
+        ("Fn::If: [A, B, C]", Verdict.UNVERIFIED),
     ],
 )
 def test_a_service_without_circuit_breaker_is_warned_of(
-    patient: Patient, configuration: str, result: Result
+    patient: Patient, configuration: str, result: Verdict
 ) -> None:
     """A failed update of it hangs for hours."""
     patient.template = TEMPLATE.replace(
@@ -588,13 +592,13 @@ def test_a_service_that_does_not_go_to_zero_is_a_fault(patient: Patient, propert
     kept = TEMPLATE.replace("Parameters:", "Parameters:\n  Kept: {Type: Number, Default: 1}")
     patient.template = kept.replace("DesiredCount: !Ref DesiredCount", properties)
     found, text = patient.result("services")
-    assert found is Result.FAULT
+    assert found is Verdict.FAULT
     assert words in text
     assert "scaling: none" in text
     patient.template = patient.template.replace("    Properties:", "    Condition: Big\n    Properties:")
-    assert patient.result("services")[0] is Result.WARNING
+    assert patient.result("services")[0] is Verdict.WARNING
     patient.spec = SPEC + "quick: true\n"
-    assert patient.result("services")[0] is Result.OK
+    assert patient.result("services")[0] is Verdict.OK
 
 
 @pytest.mark.parametrize(
@@ -603,14 +607,14 @@ def test_a_service_that_does_not_go_to_zero_is_a_fault(patient: Patient, propert
 def test_a_service_that_may_go_to_zero_is_none(patient: Patient, count: str) -> None:
     """What the counts carry goes to zero; what a function decides may."""
     patient.template = TEMPLATE.replace("DesiredCount: !Ref DesiredCount", f"DesiredCount: {count}")
-    assert patient.result("services")[0] is Result.OK
+    assert patient.result("services")[0] is Verdict.OK
 
 
 def test_quick_with_databases_is_warned_of(patient: Patient) -> None:
     """They are not migrated then, so nothing else of them is checked."""
     patient.spec = SPEC + "quick: true\n"
-    assert patient.result("spec")[0] is Result.WARNING
-    assert patient.result("databases")[0] is Result.OK
+    assert patient.result("spec")[0] is Verdict.WARNING
+    assert patient.result("databases")[0] is Verdict.OK
     assert patient.result("task definitions")[1].startswith("no task is run")
 
 
@@ -626,7 +630,7 @@ def test_a_task_that_could_not_be_run_or_judged_is_a_fault(patient: Patient, ans
     """It would fail in the midst of the deployment, with the services at zero."""
     patient.answers["describe_task_definition"] = answer
     result, text = patient.result("task definitions")
-    assert result is Result.FAULT
+    assert result is Verdict.FAULT
     assert words in text
 
 
@@ -640,24 +644,24 @@ def test_a_database_that_cannot_be_reached_is_a_fault(patient: Patient) -> None:
     """It is prepared from here."""
     patient.connect = deaf
     result, text = patient.result("databases")
-    assert result is Result.FAULT
+    assert result is Verdict.FAULT
     assert "db.example.com:5432 cannot be reached from here: timed out" in text
 
 
 def test_on_an_emulator_permissions_are_not_asked_for(patient: Patient) -> None:
     """It knows none."""
     patient.endpoint_url = "http://127.0.0.1:4566"
-    assert patient.result("permissions")[0] is Result.UNVERIFIED
-    assert patient.result("service linked role")[0] is Result.UNVERIFIED
+    assert patient.result("permissions")[0] is Verdict.UNVERIFIED
+    assert patient.result("service linked role")[0] is Verdict.UNVERIFIED
 
 
 def test_a_previous_value_of_a_stack_that_is_not_there_is_a_fault(patient: Patient) -> None:
     """It could not be created."""
     patient.template = TEMPLATE.replace("Parameters:", "Parameters:\n  Zone: {Type: String}")
     patient.spec = SPEC.replace("  counts:", "  parameters: {Zone: {previous: true}}\n  counts:")
-    assert patient.result("spec")[0] is Result.FAULT
+    assert patient.result("spec")[0] is Verdict.FAULT
     patient.answers["describe_stacks"] = {"Stacks": [{"StackStatus": "UPDATE_COMPLETE"}]}
-    assert patient.result("spec")[0] is Result.OK
+    assert patient.result("spec")[0] is Verdict.OK
 
 
 def test_the_real_clients_are_asked_as_botocore_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -667,7 +671,7 @@ def test_the_real_clients_are_asked_as_botocore_has_it(monkeypatch: pytest.Monke
         clients = evolve(connect(Options(region="eu-west-1")), endpoint_url="in this process")
         loaded = specfile.load(ROOT / "examples/orders/v1.yaml")
         results = {f.check: (f.result, f.text) for f in examine(check_context(loaded, clients, Options()))}
-    assert results["credentials"][0] in (Result.OK, Result.WARNING)
-    assert results["stack"] == (Result.OK, "staging-orders does not exist yet, and is created")
-    assert results["template"][0] is Result.OK
-    assert results["circuit breaker"][0] is Result.OK
+    assert results["credentials"][0] in (Verdict.OK, Verdict.WARNING)
+    assert results["stack"] == (Verdict.OK, "staging-orders does not exist yet, and is created")
+    assert results["template"][0] is Verdict.OK
+    assert results["circuit breaker"][0] is Verdict.OK

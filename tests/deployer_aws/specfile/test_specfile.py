@@ -10,7 +10,7 @@ import yaml
 from attrs import evolve
 
 from deployer_aws import specfile
-from deployer_aws.documents.kinds import Key, Record
+from deployer_aws.documents.readers import Key, Record
 from deployer_aws.specfile import SpecFileError
 from deployer_aws.specfile.schema import DEPLOYMENT
 from deployer_core.spec import (
@@ -238,7 +238,7 @@ def keys(record: Record[Any], title: str) -> dict[str, Key]:
     if record.title == title:
         return {key.name: key for key in record.keys}
     nothing: dict[str, Key] = {}
-    found = (keys(part, title) for key in record.keys for part in key.kind.parts)
+    found = (keys(part, title) for key in record.keys for part in key.reader.parts)
     return next((one for one in found if one), nothing)
 
 

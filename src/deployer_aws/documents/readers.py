@@ -1,6 +1,6 @@
-"""What may stand at a place of a file: kinds that read a node into a value, put together from smaller ones.
+"""What may stand at a place of a file: readers that turn a node into a value, put together from smaller ones.
 
-A kind says what it is called, for errors and for the documentation, so each key is described once, where it is defined.
+A reader says what it is called, for errors and for the documentation: each key is described once, where it is defined.
 """
 
 import difflib
@@ -86,7 +86,7 @@ class Place:
 
 
 @frozen(eq=False)
-class Kind(Generic[T]):
+class Reader(Generic[T]):
     """`called` completes 'this has to be ...'; `parts` are the maps with fixed keys that it may hold."""
 
     called: str
@@ -152,14 +152,14 @@ def _duration(place: Place) -> int:
     return hours * 3600 + minutes * 60 + seconds
 
 
-TEXT = Kind("text", _text)
-VALUE = Kind("text, a whole number, true or false", _value)
-NUMBER = Kind("a whole number", _number)
-FLAG = Kind("true or false", _flag)
-DURATION = Kind("a duration", _duration)
+TEXT = Reader("text", _text)
+VALUE = Reader("text, a whole number, true or false", _value)
+NUMBER = Reader("a whole number", _number)
+FLAG = Reader("true or false", _flag)
+DURATION = Reader("a duration", _duration)
 
 
-def word(*words: str) -> Kind[str]:
+def word(*words: str) -> Reader[str]:
     """Read one of these words."""
     called = " or ".join(f"`{w}`" for w in words)
 
@@ -169,48 +169,50 @@ def word(*words: str) -> Kind[str]:
             raise place.expected(called.replace("`", ""))
         return node.text
 
-    return Kind(called, read)
+    return Reader(called, read)
 
 
 # Lists and maps
 
 
-def listing(kind: Kind[T], many: str) -> Kind[tuple[T, ...]]:
-    """Read a list of a kind; `many` is what several of them are called."""
+def listing(reader: Reader[T], many: str) -> Reader[tuple[T, ...]]:
+    """Read a list, item by item; `many` is what several of them are called."""
 
     def read(place: Place) -> tuple[T, ...]:
         if not isinstance(place.node, Items):
             raise place.expected(f"a list of {many}")
-        return tuple(gather(partial(kind.read, place.into(i)) for i in range(len(place.node.items))))
+        return tuple(gather(partial(reader.read, place.into(i)) for i in range(len(place.node.items))))
 
-    return Kind(f"a list of {many}", read, kind.parts)
+    return Reader(f"a list of {many}", read, reader.parts)
 
 
-def mapping(kind: Kind[T], of: str) -> Kind[tuple[tuple[str, T], ...]]:
+def mapping(reader: Reader[T], of: str) -> Reader[tuple[tuple[str, T], ...]]:
     """Read a map with keys of the person's own."""
 
     def read(place: Place) -> tuple[tuple[str, T], ...]:
         if not isinstance(place.node, Entries):
-            raise place.expected(f"a map from {of} to {kind.called}")
+            raise place.expected(f"a map from {of} to {reader.called}")
 
         def read_one(key: str) -> tuple[str, T]:
-            return key, kind.read(place.into(key))
+            return key, reader.read(place.into(key))
 
         return tuple(gather(partial(read_one, key) for key in place.node.entries))
 
-    return Kind(f"a map from {of} to {kind.called}", read, kind.parts)
+    return Reader(f"a map from {of} to {reader.called}", read, reader.parts)
 
 
-def either(scalar: Kind[Any], other: Kind[Any], *, lists: Kind[Any] | None = None) -> Kind[Any]:
-    """Read a word of one kind, or a map of another, or a list of a third."""
+def either(scalar: Reader[Any], other: Reader[Any], *, lists: Reader[Any] | None = None) -> Reader[Any]:
+    """Read a word by one reader, or a map by another, or a list by a third."""
 
     def read(place: Place) -> Any:
         if isinstance(place.node, Entries):
             return other.read(place)
         return (lists if lists is not None and isinstance(place.node, Items) else scalar).read(place)
 
-    kinds = [scalar, *([lists] if lists is not None else []), other]
-    return Kind(", or ".join(k.called for k in kinds), read, tuple(part for k in kinds for part in k.parts))
+    readers = [scalar, *([lists] if lists is not None else []), other]
+    return Reader(
+        ", or ".join(k.called for k in readers), read, tuple(part for k in readers for part in k.parts)
+    )
 
 
 # Maps with fixed keys
@@ -221,7 +223,7 @@ class Key:
     """One key of a map. `default` is written as in a file; without one the key has to be given."""
 
     name: str
-    kind: Kind[Any]
+    reader: Reader[Any]
     meaning: str
     default: str | None = None
 
@@ -237,10 +239,10 @@ class Record(Generic[T]):
     names: tuple[str, ...] = field(default=Factory(lambda self: tuple(k.name for k in self.keys), True))
 
     @property
-    def kind(self) -> Kind[T]:
-        """The map as a kind."""
+    def reader(self) -> Reader[T]:
+        """The reader of the map."""
         article = "an" if self.title[0] in "aeiou" else "a"
-        return Kind(f"{article} {self.title}", self.read, (self,))
+        return Reader(f"{article} {self.title}", self.read, (self,))
 
     def read(self, place: Place) -> T:
         """Read the keys, all problems at once, and make the value. Raises Wrong."""
@@ -258,7 +260,7 @@ class Record(Generic[T]):
         for key in self.keys:
             if key.name in node.entries:
                 try:
-                    given[key.name] = key.kind.read(place.into(key.name))
+                    given[key.name] = key.reader.read(place.into(key.name))
                 except Wrong as wrong:
                     problems += wrong.findings
         if problems:
@@ -272,7 +274,7 @@ class Record(Generic[T]):
         return place.into(name).finding(text)
 
 
-def variants(title: str, records: Mapping[str, Record[Any]]) -> Kind[Any]:
+def variants(title: str, records: Mapping[str, Record[Any]]) -> Reader[Any]:
     """Read one of several maps, told apart by the key that only one of them has."""
 
     def read(place: Place) -> Any:
@@ -282,7 +284,7 @@ def variants(title: str, records: Mapping[str, Record[Any]]) -> Kind[Any]:
             raise place.expected(f"a map with one of the keys {', '.join(records)}")
         return found[0].read(place)
 
-    return Kind(title, read, tuple(records.values()))
+    return Reader(title, read, tuple(records.values()))
 
 
 def build(
