@@ -5,7 +5,7 @@ Never imported; `tests/typing/test_typing.py` hands it to mypy and to pyright.
 
 from typing import TypeVar, assert_type
 
-from deployer_core.kernel.builder import Arrow, Loop
+from deployer_core.kernel.builder import Arrow, SelfLoop
 from deployer_core.kernel.machine import Absent, Step, to
 from deployer_core.machines import deployment, ecs_task, stack
 
@@ -57,7 +57,7 @@ held: stack.State = Absent()  # type: ignore[assignment]  # pyright: ignore[repo
 # Arrows are typed: a misspelt keyword, a text that is none, and words without an arrow are errors.
 Arrow(stack.Stable, lable="Off")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 Arrow(stack.Stable, 1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-Loop(choice="stable")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+SelfLoop(choice="stable")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 stack.machine.on(label="Off")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
 stack.machine.always(choice="stable")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
 
@@ -86,13 +86,13 @@ def a_missing_arrow(_: stack.Broken, __: stack.Repaired) -> Step[stack.Available
     return to(stack.Available())
 
 
-@stack.machine.on(Loop("Withdrawn"))
+@stack.machine.on(SelfLoop("Withdrawn"))
 def a_loop(state: Held, _: stack.Withdrawn) -> Step[Held]:
     """What holds: each source leads to itself."""
     return to(state)
 
 
-@stack.machine.on(Loop("Withdrawn"))  # type: ignore[misc]  # pyright: ignore[reportArgumentType]
+@stack.machine.on(SelfLoop("Withdrawn"))  # type: ignore[misc]  # pyright: ignore[reportArgumentType]
 def no_loop(_: stack.Broken, __: stack.Withdrawn) -> Step[stack.Stable]:
     """A loop that leads elsewhere."""
     return to(stack.Stable())

@@ -15,7 +15,7 @@ from rich.text import Text
 from deployer_aws.cli._screen import Screen, clean, duration, state
 from deployer_aws.views.follow import Follower
 from deployer_aws.views.history import Change, DatabaseHistory, DeploymentHistory, Sending, Spell
-from deployer_aws.views.status import StackStatus, TaskStatus, stack_status
+from deployer_aws.views.status import StackOverview, TaskStatus, stack_status
 from deployer_core.analysis.preview import preview
 from deployer_core.engine.reducer import DeployerState
 from deployer_core.kernel.machine import name_of
@@ -40,7 +40,7 @@ PLAIN = Signs("+", "x", ".", "line")
 class Picture:
     """All that is drawn of one stream: it is made anew when something has changed."""
 
-    status: StackStatus
+    status: StackOverview
     ahead: tuple[str, ...]
     now: float
     shown: DeploymentHistory | None
@@ -194,7 +194,7 @@ def _border(picture: Picture) -> str:
     return "green" if picture.status.current is None else "cyan"
 
 
-def _head(status: StackStatus, shown: DeploymentHistory | None) -> RenderableType:
+def _head(status: StackOverview, shown: DeploymentHistory | None) -> RenderableType:
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_row("stack", state(status.state))
     if shown is not None:
@@ -233,7 +233,7 @@ def _command(sending: Sending, now: float) -> tuple[Text, Text, Text]:
     return Text(clean(sending.text)), Text(within, "dim"), Text(seen, "cyan")
 
 
-def _queue(status: StackStatus) -> Iterator[RenderableType]:
+def _queue(status: StackOverview) -> Iterator[RenderableType]:
     for number, waiting in enumerate(status.queue, 1):
         yield Text(f"in the queue, {number}: version {clean(waiting.version)}  {waiting.id}", "dim")
     if status.services:

@@ -7,7 +7,7 @@ from deployer_aws.cli._report import typed
 from deployer_aws.cli._screen import Screen, state
 from deployer_aws.ports import Journal
 from deployer_aws.views.history import chronicle
-from deployer_aws.views.status import StackStatus, stack_status, stopping
+from deployer_aws.views.status import StackOverview, stack_status, stopping
 
 
 def operator() -> str:
@@ -35,7 +35,7 @@ def print_stack(screen: Screen, opened: Journal, key: str, journal: Path, as_jso
         screen.say(typed(journal, "resume", key), indent=4)
 
 
-def _data(now: StackStatus, stops: int) -> dict[str, object]:
+def _data(now: StackOverview, stops: int) -> dict[str, object]:
     return {
         "stack": now.key,
         "stack_state": now.state,

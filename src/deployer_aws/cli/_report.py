@@ -14,7 +14,7 @@ from deployer_aws.cli._exit import Exit
 from deployer_aws.cli._options import DEFAULT_JOURNAL
 from deployer_aws.cli._screen import Screen, duration, moment, state
 from deployer_aws.views.history import OPEN, DatabaseHistory, DeploymentHistory
-from deployer_aws.views.status import StackStatus
+from deployer_aws.views.status import StackOverview
 
 
 @frozen
@@ -25,7 +25,7 @@ class Report:
     """
 
     deployment: DeploymentHistory
-    status: StackStatus
+    status: StackOverview
     stopped: str
     stale: int
     calls: Counter[str]
@@ -147,7 +147,7 @@ def _print_services(screen: Screen, report: Report) -> None:
         screen.say(f"{services[0].upper()}{services[1:]}.{until}", indent=8)
 
 
-def print_unresolved(screen: Screen, status: StackStatus, journal: Path) -> None:
+def print_unresolved(screen: Screen, status: StackOverview, journal: Path) -> None:
     """Print the tasks that may still run, and how a repair is forced past them."""
     for left in status.unresolved:
         task = f" ({left.arn})" if left.arn else ""

@@ -16,7 +16,7 @@ from deployer_aws.cli._screen import Screen, duration, moment, state
 from deployer_aws.environment import current_time
 from deployer_aws.views import history as histories
 from deployer_aws.views.history import DeploymentHistory, Sending, chronicle
-from deployer_aws.views.status import StackStatus, stack_status
+from deployer_aws.views.status import StackOverview, stack_status
 
 
 @command("deployer status", "deployer status staging/orders --json")
@@ -41,7 +41,7 @@ def status(stack: str | None, journal: Path, as_json: bool) -> Exit:
     return Exit.DONE
 
 
-def _status_data(one: StackStatus) -> dict[str, Any]:
+def _status_data(one: StackOverview) -> dict[str, Any]:
     deployments = {
         "current": histories.as_data(one.current) if one.current else None,
         "last": histories.as_data(one.last) if one.last else None,
@@ -50,7 +50,7 @@ def _status_data(one: StackStatus) -> dict[str, Any]:
     return {**attrs.asdict(one), **deployments, "baseline": dict(one.baseline)}
 
 
-def _print_status(screen: Screen, one: StackStatus, now: float, journal: Path) -> None:
+def _print_status(screen: Screen, one: StackOverview, now: float, journal: Path) -> None:
     screen.say(Text(one.key, "bold"), "  ", state(one.state), f"  after {one.events} events")
     rows: list[tuple[str | Text, ...]] = []
     if one.current is not None:
@@ -80,7 +80,7 @@ def _print_status(screen: Screen, one: StackStatus, now: float, journal: Path) -
     print_unresolved(screen, one, journal)
 
 
-def _current(current: DeploymentHistory, one: StackStatus, now: float) -> Iterator[tuple[str | Text, ...]]:
+def _current(current: DeploymentHistory, one: StackOverview, now: float) -> Iterator[tuple[str | Text, ...]]:
     spell = current.spells[-1]
     text = f" for {duration(now - spell.since)}  version {current.version}  {current.id}"
     yield "deployment", state(spell.state).append(text, "default")

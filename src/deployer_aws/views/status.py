@@ -32,7 +32,7 @@ class TaskStatus:
 
 
 @frozen
-class StackStatus:
+class StackOverview:
     """One stack. `current` is the deployment that runs, `last` the one that ended last; `queue` waits for its turn."""
 
     key: str
@@ -58,7 +58,7 @@ class StackStatus:
         return self.current.databases if self.current else ()
 
 
-def stack_status(key: str, known: Chronicle) -> StackStatus:
+def stack_status(key: str, known: Chronicle) -> StackOverview:
     """How a stack stands after the last event of its chronicle."""
     state = known.state
     current = known.find(getattr(state.stack, "current", ""))
@@ -67,7 +67,7 @@ def stack_status(key: str, known: Chronicle) -> StackStatus:
     last = ended[-1] if ended else None
     unresolved = _unresolved(state)
     given_up = {p.id for p in state.pending if p.unresolved}
-    return StackStatus(
+    return StackOverview(
         key,
         name_of(type(state.stack)),
         current,

@@ -30,7 +30,7 @@ _CLASSES = {
 
 
 @frozen
-class Arrow:
+class DrawnArrow:
     """One arrow as it is drawn: between states, their copies, choices and `[*]`."""
 
     source: str
@@ -53,20 +53,20 @@ def machines() -> Mapping[str, Machine[Any, Any, Any]]:
     return MappingProxyType(found)
 
 
-def arrows(machine: Machine[Any, Any, Any], *, specified: bool = False) -> tuple[Arrow, ...]:
+def arrows(machine: Machine[Any, Any, Any], *, specified: bool = False) -> tuple[DrawnArrow, ...]:
     """Return the arrows of a machine's drawing, in order, each once; `specified` leaves the extensions out."""
     asked = [arrow for edge in machine.edges if not edge.extension for arrow in _arrows(edge)]
     extra = [arrow for edge in machine.edges if edge.extension for arrow in _arrows(edge)]
-    leaves = [Arrow(name, "", "[*]") for name in machine.leaves]
+    leaves = [DrawnArrow(name, "", "[*]") for name in machine.leaves]
     return tuple(dict.fromkeys([*asked, *leaves, *([] if specified else extra)]))
 
 
-def _arrows(edge: Edge) -> Iterator[Arrow]:
+def _arrows(edge: Edge) -> Iterator[DrawnArrow]:
     if edge.choice:
-        yield Arrow(edge.source, edge.label, edge.choice, edge.extension)
-        yield Arrow(edge.choice, edge.guard, edge.drawn, edge.extension)
+        yield DrawnArrow(edge.source, edge.label, edge.choice, edge.extension)
+        yield DrawnArrow(edge.choice, edge.guard, edge.drawn, edge.extension)
     else:
-        yield Arrow(edge.source, edge.label, edge.drawn, edge.extension)
+        yield DrawnArrow(edge.source, edge.label, edge.drawn, edge.extension)
 
 
 def mermaid(machine: Machine[Any, Any, Any], *, specified: bool = False) -> str:
@@ -101,7 +101,7 @@ def mermaid(machine: Machine[Any, Any, Any], *, specified: bool = False) -> str:
     return "\n    ".join(lines) + "\n"
 
 
-def _classes(machine: Machine[Any, Any, Any], drawn: Iterable[Arrow]) -> Mapping[str, list[str]]:
+def _classes(machine: Machine[Any, Any, Any], drawn: Iterable[DrawnArrow]) -> Mapping[str, list[str]]:
     """Return what each node is: auto, failed, an end; and whether extensions alone lead to it."""
     states = {edge.drawn: edge.target for edge in machine.edges} | {e.source: e.source for e in machine.edges}
     kinds = {"auto": machine.auto, "failed": machine.failed, "end": machine.ends}
@@ -114,27 +114,27 @@ def _classes(machine: Machine[Any, Any, Any], drawn: Iterable[Arrow]) -> Mapping
     }
 
 
-def _gathered(drawn: Sequence[Arrow]) -> tuple[Sequence[Arrow], Mapping[str, Sequence[str]]]:
+def _gathered(drawn: Sequence[DrawnArrow]) -> tuple[Sequence[DrawnArrow], Mapping[str, Sequence[str]]]:
     """Draw extensions that leave from many states alike as one; also return which states each new node names."""
-    alike: dict[tuple[str, str], list[Arrow]] = {}
+    alike: dict[tuple[str, str], list[DrawnArrow]] = {}
     for arrow in drawn:
         if arrow.extension and arrow.source != arrow.target:
             alike.setdefault((arrow.label, arrow.target), []).append(arrow)
     many = [same for same in alike.values() if len(same) >= MANY]
     groups = {f"any_{n}": [arrow.source for arrow in same] for n, same in enumerate(many, 1)}
     gathered = [
-        Arrow(node, same[0].label, same[0].target, extension=True)
+        DrawnArrow(node, same[0].label, same[0].target, extension=True)
         for node, same in zip(groups, many, strict=True)
     ]
     return [a for a in drawn if not any(a in same for same in many)] + gathered, groups
 
 
-def _joined(drawn: Iterable[Arrow]) -> Iterable[Arrow]:
+def _joined(drawn: Iterable[DrawnArrow]) -> Iterable[DrawnArrow]:
     """Return the same arrows with their extensions marked, and the self-loops of a state as one."""
-    joined: dict[object, Arrow] = {}
+    joined: dict[object, DrawnArrow] = {}
     for arrow in drawn:
         label = arrow.label + (EXTENSION if arrow.extension else "")
         key = arrow.source if arrow.source == arrow.target else arrow
         before = f"{joined[key].label}<br>" if key in joined else ""
-        joined[key] = Arrow(arrow.source, before + label, arrow.target)
+        joined[key] = DrawnArrow(arrow.source, before + label, arrow.target)
     return joined.values()

@@ -9,18 +9,18 @@ order of the spec.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from typing import Any
 
 from attrs import evolve, frozen
 
 from deployer_core.analysis.preview_values import (
     Branch,
     Caution,
-    Command,
     Outcome,
     Preview,
+    PreviewCommand,
+    PreviewStep,
     ShownCounts,
-    Step,
     TaskRun,
     as_data,
     render,
@@ -42,8 +42,8 @@ from deployer_core.machines.deployment import (
     CreateStack,
     ScaleStack,
     StabiliseStack,
+    StackChange,
     UpdateStack,
-    UpsertStack,
 )
 from deployer_core.machines.ecs_task import RunTask
 from deployer_core.machines.postgres_migration import CleanupDatabase
@@ -53,10 +53,10 @@ from deployer_core.spec import Counts, DeploymentSpec, Previous, TaskSpec, outpu
 __all__ = [
     "Branch",
     "Caution",
-    "Command",
     "Outcome",
     "Preview",
-    "Step",
+    "PreviewCommand",
+    "PreviewStep",
     "TaskRun",
     "as_data",
     "cautions",
@@ -67,7 +67,6 @@ __all__ = [
 AS_BEFORE = -1
 """Stands for the count that the stack has, which is unknown before the deployment."""
 ID = "preview"
-Change: TypeAlias = CreateStack | UpdateStack | UpsertStack | ScaleStack
 
 
 def preview(spec: DeploymentSpec, exists: bool) -> Preview:
@@ -76,13 +75,13 @@ def preview(spec: DeploymentSpec, exists: bool) -> Preview:
     With `changes` to come in every database that is evaluated, since that is the long way; a branch shows the other.
     """
     requested = Requested(ID, spec, 0, stream=ID)
-    walk = _take(_Walk(INITIAL, spec, exists), requested)
+    walk = _take(_PreviewWalk(INITIAL, spec, exists), requested)
     branches: dict[int, tuple[Branch, ...]] = {}
     while (pending := _next(walk)) is not None:
         branches[pending.id] = tuple(_branch(walk, when, answer) for when, answer in _others(walk, pending))
         walk = _answer(walk, pending, _good(walk, pending))
     steps = tuple(
-        Step(number, command, branches.get(number, ())) for number, command in enumerate(walk.given, 1)
+        PreviewStep(number, command, branches.get(number, ())) for number, command in enumerate(walk.given, 1)
     )
     return Preview(
         spec.environment,
@@ -117,21 +116,21 @@ def cautions(spec: DeploymentSpec, exists: bool | None = None) -> tuple[Caution,
 
 
 @frozen
-class _Walk:
+class _PreviewWalk:
     """`given` are all commands as they are shown, `asked` those that had to be answered: well, badly, or not yet."""
 
     state: DeployerState
     spec: DeploymentSpec
     exists: bool
     at: float = 0
-    given: tuple[Command, ...] = ()
+    given: tuple[PreviewCommand, ...] = ()
     asked: tuple[Pending, ...] = ()
     good: frozenset[int] = frozenset()
     bad: frozenset[int] = frozenset()
     notice: Notice | None = None
 
 
-def _take(walk: _Walk, event: Event) -> _Walk:
+def _take(walk: _PreviewWalk, event: Event) -> _PreviewWalk:
     """Reduce; whatever is given out is sent, and accepted, at once."""
     state, commands = reducer.reduce(walk.state, event)
     walk = evolve(walk, state=state)
@@ -146,16 +145,16 @@ def _take(walk: _Walk, event: Event) -> _Walk:
     return walk
 
 
-def _answer(walk: _Walk, pending: Pending, answer: Any, *, good: bool = True) -> _Walk:
+def _answer(walk: _PreviewWalk, pending: Pending, answer: Any, *, good: bool = True) -> _PreviewWalk:
     ended = evolve(walk, good=walk.good | {pending.id}) if good else evolve(walk, bad=walk.bad | {pending.id})
     return _take(ended, Replied(pending.id, answer, walk.at))
 
 
-def _next(walk: _Walk) -> Pending | None:
+def _next(walk: _PreviewWalk) -> Pending | None:
     return next((p for p in walk.state.pending if not isinstance(p.command, StopTask)), None)
 
 
-def _branch(walk: _Walk, when: str, answer: Callable[[_Walk], _Walk]) -> Branch:
+def _branch(walk: _PreviewWalk, when: str, answer: Callable[[_PreviewWalk], _PreviewWalk]) -> Branch:
     """Leave the good path by one answer, and go on with good ones to the end."""
     before = len(walk.given)
     walk = answer(walk)
@@ -167,7 +166,7 @@ def _branch(walk: _Walk, when: str, answer: Callable[[_Walk], _Walk]) -> Branch:
 # Answers
 
 
-def _good(walk: _Walk, pending: Pending) -> Any:
+def _good(walk: _PreviewWalk, pending: Pending) -> Any:
     command = pending.command
     if isinstance(command, RunTask):
         return _exit(_codes(walk, pending)[-1])
@@ -182,7 +181,9 @@ def _good(walk: _Walk, pending: Pending) -> Any:
     return StackStatus(Lifecycle.COMPLETE, "UPDATE_COMPLETE", outputs=outputs, counts=counts)
 
 
-def _others(walk: _Walk, pending: Pending) -> Iterator[tuple[str, Callable[[_Walk], _Walk]]]:
+def _others(
+    walk: _PreviewWalk, pending: Pending
+) -> Iterator[tuple[str, Callable[[_PreviewWalk], _PreviewWalk]]]:
     """Every other way that a step may go, by its name."""
     outputs = outputs_named(walk.spec.databases)
     if isinstance(pending.command, CreateStack | UpdateStack) and outputs:
@@ -209,7 +210,7 @@ def _failure(pending: Pending) -> Any:
     return StackStatus(Lifecycle.TERMINAL, "UPDATE_ROLLBACK_FAILED")
 
 
-def _codes(walk: _Walk, pending: Pending) -> tuple[int, ...]:
+def _codes(walk: _PreviewWalk, pending: Pending) -> tuple[int, ...]:
     """Exit codes that stand for a task's different outcomes, the one of the long way last."""
     if not isinstance(pending.command, RunTask):
         return ()
@@ -231,21 +232,21 @@ def _placeholder(output: str) -> str:
 # What is shown of a command
 
 
-def _describe(state: DeployerState, given: Pending | Notice) -> Command:
+def _describe(state: DeployerState, given: Pending | Notice) -> PreviewCommand:
     if isinstance(given, Notice):
-        return Command(given.outcome, "Notice")
+        return PreviewCommand(given.outcome, "Notice")
     command = given.command
     migration = next(
         (m for m in state.migrations if m.database.spec.name == given.database),
         None,
     )
     current = next(iter(state.deployments), None)
-    return Command(
+    return PreviewCommand(
         name_of(type(current)) if current else "FAILED",
         type(command).__name__,
         given.database,
         name_of(type(migration)) if migration else "",
-        _shown(command.counts) if isinstance(command, Change) else (),
+        _shown(command.counts) if isinstance(command, StackChange) else (),
         _task(command.run.purpose, command.run.task) if isinstance(command, RunTask | StopTask) else None,
         round(given.deadline - given.issued),
     )
@@ -268,7 +269,7 @@ def _unknown(text: str) -> str:
 # How it ends
 
 
-def _outcome(walk: _Walk) -> Outcome:
+def _outcome(walk: _PreviewWalk) -> Outcome:
     assert walk.notice is not None
     left = [p for p in walk.asked if p.id not in walk.good | walk.bad]
     return Outcome(
@@ -289,18 +290,18 @@ def _runs_on(pending: Pending) -> bool:
     return not isinstance(pending.command, StabiliseStack | RunTask | StopTask)
 
 
-def _services(walk: _Walk) -> tuple[str, ...]:
+def _services(walk: _PreviewWalk) -> tuple[str, ...]:
     """Count both possibilities of a change that was not seen to succeed: it may have happened or not."""
     possible = ["as before" if walk.exists else "not there"]
     for pending in walk.asked:
-        if isinstance(pending.command, Change):
+        if isinstance(pending.command, StackChange):
             wanted = _level(pending.command, possible)
             unsure = pending.id not in walk.good
             possible = list(dict.fromkeys([*possible, *wanted])) if unsure else wanted
     return tuple(possible)
 
 
-def _level(command: Change, before: list[str]) -> list[str]:
+def _level(command: StackChange, before: list[str]) -> list[str]:
     counts = _shown(command.counts)
     if not counts:
         return before if isinstance(command, ScaleStack) else ["as the template has them"]
@@ -312,7 +313,7 @@ def _level(command: Change, before: list[str]) -> list[str]:
     return ["with " + ", ".join(f"{name}={count}" for name, count in counts)]
 
 
-def _fate(walk: _Walk, database: str) -> str:
+def _fate(walk: _PreviewWalk, database: str) -> str:
     """Return what became of a database, as far as its tasks and its cleanup were given out and went well."""
     if walk.spec.quick:
         return "skipped"

@@ -23,7 +23,7 @@ class TaskRun:
 
 
 @frozen
-class Command:
+class PreviewCommand:
     """What is asked of the world, and the states of the deployment and of the database in which it is asked.
 
     `timeout` is in seconds, 0 where nothing is waited for.
@@ -61,16 +61,16 @@ class Branch:
     """What follows when a step goes another way: the commands from there on, to the end."""
 
     when: str
-    then: tuple[Command, ...]
+    then: tuple[PreviewCommand, ...]
     outcome: Outcome
 
 
 @frozen
-class Step:
+class PreviewStep:
     """One command of the good path, and every other way that it may go."""
 
     number: int
-    command: Command
+    command: PreviewCommand
     branches: tuple[Branch, ...]
 
 
@@ -93,7 +93,7 @@ class Preview:
     quick: bool
     exists: bool
     cautions: tuple[Caution, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[PreviewStep, ...]
     outcome: Outcome
 
 
@@ -137,7 +137,7 @@ def _table(value: Preview) -> Iterator[str]:
         yield "     Databases advance side by side; here they take turns, in the order of their names."
 
 
-def _within(command: Command) -> str:
+def _within(command: PreviewCommand) -> str:
     return f"within {_time(command.timeout)}" if command.timeout else ""
 
 
@@ -148,7 +148,7 @@ def _time(seconds: int) -> str:
     return "".join(f"{number}{unit}" for number, unit in parts if number)
 
 
-def _what(command: Command) -> str:
+def _what(command: PreviewCommand) -> str:
     """Return the counts, or the database and its task."""
     if command.task is None:
         return command.database or ", ".join(f"{name}={count}" for name, count in command.counts)
@@ -158,7 +158,7 @@ def _what(command: Command) -> str:
     return f"{command.database}: {task.purpose} by {task.task_definition} on {task.cluster}{container}{words}"
 
 
-def _brief(command: Command) -> str:
+def _brief(command: PreviewCommand) -> str:
     what = (
         f"{command.database} {command.task.purpose}".strip() if command.task is not None else _what(command)
     )

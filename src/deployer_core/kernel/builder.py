@@ -64,7 +64,7 @@ class Arrow(Generic[T]):
 
 
 @frozen
-class Loop:
+class SelfLoop:
     """How the self-loops of a handler are drawn: an `Arrow` from each source to itself."""
 
     label: str | None = None
@@ -103,7 +103,7 @@ class Builder(Generic[S, E, C]):
     @overload
     def on(self, handler: F, /) -> F: ...
     @overload
-    def on(self, loop: Loop, /) -> Callable[[Takes[X, V, Step[X]]], Takes[X, V, Step[X]]]: ...
+    def on(self, loop: SelfLoop, /) -> Callable[[Takes[X, V, Step[X]]], Takes[X, V, Step[X]]]: ...
     @overload
     def on(self, a: Arrow[T1], /) -> Callable[[Takes[X, V, Step[T1]]], Takes[X, V, Step[T1]]]: ...
     @overload
@@ -112,7 +112,7 @@ class Builder(Generic[S, E, C]):
     ) -> Callable[[Takes[X, V, Step[T1] | Step[T2]]], Takes[X, V, Step[T1] | Step[T2]]]: ...
     def on(self, *drawn: Any) -> Any:
         """Declare the edges of a handler: `(source, event) -> Step[target]`; `drawn` has an `Arrow` for each target."""
-        if drawn and not isinstance(drawn[0], Arrow | Loop):
+        if drawn and not isinstance(drawn[0], Arrow | SelfLoop):
             return self._declare(drawn[0], (), 2)
         return functools.partial(self._declare, drawn=drawn, arity=2)
 
@@ -174,8 +174,8 @@ class Builder(Generic[S, E, C]):
         self, handler: Any, drawn: tuple[Any, ...], sources: tuple[type, ...], targets: tuple[type, ...]
     ) -> dict[type, Arrow[Any]]:
         """Return the arrow to each target: as drawn, else the plain one of an event."""
-        if not drawn or isinstance(drawn[0], Loop):
-            loop = drawn[0] if drawn else Loop()
+        if not drawn or isinstance(drawn[0], SelfLoop):
+            loop = drawn[0] if drawn else SelfLoop()
             return {target: Arrow(target, loop.label, extension=loop.extension) for target in targets}
         self._known(handler, (arrow.target for arrow in drawn), targets)
         self._known(handler, (source for arrow in drawn for source in arrow.nodes), sources)

@@ -15,7 +15,7 @@ from typing import TypeAlias, TypeVar
 
 from attrs import evolve, frozen
 
-from deployer_core.kernel.builder import Arrow, Builder, Loop
+from deployer_core.kernel.builder import Arrow, Builder, SelfLoop
 from deployer_core.kernel.machine import Absent, Step, refuse, to
 from deployer_core.kernel.tags import tagged
 from deployer_core.machines.postgres_migration import Database
@@ -379,7 +379,8 @@ class ScaleStack(_Change):
     """Set the counts and nothing else; where they are zero, it ends with no task running."""
 
 
-StackCommand: TypeAlias = StabiliseStack | CreateStack | UpdateStack | UpsertStack | ScaleStack
+StackChange: TypeAlias = CreateStack | UpdateStack | UpsertStack | ScaleStack
+StackCommand: TypeAlias = StabiliseStack | StackChange
 Command: TypeAlias = (
     QueueOnStack
     | ReleaseStack
@@ -431,7 +432,7 @@ def stabilise(state: Triggered) -> Step[Waiting]:
     )
 
 
-@machine.on(Loop("StackStatus.Progress"))
+@machine.on(SelfLoop("StackStatus.Progress"))
 def keep_waiting(state: Waiting, _: Progress) -> Step[Waiting]:
     """Wait on: somebody else's change is not done yet."""
     return to(state)
@@ -482,7 +483,7 @@ def finish_infra(state: Creating | InfraMigrate, event: Stable) -> Step[InfraMig
     return to(InfraMigrated(state.info, state.counts, event.outputs))
 
 
-@machine.on(Loop("Stack Progress"))
+@machine.on(SelfLoop("Stack Progress"))
 def watch(state: Stepping, _: Progress) -> Step[Stepping]:
     """Wait on while the step is under way."""
     return to(state)
@@ -525,7 +526,7 @@ def _lack(spec: DatabaseSpec[Text], outputs: dict[str, str]) -> str:
     return ""
 
 
-@machine.on(Loop("Progress"))
+@machine.on(SelfLoop("Progress"))
 def report(state: DbMigrating, event: DatabaseReported) -> Step[DbMigrating]:
     """Hold the barrier: when none is PREPARING any more, all are unblocked together, or none where one has failed."""
     progress = _with(state.progress, event.progress)
@@ -593,7 +594,7 @@ def fail_upsert(state: Upserting, event: Failure) -> Step[Failed]:
     return _failed(state.info, event.reason)
 
 
-@machine.on(Loop("Stack Progress", extension=True))
+@machine.on(SelfLoop("Stack Progress", extension=True))
 def watch_making(state: Making, _: Progress) -> Step[Making]:
     """Wait on while the step is under way."""
     return to(state)

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-from deployer_core.kernel.builder import Arrow, Builder, Loop
+from deployer_core.kernel.builder import Arrow, Builder, SelfLoop
 from deployer_core.kernel.machine import Absent, Step, to
 from deployer_core.kernel.tags import tagged
 from deployer_core.spec import TaskSpec
@@ -212,7 +212,7 @@ def start(state: Requested, event: Started) -> Step[Running]:
     return to(Running(state.run, event.arn))
 
 
-@machine.on(Loop("Status (!= STOPPED)"))
+@machine.on(SelfLoop("Status (!= STOPPED)"))
 def watch(state: Running, event: Status) -> Step[Running]:
     """Keep the status."""
     return to(Running(state.run, state.arn, event.last_status))
@@ -266,7 +266,7 @@ def lose(state: Running, event: Errored) -> Step[Error]:
     return _error(state.run, event, state.arn)
 
 
-@machine.on(Loop("Status (!= STOPPED)", extension=True))
+@machine.on(SelfLoop("Status (!= STOPPED)", extension=True))
 def come_up(state: Requested, _: Status) -> Step[Requested]:
     """Wait on in PROVISIONING, PENDING, ACTIVATING: the task has not come up yet."""
     return to(state)

@@ -13,7 +13,7 @@ from typing import TypeAlias, TypeVar
 
 from attrs import frozen
 
-from deployer_core.kernel.builder import Arrow, Builder, Loop
+from deployer_core.kernel.builder import Arrow, Builder, SelfLoop
 from deployer_core.kernel.machine import Absent, Step, to
 from deployer_core.kernel.tags import tagged
 from deployer_core.spec import DatabaseSpec
@@ -286,7 +286,7 @@ def prepare(_: Absent, event: Prepare) -> Step[Upserting]:
     return to(Upserting(event.database, event.blocked), UpsertDatabase(event.database))
 
 
-@machine.on(Loop("Unblocked"))
+@machine.on(SelfLoop("Unblocked"))
 def unblock_early(state: Preparing, _: Unblocked) -> Step[Preparing]:
     """Clear the flag, and remember that."""
     return to(type(state)(state.database, blocked=False))

@@ -13,7 +13,7 @@ from typing import TypeAlias, TypeVar
 
 from attrs import evolve, frozen
 
-from deployer_core.kernel.builder import Arrow, Builder, Loop
+from deployer_core.kernel.builder import Arrow, Builder, SelfLoop
 from deployer_core.kernel.machine import Absent, Step, refuse, to
 from deployer_core.kernel.tags import tagged
 
@@ -150,7 +150,7 @@ def _queued(state: Creating | Migrating | Broken, event: Triggered) -> Queue:
     return (*state.queue, event.deployment)
 
 
-@machine.on(Loop("Triggered<br>(Adds to the queue)"))
+@machine.on(SelfLoop("Triggered<br>(Adds to the queue)"))
 def enqueue(state: Held, event: Triggered) -> Step[Held]:
     """Queue behind what runs."""
     return to(evolve(state, queue=_queued(state, event)))
@@ -193,7 +193,7 @@ def _is_current(state: Creating | Migrating, deployment: str) -> None:
         refuse(f"the current deployment is {state.current!r}, not {deployment!r}")
 
 
-@machine.on(Loop("Triggered<br>(Adds to the queue)", extension=True))
+@machine.on(SelfLoop("Triggered<br>(Adds to the queue)", extension=True))
 def enqueue_broken(state: Broken, event: Triggered) -> Step[Broken]:
     """Queue while the stack is broken, so that nothing is lost."""
     return to(Broken(_queued(state, event)))
@@ -205,7 +205,7 @@ def repair(state: Broken, _: Repaired) -> Step[Stable]:
     return to(Stable(state.queue))
 
 
-@machine.on(Loop(extension=True))
+@machine.on(SelfLoop(extension=True))
 def withdraw(state: Queueing, event: Withdrawn) -> Step[Queueing]:
     """Take a deployment out of the queue, so that it is never popped."""
     if event.deployment not in state.queue:

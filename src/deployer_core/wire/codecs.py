@@ -14,7 +14,7 @@ from deployer_core.spec.errors import SpecError
 from deployer_core.wire.errors import WireError, needed
 
 Convert: TypeAlias = Callable[[Any], Any]
-Step: TypeAlias = tuple[type | None, Convert]
+Field: TypeAlias = tuple[type | None, Convert]
 
 
 class Unfit(TypeError):
@@ -123,7 +123,7 @@ def row(item: Codec) -> Codec:
 def record(items: Sequence[Codec]) -> Codec:
     """Make the codec of a tuple of fixed length: an array."""
 
-    def walk(given: Any, what: str, steps: list[Step], make: Callable[[list[Any]], Any]) -> Convert:
+    def walk(given: Any, what: str, steps: list[Field], make: Callable[[list[Any]], Any]) -> Convert:
         def run(value: Any) -> Any:
             if value.__class__ is not given or len(value) != len(steps):
                 raise needed(f"{what} of {len(steps)}", value)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deployer_core.analysis.diagram import Arrow, arrows, machines, mermaid
+from deployer_core.analysis.diagram import DrawnArrow, arrows, machines, mermaid
 from tests.deployer_core.drawing import parse
 from tests.deployer_core.plausible import KEYS
 from tests.deployer_core.specified import (
@@ -16,7 +16,7 @@ from tests.deployer_core.specified import (
 every_machine = pytest.mark.parametrize("key", KEYS)
 
 
-def plain(arrow: Arrow) -> tuple[str, str, str]:
+def plain(arrow: DrawnArrow) -> tuple[str, str, str]:
     """An arrow in the contract's form."""
     return (arrow.source, arrow.label, arrow.target)
 

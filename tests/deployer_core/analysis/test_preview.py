@@ -8,7 +8,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployer_core.analysis.preview import Branch, Preview, Step, as_data, cautions, preview, render
+from deployer_core.analysis.preview import Branch, Preview, PreviewStep, as_data, cautions, preview, render
 from deployer_core.spec import (
     AdminSecret,
     DatabaseSpec,
@@ -51,12 +51,12 @@ def commands(value: Preview) -> list[str]:
     return [f"{step.command.name} {step.command.database}".strip() for step in value.steps]
 
 
-def step(value: Preview, name: str, database: str = "", nth: int = 0) -> Step:
+def step(value: Preview, name: str, database: str = "", nth: int = 0) -> PreviewStep:
     """One step of the good path."""
     return [s for s in value.steps if (s.command.name, s.command.database) == (name, database)][nth]
 
 
-def branch(found: Step, when: str) -> Branch:
+def branch(found: PreviewStep, when: str) -> Branch:
     """One of its branches."""
     return next(b for b in found.branches if b.when.startswith(when))
 

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, TypeVar
 import pytest
 from attrs import frozen
 
-from deployer_core.kernel.builder import Arrow, Builder, Loop, MachineError
+from deployer_core.kernel.builder import Arrow, Builder, MachineError, SelfLoop
 from deployer_core.kernel.machine import Absent, Step, to
 
 
@@ -289,7 +289,7 @@ def test_a_strange_final_state_is_refused(role: str) -> None:
 def test_an_unknown_word_about_the_drawing_is_refused() -> None:
     """A misspelt keyword of an arrow is an error, not an arrow drawn otherwise than meant."""
     options: dict[str, Any] = {"lable": "Off"}
-    for arrow in (lambda: Arrow(Dark, **options), lambda: Loop(**options)):
+    for arrow in (lambda: Arrow(Dark, **options), lambda: SelfLoop(**options)):
         with pytest.raises(TypeError, match="lable"):
             arrow()
 

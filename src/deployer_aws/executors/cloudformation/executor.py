@@ -17,13 +17,14 @@ from deployer_aws.aws.protocols import CloudFormationClient, EcsClient, Elbv2Cli
 from deployer_aws.aws.services import NotAtZero, ServiceReader, not_yet_stopped
 from deployer_aws.aws.stacks import MOVING, Stack, StackReader, counts
 from deployer_aws.executors.cloudformation.parameters import Unresolved, resolve
-from deployer_aws.executors.cloudformation.requests import Change, Requests
+from deployer_aws.executors.cloudformation.requests import Requests
 from deployer_aws.ports import Act, CommandId, Work
 from deployer_core.engine.messages import Progress, StackProgress
 from deployer_core.machines.deployment import (
     CreateStack,
     ScaleStack,
     StabiliseStack,
+    StackChange,
     UpdateStack,
     UpsertStack,
 )
@@ -137,7 +138,7 @@ class CloudFormation:
 
     # Changing a stack
 
-    def _change(self, work: Work, command: Change) -> Act:
+    def _change(self, work: Work, command: StackChange) -> Act:
         pending = work.pending
         if isinstance(command, ScaleStack) and not command.counts:
             yield work.reply(StackStatus(Lifecycle.COMPLETE, "NOT_SCALED"))
@@ -152,7 +153,7 @@ class CloudFormation:
                 return
         yield from self._send(work, command)
 
-    def _send(self, work: Work, command: Change) -> Act:
+    def _send(self, work: Work, command: StackChange) -> Act:
         spec, sent = command.stack, work.pending.attempt
         stack = self._reader.describe(spec.name)
         missing = stack is None or stack.lifecycle is Lifecycle.MISSING
@@ -181,7 +182,7 @@ class CloudFormation:
             yield work.accept(answer["StackId"])
 
     def _refused(
-        self, work: Work, command: Change, stack: Stack | None, problem: Problem, error: Exception
+        self, work: Work, command: StackChange, stack: Stack | None, problem: Problem, error: Exception
     ) -> Act:
         """What AWS said no to may be done already, or may have to wait."""
         sent = work.pending.attempt
@@ -197,7 +198,7 @@ class CloudFormation:
 
     # Observing a change of ours
 
-    def _observe(self, work: Work, command: Change, ref: str) -> Act:
+    def _observe(self, work: Work, command: StackChange, ref: str) -> Act:
         if _goes_on(work):
             return
         sent = work.pending.attempt
@@ -225,7 +226,7 @@ class CloudFormation:
         if work.now - since > UNSEEN:
             yield work.reply(StackStatus(Lifecycle.MISSING, "MISSING", "the stack has gone"))
 
-    def _done(self, work: Work, command: Change, stack: Stack, progress: StackProgress) -> Act:
+    def _done(self, work: Work, command: StackChange, stack: Stack, progress: StackProgress) -> Act:
         """The stack has what it was to have; one that was to be at zero must have nothing running either."""
         try:
             left = self._services.running(stack.id, work.id) if _to_zero(command) else ()
@@ -266,7 +267,7 @@ def _progress(work: Work) -> StackProgress:
     return known if isinstance(known, StackProgress) else StackProgress("")
 
 
-def _to_zero(command: Change) -> bool:
+def _to_zero(command: StackChange) -> bool:
     """At the end of ScaleStack(0) and of UpdateStack(0): the last looks before the migrations."""
     if not isinstance(command, ScaleStack | UpdateStack) or not command.counts:
         return False

@@ -17,12 +17,10 @@ from deployer_aws.executors.cloudformation.parameters import (
     with_counts,
 )
 from deployer_aws.ports import Work
-from deployer_core.machines.deployment import CreateStack, ScaleStack, UpdateStack, UpsertStack
+from deployer_core.machines.deployment import ScaleStack, StackChange
 from deployer_core.spec import Pairs, TemplateUrl
 
 log: logging.Logger = logging.getLogger("deployer")
-
-Change = CreateStack | UpdateStack | UpsertStack | ScaleStack
 
 
 @frozen
@@ -48,7 +46,7 @@ class Requests:
         self._client, self._s3, self._bucket = client, s3, bucket
 
     def build(
-        self, work: Work, command: Change, stack: Stack | None, creates: bool, resolved: Pairs
+        self, work: Work, command: StackChange, stack: Stack | None, creates: bool, resolved: Pairs
     ) -> Request:
         """The request of a change. Raises Unresolved where a value that the spec names is not to be had."""
         spec = command.stack
