@@ -149,7 +149,7 @@ class Journal(Protocol):
     """The durable truth. Everything that returns has been written; a crash in between has written all or nothing."""
 
     def head(self, key: str) -> Head:
-        """The newest head of a stream; that of an empty one is `Head()`.
+        """Return the newest head of a stream; that of an empty one is `Head()`.
 
         Raises JournalError where newer logic wrote it: this version of the deployer must not go on from it.
         """
@@ -164,7 +164,7 @@ class Journal(Protocol):
         ...
 
     def events(self, key: str, *, after: int = 0, from_checkpoint: bool = False) -> Iterator[Recorded]:
-        """All that was written to a stream after the event of a version, oldest first.
+        """Yield all that was written to a stream after the event of a version, oldest first.
 
         With `from_checkpoint` only from its last checkpoint on, that included. A checkpoint has the version of the
         event before it, and comes after that. None of what is left out is decoded.
@@ -172,11 +172,11 @@ class Journal(Protocol):
         ...
 
     def streams(self, *, pending_only: bool = False) -> list[str]:
-        """The names of all streams, sorted, or of those whose heads have something pending."""
+        """Return the names of all streams, sorted, or of those whose heads have something pending."""
         ...
 
     def blob(self, sha256: str) -> str:
-        """A text by its SHA-256; raises JournalError where there is none."""
+        """Return a text by its SHA-256. Raises JournalError where there is none."""
         ...
 
     def is_simulated(self) -> bool:
@@ -195,15 +195,15 @@ class Journal(Protocol):
         ...
 
     def notices(self) -> list[tuple[int, str, Notice]]:
-        """Notices not yet delivered, oldest first: a number for `delivered`, the stream, and the notice."""
+        """Return the notices not yet delivered, oldest first: a number for `delivered`, the stream, and the notice."""
         ...
 
     def delivered(self, number: int) -> None:
-        """The notice need not be delivered again."""
+        """Mark a notice as delivered."""
         ...
 
     def lease(self, key: str) -> LeaseRow | None:
-        """The lease of a stream as it stands."""
+        """Return the lease of a stream as it stands."""
         ...
 
     def compare_and_set_lease(self, key: str, owner: str, expected: LeaseRow | None) -> LeaseRow | None:
@@ -215,7 +215,7 @@ class Journal(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back what the journal holds open."""
+        """Close what the journal holds open."""
         ...
 
 

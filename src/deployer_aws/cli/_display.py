@@ -7,7 +7,7 @@ from deployer_aws.cli._plain_display import NoDisplay, PlainDisplay
 from deployer_aws.cli._screen import Screen
 from deployer_aws.environment import Environment
 from deployer_aws.views.follow import Follower
-from deployer_aws.views.history import Change
+from deployer_aws.views.history import StreamChange
 
 
 class Display(Protocol):
@@ -19,7 +19,7 @@ class Display(Protocol):
         """Begin to show a stream."""
         ...
 
-    def changed(self, key: str, change: Change) -> None:
+    def changed(self, key: str, change: StreamChange) -> None:
         """Show a change in it."""
         ...
 

@@ -24,7 +24,7 @@ from deployer_aws.ports import Appended
 from deployer_aws.specfile import LoadedSpec
 from deployer_aws.views.follow import Follower
 from deployer_aws.views.history import OPEN, DeploymentHistory
-from deployer_aws.views.status import stack_status
+from deployer_aws.views.status import summarise_stack
 from deployer_core.engine.reducer import DeployerState
 
 YIELD = 0.05
@@ -140,18 +140,18 @@ class InteractiveRun:
 
     def state(self, key: str) -> DeployerState:
         """Return the state of a stream."""
-        return self._followers[key].chronicle.state
+        return self._followers[key].history.state
 
     def find(self, key: str, deployment: str) -> DeploymentHistory | None:
         """Return the history of a deployment, or None where it was never requested."""
-        return self._followers[key].chronicle.find(deployment)
+        return self._followers[key].history.find(deployment)
 
     def open_deployments(self) -> list[tuple[str, str]]:
         """Return the stream and the id of each deployment that has not ended."""
         return [
             (key, deployment.id)
             for key, follower in self._followers.items()
-            for deployment in follower.chronicle.deployments
+            for deployment in follower.history.deployments
             if deployment.outcome == OPEN
         ]
 
@@ -162,7 +162,7 @@ class InteractiveRun:
             raise BadInput(f"there is no deployment {deployment} of {key}")
         return Report(
             found,
-            stack_status(key, self._followers[key].chronicle),
+            summarise_stack(key, self._followers[key].history),
             self.stopped,
             self._runner.stale,
             self._environment.calls(),

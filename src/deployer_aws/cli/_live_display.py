@@ -14,13 +14,18 @@ from rich.text import Text
 
 from deployer_aws.cli._screen import Screen, clean, duration, state
 from deployer_aws.views.follow import Follower
-from deployer_aws.views.history import Change, DatabaseHistory, DeploymentHistory, Sending, Spell
-from deployer_aws.views.status import StackOverview, TaskStatus, stack_status
+from deployer_aws.views.history import (
+    ENDS,
+    CommandRecord,
+    DatabaseHistory,
+    DeploymentHistory,
+    StateInterval,
+    StreamChange,
+)
+from deployer_aws.views.status import StackOverview, TaskStatus, summarise_stack
 from deployer_core.analysis.preview import preview
 from deployer_core.engine.reducer import DeployerState
 from deployer_core.kernel.machine import name_of
-
-_OVER = ("DONE", "FAILED")
 
 
 @frozen
@@ -75,7 +80,7 @@ class LiveDisplay:
         self._followers[key] = follower
         self._look(key)
 
-    def changed(self, key: str, change: Change) -> None:
+    def changed(self, key: str, change: StreamChange) -> None:
         """See `Display`."""
         self._now = max(self._now, change.event.at)
         if key in self._followers:
@@ -88,8 +93,8 @@ class LiveDisplay:
             self._pictures[key] = evolve(picture, now=now, owner=waiting.get(key, ""))
 
     def _look(self, key: str) -> None:
-        known = self._followers[key].chronicle
-        status = stack_status(key, known)
+        known = self._followers[key].history
+        status = summarise_stack(key, known)
         shown = status.current or status.last
         owner = self._pictures[key].owner if key in self._pictures else ""
         self._pictures[key] = Picture(status, _ahead(known.state, shown), self._now, shown, owner)
@@ -119,19 +124,19 @@ class LiveDisplay:
 
     def _steps(self, picture: Picture, shown: DeploymentHistory) -> Table:
         table = Table.grid(padding=(0, 2, 0, 0))
-        rested = [spell for spell in shown.spells if spell.state not in _OVER]
-        for spell in rested:
-            last = spell is rested[-1]
-            text, note = state(spell.state), _command_of(spell, shown)
+        rested = [interval for interval in shown.intervals if interval.state not in ENDS]
+        for interval in rested:
+            last = interval is rested[-1]
+            text, note = state(interval.state), _command_of(interval, shown)
             if not (last and shown.ended is None):
                 text.stylize("default")
-            if spell.state == "DB_MIGRATING":
+            if interval.state == "DB_MIGRATING":
                 note = Text(
-                    f"{sum(d.state in (*_OVER, 'NOP') for d in shown.databases)} of {len(shown.databases)}",
+                    f"{sum(d.state in (*ENDS, 'NOP') for d in shown.databases)} of {len(shown.databases)}",
                     "dim",
                 )
-            table.add_row(self._mark(shown, last), text, _time(spell, picture.now), note)
-            if spell.state == "DB_MIGRATING":
+            table.add_row(self._mark(shown, last), text, _time(interval, picture.now), note)
+            if interval.state == "DB_MIGRATING":
                 for row in self._databases(picture, shown):
                     table.add_row(*row)
         for ahead in picture.ahead:
@@ -155,8 +160,8 @@ class LiveDisplay:
 
     def _commands(self, picture: Picture) -> Table:
         table = Table.grid(padding=(0, 2, 0, 0))
-        for sending in picture.status.pending:
-            table.add_row(self._spinner(f"command {sending.id}"), *_command(sending, picture.now))
+        for record in picture.status.pending:
+            table.add_row(self._spinner(f"command {record.id}"), *_command(record, picture.now))
         return table
 
     def _spinner(self, name: str) -> RenderableType:
@@ -173,18 +178,18 @@ def _ahead(state: DeployerState, shown: DeploymentHistory | None) -> tuple[str, 
         or shown.step in ("QUEUED", "WAITING", "")
     ):
         return ()
-    created = any(spell.state == "CREATING" for spell in shown.spells)
+    created = any(interval.state == "CREATING" for interval in shown.intervals)
     plan = preview(current.info.spec, exists=not created)
-    names = list(dict.fromkeys(step.command.state for step in plan.steps if step.command.state not in _OVER))
+    names = list(dict.fromkeys(step.command.state for step in plan.steps if step.command.state not in ENDS))
     passed = list(takewhile(lambda name: name != name_of(type(current)), names))
     return tuple(names[len(passed) + 1 :])
 
 
-def _command_of(spell: Spell, shown: DeploymentHistory) -> Text:
+def _command_of(interval: StateInterval, shown: DeploymentHistory) -> Text:
     """Return the CloudFormation command of a step that is over; one that is under way stands below."""
-    steps = [s for s in shown.spells if s.state not in ("QUEUED", "DB_MIGRATING", *_OVER)]
+    steps = [s for s in shown.intervals if s.state not in ("QUEUED", "DB_MIGRATING", *ENDS)]
     commands = dict(zip(steps, (c for c in shown.commands if not c.database), strict=False))
-    own = commands.get(spell)
+    own = commands.get(interval)
     return Text(f"{own.text}: {clean(own.end)}" if own is not None and own.end else "", "dim")
 
 
@@ -199,7 +204,7 @@ def _head(status: StackOverview, shown: DeploymentHistory | None) -> RenderableT
     table.add_row("stack", state(status.state))
     if shown is not None:
         quick = ", quick" if shown.quick else ""
-        now = shown.spells[-1].state if shown.spells else ""
+        now = shown.intervals[-1].state if shown.intervals else ""
         table.add_row(
             "deployment", state(now).append(f"  version {clean(shown.version)}{quick}  {shown.id}", "default")
         )
@@ -208,14 +213,16 @@ def _head(status: StackOverview, shown: DeploymentHistory | None) -> RenderableT
     return table
 
 
-def _time(spell: Spell, now: float) -> Text:
-    return Text(duration((spell.until or max(now, spell.since)) - spell.since), "dim", justify="right")
+def _time(interval: StateInterval, now: float) -> Text:
+    return Text(
+        duration((interval.until or max(now, interval.since)) - interval.since), "dim", justify="right"
+    )
 
 
 def _total(database: DatabaseHistory, now: float) -> Text:
-    ended = database.state in (*_OVER, "NOP")
-    until = database.spells[-1].since if ended else max(now, database.spells[-1].since)
-    return Text(duration(until - database.spells[0].since), "dim", justify="right")
+    ended = database.state in (*ENDS, "NOP")
+    until = database.intervals[-1].since if ended else max(now, database.intervals[-1].since)
+    return Text(duration(until - database.intervals[0].since), "dim", justify="right")
 
 
 def _fate(database: DatabaseHistory, task: TaskStatus | None) -> Text:
@@ -225,12 +232,12 @@ def _fate(database: DatabaseHistory, task: TaskStatus | None) -> Text:
     return text.append(f"  {clean(database.reason)}", "red") if database.reason else text
 
 
-def _command(sending: Sending, now: float) -> tuple[Text, Text, Text]:
-    within = f"{duration(max(0, now - sending.issued))} of {duration(sending.deadline - sending.issued)}"
-    seen = clean(sending.seen)
-    if sending.attempts > 1:
-        seen = f"attempt {sending.attempts}  {seen}"
-    return Text(clean(sending.text)), Text(within, "dim"), Text(seen, "cyan")
+def _command(record: CommandRecord, now: float) -> tuple[Text, Text, Text]:
+    within = f"{duration(max(0, now - record.issued))} of {duration(record.deadline - record.issued)}"
+    seen = clean(record.seen)
+    if record.attempts > 1:
+        seen = f"attempt {record.attempts}  {seen}"
+    return Text(clean(record.text)), Text(within, "dim"), Text(seen, "cyan")
 
 
 def _queue(status: StackOverview) -> Iterator[RenderableType]:

@@ -6,8 +6,8 @@ from pathlib import Path
 from deployer_aws.cli._report import typed
 from deployer_aws.cli._screen import Screen, state
 from deployer_aws.ports import Journal
-from deployer_aws.views.history import chronicle
-from deployer_aws.views.status import StackOverview, stack_status, stopping
+from deployer_aws.views.history import read_history
+from deployer_aws.views.status import StackOverview, stopping, summarise_stack
 
 
 def operator() -> str:
@@ -20,8 +20,8 @@ def operator() -> str:
 
 def print_stack(screen: Screen, opened: Journal, key: str, journal: Path, as_json: bool) -> None:
     """Print how the stack stands now, and who has to go on."""
-    known = chronicle(opened, key)
-    now = stack_status(key, known)
+    known = read_history(opened, key)
+    now = summarise_stack(key, known)
     if as_json:
         screen.data(_data(now, stopping(known.state)))
         return
@@ -44,5 +44,5 @@ def _data(now: StackOverview, stops: int) -> dict[str, object]:
         "services": now.services,
         "baseline": dict(now.baseline),
         "stopping": stops,
-        "pending": [sending.text for sending in now.pending],
+        "pending": [record.text for record in now.pending],
     }

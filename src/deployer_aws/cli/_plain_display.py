@@ -5,10 +5,10 @@ from typing import Self
 from rich.text import Text
 
 from deployer_aws.cli._screen import STYLES, Screen, clean, duration, elapsed
-from deployer_aws.views.describe import COMMAND, DEPLOYMENT, PEOPLE, Told
+from deployer_aws.views.describe import COMMAND, DEPLOYMENT, PEOPLE, Description
 from deployer_aws.views.follow import Follower
-from deployer_aws.views.history import Change
-from deployer_aws.views.status import stack_status
+from deployer_aws.views.history import StreamChange
+from deployer_aws.views.status import summarise_stack
 
 
 class NoDisplay:
@@ -23,7 +23,7 @@ class NoDisplay:
     def begin(self, key: str, follower: Follower) -> None:
         """See `Display`."""
 
-    def changed(self, key: str, change: Change) -> None:
+    def changed(self, key: str, change: StreamChange) -> None:
         """See `Display`."""
 
     def tick(self, now: float, waiting: dict[str, str]) -> None:
@@ -39,18 +39,18 @@ class PlainDisplay(NoDisplay):
 
     def begin(self, key: str, follower: Follower) -> None:
         """Print what is under way already."""
-        status = stack_status(key, follower.chronicle)
+        status = summarise_stack(key, follower.history)
         for deployment in (*([status.current] if status.current else []), *status.queue):
-            at = deployment.spells[-1].state
-            told = Told(self._start, DEPLOYMENT, deployment.id, f"{at}, version {deployment.version}")
+            at = deployment.intervals[-1].state
+            told = Description(self._start, DEPLOYMENT, deployment.id, f"{at}, version {deployment.version}")
             self._line(key, told)
 
-    def changed(self, key: str, change: Change) -> None:
+    def changed(self, key: str, change: StreamChange) -> None:
         """See `Display`."""
-        for told in change.told:
+        for told in change.descriptions:
             self._line(key, told)
 
-    def _line(self, key: str, told: Told) -> None:
+    def _line(self, key: str, told: Description) -> None:
         where = f"{key}  " if self._several else ""
         self._screen.say(Text(elapsed(told.at - self._start), "dim"), f"  {where}", told_text(told))
 
@@ -63,7 +63,7 @@ class PlainDisplay(NoDisplay):
         self._waiting = waiting
 
 
-def told_text(told: Told) -> Text:
+def told_text(told: Description) -> Text:
     """Return one change in a line: what kind, which one, what it is now, and why."""
     text = Text(f"{told.kind:<10}  ")
     if told.name:

@@ -73,7 +73,7 @@ def as_data(report: Report) -> dict[str, Any]:
         "duration": shown.duration,
         "states": [
             {"state": s.state, "seconds": None if s.until is None else s.until - s.since}
-            for s in shown.spells
+            for s in shown.intervals
         ],
         "databases": [_database_data(shown, database) for database in shown.databases],
         "services": status.services,
@@ -93,7 +93,7 @@ def as_data(report: Report) -> dict[str, Any]:
 
 def _database_data(shown: DeploymentHistory, database: DatabaseHistory) -> dict[str, Any]:
     """`seconds` is how long it took, once the deployment has ended."""
-    seconds = None if shown.ended is None else database.spells[-1].since - database.spells[0].since
+    seconds = None if shown.ended is None else database.intervals[-1].since - database.intervals[0].since
     return {"name": database.name, "state": database.state, "reason": database.reason, "seconds": seconds}
 
 
@@ -124,7 +124,7 @@ def print_report(screen: Screen, report: Report) -> None:
 
 def _print_open(screen: Screen, report: Report, what: str) -> None:
     shown, status = report.deployment, report.status
-    screen.say(state(shown.spells[-1].state), f"{what}: {report.stopped or 'it waits for its turn'}")
+    screen.say(state(shown.intervals[-1].state), f"{what}: {report.stopped or 'it waits for its turn'}")
     if not report.stopped and status.broken:
         screen.say(
             "The stack is BROKEN: an earlier deployment failed, and nothing goes on before it is repaired.",
@@ -168,7 +168,7 @@ def print_history(screen: Screen, found: Sequence[DeploymentHistory]) -> None:
             "quick" if one.quick else "",
             moment(one.requested),
             duration(one.duration),
-            state(one.outcome if one.ended is not None or not one.spells else one.spells[-1].state),
+            state(one.outcome if one.ended is not None or not one.intervals else one.intervals[-1].state),
             f"{one.step}: {one.reason}" if one.reason and one.step else one.reason,
         )
         for one in found

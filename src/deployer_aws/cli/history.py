@@ -27,7 +27,7 @@ def history(stack: str, journal: Path, events: bool, as_json: bool) -> Exit:
         if events:
             _print_events(screen, histories.lines(opened, key), key, as_json)
             return Exit.DONE
-        found = histories.chronicle(opened, key).deployments
+        found = histories.read_history(opened, key).deployments
     if as_json:
         screen.data({"stack": key, "deployments": [histories.as_data(one) for one in found]})
         return Exit.DONE

@@ -24,7 +24,7 @@ from deployer_aws.cli._simulation import read_script
 from deployer_aws.runner.requests import deployment_id
 from deployer_aws.simulator import Script
 from deployer_aws.specfile import LoadedSpec, Rehearsal
-from deployer_aws.views.history import OPEN, chronicle
+from deployer_aws.views.history import OPEN, read_history
 
 if TYPE_CHECKING:
     from deployer_aws.rehearsal.workspace import Session, Workspace
@@ -271,7 +271,7 @@ def _print_whole(
     with existing_journal(workspace.journal) as journal:
         for key in dict.fromkeys(part.report.status.key for part in parts):
             screen.say()
-            print_history(screen, chronicle(journal, key).deployments)
+            print_history(screen, read_history(journal, key).deployments)
     if not keep:
         return
     screen.say()

@@ -13,8 +13,8 @@ from deployer_aws.cli._options import by_option, journal_option, json_option, st
 from deployer_aws.cli._program import command
 from deployer_aws.cli._screen import Screen
 from deployer_aws.environment import open_environment
-from deployer_aws.views.history import chronicle
-from deployer_aws.views.status import stack_status
+from deployer_aws.views.history import read_history
+from deployer_aws.views.status import summarise_stack
 from deployer_core.engine.messages import StopTask
 
 
@@ -50,7 +50,7 @@ def repair(
         runner = environment.runner()
         if left:
             runner.run([key], until=lambda: True)
-        before = stack_status(key, chronicle(environment.journal, key))
+        before = summarise_stack(key, read_history(environment.journal, key))
         if not before.broken:
             raise BadInput(f"{key} is {before.state}, and only a BROKEN stack is repaired")
         runner.repair(key, by or operator(), force)

@@ -15,8 +15,8 @@ from deployer_aws.cli._report import print_unresolved, typed
 from deployer_aws.cli._screen import Screen, duration, moment, state
 from deployer_aws.environment import current_time
 from deployer_aws.views import history as histories
-from deployer_aws.views.history import DeploymentHistory, Sending, chronicle
-from deployer_aws.views.status import StackOverview, stack_status
+from deployer_aws.views.history import CommandRecord, DeploymentHistory, read_history
+from deployer_aws.views.status import StackOverview, summarise_stack
 
 
 @command("deployer status", "deployer status staging/orders --json")
@@ -30,7 +30,7 @@ def status(stack: str | None, journal: Path, as_json: bool) -> Exit:
         streams = opened.streams()
         keys = [known_stack(streams, stack, journal)] if stack else streams
         now = current_time(opened, journal)
-        found = [stack_status(key, chronicle(opened, key)) for key in keys]
+        found = [summarise_stack(key, read_history(opened, key)) for key in keys]
     if as_json:
         screen.data({"now": now, "stacks": [_status_data(one) for one in found]})
         return Exit.DONE
@@ -67,7 +67,7 @@ def _print_status(screen: Screen, one: StackOverview, now: float, journal: Path)
         )
         if ended.reason:
             rows.append(("", Text(ended.reason)))
-    rows += [("pending", _pending(sending, now)) for sending in one.pending]
+    rows += [("pending", _pending(record, now)) for record in one.pending]
     rows += [
         ("queue", f"{number}  version {waiting.version}  {waiting.id}  since {moment(waiting.requested)}")
         for number, waiting in enumerate(one.queue, 1)
@@ -81,9 +81,9 @@ def _print_status(screen: Screen, one: StackOverview, now: float, journal: Path)
 
 
 def _current(current: DeploymentHistory, one: StackOverview, now: float) -> Iterator[tuple[str | Text, ...]]:
-    spell = current.spells[-1]
-    text = f" for {duration(now - spell.since)}  version {current.version}  {current.id}"
-    yield "deployment", state(spell.state).append(text, "default")
+    interval = current.intervals[-1]
+    text = f" for {duration(now - interval.since)}  version {current.version}  {current.id}"
+    yield "deployment", state(interval.state).append(text, "default")
     tasks = {task.run.partition("/")[0]: task for task in one.tasks}
     for database in current.databases:
         line = Text(f"{database.name}  ").append_text(state(database.state))
@@ -92,7 +92,7 @@ def _current(current: DeploymentHistory, one: StackOverview, now: float) -> Iter
         yield "database", line.append(f"  {database.reason}" if database.reason else "", "default")
 
 
-def _pending(sending: Sending, now: float) -> Text:
-    within = f"{duration(now - sending.issued)} of {duration(sending.deadline - sending.issued)}"
-    parts = [sending.text, within, f"attempt {sending.attempts}" if sending.attempts else "not sent yet"]
-    return Text("  ".join(part for part in (*parts, sending.seen, sending.ref) if part))
+def _pending(record: CommandRecord, now: float) -> Text:
+    within = f"{duration(now - record.issued)} of {duration(record.deadline - record.issued)}"
+    parts = [record.text, within, f"attempt {record.attempts}" if record.attempts else "not sent yet"]
+    return Text("  ".join(part for part in (*parts, record.seen, record.ref) if part))

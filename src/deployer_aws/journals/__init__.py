@@ -1,4 +1,7 @@
-"""Journals: where streams are kept, and how they are replayed. `ports.Journal` says what each must do."""
+"""Journals keep the streams: SQLite's is the embedded default. Here is also how a stream is replayed and verified.
+
+`ports.Journal` says what each must do, and `tests/deployer_aws/journals/journal.py` proves it.
+"""
 
 from deployer_aws.journals.replay import replay, verify
 from deployer_aws.journals.sqlite import SqliteJournal

@@ -75,7 +75,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 
 
 def open_database(path: str | Path, where: str, *, create: bool, busy_seconds: float) -> sqlite3.Connection:
-    """A connection to a file that holds the newest schema; `where` is what messages call it."""
+    """Open a file, and bring its schema up to date; `where` is what messages call it."""
     address = _address(path, where, create=create)
     with Faults(where):
         db = sqlite3.connect(
@@ -114,7 +114,7 @@ def _address(path: str | Path, where: str, *, create: bool) -> str:
 
 
 def identity(path: str | Path) -> tuple[int, int] | None:
-    """Which file stands at a path now, as the file system knows it; None where there is none."""
+    """Identify the file that stands at a path now; return None where there is none."""
     try:
         status = os.stat(path)  # noqa: PTH116 - asked before each append, and much faster than Path
     except OSError:
@@ -154,7 +154,10 @@ def _write_ahead(db: sqlite3.Connection, busy_seconds: float) -> None:
 
 
 def schema_of(db: sqlite3.Connection, where: str) -> int:
-    """How many migrations a file has had, 0 for an empty one; raises JournalError where it is not ours, or newer."""
+    """Return how many steps a file's schema has taken, 0 for an empty one.
+
+    Raises JournalError where the file is not ours, or newer.
+    """
     # One statement, so that a process that makes the schema meanwhile is seen before it or after it.
     version, application, tables = db.execute(
         "SELECT user_version, application_id, (SELECT count(*) FROM sqlite_master) "
@@ -216,13 +219,13 @@ class Faults:
 
 
 def explained(error: sqlite3.Error, where: str) -> JournalError:
-    """What is wrong, where, and what to do. Codes: https://www.sqlite.org/rescode.html."""
+    """Say what is wrong, where, and what to do. Codes: https://www.sqlite.org/rescode.html."""
     text = _EXPLANATIONS.get(_code(error), "{where}: {error}")
     return JournalError(text.format(where=where, error=error))
 
 
 def _code(error: sqlite3.Error) -> int:
-    """The primary result code: the low byte of the extended one."""
+    """Return the primary result code: the low byte of the extended one."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 

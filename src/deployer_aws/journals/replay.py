@@ -1,4 +1,4 @@
-"""The events are the truth, the head is a cache: what the events give, and whether the head agrees.
+"""Replay a stream's events, and verify that its head, which is a cache of them, agrees.
 
 A segment is what one logic version has written. Only a segment of our own logic can be replayed; what an older logic
 left is taken as it was found, which is what the checkpoint does that our logic's first append writes.
@@ -15,7 +15,7 @@ from deployer_core.kernel.machine import IllegalEvent
 
 
 def replay(journal: Journal, key: str) -> DeployerState:
-    """The state that a stream's events give, from the last checkpoint on.
+    """Return the state that a stream's events give, from the last checkpoint on.
 
     The head is read only where older logic wrote last: then it is the answer. Raises JournalError where an event is
     missing, is refused, or was written by newer logic.

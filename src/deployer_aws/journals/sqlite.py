@@ -1,4 +1,4 @@
-"""The default journal: one SQLite file, for any number of processes of one machine.
+"""Keep the default journal: one SQLite file, for any number of processes of one machine.
 
 Each append is one transaction, on disk when it returns: an event, the head that it leads to, the notices it gave out
 and the texts it needs are written together or not at all. An object has one connection, which its threads share by way
@@ -40,7 +40,7 @@ Pair: TypeAlias = tuple[str, bytes]
 
 @frozen
 class _Row:
-    """An entry as it is written."""
+    """An entry, encoded."""
 
     entry: Entry
     event: Pair
@@ -52,7 +52,7 @@ class _Row:
 class SqliteJournal:
     """A journal in a file that is made where there is none, or with the path `:memory:` in memory.
 
-    Without `create`, a missing file is an error: for whoever only reads. `busy_seconds` is how long other processes
+    Use `create=False` for read-only access: then a missing file is an error. `busy_seconds` is how long other processes
     are waited for. Raises JournalError where the file cannot be used, then and later.
     """
 
@@ -96,7 +96,7 @@ class SqliteJournal:
     # Streams
 
     def head(self, key: str) -> Head:
-        """The newest head. One whose bytes have not changed is not decoded again."""
+        """Return the newest head. One whose bytes have not changed is not decoded again."""
         with self._reading() as db:
             query = "SELECT version, logic, tag, CAST(state AS BLOB) FROM heads WHERE key = ?"
             row = db.execute(query, (key,)).fetchone()
@@ -169,7 +169,7 @@ class SqliteJournal:
         return int(stream)
 
     def events(self, key: str, *, after: int = 0, from_checkpoint: bool = False) -> Iterator[Recorded]:
-        """What was written to a stream after a version, oldest first, or what a replay needs of it. Read in pages."""
+        """Yield what was written after a version, oldest first, or what a replay needs of it. Reads in pages."""
         version, checkpoint = max(after, self._last_checkpoint(key) if from_checkpoint else 0), 0
         query = """
             SELECT e.version, e.checkpoint, e.logic, e.tag, CAST(e.payload AS BLOB)
@@ -199,7 +199,7 @@ class SqliteJournal:
             return int(db.execute(query, (key,)).fetchone()[0] or 0)
 
     def streams(self, *, pending_only: bool = False) -> list[str]:
-        """The names of streams, sorted. No head is decoded for it."""
+        """Return the names of streams, sorted. No head is decoded for it."""
         with self._reading() as db:
             query = f"SELECT key FROM heads {'WHERE pending' if pending_only else ''} ORDER BY key"
             return [key for (key,) in db.execute(query)]
@@ -257,7 +257,7 @@ class SqliteJournal:
     # Texts and notices
 
     def blob(self, sha256: str) -> str:
-        """A text by its SHA-256, which it is held against again."""
+        """Return a text by its SHA-256, after comparing them again."""
         with self._reading() as db:
             row = db.execute("SELECT CAST(text AS BLOB) FROM blobs WHERE sha256 = ?", (sha256,)).fetchone()
         if row is None:
@@ -267,7 +267,7 @@ class SqliteJournal:
         return str(row[0], "utf-8")
 
     def notices(self) -> list[tuple[int, str, Notice]]:
-        """Notices not yet delivered, oldest first."""
+        """Return the notices not yet delivered, oldest first."""
         with self._reading() as db:
             query = """
                 SELECT n.number, h.key, n.tag, CAST(n.payload AS BLOB)
@@ -281,7 +281,7 @@ class SqliteJournal:
         ]
 
     def delivered(self, number: int) -> None:
-        """The notice need not be delivered again; its row stays."""
+        """Mark a notice as delivered; its row stays."""
         with self._writing() as db:
             db.execute("UPDATE notices SET delivered = 1 WHERE number = ?", (number,))
 

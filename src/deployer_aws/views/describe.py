@@ -1,4 +1,4 @@
-"""What an event of a stream changed, in words: the states that were entered, and the commands that came and went.
+"""Describe what an event of a stream changed: the states that were entered, and the commands that came and went.
 
 The words are plain data, so that a terminal, a log and a chat message can each show them in their own way.
 """
@@ -20,7 +20,7 @@ from deployer_core.engine.messages import (
 )
 from deployer_core.engine.reducer import Commands, DeployerState, Event, Notice, Pending
 from deployer_core.kernel.machine import Microstep
-from deployer_core.machines import deployment, ecs_task, postgres_migration
+from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
 from deployer_core.machines.deployment import CreateStack, ScaleStack, UpdateStack, UpsertStack
 from deployer_core.machines.ecs_task import Run, RunTask
 from deployer_core.machines.stack_status import StackStatus
@@ -37,12 +37,15 @@ STACK, DEPLOYMENT, DATABASE, TASK, COMMAND, PEOPLE = (
     "command",
     "operator",
 )
-_BAD = (deployment.Failure, ecs_task.Errored, postgres_migration.Errored)
+_KINDS = {stack: STACK, deployment: DEPLOYMENT, postgres_migration: DATABASE, ecs_task: TASK}
+_MACHINES = {module.MACHINE.name: module.MACHINE for module in _KINDS}
+_KIND_OF = {module.MACHINE.name: kind for module, kind in _KINDS.items()}
+_FAILED = {kind: module.MACHINE.failed for module, kind in _KINDS.items()}
 
 
 @frozen
-class Told:
-    """One thing that changed: of what kind, which one, what it is now, and why or how; `bad` where it went wrong.
+class Description:
+    """Describe one thing that changed: of what kind, which one, what it is now, and why or how; `bad` if it went wrong.
 
     `since` is when a command that has ended was issued.
     """
@@ -56,17 +59,17 @@ class Told:
     since: float | None = None
 
 
-def tell(
+def describe_event(
     before: DeployerState, event: Event, after: DeployerState, commands: Commands, steps: Steps
-) -> tuple[Told, ...]:
-    """All that there is to say of one event, in the order in which it follows from one another."""
+) -> tuple[Description, ...]:
+    """Describe all that an event changed, in the order in which one thing follows from another."""
     return (
         *_people(event),
-        *_ended(before, event, after, failed(steps)),
+        *_ended_commands(before, event, after, failed(steps)),
         *_states(event, steps),
         *_progress(before, event, after),
         *(
-            Told(event.at, COMMAND, full_text(given), "")
+            Description(event.at, COMMAND, full_text(given), "")
             for given in commands
             if not isinstance(given, Notice)
         ),
@@ -74,30 +77,34 @@ def tell(
 
 
 def failed(steps: Steps) -> bool:
-    """Whether what was answered was a failure to the machine that asked; what others make of it is their affair."""
+    """Tell whether the machine that asked has failed by the answer; what others make of it is their affair."""
     asked = {_subject(machine, step.state) for machine, step in steps[:1]}
     return any(
-        isinstance(step.event, _BAD) or isinstance(step.state, ecs_task.Error)
+        step.edge.target in _MACHINES[machine].failed
         for machine, step in steps
         if _subject(machine, step.state) in asked
     )
 
 
-def _people(event: Event) -> Iterator[Told]:
+def _people(event: Event) -> Iterator[Description]:
     if isinstance(event, Requested):
         quick = ", quick" if event.spec.quick else ""
-        yield Told(event.at, PEOPLE, "", f"requests {event.deployment}, version {event.spec.version}{quick}")
+        yield Description(
+            event.at, PEOPLE, "", f"requests {event.deployment}, version {event.spec.version}{quick}"
+        )
     elif isinstance(event, Terminated):
-        yield Told(event.at, PEOPLE, event.by, f"terminates {event.deployment}", bad=True)
+        yield Description(event.at, PEOPLE, event.by, f"terminates {event.deployment}", bad=True)
     elif isinstance(event, Repaired):
         forced = f", taking for stopped: {', '.join(event.force)}" if event.force else ""
-        yield Told(event.at, PEOPLE, event.by, f"says that the stack is sound{forced}")
+        yield Description(event.at, PEOPLE, event.by, f"says that the stack is sound{forced}")
 
 
 # Commands
 
 
-def _ended(before: DeployerState, event: Event, after: DeployerState, bad: bool) -> Iterator[Told]:
+def _ended_commands(
+    before: DeployerState, event: Event, after: DeployerState, bad: bool
+) -> Iterator[Description]:
     still = {pending.id for pending in after.pending}
     for pending in before.pending:
         if pending.id in still:
@@ -105,13 +112,13 @@ def _ended(before: DeployerState, event: Event, after: DeployerState, bad: bool)
         if isinstance(event, Replied) and event.command == pending.id:
             text, answer = "failed" if bad else "done", answer_text(event.answer)
             note = "" if answer == text else answer
-            yield Told(event.at, COMMAND, full_text(pending), text, note, bad, pending.issued)
+            yield Description(event.at, COMMAND, full_text(pending), text, note, bad, pending.issued)
         else:
-            yield Told(event.at, COMMAND, full_text(pending), "dropped", since=pending.issued)
+            yield Description(event.at, COMMAND, full_text(pending), "dropped", since=pending.issued)
 
 
-def _progress(before: DeployerState, event: Event, after: DeployerState) -> Iterator[Told]:
-    """A further attempt, and progress that is news; what AWS calls the command is for whoever lists the events."""
+def _progress(before: DeployerState, event: Event, after: DeployerState) -> Iterator[Description]:
+    """Describe a further attempt, and progress that is news; what AWS calls the command is listed with the events."""
     if not isinstance(event, Attempted | Replied):
         return
     old = next((p for p in before.pending if p.id == event.command), None)
@@ -120,17 +127,17 @@ def _progress(before: DeployerState, event: Event, after: DeployerState) -> Iter
         return
     if isinstance(event, Attempted):
         if event.number > 1:
-            yield Told(event.at, COMMAND, full_text(new), f"attempt {event.number}")
+            yield Description(event.at, COMMAND, full_text(new), f"attempt {event.number}")
     elif new.unresolved and not old.unresolved:
         note = "its task may still run; repair is refused until it has stopped, or is forced"
-        yield Told(event.at, COMMAND, full_text(new), "unresolved", note, bad=True)
+        yield Description(event.at, COMMAND, full_text(new), "unresolved", note, bad=True)
     elif new.seen != old.seen and not isinstance(event.answer, ecs_task.Started):
-        # that a task has started is told by the task
-        yield Told(event.at, COMMAND, full_text(new), new.seen)
+        # that a task has started is described with the task
+        yield Description(event.at, COMMAND, full_text(new), new.seen)
 
 
 def command_what(command: object, database: str) -> str:
-    """What a command is about, beside its name."""
+    """Say what a command is about, beside its name."""
     if isinstance(command, CreateStack | UpdateStack | UpsertStack | ScaleStack):
         return counts_text(command.counts)
     if isinstance(command, RunTask | StopTask):
@@ -139,22 +146,22 @@ def command_what(command: object, database: str) -> str:
 
 
 def full_text(pending: Pending) -> str:
-    """A command in a line."""
+    """Describe a command in a line."""
     return f"{type(pending.command).__name__} {command_what(pending.command, pending.database)}".rstrip()
 
 
 def run_text(run: Run) -> str:
-    """A run without the deployment that it is of: `orders/migrate`."""
+    """Name a run without its deployment: `orders/migrate`."""
     return f"{run.database}/{run.purpose}"
 
 
 def counts_text(counts: Counts) -> str:
-    """`DesiredCount=2, Workers=1`."""
+    """List counts: `DesiredCount=2, Workers=1`."""
     return ", ".join(f"{name}={count}" for name, count in counts)
 
 
 def answer_text(answer: object) -> str:
-    """An answer in a line, in AWS's own words where it is AWS that answered."""
+    """Describe an answer in a line, in AWS's own words where it is AWS that answered."""
     if isinstance(answer, StackStatus):
         return f"{answer.status}: {answer.reason}" if answer.reason else answer.status
     if isinstance(answer, ecs_task.StatusStopped):
@@ -169,7 +176,7 @@ def answer_text(answer: object) -> str:
 
 
 def stopped_text(exits: tuple[ecs_task.Exit, ...], stop_code: str, reason: str) -> str:
-    """How a task stopped."""
+    """Say how a task stopped."""
     parts = [f"{e.container} exits with {e.code if e.code is not None else 'no code'}" for e in exits]
     if stop_code not in ("", ecs_task.EXITED):
         parts.append(f"{stop_code}: {reason}" if reason else stop_code)
@@ -180,7 +187,7 @@ def stopped_text(exits: tuple[ecs_task.Exit, ...], stop_code: str, reason: str) 
 
 
 def rests(steps: Steps) -> dict[tuple[str, str], Microstep[Any, Any]]:
-    """The last step of each machine that came to another state, by its kind and name: where it rests."""
+    """Return the last step of each machine that came to another state, by its kind and name: where it rests."""
     found: dict[tuple[str, str], Microstep[Any, Any]] = {}
     moved: set[tuple[str, str]] = set()
     for machine, step in steps:
@@ -193,16 +200,15 @@ def rests(steps: Steps) -> dict[tuple[str, str], Microstep[Any, Any]]:
 
 
 def _subject(machine: str, state: Any) -> tuple[str, str]:
-    if machine == "Deployment":
-        return DEPLOYMENT, state.info.id
-    if machine == "PostgresMigration":
-        return DATABASE, state.database.spec.name
-    if machine == "EcsTask":
-        return TASK, run_text(state.run)
-    return STACK, ""
+    kind = _KIND_OF[machine]
+    if kind == DEPLOYMENT:
+        return kind, state.info.id
+    if kind == DATABASE:
+        return kind, state.database.spec.name
+    return kind, run_text(state.run) if kind == TASK else ""
 
 
-def _states(event: Event, steps: Steps) -> Iterator[Told]:
+def _states(event: Event, steps: Steps) -> Iterator[Description]:
     for (kind, name), step in rests(steps).items():
         state = step.state
         if isinstance(state, ecs_task.Requested):
@@ -210,12 +216,12 @@ def _states(event: Event, steps: Steps) -> Iterator[Told]:
         note = getattr(state, "reason", "")
         if isinstance(state, ecs_task.Done):
             note = f"exit code {state.exit_code}"
-        bad = step.edge.target in ("FAILED", "ERROR", "BROKEN")
-        yield Told(event.at, kind, name, step.edge.target, note, bad)
+        bad = step.edge.target in _FAILED[kind]
+        yield Description(event.at, kind, name, step.edge.target, note, bad)
 
 
 def event_text(event: Event, command: str) -> str:
-    """An event in a line; `command` is the text of the command that it is about, if it is about one."""
+    """Describe an event in a line; `command` is the text of the command that it is about, if it is about one."""
     if isinstance(event, Requested):
         return f"{event.deployment}, version {event.spec.version}{', quick' if event.spec.quick else ''}"
     if isinstance(event, Terminated):

@@ -1,10 +1,10 @@
-"""What a journal's events tell of a stream: every deployment ever requested, what became of it, and when.
+"""Project a stream's events to its history: every deployment ever requested, what became of it, and when.
 
-    for deployment in chronicle(journal, "staging/orders").deployments:
+    for deployment in read_history(journal, "staging/orders").deployments:
         print(deployment.id, deployment.outcome, deployment.duration)
 
-The events are replayed through the deployer itself, so nothing is told here that did not happen there. `Chronicle.take`
-gives what each event changed, for those who watch a deployment while it goes on.
+The events are replayed through the deployer itself, so nothing stands here that did not happen there.
+`StreamHistory.take` gives what each event changed, for those who watch a deployment while it goes on.
 """
 
 from collections.abc import Iterable
@@ -16,27 +16,31 @@ from deployer_aws.ports import Journal, Recorded
 from deployer_aws.views.describe import (
     DATABASE,
     DEPLOYMENT,
+    Description,
     Steps,
-    Told,
     answer_text,
     command_what,
+    describe_event,
     event_text,
     failed,
     rests,
-    tell,
 )
 from deployer_core.engine import reducer
 from deployer_core.engine.messages import Attempted, Replied, Requested
 from deployer_core.engine.reducer import INITIAL, Commands, DeployerState, Event, Notice, Pending
 from deployer_core.kernel.machine import name_of
+from deployer_core.machines.deployment import MACHINE, Done, Queued
 
 OPEN: Final = "OPEN"
+ENDS: Final = (*MACHINE.failed, name_of(Done))
+"""The states in which a deployment has ended."""
+_WITHOUT_A_TURN: Final = (*MACHINE.failed, name_of(Queued))
 UNKNOWN: Final = "UNKNOWN"
 """What became of deployments that an older logic version carried out, whose events are no longer replayed."""
 
 
 @frozen
-class Spell:
+class StateInterval:
     """A state that was rested in; `until` is None while it lasts."""
 
     state: str
@@ -45,7 +49,7 @@ class Spell:
 
 
 @frozen
-class Sending:
+class CommandRecord:
     """One command to the world, from when it was issued to its last answer: `end` says what that was.
 
     `ended` is None while it is pending; `good` is None until then, and where it was dropped.
@@ -75,13 +79,13 @@ class DatabaseHistory:
     """One database of a deployment; `reason` where it failed."""
 
     name: str
-    spells: tuple[Spell, ...] = ()
+    intervals: tuple[StateInterval, ...] = ()
     reason: str = ""
 
     @property
     def state(self) -> str:
         """The state that it came to."""
-        return self.spells[-1].state
+        return self.intervals[-1].state
 
 
 @frozen
@@ -95,14 +99,14 @@ class DeploymentHistory:
     outcome: str = OPEN
     reason: str = ""
     ended: float | None = None
-    spells: tuple[Spell, ...] = ()
+    intervals: tuple[StateInterval, ...] = ()
     databases: tuple[DatabaseHistory, ...] = ()
-    commands: tuple[Sending, ...] = ()
+    commands: tuple[CommandRecord, ...] = ()
 
     @property
     def started(self) -> float | None:
         """When it was its turn."""
-        return next((s.since for s in self.spells if s.state not in ("QUEUED", "FAILED")), None)
+        return next((s.since for s in self.intervals if s.state not in _WITHOUT_A_TURN), None)
 
     @property
     def duration(self) -> float | None:
@@ -112,26 +116,26 @@ class DeploymentHistory:
     @property
     def step(self) -> str:
         """The state that it is in, or that it was in when it ended."""
-        rested = [spell.state for spell in self.spells if spell.state not in ("DONE", "FAILED")]
+        rested = [interval.state for interval in self.intervals if interval.state not in ENDS]
         return rested[-1] if rested else ""
 
 
 def as_data(deployment: DeploymentHistory) -> dict[str, Any]:
-    """The history for a program, what follows from it included."""
+    """Return the history for a program, what follows from it included."""
     follows = {"started": deployment.started, "duration": deployment.duration, "step": deployment.step}
     return {**asdict(deployment), **follows}
 
 
 @frozen
-class Change:
-    """What one event changed: the event itself, and what there is to tell of it."""
+class StreamChange:
+    """What one event changed: the event itself, and descriptions of what it changed."""
 
     version: int
     event: Event
-    told: tuple[Told, ...]
+    descriptions: tuple[Description, ...]
 
 
-class Chronicle:
+class StreamHistory:
     """A stream's history, event by event. `state` and `version` are those after the last one taken."""
 
     def __init__(self) -> None:
@@ -145,12 +149,12 @@ class Chronicle:
         return tuple(self._deployments.values())
 
     def find(self, deployment: str) -> DeploymentHistory | None:
-        """The deployment of an id, if it was ever requested."""
+        """Return the deployment of an id, if it was ever requested."""
         return self._deployments.get(deployment)
 
-    def read(self, rows: Iterable[Recorded]) -> tuple[Change, ...]:
+    def read(self, rows: Iterable[Recorded]) -> tuple[StreamChange, ...]:
         """Take what was recorded after what is known already."""
-        changes: list[Change] = []
+        changes: list[StreamChange] = []
         for row in rows:
             if row.checkpoint is not None and row.version >= self.version and row.logic == reducer.LOGIC:
                 self._resume_from(row.version, row.checkpoint)
@@ -161,12 +165,12 @@ class Chronicle:
                     self._skip(row.version, row.event)
         return tuple(changes)
 
-    def take(self, event: Event) -> Change:
+    def take(self, event: Event) -> StreamChange:
         """Reduce the next event, and remember what it changed."""
         before = self.state
         after, commands = reducer.reduce(before, event)
         steps = reducer.microsteps(before, event)
-        told = tell(before, event, after, commands, steps)
+        described = describe_event(before, event, after, commands, steps)
         self.state, self.version = after, self.version + 1
         if isinstance(event, Requested):
             self._keep(DeploymentHistory(event.deployment, event.spec.version, event.spec.quick, event.at))
@@ -175,7 +179,7 @@ class Chronicle:
         for notice in (c for c in commands if isinstance(c, Notice)):
             ended = self._deployments[notice.deployment]
             self._keep(evolve(ended, outcome=notice.outcome, reason=notice.reason, ended=notice.at))
-        return Change(self.version, event, told)
+        return StreamChange(self.version, event, described)
 
     def _keep(self, deployment: DeploymentHistory) -> None:
         self._deployments[deployment.id] = deployment
@@ -187,7 +191,7 @@ class Chronicle:
             state: Any = step.state
             if kind == DEPLOYMENT:
                 known = self._deployments[state.info.id]
-                self._keep(evolve(known, spells=_entered(known.spells, step.edge.target, at)))
+                self._keep(evolve(known, intervals=_entered(known.intervals, step.edge.target, at)))
             elif kind == DATABASE:
                 self._enter_database(state, step.edge.target, at)
 
@@ -196,8 +200,8 @@ class Chronicle:
         databases = {database.name: database for database in known.databases}
         own = state.database.spec.name
         database = databases.get(own, DatabaseHistory(own))
-        spells = _entered(database.spells, name, at)
-        databases[own] = evolve(database, spells=spells, reason=getattr(state, "reason", ""))
+        intervals = _entered(database.intervals, name, at)
+        databases[own] = evolve(database, intervals=intervals, reason=getattr(state, "reason", ""))
         self._keep(evolve(known, databases=tuple(databases.values())))
 
     # Commands
@@ -215,17 +219,17 @@ class Chronicle:
             self._update(still[event.command])
 
     def _update(self, pending: Pending) -> None:
-        self._replace(pending.deployment, _sending(pending))
+        self._replace(pending.deployment, _record(pending))
 
-    def _replace(self, deployment: str, sending: Sending) -> None:
+    def _replace(self, deployment: str, record: CommandRecord) -> None:
         known = self._deployments[deployment]
-        others = (c for c in known.commands if c.id != sending.id)
-        self._keep(evolve(known, commands=tuple(sorted((*others, sending), key=lambda c: c.id))))
+        others = (c for c in known.commands if c.id != record.id)
+        self._keep(evolve(known, commands=tuple(sorted((*others, record), key=lambda c: c.id))))
 
     def _end(self, pending: Pending, event: Event, bad: bool) -> None:
         answered = isinstance(event, Replied) and event.command == pending.id
         end = answer_text(event.answer) if isinstance(event, Replied) and answered else "dropped"
-        ended = evolve(_sending(pending), ended=event.at, end=end, good=not bad if answered else None)
+        ended = evolve(_record(pending), ended=event.at, end=end, good=not bad if answered else None)
         self._replace(pending.deployment, ended)
 
     # What an older logic version left
@@ -240,21 +244,23 @@ class Chronicle:
         self.version, self.state = version, state
         for deployment in state.deployments:
             if known := self._deployments.get(deployment.info.id):
-                spells = (Spell(name_of(type(deployment)), known.requested),)
-                self._keep(evolve(known, outcome=OPEN, reason="", spells=spells))
+                intervals = (StateInterval(name_of(type(deployment)), known.requested),)
+                self._keep(evolve(known, outcome=OPEN, reason="", intervals=intervals))
         for pending in state.pending:
             if pending.deployment in self._deployments:
                 self._update(pending)
 
 
-def _entered(spells: tuple[Spell, ...], state: str, at: float) -> tuple[Spell, ...]:
-    """One more state, which ends the one before."""
-    ended = tuple(evolve(spell, until=at) if spell.until is None else spell for spell in spells)
-    return (*ended, Spell(state, at))
+def _entered(intervals: tuple[StateInterval, ...], state: str, at: float) -> tuple[StateInterval, ...]:
+    """Add one more state, which ends the one before."""
+    ended = tuple(
+        evolve(interval, until=at) if interval.until is None else interval for interval in intervals
+    )
+    return (*ended, StateInterval(state, at))
 
 
-def _sending(pending: Pending) -> Sending:
-    return Sending(
+def _record(pending: Pending) -> CommandRecord:
+    return CommandRecord(
         pending.id,
         type(pending.command).__name__,
         command_what(pending.command, pending.database),
@@ -267,9 +273,9 @@ def _sending(pending: Pending) -> Sending:
     )
 
 
-def chronicle(journal: Journal, key: str) -> Chronicle:
-    """The history of a stream, all of it."""
-    found = Chronicle()
+def read_history(journal: Journal, key: str) -> StreamHistory:
+    """Return the history of a stream, all of it."""
+    found = StreamHistory()
     found.read(journal.events(key))
     return found
 
@@ -285,8 +291,8 @@ class Line:
 
 
 def lines(journal: Journal, key: str) -> tuple[Line, ...]:
-    """Every event of a stream."""
-    known = Chronicle()
+    """Return every event of a stream, described in a line."""
+    known = StreamHistory()
     changes = known.read(journal.events(key))
     commands = {c.id: c.text for d in known.deployments for c in d.commands}
     return tuple(

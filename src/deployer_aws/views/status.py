@@ -1,9 +1,9 @@
-"""How a stack stands: what runs, what waits, what is broken and what to do about it, as values."""
+"""Summarise how a stack stands: what runs, what waits, what is broken and what to do about it, as values."""
 
 from attrs import frozen
 
 from deployer_aws.views.describe import counts_text, run_text
-from deployer_aws.views.history import Chronicle, DatabaseHistory, DeploymentHistory, Sending
+from deployer_aws.views.history import CommandRecord, DatabaseHistory, DeploymentHistory, StreamHistory
 from deployer_core.engine.messages import StopTask
 from deployer_core.engine.reducer import DeployerState
 from deployer_core.kernel.machine import Absent, name_of
@@ -41,7 +41,7 @@ class StackOverview:
     last: DeploymentHistory | None
     queue: tuple[DeploymentHistory, ...]
     tasks: tuple[TaskStatus, ...]
-    pending: tuple[Sending, ...]
+    pending: tuple[CommandRecord, ...]
     unresolved: tuple[Unresolved, ...]
     baseline: Counts
     services: str
@@ -58,8 +58,8 @@ class StackOverview:
         return self.current.databases if self.current else ()
 
 
-def stack_status(key: str, known: Chronicle) -> StackOverview:
-    """How a stack stands after the last event of its chronicle."""
+def summarise_stack(key: str, known: StreamHistory) -> StackOverview:
+    """Summarise how a stack stands after the last event of its history."""
     state = known.state
     current = known.find(getattr(state.stack, "current", ""))
     queued = [known.find(name) for name in getattr(state.stack, "queue", ())]
@@ -100,7 +100,7 @@ def _unresolved(state: DeployerState) -> tuple[Unresolved, ...]:
 
 
 def stopping(state: DeployerState) -> int:
-    """How many tasks are being stopped, and are not given up."""
+    """Count the tasks that are being stopped, and are not given up."""
     return sum(isinstance(p.command, StopTask) and not p.unresolved for p in state.pending)
 
 
@@ -113,7 +113,7 @@ _WHERE = {
 
 
 def services(state: DeployerState, last: DeploymentHistory | None) -> str:
-    """Where the services of a broken stack stand, and the counts from before; empty where nothing is remembered."""
+    """Say where the services of a broken stack stand, and the counts from before; empty where none are remembered."""
     if state.baseline is None or not isinstance(state.stack, stack.Broken | stack.Available | Absent):
         return ""
     step = last.step if last is not None else ""

@@ -11,7 +11,7 @@ def test_an_internal_error_is_no_traceback(bed: Bed, monkeypatch: pytest.MonkeyP
     def fail(*_: object) -> None:
         raise RuntimeError("a slip")
 
-    monkeypatch.setattr("deployer_aws.cli._interactive.stack_status", fail)
+    monkeypatch.setattr("deployer_aws.cli._interactive.summarise_stack", fail)
     said = bed.run()
     assert said.code == 70
     assert "internal error, please report it: RuntimeError: a slip" in said.err

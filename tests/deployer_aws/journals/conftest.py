@@ -19,6 +19,6 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def journal(path: Path) -> Iterator[SqliteJournal]:
-    """An empty journal."""
+    """Open an empty journal."""
     with closing(SqliteJournal(path)) as journal:
         yield journal

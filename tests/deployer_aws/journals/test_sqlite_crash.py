@@ -23,7 +23,7 @@ from tests.support.writer import KEYS, step
 
 
 def check_whole(path: Path, acknowledged: int) -> int:
-    """The file is sound, both streams went on together, and nothing that was confirmed is missing."""
+    """Check that the file is sound, both streams went on together, and nothing that was confirmed is missing."""
     with closing(SqliteJournal(path)) as journal:
         assert journal._db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert journal._db.execute("PRAGMA foreign_key_check").fetchall() == []

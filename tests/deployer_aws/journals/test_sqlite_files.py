@@ -165,7 +165,7 @@ except JournalError as error:
 
 
 def used_by_nobody(path: Path) -> str:
-    """What a process without the rights is told."""
+    """Return what a process without the rights is told."""
     command = [sys.executable, "-c", USE, str(path)]
     environment = {**os.environ, "PYTHONPATH": str(SRC)}
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
@@ -174,7 +174,7 @@ def used_by_nobody(path: Path) -> str:
 
 @pytest.fixture
 def public() -> Iterator[Path]:
-    """A folder that other users reach; pytest's own are closed to them."""
+    """Make a folder that other users reach; pytest's own are closed to them."""
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o755)
     yield folder

@@ -12,8 +12,8 @@ from deployer_aws.ports import Recorded
 from deployer_aws.runner import Runner
 from deployer_aws.runner.requests import deployment_id
 from deployer_aws.views.follow import Follower
-from deployer_aws.views.history import OPEN, UNKNOWN, Change, Chronicle, chronicle
-from deployer_aws.views.status import stack_status
+from deployer_aws.views.history import OPEN, UNKNOWN, StreamChange, StreamHistory, read_history
+from deployer_aws.views.status import summarise_stack
 from deployer_core.engine import reducer
 from deployer_core.engine.messages import Accepted, Attempted, Replied, Requested, Terminated
 from deployer_core.engine.reducer import INITIAL, DeployerState, Event
@@ -47,8 +47,8 @@ STORY: tuple[Event, ...] = (
 )
 
 
-def _told(events: tuple[Event, ...] = STORY) -> tuple[Chronicle, list[Change]]:
-    known = Chronicle()
+def _told(events: tuple[Event, ...] = STORY) -> tuple[StreamHistory, list[StreamChange]]:
+    known = StreamHistory()
     return known, [known.take(event) for event in events]
 
 
@@ -70,7 +70,7 @@ def test_states_are_told_with_their_times_and_without_those_that_never_rest() ->
     known, _ = _told()
     two = known.find("two")
     assert two is not None
-    assert [(s.state, s.since, s.until) for s in two.spells] == [
+    assert [(s.state, s.since, s.until) for s in two.intervals] == [
         ("QUEUED", 5, 20),
         ("WAITING", 20, 30),
         ("FAILED", 30, None),
@@ -91,7 +91,7 @@ def test_each_command_has_its_attempts_and_its_end() -> None:
 def test_every_change_is_told_in_words() -> None:
     """Who asked for what, where the machines are, and what became of commands."""
     _, changes = _told()
-    told = [f"{t.kind} {t.name} {t.text} {t.note}".strip() for change in changes for t in change.told]
+    told = [f"{t.kind} {t.name} {t.text} {t.note}".strip() for change in changes for t in change.descriptions]
     for words in (
         "operator  requests one, version 1.0, quick",
         "deployment two QUEUED",
@@ -117,7 +117,7 @@ def test_a_task_that_ended_well_did_not_fail_with_its_sibling() -> None:
         "run db1 2",
     )
     known, changes = _told(tuple(engine.events))
-    (ended,) = [t for t in changes[-1].told if t.kind == "command"]
+    (ended,) = [t for t in changes[-1].descriptions if t.kind == "command"]
     assert (ended.name, ended.text, ended.bad) == ("RunTask db1/evaluate", "done", False)
     assert {c.what: c.good for c in known.deployments[0].commands if c.name == "RunTask"} == {
         "db0/evaluate": False,
@@ -128,7 +128,7 @@ def test_a_task_that_ended_well_did_not_fail_with_its_sibling() -> None:
 def test_the_status_follows_the_story() -> None:
     """Which deployment runs, which was the last, and what is broken."""
     before, _ = _told(STORY[:4])
-    status = stack_status("e/a", before)
+    status = summarise_stack("e/a", before)
     assert (status.state, status.current and status.current.id, [d.id for d in status.queue]) == (
         "CREATING",
         "one",
@@ -136,7 +136,7 @@ def test_the_status_follows_the_story() -> None:
     )
     assert status.last is not None
     assert status.last.id == "three"
-    after = stack_status("e/a", _told()[0])
+    after = summarise_stack("e/a", _told()[0])
     assert (after.state, after.broken, after.current, after.last and after.last.id) == (
         "BROKEN",
         True,
@@ -156,11 +156,11 @@ def test_what_an_older_version_carried_out_is_known_by_its_requests() -> None:
     for event in STORY[:8]:
         state, _ = reducer.reduce(state, event)
     old = [*_rows(reducer.LOGIC - 1, STORY[:8]), Recorded(8, reducer.LOGIC, None, state)]
-    known = Chronicle()
+    known = StreamHistory()
     known.read([*old, *_rows(reducer.LOGIC, STORY[8:], 9)])
     assert known.version == len(STORY)
     assert {d.id: d.outcome for d in known.deployments} == {"one": "DONE", "two": "FAILED", "three": UNKNOWN}
-    only_old = Chronicle()
+    only_old = StreamHistory()
     only_old.read(_rows(reducer.LOGIC - 1, STORY[:4]))
     assert {d.outcome for d in only_old.deployments} == {UNKNOWN}
 
@@ -183,8 +183,8 @@ def test_a_follower_tells_what_others_append_too(tmp_path: Path) -> None:
     ours.terminate(KEY, "two", "ann")
     follower.catch_up()
     assert seen == [1, 2, 3]
-    assert evolve(journal.head(KEY), version=0).state == follower.chronicle.state
-    assert [d.outcome for d in chronicle(journal, KEY).deployments] == [OPEN, "FAILED"]
+    assert evolve(journal.head(KEY), version=0).state == follower.history.state
+    assert [d.outcome for d in read_history(journal, KEY).deployments] == [OPEN, "FAILED"]
     journal.close()
 
 
@@ -207,7 +207,7 @@ def test_a_follower_reads_each_event_once() -> None:
     for number in range(1, 6):
         runner.request(str(number), orders(str(number)), TEMPLATES)
         follower.catch_up()
-        assert (journal.read, follower.chronicle.version) == (number, number)
+        assert (journal.read, follower.history.version) == (number, number)
     journal.close()
 
 
