@@ -133,11 +133,14 @@ def _instant(place: Place) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-text, flag, integer, choice = TEXT, FLAG, NUMBER, word
-number = Reader("a number from 0", _number)
-count = Reader("a whole number from 0", partial(_whole, 0, "a whole number from 0"))
-ordinal = Reader("a whole number from 1", partial(_whole, 1, "a whole number from 1"))
-instant = Reader("a time", _instant)
+text: Reader[str] = TEXT
+flag: Reader[bool] = FLAG
+integer: Reader[int] = NUMBER
+choice = word
+number: Reader[float] = Reader("a number from 0", _number)
+count: Reader[int] = Reader("a whole number from 0", partial(_whole, 0, "a whole number from 0"))
+ordinal: Reader[int] = Reader("a whole number from 1", partial(_whole, 1, "a whole number from 1"))
+instant: Reader[float] = Reader("a time", _instant)
 
 
 def entries(place: Place) -> list[str]:
