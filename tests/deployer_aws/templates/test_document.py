@@ -43,6 +43,7 @@ def test_values_are_what_cloudformation_takes_them_for(text: str, value: Any) ->
     ("text", "place", "words"),
     [
         ("A: &a [*a]", (1, 4), "contains itself"),
+        ("A: " + "[" * 60 + "]" * 60, (1, 53), "nested more than 50 deep"),
         (BOMB, (6, 4), "more values than it may have"),
         ("A: 1\n? [b]\n: c", (2, 3), "a list or a map stands where a key should be"),
         ("A: {<<: b}", (1, 9), "expected a mapping or list of mappings for merging"),

@@ -1,6 +1,5 @@
 """What CreateStack and UpdateStack are sent, whole."""
 
-import hashlib
 import json
 import logging
 from typing import Any
@@ -17,6 +16,7 @@ from deployer_aws.executors.cloudformation.parameters import (
     with_counts,
 )
 from deployer_aws.ports import Work
+from deployer_aws.templates import digest
 from deployer_core.machines.deployment import ScaleStack, StackChange
 from deployer_core.spec import Pairs, TemplateUrl
 
@@ -91,7 +91,7 @@ class Requests:
                 f"the template {source} has {size} bytes, and {INLINE} fit into a request; "
                 "name a bucket for templates, or give the template by its s3:// URL"
             )
-        key = f"deployer/templates/{hashlib.sha256(text.encode()).hexdigest()}"
+        key = f"deployer/templates/{digest(text)}"
         return Request({**members, "TemplateURL": self._url_of(key)}, Upload(key, text))
 
     def upload(self, request: Request) -> None:
