@@ -74,18 +74,8 @@ class Transaction:
     """
 
     __slots__ = (
-        *(
-            "at",
-            "stream",
-            "stack",
-            "deployments",
-            "migrations",
-            "tasks",
-            "pending",
-            "next_command",
-            "baseline",
-        ),
-        *("known", "commands", "observed", "answered", "queue_limit"),
+        *("at", "stream", "stack", "deployments", "migrations", "tasks", "pending"),
+        *("next_command", "baseline", "known", "commands", "observed", "answered", "queue_limit"),
     )
 
     def __init__(self, state: DeployerState, at: float) -> None:
