@@ -11,7 +11,7 @@ from tests.support.command import EXAMPLE, Bed
 
 @pytest.fixture
 def bed(tmp_path: Path) -> Bed:
-    """A folder with a journal in it, and the command there."""
+    """Make a folder with a journal in it, and the command there."""
     return Bed(tmp_path)
 
 
@@ -34,7 +34,7 @@ def no_account(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def real(bed: Bed) -> Bed:
-    """A journal that is about the real AWS: version 3 was requested there, and nothing more."""
+    """Make a journal that is about the real AWS: version 3 was requested there, and nothing more."""
     loaded = specfile.load(EXAMPLE / "hotfix.yaml")
     with open_environment(bed.journal, spec=loaded.spec, act=False) as environment:
         environment.runner().request("real", loaded.spec, loaded.templates)

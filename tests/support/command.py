@@ -15,7 +15,6 @@ from click.testing import CliRunner
 from deployer_aws import specfile
 from deployer_aws.cli._program import command_names, program
 from deployer_aws.environment import open_environment
-from deployer_aws.runner import Runner
 from tests.support.project import ROOT
 
 EXAMPLE = ROOT / "examples/orders"
@@ -63,7 +62,7 @@ class Bed:
         return self("run", EXAMPLE / f"{version}.yaml", "--simulate", script, *words)
 
     def script(self, text: str) -> Path:
-        """A script of the simulation."""
+        """Write a script of the simulation."""
         path = self.folder / "script.yaml"
         path.write_text(text)
         return path
@@ -71,16 +70,13 @@ class Bed:
     def half_way(
         self, version: str = "v1", events: int = 12, script: Path = SCRIPT, name: str = "half"
     ) -> None:
-        """A deployment that was left after so many events of its own."""
+        """Deploy a version, and leave it after so many events of its own."""
         loaded = specfile.load(EXAMPLE / f"{version}.yaml")
-        world = open_environment(self.journal, script, simulate=True, spec=loaded.spec)
-        try:
-            runner = Runner(world.journal, world.executors, world.clock)
-            begun = world.journal.head(KEY).version
-            runner.request(name, loaded.spec, loaded.templates, properties=world.properties)
-            runner.run([KEY], until=lambda: world.journal.head(KEY).version >= begun + events)
-        finally:
-            world.close()
+        with open_environment(self.journal, script, simulate=True, spec=loaded.spec) as environment:
+            runner, journal = environment.runner(), environment.journal
+            begun = journal.head(KEY).version
+            runner.request(name, loaded.spec, loaded.templates, properties=environment.properties)
+            runner.run([KEY], until=lambda: journal.head(KEY).version >= begun + events)
 
 
 def invoke(*words: str | Path, env: Mapping[str, str | None] | None = None) -> Said:
@@ -91,21 +87,21 @@ def invoke(*words: str | Path, env: Mapping[str, str | None] | None = None) -> S
 
 
 def commands() -> dict[str, click.Command]:
-    """All commands by name, imported."""
+    """Import all commands, by name."""
     context = click.Context(program)
     found = {name: program.get_command(context, name) for name in command_names()}
     return {name: command for name, command in found.items() if command is not None}
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment of a process of its own, that has no AWS account."""
+    """Return the variables of a process that has no AWS account."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DEPLOYER_"))}
     paths = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
     return {**kept, "PYTHONPATH": paths, "AWS_EC2_METADATA_DISABLED": "true", "HOME": "/nonexistent", **more}
 
 
 def argv(*words: str | Path) -> list[str]:
-    """The command as a process's arguments."""
+    """Return the command as a process's arguments."""
     return [sys.executable, "-m", "deployer_aws", *map(str, words)]
 
 
