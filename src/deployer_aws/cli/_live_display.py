@@ -149,7 +149,7 @@ class LiveDisplay:
         return Text(self._signs.failed, "bold red") if shown.outcome == "FAILED" else self._spinner("step")
 
     def _databases(self, picture: Picture, shown: DeploymentHistory) -> Iterator[tuple[RenderableType, ...]]:
-        tasks = {task.run.partition("/")[0]: task for task in picture.status.tasks if shown.ended is None}
+        tasks = {task.database: task for task in picture.status.tasks if shown.ended is None}
         for database in shown.databases:
             yield (
                 "",

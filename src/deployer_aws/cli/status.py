@@ -84,7 +84,7 @@ def _current(current: DeploymentHistory, one: StackOverview, now: float) -> Iter
     interval = current.intervals[-1]
     text = f" for {duration(now - interval.since)}  version {current.version}  {current.id}"
     yield "deployment", state(interval.state).append(text, "default")
-    tasks = {task.run.partition("/")[0]: task for task in one.tasks}
+    tasks = {task.database: task for task in one.tasks}
     for database in current.databases:
         line = Text(f"{database.name}  ").append_text(state(database.state))
         if (task := tasks.get(database.name)) is not None:

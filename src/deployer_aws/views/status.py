@@ -26,6 +26,7 @@ class Unresolved:
 class TaskStatus:
     """The task that a database's migration runs now."""
 
+    database: str
     run: str
     state: str
     arn: str
@@ -84,7 +85,9 @@ def summarise_stack(key: str, known: StreamHistory) -> StackOverview:
 
 def _tasks(state: DeployerState) -> tuple[TaskStatus, ...]:
     return tuple(
-        TaskStatus(f"{t.database}/{t.purpose}", name_of(type(t.state)), getattr(t.state, "arn", ""))
+        TaskStatus(
+            t.database, f"{t.database}/{t.purpose}", name_of(type(t.state)), getattr(t.state, "arn", "")
+        )
         for t in state.tasks
     )
 
