@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -43,7 +44,9 @@ def test_a_second_signal_does_not_disturb_the_clearing_away() -> None:
 def test_an_interruption_before_the_server_is_there(project: Project) -> None:
     """Whatever has been begun is cleared away."""
     run = project.begin(project.spec("1"))
-    wait_for(lambda: bool(project.left))
+    wait_for(
+        lambda: any(map(Path.is_dir, project.left))
+    )  # Python itself puts a file there, to try the folder
     run.send_signal(signal.SIGINT)
     out, _ = run.communicate()
     assert run.returncode == 130, out
