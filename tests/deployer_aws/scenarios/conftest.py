@@ -47,7 +47,7 @@ def make_bed(request: pytest.FixtureRequest) -> Callable[[str], Bed]:
 @pytest.fixture(
     params=[
         "simulator",
-        # One worker starts the server, and runs all that goes there.
+        # One worker runs all that goes to a server: its scenarios wait in real time, and would wait longer side by side.
         pytest.param("ministack", marks=pytest.mark.xdist_group("ministack")),
         pytest.param("moto", marks=pytest.mark.xdist_group("moto")),
     ]
