@@ -6,7 +6,7 @@ two streams deploy would be changed by two deployers at once. So each request to
 """
 
 from deployer_aws.aws.clients import Clients, ClientsError
-from deployer_aws.aws.errors import Kind, LoginNeeded, understand
+from deployer_aws.aws.errors import ErrorClass, LoginNeeded, understand
 from deployer_aws.ports import Account, Binding, Journal
 
 
@@ -22,7 +22,7 @@ def find(clients: Clients) -> Account:
         problem = understand(error)
         if problem is None:
             raise
-        if problem.kind is Kind.CREDENTIALS:
+        if problem.error_class is ErrorClass.CREDENTIALS:
             raise LoginNeeded("the deployer", problem) from None
         raise ClientsError(f"AWS does not say which account this is: {problem}") from None
     return Account(str(identity["Account"]), clients.region, clients.endpoint_url)

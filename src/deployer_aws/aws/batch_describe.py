@@ -7,7 +7,7 @@ there are is learnt by reading them, and never more are read than there are stac
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from deployer_aws.aws.errors import Kind, understand
+from deployer_aws.aws.errors import ErrorClass, understand
 from deployer_aws.aws.protocols import CloudFormationClient
 from deployer_aws.aws.stacks import Stack, described
 
@@ -58,7 +58,7 @@ class BatchDescribe:
     def _is_refused(self, error: Exception) -> bool:
         """Whether the account may not be listed: that is remembered."""
         problem = understand(error)
-        if problem is None or problem.kind is not Kind.PERMANENT:
+        if problem is None or problem.error_class is not ErrorClass.PERMANENT:
             return False
         self._may_list = False
         return True
@@ -72,7 +72,7 @@ class BatchDescribe:
                 seen[name] = trouble or described(self._client.describe_stacks(StackName=name)["Stacks"][0])
             except Exception as error:
                 problem = understand(error)
-                if problem is not None and problem.kind is Kind.PERMANENT:
+                if problem is not None and problem.error_class is ErrorClass.PERMANENT:
                     continue  # it is missing, perhaps: that is for its own look to say
                 trouble = seen[name] = error
         return seen

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import frozen
 
-from deployer_aws.aws.errors import Kind, understand
+from deployer_aws.aws.errors import ErrorClass, understand
 from deployer_aws.aws.protocols import EcsClient
 
 log: logging.Logger = logging.getLogger("deployer")
@@ -65,7 +65,7 @@ class Definitions:
             return self.read(arn)
         except Exception as error:
             problem = understand(error)
-            if problem is None or problem.kind is not Kind.PERMANENT:
+            if problem is None or problem.error_class is not ErrorClass.PERMANENT:
                 raise
             log.info("the task definition %s cannot be read: %s", arn, problem)
             return Definition(arn, (), (), {})

@@ -3,7 +3,7 @@
 import logging
 
 from deployer_aws.aws.definitions import Definition
-from deployer_aws.aws.errors import Kind, understand
+from deployer_aws.aws.errors import ErrorClass, understand
 from deployer_aws.aws.protocols import LogsClient
 
 log: logging.Logger = logging.getLogger("deployer")
@@ -38,7 +38,7 @@ class LastWords:
             )["events"]
         except Exception as error:
             problem = understand(error)
-            if problem is None or problem.kind is Kind.CREDENTIALS:
+            if problem is None or problem.error_class is ErrorClass.CREDENTIALS:
                 raise
             log.info("the log %s of %s cannot be read: %s", stream, group, problem)
             return ""

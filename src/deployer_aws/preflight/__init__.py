@@ -8,7 +8,7 @@ Each check is a small function of the facts that it is handed. It calls nothing;
 
 from collections.abc import Callable, Iterable, Iterator
 
-from deployer_aws.aws.errors import Kind, Problem
+from deployer_aws.aws.errors import ErrorClass, Problem
 from deployer_aws.preflight import account, stack, tasks
 from deployer_aws.preflight.context import (
     CheckContext,
@@ -68,5 +68,5 @@ def _findings(check: Check, context: CheckContext, known: bool) -> Iterator[Foun
         yield from check(context)
     except Unverifiable as unknown:
         problem = unknown.problem
-        advice = problem.advice or ("try again" if problem.kind is Kind.TRANSIENT else "")
+        advice = problem.advice or ("try again" if problem.error_class is ErrorClass.TRANSIENT else "")
         yield unverified(f"{problem.message} ({problem.code})", advice)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from deployer_aws.aws.errors import Kind, Problem
+from deployer_aws.aws.errors import ErrorClass, Problem
 from deployer_aws.preflight.context import (
     CheckContext,
     Found,
@@ -21,7 +21,7 @@ def credentials(context: CheckContext) -> Iterator[Found]:
     if isinstance(identity, Problem):
         advice = (
             "log in: 'aws sso login', or set AWS_PROFILE; with --role-arn, its trust policy has to name you"
-            if identity.kind is Kind.CREDENTIALS
+            if identity.error_class is ErrorClass.CREDENTIALS
             else "let this machine reach STS"
         )
         yield fault(f"{identity.message} ({identity.code})", advice)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, cast
 
-from deployer_aws.aws.errors import Kind, Problem
+from deployer_aws.aws.errors import ErrorClass, Problem
 from deployer_aws.aws.stacks import WAYS_OUT, lifecycle
 from deployer_aws.aws.template_urls import INLINE
 from deployer_aws.preflight.context import CheckContext, Found, fault, known, ok, unverified, warning
@@ -42,7 +42,11 @@ def template(context: CheckContext) -> Iterator[Found]:
         yield unsent
         return
     answer = context.facts.validation
-    if isinstance(answer, Problem) and answer.kind is Kind.PERMANENT and answer.code == "ValidationError":
+    if (
+        isinstance(answer, Problem)
+        and answer.error_class is ErrorClass.PERMANENT
+        and answer.code == "ValidationError"
+    ):
         yield fault(f"CloudFormation refuses it: {answer.message}", "correct the template")
         return
     validated = known(answer) or {}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from deployer_aws.aws.errors import Kind, Problem
+from deployer_aws.aws.errors import ErrorClass, Problem
 from deployer_aws.aws.facts import Answer, Place
 from deployer_aws.preflight.context import CheckContext, Found, Unverifiable, fault, known, ok, unverified
 from deployer_core.spec import Admin, AdminIam, AdminSecret, AdminUrl, TaskSpec, Text
@@ -27,7 +27,11 @@ def task_definitions(context: CheckContext) -> Iterator[Found]:
 
 
 def _problem(answer: Answer | Problem, definition: str, task: TaskSpec[Text]) -> Found | None:
-    if isinstance(answer, Problem) and answer.kind is Kind.PERMANENT and answer.code == "ClientException":
+    if (
+        isinstance(answer, Problem)
+        and answer.error_class is ErrorClass.PERMANENT
+        and answer.code == "ClientException"
+    ):
         return fault(f"{definition}: {answer.message}", "correct its task_definition, or register it")
     found = known(answer)
     if found.get("status") == "INACTIVE":
@@ -92,7 +96,7 @@ def _place_by_secret(context: CheckContext, admin: AdminSecret[Text]) -> Place |
     if named is None:
         return unverified("its secret is an output that the stack does not have yet")
     answer = context.facts.secrets[named]
-    if isinstance(answer, Problem) and answer.kind is Kind.PERMANENT:
+    if isinstance(answer, Problem) and answer.error_class is ErrorClass.PERMANENT:
         return fault(f"the secret {named} cannot be read: {answer.message} ({answer.code})", answer.advice)
     held = known(answer)
     port = held.port or str(admin.port)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from attrs import evolve
 
-from deployer_aws.aws.errors import Kind, LoginNeeded, Problem, understand
+from deployer_aws.aws.errors import ErrorClass, LoginNeeded, Problem, understand
 from deployer_aws.ports import Act, Clock, CommandId, EventSource, Executor, Journal, Observer, Work
 from deployer_aws.runner.commands import find, in_words, is_open, last_moment
 from deployer_aws.runner.durations import Durations
@@ -191,7 +191,7 @@ class Loop:
         """Have an executor look at a command: by itself, where seeing it with others was refused."""
         if isinstance(work.view, Exception):
             problem = understand(work.view)
-            if problem is None or problem.kind is not Kind.PERMANENT:
+            if problem is None or problem.error_class is not ErrorClass.PERMANENT:
                 raise work.view
             work = evolve(work, view=None)
         return self._executors[type(work.pending.command)].act(work)
@@ -239,9 +239,9 @@ class Loop:
     def _handle(self, work: Work, problem: Problem) -> None:
         """Decide what an error of AWS means for the command that met it, and when it is tried again."""
         what, now = in_words(work), self._clock.monotonic()
-        if problem.kind is Kind.CREDENTIALS:
+        if problem.error_class is ErrorClass.CREDENTIALS:
             raise LoginNeeded(work.key, problem, what)
-        if problem.kind is Kind.PERMANENT:
+        if problem.error_class is ErrorClass.PERMANENT:
             # What was sent before this look may have been accepted, whatever is refused now.
             self._commit(work.key, work.fail(f"{what}: {problem}", may_still_run=work.pending.may_have_begun))
             if not isinstance(work.pending.command, StopTask):

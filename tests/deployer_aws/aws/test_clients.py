@@ -11,7 +11,7 @@ from moto import mock_aws
 from deployer_aws.aws import clients as module
 from deployer_aws.aws.accounts import find
 from deployer_aws.aws.clients import SERVICES, ClientsError, Options, connect
-from deployer_aws.aws.errors import Kind, understand
+from deployer_aws.aws.errors import ErrorClass, understand
 from deployer_aws.ports import Account
 
 ROLE = "arn:aws:iam::210987654321:role/deployer"
@@ -63,13 +63,13 @@ def test_a_role_is_assumed_anew_before_its_credentials_end() -> None:
 @pytest.mark.parametrize(
     ("code", "kind"),
     [
-        ("AccessDenied", Kind.CREDENTIALS),
-        ("ExpiredToken", Kind.CREDENTIALS),
-        ("Throttling", Kind.TRANSIENT),
+        ("AccessDenied", ErrorClass.CREDENTIALS),
+        ("ExpiredToken", ErrorClass.CREDENTIALS),
+        ("Throttling", ErrorClass.TRANSIENT),
     ],
 )
 def test_a_role_that_cannot_be_assumed_fails_nothing(
-    code: str, kind: Kind, monkeypatch: pytest.MonkeyPatch
+    code: str, kind: ErrorClass, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever STS refuses, it is about who we are, not about what was asked for; AWS's words are kept."""
     from botocore.credentials import AssumeRoleCredentialFetcher
@@ -82,7 +82,7 @@ def test_a_role_that_cannot_be_assumed_fails_nothing(
         connect(OPTIONS).cloudformation.update_stack(StackName="orders")
     problem = understand(caught.value)
     assert problem is not None
-    assert problem.kind is kind
+    assert problem.error_class is kind
 
 
 def test_an_endpoint_is_every_services_and_has_its_buckets_in_the_path() -> None:

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 from attrs import define
 
-from deployer_aws.aws.errors import RULES, Kind, understand
+from deployer_aws.aws.errors import RULES, ErrorClass, understand
 from deployer_aws.ports import Act, Work
 from deployer_aws.runner import PollingPolicy
 from deployer_aws.runner.loop import LAST_TRIES
@@ -22,8 +22,12 @@ from tests.deployer_aws.scenarios.specs import database
 
 @pytest.mark.parametrize(
     ("code", "message"),
-    [(rule.code, "in AWS's words") for rule in RULES if rule.kind is Kind.PERMANENT and not rule.text]
-    + [(code, message) for code, message, kind in TEXTS if kind is Kind.PERMANENT],
+    [
+        (rule.code, "in AWS's words")
+        for rule in RULES
+        if rule.error_class is ErrorClass.PERMANENT and not rule.text
+    ]
+    + [(code, message) for code, message, kind in TEXTS if kind is ErrorClass.PERMANENT],
 )
 def test_words_of_every_permanent_error(code: str, message: str) -> None:
     """Whatever AWS refuses, a person reads the command, the stack, AWS's words and what to do next."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from attrs import evolve, frozen
 
 from deployer_aws.aws.batch_describe import BatchDescribe
-from deployer_aws.aws.errors import Kind, Problem, understand
+from deployer_aws.aws.errors import ErrorClass, Problem, understand
 from deployer_aws.aws.protocols import CloudFormationClient, EcsClient, Elbv2Client, S3Client
 from deployer_aws.aws.services import NotAtZero, ServiceReader, not_yet_stopped
 from deployer_aws.aws.stacks import MOVING, Stack, StackReader, counts
@@ -191,7 +191,7 @@ class CloudFormation:
         elif problem.code == "AlreadyExistsException" and (sent is None or work.now - sent.at > UNSEEN):
             why = "somebody else has created the stack meanwhile; repair, and deploy again"
             yield work.fail(f"{type(command).__name__} of stack {command.stack.name}: {problem}; {why}")
-        elif problem.kind is Kind.ACCEPTED_BEFORE:
+        elif problem.error_class is ErrorClass.ACCEPTED_BEFORE:
             yield work.reply(Progress(f"WAITING: {problem.message}"))
         else:
             raise error

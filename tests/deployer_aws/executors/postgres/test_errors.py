@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 from psycopg import errors, sql
 
-from deployer_aws.aws.errors import Kind, understand
+from deployer_aws.aws.errors import ErrorClass, understand
 from deployer_aws.executors.postgres import Postgres
 from deployer_aws.executors.postgres.access import Access
 from deployer_aws.executors.postgres.job import administrator
@@ -32,7 +32,7 @@ def look(bench: Bench, spec: Any, **more: Any) -> tuple[list[Any], bool]:
     except DatabaseUnavailable as error:
         problem = understand(error)
         assert problem is not None
-        return answers, problem.kind is Kind.TRANSIENT
+        return answers, problem.error_class is ErrorClass.TRANSIENT
     return answers, False
 
 
