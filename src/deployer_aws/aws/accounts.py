@@ -6,7 +6,7 @@ two streams deploy would be changed by two deployers at once. So each request to
 """
 
 from deployer_aws.aws.clients import Clients, ClientsError
-from deployer_aws.aws.errors import ErrorClass, LoginNeeded, understand
+from deployer_aws.aws.errors import ErrorClass, LoginNeeded, classify
 from deployer_aws.ports import Account, Binding, Journal
 
 
@@ -19,7 +19,7 @@ def find(clients: Clients) -> Account:
     try:
         identity = clients.sts.get_caller_identity()
     except Exception as error:
-        problem = understand(error)
+        problem = classify(error)
         if problem is None:
             raise
         if problem.error_class is ErrorClass.CREDENTIALS:

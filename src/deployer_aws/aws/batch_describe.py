@@ -7,11 +7,11 @@ there are is learnt by reading them, and never more are read than there are stac
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from deployer_aws.aws.errors import ErrorClass, understand
+from deployer_aws.aws.errors import ErrorClass, classify
 from deployer_aws.aws.protocols import CloudFormationClient
-from deployer_aws.aws.stacks import Stack, described
+from deployer_aws.aws.stacks import StackDescription, read_description
 
-Seen = Stack | Exception
+Seen = StackDescription | Exception
 """A stack as described, or what has kept it from being seen."""
 
 
@@ -46,18 +46,18 @@ class BatchDescribe:
                 return len(found) == len(wanted)
         return True
 
-    def _pages_of_the_account(self) -> Iterator[list[Stack]]:
+    def _pages_of_the_account(self) -> Iterator[list[StackDescription]]:
         more: dict[str, Any] = {}
         while True:
             page = self._client.describe_stacks(**more)
-            yield [described(stack) for stack in page["Stacks"]]
+            yield [read_description(stack) for stack in page["Stacks"]]
             if not page.get("NextToken"):
                 return
             more = {"NextToken": page["NextToken"]}
 
     def _is_refused(self, error: Exception) -> bool:
         """Whether the account may not be listed: that is remembered."""
-        problem = understand(error)
+        problem = classify(error)
         if problem is None or problem.error_class is not ErrorClass.PERMANENT:
             return False
         self._may_list = False
@@ -69,9 +69,11 @@ class BatchDescribe:
         trouble: Exception | None = None
         for name in names:
             try:
-                seen[name] = trouble or described(self._client.describe_stacks(StackName=name)["Stacks"][0])
+                seen[name] = trouble or read_description(
+                    self._client.describe_stacks(StackName=name)["Stacks"][0]
+                )
             except Exception as error:
-                problem = understand(error)
+                problem = classify(error)
                 if problem is not None and problem.error_class is ErrorClass.PERMANENT:
                     continue  # it is missing, perhaps: that is for its own look to say
                 trouble = seen[name] = error

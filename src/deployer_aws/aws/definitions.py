@@ -7,14 +7,14 @@ from typing import Any
 
 from attrs import frozen
 
-from deployer_aws.aws.errors import ErrorClass, understand
+from deployer_aws.aws.errors import ErrorClass, classify
 from deployer_aws.aws.protocols import EcsClient
 
 log: logging.Logger = logging.getLogger("deployer")
 
 
 @frozen
-class Definition:
+class TaskDefinition:
     """One revision of a task definition; `logs` are the options of the containers that use awslogs."""
 
     arn: str
@@ -41,14 +41,14 @@ class Definition:
         return ""
 
 
-class Definitions:
+class TaskDefinitionReader:
     """Reads task definitions; a revision never changes, so it is read once."""
 
     def __init__(self, client: EcsClient) -> None:
         self._client = client
-        self._known: dict[str, Definition] = {}
+        self._known: dict[str, TaskDefinition] = {}
 
-    def read(self, named: str) -> Definition:
+    def read(self, named: str) -> TaskDefinition:
         """The definition of this family (its newest revision), family:revision, or ARN."""
         if named not in self._known:
             found = self._client.describe_task_definition(taskDefinition=named)["taskDefinition"]
@@ -59,22 +59,22 @@ class Definitions:
             self._known[named] = definition
         return self._known[named]
 
-    def of_task(self, arn: str) -> Definition:
+    def of_task(self, arn: str) -> TaskDefinition:
         """The definition that a task was run from; one that is no longer to be had knows nothing of its containers."""
         try:
             return self.read(arn)
         except Exception as error:
-            problem = understand(error)
+            problem = classify(error)
             if problem is None or problem.error_class is not ErrorClass.PERMANENT:
                 raise
             log.info("the task definition %s cannot be read: %s", arn, problem)
-            return Definition(arn, (), (), {})
+            return TaskDefinition(arn, (), (), {})
 
 
-def _definition(found: Mapping[str, Any]) -> Definition:
+def _definition(found: Mapping[str, Any]) -> TaskDefinition:
     containers = found["containerDefinitions"]
     logs: dict[str, dict[str, Any]] = {c["name"]: c.get("logConfiguration") or {} for c in containers}
-    return Definition(
+    return TaskDefinition(
         found["taskDefinitionArn"],
         tuple(c["name"] for c in containers),
         tuple(c["name"] for c in containers if c.get("essential", True)),

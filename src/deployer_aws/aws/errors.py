@@ -82,7 +82,7 @@ def _texts(code: str, *rows: tuple[ErrorClass, str, str]) -> tuple[ErrorRule, ..
 
 # The first row that fits counts, so a text stands before its code alone. Codes: botocore's models, and 'Common error
 # types' of the CloudFormation and ECS API references; texts of ValidationError: as CloudFormation answers. A code that
-# `understand` would answer in the same way without a row has none.
+# `classify` would answer in the same way without a row has none.
 RULES = (
     *_texts(
         "ValidationError",
@@ -243,7 +243,7 @@ _GET_CREDENTIALS = frozenset(
 """The operations by which botocore gets credentials for a profile with a role, a web identity, SSO or a login."""
 
 
-def understand(error: BaseException) -> Problem | None:
+def classify(error: BaseException) -> Problem | None:
     """Class an error that came from AWS or from the way there; None for any other.
 
     An unknown code of AWS is permanent where AWS says that the request was at fault, else transient. What has no code

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 from attrs import evolve, field, frozen
 
 from deployer_aws.aws.clients import Clients
-from deployer_aws.aws.errors import Problem, understand
+from deployer_aws.aws.errors import Problem, classify
 from deployer_aws.aws.permissions import Statement
 from deployer_aws.aws.secrets import read_json
 from deployer_aws.aws.services import ServiceReader, cluster_and_name
@@ -144,7 +144,7 @@ def _try(ask: Callable[[], T]) -> T | Problem:
     try:
         return ask()
     except Exception as error:
-        problem = understand(error)
+        problem = classify(error)
         if problem is None:
             raise
         return problem

@@ -2,8 +2,8 @@
 
 import logging
 
-from deployer_aws.aws.definitions import Definition
-from deployer_aws.aws.errors import ErrorClass, understand
+from deployer_aws.aws.definitions import TaskDefinition
+from deployer_aws.aws.errors import ErrorClass, classify
 from deployer_aws.aws.protocols import LogsClient
 
 log: logging.Logger = logging.getLogger("deployer")
@@ -12,13 +12,13 @@ LINES, LENGTH = 20, 2_000
 """How many lines are read, and how many characters of them are kept: the last ones."""
 
 
-class LastWords:
+class LogTail:
     """Reads the end of a container's log. What cannot be read is left out: a log is a help, not an answer."""
 
     def __init__(self, client: LogsClient | None) -> None:
         self._client = client
 
-    def of(self, definition: Definition, container: str, task: str) -> str:
+    def read(self, definition: TaskDefinition, container: str, task: str) -> str:
         """The last lines of a container of a task, in words; empty where there are none to be had.
 
         The stream is 'prefix/container/task id' (ECS Developer Guide, 'Using the awslogs log driver'); without a
@@ -37,7 +37,7 @@ class LastWords:
                 logGroupName=group, logStreamName=stream, limit=LINES, startFromHead=False
             )["events"]
         except Exception as error:
-            problem = understand(error)
+            problem = classify(error)
             if problem is None or problem.error_class is ErrorClass.CREDENTIALS:
                 raise
             log.info("the log %s of %s cannot be read: %s", stream, group, problem)

@@ -7,7 +7,7 @@ services are looked at anew: what is said to be at zero was seen to be by a look
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from deployer_aws.aws.errors import understand
+from deployer_aws.aws.errors import classify
 from deployer_aws.aws.protocols import EcsClient
 from deployer_aws.aws.stacks import StackReader
 from deployer_aws.aws.tasks import TaskId, describe_tasks, is_alive, list_tasks, read_tasks
@@ -43,7 +43,7 @@ class ServiceReader:
             self._waiting[stack] = command, tasks
         return tuple(count for count, _ in left if count[1])
 
-    def still(self, works: Sequence[Work]) -> dict[CommandId, bool | Exception]:
+    def still_running(self, works: Sequence[Work]) -> dict[CommandId, bool | Exception]:
         """Of the commands that wait for tasks to stop: whether one still runs, or what kept that from being seen."""
         waiting = {work.id: self._waiting.get(work.pending.ref, (None, ())) for work in works}
         tasks = {command: tasks for command, (waits, tasks) in waiting.items() if waits == command}
@@ -91,7 +91,7 @@ class ServiceReader:
                 for task in list_tasks(self._ecs, cluster, serviceName=name, desiredStatus=wanted)
             ]
         except Exception as error:
-            problem = understand(error)
+            problem = classify(error)
             if problem is None or problem.code not in _GONE:
                 raise
             return []

@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import frozen
 
-from deployer_aws.aws.errors import understand
+from deployer_aws.aws.errors import classify
 from deployer_aws.aws.protocols import CloudFormationClient
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
 from deployer_core.spec import Counts, Pairs, StackSpec
@@ -69,7 +69,7 @@ def lifecycle(status: str) -> Lifecycle:
 
 
 @frozen
-class Stack:
+class StackDescription:
     """A stack as described."""
 
     id: str
@@ -88,13 +88,13 @@ class Stack:
         return lifecycle(self.status)
 
 
-def described(found: Mapping[str, Any]) -> Stack:
+def read_description(found: Mapping[str, Any]) -> StackDescription:
     """A stack of DescribeStacks' answer."""
-    return Stack(
+    return StackDescription(
         id=found["StackId"],
         name=found["StackName"],
         status=found["StackStatus"],
-        reason=worth_saying(found.get("StackStatusReason")),
+        reason=status_reason(found.get("StackStatusReason")),
         outputs=tuple(sorted((o["OutputKey"], o["OutputValue"]) for o in found.get("Outputs", []))),
         parameters=tuple(
             sorted((p["ParameterKey"], p.get("ParameterValue", "")) for p in found.get("Parameters", []))
@@ -106,7 +106,7 @@ def described(found: Mapping[str, Any]) -> Stack:
 
 
 @frozen
-class Outcome:
+class ChangeOutcome:
     """What a change of ours has come to.
 
     `followed` says that somebody else's change of the stack came after it, `taken_over` that it came before ours had
@@ -129,24 +129,24 @@ class StackReader:
     def __init__(self, cloudformation: CloudFormationClient, *, bare_events: bool = True) -> None:
         self._cloudformation, self._bare_events = cloudformation, bare_events
 
-    def describe(self, name_or_id: str) -> Stack | None:
+    def describe(self, name_or_id: str) -> StackDescription | None:
         """The stack, or None where it does not exist (or is not visible yet)."""
         try:
             answer = self._cloudformation.describe_stacks(StackName=name_or_id)
         except Exception as error:
-            problem = understand(error)
+            problem = classify(error)
             if problem is not None and problem.is_missing_stack:
                 return None
             raise
-        return described(answer["Stacks"][0])
+        return read_description(answer["Stacks"][0])
 
-    def is_empty(self, stack: Stack) -> bool:
+    def is_empty(self, stack: StackDescription) -> bool:
         """A stack that holds nothing: a creation that was rolled back, or a change set that was never executed."""
         if stack.status == "REVIEW_IN_PROGRESS":
             return not any(self.resources(stack.id))
         return stack.status == "ROLLBACK_COMPLETE"
 
-    def status(self, stack: Stack, spec: StackSpec, *, reason: str | None = None) -> StackStatus:
+    def status(self, stack: StackDescription, spec: StackSpec, *, reason: str | None = None) -> StackStatus:
         """What there is to say of a stack."""
         said = stack.reason if reason is None else reason
         if stack.status not in LIFECYCLES:
@@ -167,7 +167,7 @@ class StackReader:
                 return str(event["StackId"])
         return None
 
-    def outcome(self, stack: Stack, token: str, since: float) -> Outcome | None:
+    def outcome(self, stack: StackDescription, token: str, since: float) -> ChangeOutcome | None:
         """What became of the change that bears a token; None while no event of it is visible.
 
         The stack's own events are those whose PhysicalResourceId is the StackId: nested stacks have COMPLETE events
@@ -183,13 +183,15 @@ class StackReader:
         last = str(ours[0]["ResourceStatus"])
         followed = own[0] is not ours[0]
         reason = self._why([e for e in events if e.get("ClientRequestToken") == token])
-        reason = reason or worth_saying(ours[0].get("ResourceStatusReason"))
+        reason = reason or status_reason(ours[0].get("ResourceStatusReason"))
         if followed and lifecycle(last) in MOVING:
             words = f"taken over by another change of the stack; {reason}".rstrip("; ")
-            return Outcome(stack.status, words, followed=True, taken_over=True)
-        return Outcome(last, reason, followed)
+            return ChangeOutcome(stack.status, words, followed=True, taken_over=True)
+        return ChangeOutcome(last, reason, followed)
 
-    def _bare(self, stack: Stack, events: list[Mapping[str, Any]], since: float) -> Outcome | None:
+    def _bare(
+        self, stack: StackDescription, events: list[Mapping[str, Any]], since: float
+    ) -> ChangeOutcome | None:
         """The same where events bear no tokens, as with some emulators: by status and time alone."""
         recent = [e for e in events if _seconds(e["Timestamp"]) >= since - BARE_SKEW]
         if not any(map(_is_own, recent)):
@@ -197,7 +199,7 @@ class StackReader:
         log.warning(
             "the events of %s bear no tokens: its status and the time of its events are trusted", stack.id
         )
-        return Outcome(stack.status, self._why(recent) or stack.reason)
+        return ChangeOutcome(stack.status, self._why(recent) or stack.reason)
 
     def resources(self, stack: str) -> Iterator[Mapping[str, Any]]:
         """A stack's resources as ListStackResources gives them."""
@@ -216,7 +218,7 @@ class StackReader:
             try:
                 page = self._cloudformation.describe_stack_events(StackName=stack, **more)
             except Exception as error:
-                problem = understand(error)
+                problem = classify(error)
                 if problem is not None and problem.is_missing_stack:
                     return
                 raise
@@ -251,7 +253,7 @@ class StackReader:
         return events
 
 
-def worth_saying(reason: Any) -> str:
+def status_reason(reason: Any) -> str:
     """Return AWS's reason for a status, empty where it is that somebody asked for it."""
     return "" if reason in (None, "User Initiated") else str(reason)
 
@@ -265,7 +267,7 @@ _BEGINNINGS = frozenset({"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "IMPORT_IN_
 _CANCELLED = re.compile(r"Resource (creation|update|deletion) cancelled", re.IGNORECASE)
 
 
-def counts(stack: Stack, spec: StackSpec) -> Counts:
+def counts(stack: StackDescription, spec: StackSpec) -> Counts:
     """The counts that a stack's parameters carry now."""
     values = dict(stack.parameters)
     return tuple(

@@ -9,7 +9,7 @@ look.
 
 from collections.abc import Iterator
 
-from deployer_aws.aws.stacks import LIFECYCLES, MOVING, lifecycle, worth_saying
+from deployer_aws.aws.stacks import LIFECYCLES, MOVING, lifecycle, status_reason
 from deployer_aws.events.parsing import AwsEvent, EventKind
 from deployer_aws.ports import Taken, Work
 from deployer_core.engine.messages import StackProgress, StopTask, TaskProgress
@@ -121,7 +121,7 @@ def _stack(work: Work, event: AwsEvent) -> Taken:
     known = pending.progress
     if _stage(status) <= _stage(known.status if isinstance(known, StackProgress) else ""):
         return NOTHING
-    return Taken((work.reply(StackStatus(where, status, worth_saying(event.reason))),))
+    return Taken((work.reply(StackStatus(where, status, status_reason(event.reason))),))
 
 
 def _stage(status: str) -> int:

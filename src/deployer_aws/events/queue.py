@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import define, evolve
 
-from deployer_aws.aws.errors import understand
+from deployer_aws.aws.errors import classify
 from deployer_aws.aws.protocols import SqsClient
 from deployer_aws.events.answers import take
 from deployer_aws.events.matching import Index, is_about
@@ -136,7 +136,7 @@ class EventQueue:
 
     def _fails(self, what: str, error: Exception) -> None:
         """Say so once, until it is another problem; raise what did not come from AWS or from the way there."""
-        problem = understand(error)
+        problem = classify(error)
         if problem is None:
             raise error
         self.tally.failures += 1

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from attrs import evolve
 
-from deployer_aws.aws.errors import ErrorClass, LoginNeeded, Problem, understand
+from deployer_aws.aws.errors import ErrorClass, LoginNeeded, Problem, classify
 from deployer_aws.ports import Act, Clock, CommandId, EventSource, Executor, Journal, Observer, Work
 from deployer_aws.runner.commands import find, in_words, is_open, last_moment
 from deployer_aws.runner.durations import Durations
@@ -170,7 +170,7 @@ class Loop:
                 if not self._record(key, pending, event):
                     break
         except Exception as error:
-            problem = understand(error)
+            problem = classify(error)
             if problem is None:
                 raise
             self._handle(work, problem)
@@ -190,7 +190,7 @@ class Loop:
     def _look(self, work: Work) -> Act:
         """Have an executor look at a command: by itself, where seeing it with others was refused."""
         if isinstance(work.view, Exception):
-            problem = understand(work.view)
+            problem = classify(work.view)
             if problem is None or problem.error_class is not ErrorClass.PERMANENT:
                 raise work.view
             work = evolve(work, view=None)

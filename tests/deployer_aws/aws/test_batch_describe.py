@@ -6,7 +6,7 @@ import pytest
 from attrs import define, field
 
 from deployer_aws.aws.batch_describe import BatchDescribe
-from deployer_aws.aws.stacks import Stack
+from deployer_aws.aws.stacks import StackDescription
 from tests.deployer_aws.cloudformation_answers import shown
 from tests.deployer_aws.stubs import Refused
 
@@ -44,7 +44,9 @@ Account: Any = _Account
 def names_found(account: Any, *names: str, by: BatchDescribe | None = None) -> list[str]:
     """The names that were seen."""
     return sorted(
-        name for name, seen in (by or BatchDescribe(account)).of(names).items() if isinstance(seen, Stack)
+        name
+        for name, seen in (by or BatchDescribe(account)).of(names).items()
+        if isinstance(seen, StackDescription)
     )
 
 
@@ -98,7 +100,7 @@ def test_what_keeps_a_listing_from_being_read_stands_for_the_rest(code: str) -> 
     trouble = Refused(code)
     account = Account([f"s{n}" for n in range(6)], {"": [None, trouble]})
     seen = BatchDescribe(account).of(["s0", "s1", "s4"])
-    assert isinstance(seen["s1"], Stack)
+    assert isinstance(seen["s1"], StackDescription)
     assert seen["s4"] is trouble
     assert account.calls == ["page 0", "page 2"]
 
@@ -108,5 +110,5 @@ def test_one_by_one_ends_with_the_first_trouble() -> None:
     trouble = Refused("Throttling")
     account = Account(["s0", "s1", "s2"], {"": [Refused("AccessDenied")], "s1": [trouble]})
     seen = BatchDescribe(account).of(["s0", "s1", "s2"])
-    assert [isinstance(seen["s0"], Stack), seen["s1"], seen["s2"]] == [True, trouble, trouble]
+    assert [isinstance(seen["s0"], StackDescription), seen["s1"], seen["s2"]] == [True, trouble, trouble]
     assert account.calls == ["page 0", "s0", "s1"]

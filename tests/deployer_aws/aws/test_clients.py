@@ -11,7 +11,7 @@ from moto import mock_aws
 from deployer_aws.aws import clients as module
 from deployer_aws.aws.accounts import find
 from deployer_aws.aws.clients import SERVICES, ClientsError, Options, connect
-from deployer_aws.aws.errors import ErrorClass, understand
+from deployer_aws.aws.errors import ErrorClass, classify
 from deployer_aws.ports import Account
 
 ROLE = "arn:aws:iam::210987654321:role/deployer"
@@ -80,7 +80,7 @@ def test_a_role_that_cannot_be_assumed_fails_nothing(
     monkeypatch.setattr(AssumeRoleCredentialFetcher, "_get_credentials", refuse)
     with pytest.raises(Exception, match="not you") as caught:
         connect(OPTIONS).cloudformation.update_stack(StackName="orders")
-    problem = understand(caught.value)
+    problem = classify(caught.value)
     assert problem is not None
     assert problem.error_class is kind
 

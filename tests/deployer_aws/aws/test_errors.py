@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from deployer_aws.aws.errors import LOCAL, RULES, ErrorClass, ErrorRule, understand
+from deployer_aws.aws.errors import LOCAL, RULES, ErrorClass, ErrorRule, classify
 from deployer_aws.aws.stacks import LIFECYCLES, lifecycle
 from deployer_core.machines.stack_status import Lifecycle
 
@@ -70,7 +70,7 @@ CLASSES = {
 def test_class_of_every_code_of_the_models(code: str) -> None:
     """A code is 'accepted before' or transient where it is listed so here, and permanent everywhere else."""
     expected = next((kind for kind, codes in CLASSES.items() if code in codes), P)
-    problem = understand(said(code, "in AWS's words"))
+    problem = classify(said(code, "in AWS's words"))
     assert problem is not None
     assert (problem.error_class, problem.code) == (expected, code)
 
@@ -103,7 +103,7 @@ COMMON = {
 @pytest.mark.parametrize(("kind", "code"), [(kind, code) for kind, codes in COMMON.items() for code in codes])
 def test_class_of_every_common_code(kind: ErrorClass, code: str) -> None:
     """What botocore's models leave out has its class too."""
-    problem = understand(said(code, "in AWS's words"))
+    problem = classify(said(code, "in AWS's words"))
     assert problem is not None
     assert problem.error_class is kind
 
@@ -117,7 +117,7 @@ def test_no_row_is_untested() -> None:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
 def test_no_row_answers_as_an_unknown_code(rule: ErrorRule) -> None:
     """Without its row a code would be answered otherwise: with another class, or with other advice."""
-    unknown = understand(said("NeverHeardOf"))
+    unknown = classify(said("NeverHeardOf"))
     assert unknown is not None
     assert (rule.error_class, rule.advice) != (unknown.error_class, unknown.advice)
 
@@ -162,7 +162,7 @@ TEXTS = [
 @pytest.mark.parametrize(("code", "message", "kind"), TEXTS)
 def test_class_by_text(code: str, message: str, kind: ErrorClass) -> None:
     """Where a code means several things, its text decides."""
-    problem = understand(said(code, message))
+    problem = classify(said(code, message))
     assert problem is not None
     assert problem.error_class is kind
     assert message in str(problem)
@@ -184,7 +184,7 @@ def test_advice() -> None:
     for rule in RULES:
         if rule.error_class in (P, C):
             assert rule.advice, f"{rule.code} {rule.text} does not say what to do next"
-    problem = understand(
+    problem = classify(
         said("AccessDenied", "User: ann is not authorized to perform: cloudformation:CreateStack")
     )
     assert str(problem) == (
@@ -196,7 +196,7 @@ def test_advice() -> None:
 @pytest.mark.parametrize("code", ["InvalidClientTokenId", "UnrecognizedClientException"])
 def test_credentials_that_a_region_does_not_know(code: str) -> None:
     """A region that an account has not enabled refuses sound credentials as invalid: that is said too."""
-    words = str(understand(said(code, "The security token included in the request is invalid.")))
+    words = str(classify(said(code, "The security token included in the request is invalid.")))
     assert "enable the region for the account" in words
     assert "then run 'deployer resume'" in words
 
@@ -204,7 +204,7 @@ def test_credentials_that_a_region_does_not_know(code: str) -> None:
 @pytest.mark.parametrize(("http", "kind"), [(400, P), (403, P), (404, P), (429, T), (500, T), (503, T)])
 def test_unknown_code(http: int, kind: ErrorClass) -> None:
     """A code that nobody knows is permanent where AWS says that the request was at fault, else transient."""
-    problem = understand(said("NeverHeardOf", "in AWS's words", http))
+    problem = classify(said("NeverHeardOf", "in AWS's words", http))
     assert problem is not None
     assert problem.error_class is kind
     assert problem.code == "NeverHeardOf"
@@ -213,7 +213,7 @@ def test_unknown_code(http: int, kind: ErrorClass) -> None:
 @pytest.mark.parametrize("http", [403, 407, 413, 502, 504])
 def test_answer_without_a_code(http: int) -> None:
     """A proxy's page has no code but its HTTP status: it is no answer of AWS's, and is tried again."""
-    problem = understand(said(str(http), "<html>no</html>", http))
+    problem = classify(said(str(http), "<html>no</html>", http))
     assert problem is not None
     assert problem.error_class is T
     assert ("look at the proxy" in str(problem)) is (http < 500)
@@ -221,7 +221,7 @@ def test_answer_without_a_code(http: int) -> None:
 
 def test_unknown_permanent_code_says_what_to_do() -> None:
     """Also of a code that nobody knows a person is told what to do next."""
-    assert "put right what AWS names" in str(understand(said("NeverHeardOf", "no")))
+    assert "put right what AWS names" in str(classify(said("NeverHeardOf", "no")))
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_unknown_permanent_code_says_what_to_do() -> None:
 )
 def test_code_with_a_namespace(code: str) -> None:
     """A code with a namespace before it or an address behind it is the same code."""
-    problem = understand(said(code, "try later"))
+    problem = classify(said(code, "try later"))
     assert problem is not None
     assert problem.code == "ServerException"
 
@@ -254,14 +254,14 @@ def test_errors_of_botocore_itself(name: str, kind: ErrorClass) -> None:
     raised = getattr(botocore.exceptions, name, None)
     if raised is None:
         pytest.skip(f"this botocore has no {name}")
-    problem = understand(raised.__new__(raised))
+    problem = classify(raised.__new__(raised))
     assert problem is not None
     assert problem.error_class is kind
 
 
 def test_answer_that_cannot_be_read() -> None:
     """A page of HTML, say of a proxy, tells nothing of what AWS has done: it is looked again, as after a lost reply."""
-    problem = understand(ResponseParserError("Unable to parse response, invalid XML received"))
+    problem = classify(ResponseParserError("Unable to parse response, invalid XML received"))
     assert problem is not None
     assert problem.error_class is T
 
@@ -280,12 +280,12 @@ def test_answer_that_cannot_be_read() -> None:
 def test_refusal_to_give_new_credentials(operation: str, code: str) -> None:
     """A profile's credentials are renewed in the midst of any call: where that is refused, nothing has failed."""
     response: Any = {"Error": {"Code": code, "Message": "not you"}}
-    problem = understand(ClientError(response, operation))
+    problem = classify(ClientError(response, operation))
     assert problem is not None
     assert problem.error_class is C
     assert "log in again, then run 'deployer resume'" in str(problem)
     throttled: Any = {"Error": {"Code": "Throttling", "Message": "Rate exceeded"}}
-    problem = understand(ClientError(throttled, operation))
+    problem = classify(ClientError(throttled, operation))
     assert problem is not None
     assert problem.error_class is T
 
@@ -300,7 +300,7 @@ def test_every_error_of_botocore_has_a_class() -> None:
 
 def test_other_errors_are_not_ours() -> None:
     """A mistake of our own is no answer of AWS: it is not classed."""
-    assert understand(KeyError("x")) is None
+    assert classify(KeyError("x")) is None
 
 
 def test_every_stack_status_has_a_lifecycle() -> None:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from attrs import evolve, frozen
 
-from deployer_aws.aws.definitions import Definition
-from deployer_aws.aws.log_tail import LENGTH, LastWords
+from deployer_aws.aws.definitions import TaskDefinition
+from deployer_aws.aws.log_tail import LENGTH, LogTail
 from deployer_aws.executors.ecs.executor import Ecs
 from deployer_core.engine.reducer import Accepted, Attempt, StopTask
 from deployer_core.machines.ecs_task import StatusStopped
@@ -44,8 +44,8 @@ def test_last_words_of_a_failed_container() -> None:
 
 def words(answer: Any, **options: str) -> str:
     """The last words where the log client answers so."""
-    definition = Definition(NEWEST, ("app",), ("app",), {"app": options} if options else {})
-    return LastWords(Stub({"get_log_events": [answer]})).of(definition, "app", ARN)
+    definition = TaskDefinition(NEWEST, ("app",), ("app",), {"app": options} if options else {})
+    return LogTail(Stub({"get_log_events": [answer]})).read(definition, "app", ARN)
 
 
 @frozen
@@ -76,7 +76,7 @@ def test_last_words_are_bounded() -> None:
         (Refused("ThrottlingException"), WHERE),
     ],
 )
-def test_no_last_words(answer: Any, options: dict[str, str]) -> None:
+def test_no_log_tail(answer: Any, options: dict[str, str]) -> None:
     """Where there are none to be had, nothing is said; a log that cannot be read fails nothing."""
     assert words(answer, **options) == ""
 
@@ -85,8 +85,8 @@ def test_no_last_words(answer: Any, options: dict[str, str]) -> None:
 def test_log_in_another_region(region: str, read: int) -> None:
     """Where the log is in another region than ours, a group of its name here is another one: it is named, not read."""
     logs = Stub({"get_log_events": [{"events": [{"message": "one"}]}]}, meta=Here())
-    definition = Definition(NEWEST, ("app",), ("app",), {"app": {**WHERE, "awslogs-region": region}})
-    said = LastWords(logs).of(definition, "app", ARN)
+    definition = TaskDefinition(NEWEST, ("app",), ("app",), {"app": {**WHERE, "awslogs-region": region}})
+    said = LogTail(logs).read(definition, "app", ARN)
     assert len(logs.calls) == read
     assert said == ("its last lines in g: one" if read else "its log is in g in us-east-1")
 

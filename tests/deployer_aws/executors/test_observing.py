@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from deployer_aws.aws.stacks import Stack, described
+from deployer_aws.aws.stacks import StackDescription, read_description
 from deployer_aws.aws.tasks import AT_ONCE
 from deployer_aws.executors.cloudformation.executor import CloudFormation
 from deployer_aws.executors.ecs.executor import Ecs
@@ -32,7 +32,7 @@ def viewed(
     """What comes of a look at an accepted change after a shared one has shown a status; the client, and the answers."""
     client = Stub({"describe_stacks": [KeyError("not asked")], "describe_stack_events": list(pages)})
     pending = {"attempt": Attempt(1, NOW - 10), "ref": ID, "age": 10, **pending}
-    view = described(shown(status)["Stacks"][0])
+    view = read_description(shown(status)["Stacks"][0])
     return client, answers(
         CloudFormation(client, Stub({})).act(
             evolve(work(command, progress=StackProgress(known), **pending), view=view)
@@ -94,8 +94,8 @@ def test_a_wait_for_others_looks_anew_before_it_does_anything() -> None:
     assert answer.status == "CREATE_COMPLETE"
 
 
-def _view(status: str) -> Stack:
-    return described(shown(status)["Stacks"][0])
+def _view(status: str) -> StackDescription:
+    return read_description(shown(status)["Stacks"][0])
 
 
 def test_what_has_something_to_do_is_not_seen_with_others() -> None:
@@ -187,7 +187,7 @@ def test_tasks_of_an_earlier_command_hold_no_later_one_up() -> None:
     """What one command waited for is nothing to the next one of the same stack: of that the stack is looked at."""
     stacks, ecs, executor, pending = waiting_for_tasks("STOPPING")
     later = evolve(pending, pending=evolve(pending.pending, id=8))
-    assert isinstance(executor.observe([later])[later.id], Stack)
+    assert isinstance(executor.observe([later])[later.id], StackDescription)
     assert ecs.calls == []
     assert len(stacks.calls) == 1
 

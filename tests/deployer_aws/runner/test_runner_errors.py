@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 from attrs import define
 
-from deployer_aws.aws.errors import RULES, ErrorClass, understand
+from deployer_aws.aws.errors import RULES, ErrorClass, classify
 from deployer_aws.ports import Act, Work
 from deployer_aws.runner import PollingPolicy
 from deployer_aws.runner.loop import LAST_TRIES
@@ -34,7 +34,7 @@ def test_words_of_every_permanent_error(code: str, message: str) -> None:
     w = world(complete, raising(Refused(code, message)))
     w.request()
     w.runner.run([KEY])
-    problem = understand(Refused(code, message))
+    problem = classify(Refused(code, message))
     assert problem is not None
     assert problem.advice
     assert w.notices[0].reason == f"UpsertStack of stack shop: {problem}"

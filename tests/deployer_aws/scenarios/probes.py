@@ -6,7 +6,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from deployer_aws.aws.stacks import described
+from deployer_aws.aws.stacks import read_description
 from tests.deployer_aws.scenarios.bed import Bed
 from tests.deployer_aws.scenarios.emulators import GATE
 from tests.deployer_aws.scenarios.specs import template
@@ -258,7 +258,7 @@ def _(bed: Bed) -> str:
             if stack["StackName"] == bed.stack:
                 return (
                     "as by its name"
-                    if described(stack) == described(alone)
+                    if read_description(stack) == read_description(alone)
                     else "differs from that by its name"
                 )
         if not page.get("NextToken"):

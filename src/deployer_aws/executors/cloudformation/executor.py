@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from attrs import evolve, frozen
 
 from deployer_aws.aws.batch_describe import BatchDescribe
-from deployer_aws.aws.errors import ErrorClass, Problem, understand
+from deployer_aws.aws.errors import ErrorClass, Problem, classify
 from deployer_aws.aws.protocols import CloudFormationClient, EcsClient, Elbv2Client, S3Client
 from deployer_aws.aws.services import NotAtZero, ServiceReader, not_yet_stopped
-from deployer_aws.aws.stacks import MOVING, Stack, StackReader, counts
-from deployer_aws.executors.cloudformation.parameters import Unresolved, resolve
-from deployer_aws.executors.cloudformation.requests import Requests
+from deployer_aws.aws.stacks import MOVING, StackDescription, StackReader, counts
+from deployer_aws.executors.cloudformation.parameters import UnresolvedValue, resolve
+from deployer_aws.executors.cloudformation.requests import RequestBuilder
 from deployer_aws.ports import Act, CommandId, Work
 from deployer_core.engine.messages import Progress, StackProgress
 from deployer_core.machines.deployment import (
@@ -63,7 +63,7 @@ class CloudFormation:
         self._client, self._elbv2, self._settings = client, elbv2, settings or Settings()
         self._reader = StackReader(client, bare_events=self._settings.bare_events)
         self._services = ServiceReader(self._reader, ecs)
-        self._requests = Requests(client, s3, self._settings.bucket)
+        self._requests = RequestBuilder(client, s3, self._settings.bucket)
         self._batch_describe = BatchDescribe(client)
 
     def act(self, work: Work) -> Act:
@@ -79,7 +79,7 @@ class CloudFormation:
 
         A command that only waits for tasks to stop has them looked at, and not its stack.
         """
-        tasks = self._services.still(works)
+        tasks = self._services.still_running(works)
         names = {work.id: name for work in works if work.id not in tasks and (name := _watched(work))}
         seen = self._batch_describe.of(names.values())
         stopping = {command: still for command, still in tasks.items() if still}
@@ -101,7 +101,7 @@ class CloudFormation:
                 yield from self._cancel(work, stack)
             yield work.reply(self._reader.status(stack, spec))
 
-    def _discard(self, work: Work, spec: StackSpec, found: Stack) -> Act:
+    def _discard(self, work: Work, spec: StackSpec, found: StackDescription) -> Act:
         """Delete a stack that holds nothing by its StackId: a name might stand for another stack by then."""
         stuck = f"the stack {spec.name} is {found.status}: it holds nothing, and must be deleted before it can be used"
         if found.protected:
@@ -117,7 +117,7 @@ class CloudFormation:
             yield work.attempt(number, this)
             self._client.delete_stack(StackName=found.id, ClientRequestToken=work.token(number))
 
-    def _cancel(self, work: Work, stack: Stack) -> Act:
+    def _cancel(self, work: Work, stack: StackDescription) -> Act:
         """Cancel the update that the first look saw in progress, once; a later one is waited for.
 
         One that has just ended needs no cancelling, and one that was cancelled is not cancelled again.
@@ -131,7 +131,7 @@ class CloudFormation:
         try:
             self._client.cancel_update_stack(StackName=stack.id, ClientRequestToken=work.token(1))
         except Exception as error:
-            problem = understand(error)
+            problem = classify(error)
             if problem is None or problem.code not in ("ValidationError", "TokenAlreadyExistsException"):
                 raise
         yield work.accept(stack.id)
@@ -164,7 +164,7 @@ class CloudFormation:
         try:
             resolved = sent.resolved if sent else resolve(spec, stack, self._reader, self._elbv2)
             request = self._requests.build(work, command, stack, creates, resolved)
-        except Unresolved as missing_value:
+        except UnresolvedValue as missing_value:
             yield work.fail(f"{type(command).__name__} of stack {spec.name}: {missing_value}")
             return
         number = sent.number if sent else 1
@@ -174,7 +174,7 @@ class CloudFormation:
             call = self._client.create_stack if creates else self._client.update_stack
             answer = call(StackName=spec.name, ClientRequestToken=work.token(number), **request.members)
         except Exception as error:
-            problem = understand(error)
+            problem = classify(error)
             if problem is None:
                 raise
             yield from self._refused(work, command, stack, problem, error)
@@ -182,7 +182,12 @@ class CloudFormation:
             yield work.accept(answer["StackId"])
 
     def _refused(
-        self, work: Work, command: StackChange, stack: Stack | None, problem: Problem, error: Exception
+        self,
+        work: Work,
+        command: StackChange,
+        stack: StackDescription | None,
+        problem: Problem,
+        error: Exception,
     ) -> Act:
         """What AWS said no to may be done already, or may have to wait."""
         sent = work.pending.attempt
@@ -203,7 +208,7 @@ class CloudFormation:
             return
         sent = work.pending.attempt
         since = sent.at if sent else work.pending.issued
-        stack = work.view if isinstance(work.view, Stack) else self._reader.describe(ref)
+        stack = work.view if isinstance(work.view, StackDescription) else self._reader.describe(ref)
         if stack is None:
             yield from self._unseen(work, since)
             return
@@ -226,7 +231,9 @@ class CloudFormation:
         if work.now - since > UNSEEN:
             yield work.reply(StackStatus(Lifecycle.MISSING, "MISSING", "the stack has gone"))
 
-    def _done(self, work: Work, command: StackChange, stack: Stack, progress: StackProgress) -> Act:
+    def _done(
+        self, work: Work, command: StackChange, stack: StackDescription, progress: StackProgress
+    ) -> Act:
         """The stack has what it was to have; one that was to be at zero must have nothing running either."""
         try:
             left = self._services.running(stack.id, work.id) if _to_zero(command) else ()
@@ -257,7 +264,9 @@ def _goes_on(work: Work) -> bool:
     """
     view = work.view
     return view is True or (
-        isinstance(view, Stack) and view.lifecycle in MOVING and view.status == _progress(work).status
+        isinstance(view, StackDescription)
+        and view.lifecycle in MOVING
+        and view.status == _progress(work).status
     )
 
 

@@ -4,15 +4,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from deployer_aws.aws.protocols import Elbv2Client
-from deployer_aws.aws.stacks import Stack, StackReader
+from deployer_aws.aws.stacks import StackDescription, StackReader
 from deployer_core.spec import Counts, ListenerPriority, Pairs, Previous, StackOutput, StackSpec
 
 
-class Unresolved(LookupError):
+class UnresolvedValue(LookupError):
     """A value that the spec names, and that is not there."""
 
 
-def resolve(spec: StackSpec, stack: Stack | None, reader: StackReader, elbv2: Elbv2Client | None) -> Pairs:
+def resolve(
+    spec: StackSpec, stack: StackDescription | None, reader: StackReader, elbv2: Elbv2Client | None
+) -> Pairs:
     """The values that are only known late, by parameter: journaled before the first send, so a resend is the same.
 
     `stack` is the stack as it is, for the priorities that it keeps.
@@ -35,11 +37,13 @@ def resolve(spec: StackSpec, stack: Stack | None, reader: StackReader, elbv2: El
 def _output(name: str, wanted: StackOutput, reader: StackReader) -> str:
     other = reader.describe(wanted.stack)
     if other is None:
-        raise Unresolved(f"parameter {name} needs an output of stack {wanted.stack}, which does not exist")
+        raise UnresolvedValue(
+            f"parameter {name} needs an output of stack {wanted.stack}, which does not exist"
+        )
     outputs = dict(other.outputs)
     if wanted.name not in outputs:
         has = ", ".join(sorted(outputs)) or "none"
-        raise Unresolved(
+        raise UnresolvedValue(
             f"parameter {name} needs output {wanted.name} of stack {wanted.stack}, which has: {has}"
         )
     return outputs[wanted.name]
@@ -51,7 +55,7 @@ def _priority(name: str, group: ListenerPriority, kept: str, taken: set[int]) ->
         return int(kept)
     free = next((n for n in range(group.lowest, group.highest + 1) if n not in taken), None)
     if free is None:
-        raise Unresolved(
+        raise UnresolvedValue(
             f"parameter {name}: listener {group.listener} has no free priority from {group.lowest} to "
             f"{group.highest}; remove rules that are not needed, or widen the range"
         )
@@ -61,7 +65,7 @@ def _priority(name: str, group: ListenerPriority, kept: str, taken: set[int]) ->
 def _priorities(name: str, listener: str, elbv2: Elbv2Client | None) -> Iterator[int]:
     """The priorities that a listener's rules have; its default rule has none."""
     if elbv2 is None:
-        raise Unresolved(
+        raise UnresolvedValue(
             f"parameter {name}: a listener's priorities cannot be read without a load balancer client"
         )
     more: dict[str, Any] = {}
@@ -77,7 +81,7 @@ def as_given(spec: StackSpec, resolved: Pairs, *, creates: bool) -> list[dict[st
     """The spec's own parameters."""
     values: dict[str, Any] = dict(spec.parameters) | dict(resolved)
     if creates and (kept := sorted(name for name, value in values.items() if isinstance(value, Previous))):
-        raise Unresolved(
+        raise UnresolvedValue(
             f"{', '.join(kept)} cannot keep a previous value: the stack {spec.name} does not exist yet"
         )
     return [
@@ -93,7 +97,7 @@ def with_counts(counts: Counts) -> list[dict[str, Any]]:
     return [{"ParameterKey": name, "ParameterValue": str(count)} for name, count in counts]
 
 
-def for_scaling(stack: Stack, counts: Counts) -> list[dict[str, Any]]:
+def for_scaling(stack: StackDescription, counts: Counts) -> list[dict[str, Any]]:
     """Every parameter of the stack with its previous value, but for the counts.
 
     One that was left out would fall back to its default, and the `****` of NoEcho is never sent.
@@ -101,7 +105,7 @@ def for_scaling(stack: Stack, counts: Counts) -> list[dict[str, Any]]:
     has = [name for name, _ in stack.parameters]
     scaled = tuple((name, count) for name, count in counts if name in has)
     if not scaled:
-        raise Unresolved(
+        raise UnresolvedValue(
             f"the stack {stack.name} has no parameter {', '.join(name for name, _ in counts)} to scale by; "
             "its parameters come with the first update: deploy once in quick mode, with its services stopped"
         )

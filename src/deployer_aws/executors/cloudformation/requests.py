@@ -7,10 +7,10 @@ from typing import Any
 from attrs import frozen
 
 from deployer_aws.aws.protocols import CloudFormationClient, S3Client
-from deployer_aws.aws.stacks import Stack
+from deployer_aws.aws.stacks import StackDescription
 from deployer_aws.aws.template_urls import INLINE, https
 from deployer_aws.executors.cloudformation.parameters import (
-    Unresolved,
+    UnresolvedValue,
     as_given,
     for_scaling,
     with_counts,
@@ -32,23 +32,23 @@ class Upload:
 
 
 @frozen
-class Request:
+class StackRequest:
     """The members of a request, and what must be uploaded first."""
 
     members: dict[str, Any]
     upload: Upload | None = None
 
 
-class Requests:
+class RequestBuilder:
     """Builds requests; looks at what is deployed where that is to be kept, and changes nothing until `upload`."""
 
     def __init__(self, client: CloudFormationClient, s3: S3Client | None, bucket: str) -> None:
         self._client, self._s3, self._bucket = client, s3, bucket
 
     def build(
-        self, work: Work, command: StackChange, stack: Stack | None, creates: bool, resolved: Pairs
-    ) -> Request:
-        """The request of a change. Raises Unresolved where a value that the spec names is not to be had."""
+        self, work: Work, command: StackChange, stack: StackDescription | None, creates: bool, resolved: Pairs
+    ) -> StackRequest:
+        """The request of a change. Raises UnresolvedValue where a value that the spec names is not to be had."""
         spec = command.stack
         if isinstance(command, ScaleStack):
             assert stack is not None  # only what was seen is scaled
@@ -62,10 +62,10 @@ class Requests:
             members["NotificationARNs"] = list(spec.notifications)
         members |= _permissions(spec.capabilities, spec.role)
         if isinstance(spec.template, TemplateUrl):
-            return Request({**members, "TemplateURL": https(spec.template.url, self._s3)})
+            return StackRequest({**members, "TemplateURL": https(spec.template.url, self._s3)})
         return self._with_template(members, work.read_blob(spec.template.sha256), spec.template.source)
 
-    def _scaling(self, command: ScaleStack, stack: Stack) -> Request:
+    def _scaling(self, command: ScaleStack, stack: StackDescription) -> StackRequest:
         """The counts and nothing else: the template as it is, every other parameter as it is.
 
         CloudFormation expands macros anew with each update, and does not take a template that has any by
@@ -77,24 +77,24 @@ class Requests:
         members = {"Parameters": for_scaling(stack, command.counts)}
         members |= _permissions((*stack.capabilities, *spec.capabilities), spec.role)
         if not summary.get("DeclaredTransforms"):
-            return Request({**members, "UsePreviousTemplate": True})
+            return StackRequest({**members, "UsePreviousTemplate": True})
         body = self._client.get_template(StackName=stack.id, TemplateStage="Original")["TemplateBody"]
         text = body if isinstance(body, str) else json.dumps(body)
         return self._with_template(members, text, f"of the stack {stack.name}")
 
-    def _with_template(self, members: dict[str, Any], text: str, source: str) -> Request:
+    def _with_template(self, members: dict[str, Any], text: str, source: str) -> StackRequest:
         size = len(text.encode())
         if size <= INLINE:
-            return Request({**members, "TemplateBody": text})
+            return StackRequest({**members, "TemplateBody": text})
         if self._s3 is None or not self._bucket:
-            raise Unresolved(
+            raise UnresolvedValue(
                 f"the template {source} has {size} bytes, and {INLINE} fit into a request; "
                 "name a bucket for templates, or give the template by its s3:// URL"
             )
         key = f"deployer/templates/{digest(text)}"
-        return Request({**members, "TemplateURL": self._url_of(key)}, Upload(key, text))
+        return StackRequest({**members, "TemplateURL": self._url_of(key)}, Upload(key, text))
 
-    def upload(self, request: Request) -> None:
+    def upload(self, request: StackRequest) -> None:
         """Put the template where the request says that it is; the same text always has the same name."""
         if request.upload is not None and self._s3 is not None:
             upload = request.upload
@@ -116,7 +116,7 @@ def _permissions(capabilities: tuple[str, ...], role: str | None) -> dict[str, A
     return members
 
 
-def _warn_of_ssm(stack: Stack, summary: Any, counts: set[str]) -> None:
+def _warn_of_ssm(stack: StackDescription, summary: Any, counts: set[str]) -> None:
     """The previous value of such a parameter is the name in Parameter Store, whose value is read anew."""
     names = [
         p["ParameterKey"]

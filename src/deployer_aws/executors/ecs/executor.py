@@ -9,9 +9,9 @@ sent again is answered 'unknown whether it ran', and never run again.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from deployer_aws.aws.definitions import Definitions
-from deployer_aws.aws.errors import understand
-from deployer_aws.aws.log_tail import LastWords
+from deployer_aws.aws.definitions import TaskDefinitionReader
+from deployer_aws.aws.errors import classify
+from deployer_aws.aws.log_tail import LogTail
 from deployer_aws.aws.protocols import EcsClient, LogsClient
 from deployer_aws.aws.tasks import ENDED, describe_tasks, list_tasks, read_tasks
 from deployer_aws.ports import Act, CommandId, Work
@@ -45,8 +45,8 @@ class Ecs:
 
     def __init__(self, client: EcsClient, *, logs: LogsClient | None = None) -> None:
         self._client = client
-        self._definitions = Definitions(client)
-        self._last_words = LastWords(logs)
+        self._definitions = TaskDefinitionReader(client)
+        self._log_tail = LogTail(logs)
 
     def act(self, work: Work) -> Act:
         """See `ports.Executor.act`."""
@@ -199,7 +199,7 @@ class Ecs:
             name, code, why = container["name"], container.get("exitCode"), container.get("reason", "")
             failed = code not in run.success or task.get("stopCode", EXITED) != EXITED
             if name == judged and failed:
-                why = "; ".join(filter(None, (why, self._last_words.of(definition, name, task["taskArn"]))))
+                why = "; ".join(filter(None, (why, self._log_tail.read(definition, name, task["taskArn"]))))
             exits.append(Exit(name, code, name == judged, why))
         return StatusStopped(tuple(exits), task.get("stopCode", ""), task.get("stoppedReason", ""))
 
@@ -262,14 +262,14 @@ def _wants_capacity(said: str) -> bool:
 
 def _no_capacity(error: Exception) -> str:
     """The words of a refusal for want of capacity, which Fargate gives as an error; empty for any other."""
-    problem = understand(error)
+    problem = classify(error)
     refused = problem is not None and problem.code == "ClientException" and _wants_capacity(problem.message)
     return problem.message if problem is not None and refused else ""
 
 
 def _conflicting(error: Exception) -> str | None:
     """The task that a conflict names: it was started by this very token (ECS API reference, ConflictException)."""
-    problem = understand(error)
+    problem = classify(error)
     if problem is None or problem.code != "ConflictException":
         return None
     ids: Any = getattr(error, "response", {}).get("resourceIds") or []

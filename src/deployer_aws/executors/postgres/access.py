@@ -7,7 +7,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from deployer_aws.aws.protocols import RdsClient, SecretsClient
 from deployer_aws.aws.secrets import read_json
-from deployer_aws.executors.postgres.problems import Trouble
+from deployer_aws.executors.postgres.problems import PostgresError
 from deployer_aws.executors.postgres.session import Server
 from deployer_core.spec import AdminIam, AdminSecret, AdminUrl, DatabaseSpec
 
@@ -23,7 +23,7 @@ class Access:
         self._secrets, self._rds, self._environ = secrets, rds, environ
 
     def server(self, spec: DatabaseSpec[str]) -> Server:
-        """Where the database's server is, with a password as fresh as it can be. Raises Trouble."""
+        """Where the database's server is, with a password as fresh as it can be. Raises PostgresError."""
         admin = spec.admin
         if isinstance(admin, AdminSecret):
             found = self._by_secret(spec, admin)
@@ -33,13 +33,13 @@ class Access:
             found = self._by_url(spec, admin)
         for what, text in (("host", found.host), ("user", found.user), ("password", found.password)):
             if not _can_be_sent(text):
-                raise Trouble(f"the administrator's {what} is no UTF-8 text, or has a zero in it")
+                raise PostgresError(f"the administrator's {what} is no UTF-8 text, or has a zero in it")
         return found
 
     def secrets(self) -> SecretsClient:
-        """The client of Secrets Manager. Raises Trouble."""
+        """The client of Secrets Manager. Raises PostgresError."""
         if self._secrets is None:
-            raise Trouble(
+            raise PostgresError(
                 "a secret is needed, and the deployer was started without access to Secrets Manager"
             )
         return self._secrets
@@ -50,19 +50,23 @@ class Access:
         lacking = [key for key in ("username", "password") if not held.get(key)]
         host = held.get("host") or admin.host
         if lacking:
-            raise Trouble(f"the secret {admin.secret} holds no {' and no '.join(lacking)}")
+            raise PostgresError(f"the secret {admin.secret} holds no {' and no '.join(lacking)}")
         if not host:
-            raise Trouble(f"the secret {admin.secret} holds no host; name it as the administrator's host")
+            raise PostgresError(
+                f"the secret {admin.secret} holds no host; name it as the administrator's host"
+            )
         port = str(held.get("port") or admin.port)
         if not port.isdecimal():
-            raise Trouble(f"the port that the secret {admin.secret} holds is no number")
+            raise PostgresError(f"the port that the secret {admin.secret} holds is no number")
         user, password = str(held["username"]), str(held["password"])
         return Server(str(host), int(port), user, password, _MAINTENANCE, spec.sslmode or "require")
 
     def _by_token(self, spec: DatabaseSpec[str], admin: AdminIam[str]) -> Server:
         """RDS takes a token over TLS alone (Amazon RDS, 'IAM database authentication')."""
         if self._rds is None:
-            raise Trouble("an RDS IAM token is needed, and the deployer was started without access to RDS")
+            raise PostgresError(
+                "an RDS IAM token is needed, and the deployer was started without access to RDS"
+            )
         token = self._rds.generate_db_auth_token(
             DBHostname=admin.host, Port=admin.port, DBUsername=admin.user, Region=admin.region or None
         )
@@ -74,14 +78,14 @@ class Access:
         if admin.password_variable:
             password = self._environ.get(admin.password_variable, "")
             if not password:
-                raise Trouble(f"the environment variable {admin.password_variable} is not set")
+                raise PostgresError(f"the environment variable {admin.password_variable} is not set")
         try:
             said = {key: str(value) for key, value in conninfo_to_dict(admin.url).items()}
         except psycopg.Error:
-            raise Trouble("the administrator's url cannot be understood") from None
+            raise PostgresError("the administrator's url cannot be understood") from None
         host, user, port = said.pop("host", "localhost"), said.pop("user", ""), said.pop("port", "5432")
         if not user or "," in host or not port.isdecimal():
-            raise Trouble("the administrator's url has to name a user and one host")
+            raise PostgresError("the administrator's url has to name a user and one host")
         database, mode = said.pop("dbname", _MAINTENANCE), said.pop("sslmode", "")
         for ours in ("password", "options", "application_name"):
             said.pop(ours, None)
@@ -104,5 +108,7 @@ def _can_be_sent(text: str) -> bool:
 def _maintenance(database: str) -> str:
     """Sessions in a template are in the way of CREATE DATABASE (PostgreSQL, 'Template Databases')."""
     if database in ("template0", "template1"):
-        raise Trouble(f"the administrator connects to {database}, which is a template; name postgres, say")
+        raise PostgresError(
+            f"the administrator connects to {database}, which is a template; name postgres, say"
+        )
     return database

@@ -14,8 +14,8 @@ from attrs import frozen
 from psycopg import sql
 
 from deployer_aws.executors.postgres import catalog, roles
-from deployer_aws.executors.postgres.job import Job, Steps
-from deployer_aws.executors.postgres.session import Session, compose
+from deployer_aws.executors.postgres.job import DatabaseJob, Steps
+from deployer_aws.executors.postgres.session import DatabaseSession, compose
 
 BATCH = 100
 """Objects in one transaction: each takes locks, on its indexes too, and the lock table is shared by all sessions
@@ -49,7 +49,7 @@ _SYMBOLS = {symbol: sql.SQL(symbol) for symbol in _OF_OPERATORS}
 
 
 @frozen
-class Thing:
+class DatabaseObject:
     """One object that does not belong to the owner."""
 
     kind: str
@@ -60,7 +60,7 @@ class Thing:
     argument_types: list[str] | None
     method: str | None
 
-    def given_to(self, owner: str) -> sql.Composed:
+    def change_owner(self, owner: str) -> sql.Composed:
         """The statement that changes its owner."""
         called = self._called()
         if self.argument_types is not None:
@@ -85,10 +85,12 @@ class Thing:
         return compose("IN {}", sql.Identifier(*filter(None, (schema, name))))
 
 
-def cleanup(job: Job, inside: Session, kinds: Collection[str] = _KEYWORDS) -> Steps:
+def cleanup(job: DatabaseJob, inside: DatabaseSession, kinds: Collection[str] = _KEYWORDS) -> Steps:
     """Give what stands in the application's schemas to the owner, in batches; schemas first, then what is in them."""
     things = [
-        thing for row in inside.rows(_query(job, catalog.OBJECTS)) if (thing := Thing(*row)).kind in kinds
+        thing
+        for row in inside.rows(_query(job, catalog.OBJECTS))
+        if (thing := DatabaseObject(*row)).kind in kinds
     ]
     able = yield from roles.able(job, {thing.owner for thing in things})
     left = Counter(thing.owner for thing in things if thing.owner not in able)
@@ -98,12 +100,12 @@ def cleanup(job: Job, inside: Session, kinds: Collection[str] = _KEYWORDS) -> St
     for start in range(0, len(ours), BATCH):
         batch = ours[start : start + BATCH]
         yield f"set the owner of {len(batch)} objects right, {len(ours) - start} to go"
-        inside.run(sql.SQL("; ").join([thing.given_to(job.spec.owner_role) for thing in batch]))
+        inside.run(sql.SQL("; ").join([thing.change_owner(job.spec.owner_role) for thing in batch]))
         job.changed.update(f"{thing.kind} of {thing.owner}" for thing in batch)
     yield from _defaults(job, inside)
 
 
-def _query(job: Job, query: LiteralString) -> sql.Composed:
+def _query(job: DatabaseJob, query: LiteralString) -> sql.Composed:
     application = sql.SQL(catalog.APPLICATION).format(owner=sql.Literal(job.spec.owner_role))
     return sql.SQL(query).format(application=application)
 
@@ -133,7 +135,7 @@ _TARGETS: dict[str, sql.SQL] = {
 }
 
 
-def _defaults(job: Job, inside: Session) -> Steps:
+def _defaults(job: DatabaseJob, inside: DatabaseSession) -> Steps:
     """Let what the owner makes have the privileges that others set for what they make themselves."""
     owner = job.spec.owner_role
     found = inside.rows(_query(job, catalog.DEFAULT_PRIVILEGES))

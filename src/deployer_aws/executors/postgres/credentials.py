@@ -16,8 +16,8 @@ from attrs import evolve, field, frozen
 from deployer_aws.aws.protocols import SecretsClient
 from deployer_aws.aws.secrets import read_json
 from deployer_aws.executors.postgres import roles
-from deployer_aws.executors.postgres.job import Job, Steps
-from deployer_aws.executors.postgres.problems import Trouble
+from deployer_aws.executors.postgres.job import DatabaseJob, Steps
+from deployer_aws.executors.postgres.problems import PostgresError
 from deployer_aws.executors.postgres.session import compose
 
 CURRENT, PENDING = "AWSCURRENT", "AWSPENDING"
@@ -48,7 +48,7 @@ class Version:
         return None
 
 
-class Keeper:
+class SecretStore:
     """One secret in Secrets Manager."""
 
     def __init__(self, client: SecretsClient, secret: str) -> None:
@@ -63,14 +63,14 @@ class Keeper:
         return self._read(VersionStage=CURRENT)
 
     def keep(self, token: str, text: str) -> None:
-        """Keep a new version, current only where there is none yet. Raises Trouble."""
+        """Keep a new version, current only where there is none yet. Raises PostgresError."""
         try:
             self._client.describe_secret(SecretId=self._secret)
         except Exception as error:
             if not _is_missing(error):
                 raise
             if self._secret.startswith("arn:"):
-                raise Trouble(f"there is no secret {self._secret}") from None
+                raise PostgresError(f"there is no secret {self._secret}") from None
             self._write(
                 self._client.create_secret, Name=self._secret, ClientRequestToken=token, SecretString=text
             )
@@ -83,13 +83,13 @@ class Keeper:
             VersionStages=[PENDING],
         )
 
-    def not_shown_yet(self) -> Trouble:
+    def not_shown_yet(self) -> PostgresError:
         """What was written is there, and not to be read yet.
 
         'All Secrets Manager operations are eventually consistent' (Secrets Manager API reference, 'ListSecrets').
         """
-        return Trouble(
-            f"Secrets Manager does not show yet what was written to the secret {self._secret}", passing=True
+        return PostgresError(
+            f"Secrets Manager does not show yet what was written to the secret {self._secret}", transient=True
         )
 
     def promote(self, version: Version, before: Version | None) -> None:
@@ -132,35 +132,35 @@ def _code(error: Exception) -> str:
     return str(response.get("Error", {}).get("Code"))
 
 
-def credentials(job: Job, keeper: Keeper) -> Steps:
+def credentials(job: DatabaseJob, store: SecretStore) -> Steps:
     """Make sure of a login whose credentials the secret holds, and that it is the only one."""
-    mine = keeper.version(job.token)
+    mine = store.version(job.token)
     if mine is None:
-        current = keeper.current()
+        current = store.current()
         if not job.spec.rotate_credentials and current is not None and _fits(job, current):
             mine = current
         else:
             new = Credentials(_login_name(job), secrets.token_urlsafe(32))
             yield "keep new credentials in the secret"
-            keeper.keep(job.token, _text(job, new))
+            store.keep(job.token, _text(job, new))
             job.notes.append(f"made the login {new.username}, with its credentials in the secret")
-            mine = keeper.version(job.token)
+            mine = store.version(job.token)
             if mine is None:
-                raise keeper.not_shown_yet()
+                raise store.not_shown_yet()
     held = mine.credentials()
     if held is None:
-        raise Trouble("the secret does not give back the credentials that were kept in it")
+        raise PostgresError("the secret does not give back the credentials that were kept in it")
     yield from _login(job, held)
     if CURRENT not in mine.stages:
         yield "make the new credentials current"
-        keeper.promote(mine, keeper.current())
+        store.promote(mine, store.current())
     if PENDING in mine.stages:
         yield "end the rotation of the secret"
-        keeper.settle(mine)
+        store.settle(mine)
     yield from roles.disable(job, held.username)
 
 
-def _fits(job: Job, version: Version) -> bool:
+def _fits(job: DatabaseJob, version: Version) -> bool:
     """Whether an application could log in with what the secret holds."""
     held, found = version.held, version.credentials()
     where = (job.server.host, str(job.server.port), job.spec.name)
@@ -169,13 +169,13 @@ def _fits(job: Job, version: Version) -> bool:
     return any(login.name == found.username and login.ours for login in roles.logins(job))
 
 
-def _login_name(job: Job) -> str:
+def _login_name(job: DatabaseJob) -> str:
     """The spec's name for it and ten characters of the token; PostgreSQL would cut off what is beyond 63 bytes."""
     suffix = f"_{job.token[-10:]}"
     return job.spec.login_role.encode()[: 63 - len(suffix)].decode(errors="ignore") + suffix
 
 
-def _text(job: Job, login: Credentials) -> str:
+def _text(job: DatabaseJob, login: Credentials) -> str:
     server, name = job.server, job.spec.name
     host = f"[{server.host}]" if ":" in server.host else quote(server.host, safe="")
     url = (
@@ -194,7 +194,7 @@ def _text(job: Job, login: Credentials) -> str:
     return json.dumps(held)
 
 
-def _login(job: Job, wanted: Credentials) -> Steps:
+def _login(job: DatabaseJob, wanted: Credentials) -> Steps:
     """Make sure of the login, and that it gets in."""
     found = next(
         (login for login in roles.logins(job, wanted.username) if login.name == wanted.username), None
@@ -210,19 +210,19 @@ def _login(job: Job, wanted: Credentials) -> Steps:
     verifier = roles.verifier(job, wanted.username, wanted.password)
     job.session.run(compose("ALTER ROLE {} PASSWORD {}", wanted.username, verifier))
     if (trouble := _refused(job, wanted)) is not None:
-        raise Trouble(f"the new login does not get in: {trouble}")
+        raise PostgresError(f"the new login does not get in: {trouble}")
 
 
-def _refused(job: Job, wanted: Credentials) -> Trouble | None:
+def _refused(job: DatabaseJob, wanted: Credentials) -> PostgresError | None:
     """Try to log in; the trouble, where the server refuses the password."""
     as_login = evolve(job.server, user=wanted.username, password=wanted.password, as_itself=False)
     try:
         with job.open(as_login) as session:
             ((role,),) = session.rows("SELECT current_user")
-    except Trouble as trouble:
+    except PostgresError as trouble:
         if trouble.password:
             return trouble
         raise
     if role != job.spec.owner_role:
-        raise Trouble(f"{wanted.username} works as {role}, not as the owner {job.spec.owner_role}")
+        raise PostgresError(f"{wanted.username} works as {role}, not as the owner {job.spec.owner_role}")
     return None

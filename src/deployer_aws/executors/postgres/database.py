@@ -2,12 +2,12 @@
 
 from deployer_aws.executors.postgres import roles
 from deployer_aws.executors.postgres.cleanup import cleanup
-from deployer_aws.executors.postgres.job import Job, Steps
-from deployer_aws.executors.postgres.problems import Trouble
-from deployer_aws.executors.postgres.session import Session, compose
+from deployer_aws.executors.postgres.job import DatabaseJob, Steps
+from deployer_aws.executors.postgres.problems import PostgresError
+from deployer_aws.executors.postgres.session import DatabaseSession, compose
 
 
-def database(job: Job) -> Steps:
+def database(job: DatabaseJob) -> Steps:
     """Make sure of the database, owned by the owner role; from 16 on that takes SET on it ('CREATE DATABASE')."""
     name, owner, administrator = job.spec.name, job.spec.owner_role, job.administrator
     query = (
@@ -17,7 +17,7 @@ def database(job: Job) -> Steps:
     found = job.session.rows(query, owner, name)
     if not found:
         if not administrator.may_create_databases:
-            raise Trouble(
+            raise PostgresError(
                 f"the administrator {administrator.name} may not create databases; a superuser gives it CREATEDB"
             )
         yield f"make the database {name}"
@@ -27,7 +27,7 @@ def database(job: Job) -> Steps:
     before, limit, template, connects = found[0]
     if limit == -2 or template:
         what = "a template" if template else "half dropped; drop it to the end"
-        raise Trouble(f"the database {name} is {what}")
+        raise PostgresError(f"the database {name} is {what}")
     if before != owner:
         yield from _take_over(job, before)
         yield f"give the database {name} to {owner}"
@@ -39,11 +39,11 @@ def database(job: Job) -> Steps:
         job.session.run(compose("GRANT CONNECT ON DATABASE {} TO {}", name, owner))
 
 
-def _take_over(job: Job, before: str) -> Steps:
+def _take_over(job: DatabaseJob, before: str) -> Steps:
     """Give what makes schemas the application's to the owner, while it can be told by whom the database belongs to."""
     name, owner = job.spec.name, job.spec.owner_role
     if before not in (yield from roles.able(job, {before})):
-        raise Trouble(
+        raise PostgresError(
             f"the database {name} belongs to {before}, for whom the administrator may not act; "
             f"its owner or a superuser has to give it to {owner}"
         )
@@ -51,7 +51,7 @@ def _take_over(job: Job, before: str) -> Steps:
         yield from cleanup(job, inside, kinds=("schema",))
 
 
-def extensions(job: Job, inside: Session) -> Steps:
+def extensions(job: DatabaseJob, inside: DatabaseSession) -> Steps:
     """Make sure of the extensions, with those that they need.
 
     Who is no superuser may make trusted ones ('CREATE EXTENSION'), and on RDS those that rds.allowed_extensions names.
@@ -69,7 +69,7 @@ def extensions(job: Job, inside: Session) -> Steps:
         names = ", ".join(
             name for (name,) in inside.rows("SELECT name FROM pg_available_extensions ORDER BY 1")
         )
-        raise Trouble(f"the server has no extension {', '.join(missing)}; it has: {names}")
+        raise PostgresError(f"the server has no extension {', '.join(missing)}; it has: {names}")
     for name, _, there in found:
         if not there:
             yield f"make the extension {name}"
@@ -79,7 +79,7 @@ def extensions(job: Job, inside: Session) -> Steps:
             job.notes.append(f"made the extension {name}")
 
 
-def grants(job: Job, inside: Session) -> Steps:
+def grants(job: DatabaseJob, inside: DatabaseSession) -> Steps:
     """Make sure that the owner may use the schema public.
 
     From 15 on it belongs to whoever owns the database (release notes of 15), unless the server was upgraded.

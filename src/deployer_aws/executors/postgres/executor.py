@@ -10,10 +10,10 @@ import psycopg
 from deployer_aws.aws.protocols import RdsClient, SecretsClient
 from deployer_aws.executors.postgres.access import Access
 from deployer_aws.executors.postgres.cleanup import cleanup
-from deployer_aws.executors.postgres.credentials import Keeper, credentials
+from deployer_aws.executors.postgres.credentials import SecretStore, credentials
 from deployer_aws.executors.postgres.database import database, extensions, grants
-from deployer_aws.executors.postgres.job import Job, Steps, administrator
-from deployer_aws.executors.postgres.problems import DatabaseUnavailable, Trouble
+from deployer_aws.executors.postgres.job import DatabaseJob, Steps, administrator
+from deployer_aws.executors.postgres.problems import DatabaseUnavailable, PostgresError
 from deployer_aws.executors.postgres.roles import disable, drop, iam_login, owner
 from deployer_aws.executors.postgres.session import Connection, Timeouts, session
 from deployer_aws.ports import Act, Work
@@ -57,8 +57,8 @@ class Postgres:
         """See `ports.Executor.act`. Passing trouble is journaled once, and left to the runner to try again."""
         try:
             yield from self._act(work)
-        except Trouble as trouble:
-            if not trouble.passing:
+        except PostgresError as trouble:
+            if not trouble.transient:
                 yield work.fail(str(trouble))
                 return
             yield work.reply(Progress(f"{trouble}; trying again"))
@@ -78,17 +78,17 @@ class Postgres:
                 yield work.reply(Progress(f"somebody else works on the database {spec.name}; waiting"))
                 return
             token, who = work.token(number), administrator(maintenance)
-            job = Job(spec, server, maintenance, who, token, self._connect)
+            job = DatabaseJob(spec, server, maintenance, who, token, self._connect)
             steps = self._upsert(job) if isinstance(command, UpsertDatabase) else _cleanup(job)
             try:
                 ended = yield from self._take(work, job, steps, number)
-            except Trouble as trouble:
+            except PostgresError as trouble:
                 raise trouble.after(job.report()) from None
         if ended:
             yield work.reply(UpsertDone() if isinstance(command, UpsertDatabase) else CleanupDone())
 
     def _take(
-        self, work: Work, job: Job, steps: Steps, number: int
+        self, work: Work, job: DatabaseJob, steps: Steps, number: int
     ) -> Generator[Attempted | Replied, None, bool]:
         """Take steps until they or the share have ended, and tell what was done; whether the steps have ended."""
         started = self._monotonic()
@@ -102,7 +102,7 @@ class Postgres:
             yield work.reply(Progress(report))
         return True
 
-    def _upsert(self, job: Job) -> Steps:
+    def _upsert(self, job: DatabaseJob) -> Steps:
         spec = job.spec
         yield from owner(job)
         yield from database(job)
@@ -111,14 +111,14 @@ class Postgres:
             yield from grants(job, inside)
             yield from cleanup(job, inside)
         if spec.app_secret is not None:
-            yield from credentials(job, Keeper(self._access.secrets(), spec.app_secret))
+            yield from credentials(job, SecretStore(self._access.secrets(), spec.app_secret))
         elif spec.iam_login:
             yield from iam_login(job)
             yield from disable(job, spec.login_role)
         yield from drop(job)
 
 
-def _cleanup(job: Job) -> Steps:
+def _cleanup(job: DatabaseJob) -> Steps:
     with job.open() as inside:
         yield from cleanup(job, inside)
     yield from drop(job)

@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 from attrs import define, field, frozen
 
-from deployer_aws.executors.postgres.problems import Trouble
-from deployer_aws.executors.postgres.session import Connection, Server, Session, Timeouts, session
+from deployer_aws.executors.postgres.problems import PostgresError
+from deployer_aws.executors.postgres.session import Connection, DatabaseSession, Server, Timeouts, session
 from deployer_core.spec import DatabaseSpec
 
 Steps: TypeAlias = Iterator[str]
@@ -35,12 +35,12 @@ class Administrator:
 
 
 @define
-class Job:
+class DatabaseJob:
     """One command under way. `token` is what its login and its secret's version are named after."""
 
     spec: DatabaseSpec[str]
     server: Server
-    session: Session
+    session: DatabaseSession
     administrator: Administrator
     token: str
     connection_class: type[Connection]
@@ -49,7 +49,7 @@ class Job:
     notes: list[str] = field(factory=list[str])
     """What else a person should know: what was made, and what could not be set right."""
 
-    def open(self, server: Server | None = None) -> AbstractContextManager[Session]:
+    def open(self, server: Server | None = None) -> AbstractContextManager[DatabaseSession]:
         """A session in the database itself, as the administrator or as who else is named."""
         timeouts = Timeouts(self.spec.statement_timeout, self.spec.lock_timeout)
         return session(self.connection_class, server or self.server, self.spec.name, timeouts)
@@ -61,12 +61,12 @@ class Job:
         return "; ".join([*dict.fromkeys(self.notes), *right])
 
 
-def administrator(session: Session) -> Administrator:
-    """Who the session's user is. Raises Trouble for a server that is too old."""
+def administrator(session: DatabaseSession) -> Administrator:
+    """Who the session's user is. Raises PostgresError for a server that is too old."""
     ((name, version, superuser, roles, databases),) = session.rows(
         "SELECT rolname, current_setting('server_version_num')::int, rolsuper, rolcreaterole, rolcreatedb"
         " FROM pg_roles WHERE rolname = session_user"
     )
     if version < OLDEST:
-        raise Trouble(f"the server is PostgreSQL {version // 10_000}; 15 or newer is needed")
+        raise PostgresError(f"the server is PostgreSQL {version // 10_000}; 15 or newer is needed")
     return Administrator(name, version, superuser, superuser or roles, superuser or databases)

@@ -9,22 +9,22 @@ import re
 import psycopg
 
 
-class Trouble(Exception):
+class PostgresError(Exception):
     """What stands between a command and its end, in words for a person.
 
-    `passing` trouble is tried again until the command's deadline; any other is the answer. `password` says that the
+    `transient` trouble is tried again until the command's deadline; any other is the answer. `password` says that the
     server refused the password.
     """
 
-    def __init__(self, text: str, *, passing: bool = False, password: bool = False) -> None:
-        self.passing: bool = passing
+    def __init__(self, text: str, *, transient: bool = False, password: bool = False) -> None:
+        self.transient: bool = transient
         self.password: bool = password
         super().__init__(text)
 
-    def after(self, report: str) -> "Trouble":
+    def after(self, report: str) -> "PostgresError":
         """The same, with what was done before it."""
         text = f"{self}; before that: {report}" if report else str(self)
-        return Trouble(text, passing=self.passing, password=self.password)
+        return PostgresError(text, transient=self.transient, password=self.password)
 
 
 class DatabaseUnavailable(Exception):
@@ -90,7 +90,7 @@ _CONNECTING = (
 _WRONG_PASSWORD = re.compile(r"password authentication failed")
 
 
-def understood(error: psycopg.Error, where: str) -> Trouble:
+def postgres_error(error: psycopg.Error, where: str) -> PostgresError:
     """The trouble that an error of PostgreSQL or libpq is. Only the server's message is told, never the statement."""
     code = error.sqlstate or ""
     if not code:
@@ -100,9 +100,9 @@ def understood(error: psycopg.Error, where: str) -> Trouble:
     concurrent = (code == "XX000" and is_concurrent(error)) or (code == "42501" and _STALE.match(primary))
     if code in _PASSING or code[:2] == "08" or code[:3] == "57P" or concurrent:
         advice = _PASSING.get(code, "")
-        return Trouble(f"{said}; {advice}" if advice else said, passing=True)
+        return PostgresError(f"{said}; {advice}" if advice else said, transient=True)
     advice = _ADVICE.get(code, "")
-    return Trouble(f"{said}; {advice}" if advice else said)
+    return PostgresError(f"{said}; {advice}" if advice else said)
 
 
 def is_concurrent(error: psycopg.Error) -> bool:
@@ -117,12 +117,14 @@ def _told(error: psycopg.Error) -> str:
     )
 
 
-def _connecting(text: str, where: str) -> Trouble:
+def _connecting(text: str, where: str) -> PostgresError:
     text = re.sub(r"^(connection failed: )?connection to server at .*? failed: ", "", text)
     for known, advice in _CONNECTING:
         if re.search(known, text):
-            return Trouble(f"{where}: {text}; {advice}", password=_WRONG_PASSWORD.search(text) is not None)
-    return Trouble(f"{where} cannot be reached: {text}", passing=True)
+            return PostgresError(
+                f"{where}: {text}; {advice}", password=_WRONG_PASSWORD.search(text) is not None
+            )
+    return PostgresError(f"{where} cannot be reached: {text}", transient=True)
 
 
 def _one_line(text: str) -> str:

@@ -10,8 +10,8 @@ from attrs import frozen
 from psycopg import sql
 
 from deployer_aws.executors.postgres import catalog
-from deployer_aws.executors.postgres.job import Job, Steps
-from deployer_aws.executors.postgres.problems import Trouble
+from deployer_aws.executors.postgres.job import DatabaseJob, Steps
+from deployer_aws.executors.postgres.problems import PostgresError
 from deployer_aws.executors.postgres.session import compose
 
 IAM = "rds_iam"
@@ -21,7 +21,7 @@ IAM = "rds_iam"
 # The owner
 
 
-def owner(job: Job) -> Steps:
+def owner(job: DatabaseJob) -> Steps:
     """Make sure of the owner role, and that the administrator may act for it."""
     wanted, administrator = job.spec.owner_role, job.administrator
     found = job.session.rows(
@@ -29,7 +29,7 @@ def owner(job: Job) -> Steps:
     )
     if not found:
         if not administrator.may_create_roles:
-            raise Trouble(
+            raise PostgresError(
                 f"the administrator {administrator.name} may not create roles; a superuser gives it CREATEROLE"
             )
         yield f"make the owner {wanted}"
@@ -39,22 +39,22 @@ def owner(job: Job) -> Steps:
         why = (
             "a superuser" if found[0][1] else "the administrator" if found[0][2] else "a role that can log in"
         )
-        raise Trouble(f"the owner {wanted} is {why}; name another role as the database's owner")
+        raise PostgresError(f"the owner {wanted} is {why}; name another role as the database's owner")
     elif _leads_to_iam(job, wanted):
-        raise Trouble(
+        raise PostgresError(
             f"the owner {wanted} is in {IAM}: RDS would let none of its members in by password; "
             f"revoke {IAM} from it, or name another owner"
         )
     yield from act_for(job, wanted)
 
 
-def _leads_to_iam(job: Job, role: str) -> bool:
+def _leads_to_iam(job: DatabaseJob, role: str) -> bool:
     """Whether a role is rds_iam, or in it by however many steps."""
     query = compose(catalog.ABOVE, names=sql.Literal([role]), role=sql.Literal(IAM))
     return job.session.rows(query) != [(None,)]
 
 
-def act_for(job: Job, role: str) -> Steps:
+def act_for(job: DatabaseJob, role: str) -> Steps:
     """Make the administrator a member of a role, so that it may change what the role owns.
 
     From PostgreSQL 16 on CREATEROLE alone gives neither SET nor INHERIT ('CREATE ROLE', 'Role Membership'). A role that
@@ -64,7 +64,7 @@ def act_for(job: Job, role: str) -> Steps:
     if administrator.superuser or administrator.name == role or is_member(job, role):
         return
     if _leads_to_iam(job, role):
-        raise Trouble(
+        raise PostgresError(
             f"{role} is in {IAM}: as a member of it the administrator could not log in by password any more; "
             f"revoke {IAM} from {role}"
         )
@@ -75,7 +75,7 @@ def act_for(job: Job, role: str) -> Steps:
     job.session.run(compose("GRANT {} TO CURRENT_USER{}", role, options))
 
 
-def able(job: Job, owners: set[str]) -> Generator[str, None, set[str]]:
+def able(job: DatabaseJob, owners: set[str]) -> Generator[str, None, set[str]]:
     """Those for whom the administrator may act; what that takes is granted to it."""
     query = compose(
         catalog.ABLE, iam=sql.Literal(IAM), manageable=manageable(job), names=sql.Literal(sorted(owners))
@@ -89,7 +89,7 @@ def able(job: Job, owners: set[str]) -> Generator[str, None, set[str]]:
     return found
 
 
-def is_member(job: Job, role: str) -> bool:
+def is_member(job: DatabaseJob, role: str) -> bool:
     """Whether the administrator was itself made a member of a role that may act for it."""
     query = sql.SQL(
         "SELECT coalesce(bool_or({inherits}), false) AND coalesce(bool_or({sets}), false)"
@@ -120,7 +120,7 @@ class Login:
     """Whether the administrator may change and drop it: from 16 on that takes the ADMIN option."""
 
 
-def logins(job: Job, *names: str) -> list[Login]:
+def logins(job: DatabaseJob, *names: str) -> list[Login]:
     """The logins that were made for this database, and the roles of these names."""
     query = compose(
         catalog.LOGINS,
@@ -133,18 +133,18 @@ def logins(job: Job, *names: str) -> list[Login]:
     return [Login(*row) for row in job.session.rows(query)]
 
 
-def manageable(job: Job) -> sql.SQL:
+def manageable(job: DatabaseJob) -> sql.SQL:
     """The condition on a role `r` that the administrator may grant, change and drop it."""
     free = job.administrator.superuser or not job.administrator.needs_options
     return sql.SQL("true" if free else catalog.ADMIN_OPTION)
 
 
-def marker(job: Job) -> str:
+def marker(job: DatabaseJob) -> str:
     """The comment on a login of this database."""
     return f"made by deployer: a login of the database {job.spec.name}"
 
 
-def settle(job: Job, login: Login) -> Steps:
+def settle(job: DatabaseJob, login: Login) -> Steps:
     """Make sure that a login that is there is enabled, in the owner, and works as the owner."""
     name, owner = login.name, job.spec.owner_role
     if not login.enabled:
@@ -158,7 +158,7 @@ def settle(job: Job, login: Login) -> Steps:
         job.session.run(compose("ALTER ROLE {} SET role TO {}", name, sql.Literal(owner)))
 
 
-def make(job: Job, name: str, password: str | None) -> None:
+def make(job: DatabaseJob, name: str, password: str | None) -> None:
     """Make a login, whole or not at all. The password goes to the server as a SCRAM verifier."""
     secret: sql.Composable = sql.SQL("")
     if password is not None:
@@ -169,12 +169,12 @@ def make(job: Job, name: str, password: str | None) -> None:
         job.session.run(compose("GRANT {} TO {}", job.spec.owner_role, name))
 
 
-def verifier(job: Job, name: str, password: str) -> sql.Literal:
+def verifier(job: DatabaseJob, name: str, password: str) -> sql.Literal:
     """What stands for a password in a statement: the statement may end up in the server's log."""
     return sql.Literal(job.session.verifier(name, password))
 
 
-def _dress(job: Job, name: str) -> None:
+def _dress(job: DatabaseJob, name: str) -> None:
     owner = sql.Literal(job.spec.owner_role)
     job.session.run(compose("ALTER ROLE {} SET role TO {}", name, owner))
     job.session.run(compose("COMMENT ON ROLE {} IS {}", name, sql.Literal(marker(job))))
@@ -183,14 +183,14 @@ def _dress(job: Job, name: str) -> None:
 # IAM
 
 
-def iam_login(job: Job) -> Steps:
+def iam_login(job: DatabaseJob) -> Steps:
     """Make sure of a login that RDS lets in by IAM authentication, and that it alone is let in so.
 
     All members of rds_iam, indirect ones too, lose password login on RDS ('IAM database authentication', limitations).
     """
     name = job.spec.login_role
     if not job.session.rows("SELECT FROM pg_roles WHERE rolname = %s", IAM):
-        raise Trouble(
+        raise PostgresError(
             f"the server has no role {IAM}: this is not RDS, or IAM authentication is off; or use app_secret"
         )
     login = next((found for found in logins(job, name) if found.name == name), None)
@@ -199,7 +199,7 @@ def iam_login(job: Job) -> Steps:
         _make_apart(job, name)
         job.notes.append(f"made the IAM login {name}")
     elif not login.ours:
-        raise Trouble(
+        raise PostgresError(
             f"the role {name} was not made as the IAM login of this database, so it may have a password; "
             "name another login, or drop it"
         )
@@ -211,7 +211,7 @@ def iam_login(job: Job) -> Steps:
         job.session.run(compose("GRANT {} TO {}", IAM, name))
 
 
-def _make_apart(job: Job, name: str) -> None:
+def _make_apart(job: DatabaseJob, name: str) -> None:
     """Make a login that the administrator is no member of.
 
     From PostgreSQL 16 on whoever is no superuser becomes a member of each role that it makes, and cannot leave it
@@ -233,12 +233,12 @@ def _make_apart(job: Job, name: str) -> None:
         job.session.run(compose("GRANT {} TO {}", job.spec.owner_role, name))
 
 
-def _refuse_to_lock_out(job: Job, name: str) -> None:
+def _refuse_to_lock_out(job: DatabaseJob, name: str) -> None:
     roles = [job.spec.owner_role, job.administrator.name]
     query = compose(catalog.ABOVE, names=sql.Literal(roles), role=sql.Literal(name))
     ((locked,),) = job.session.rows(query)
     if locked is not None:
-        raise Trouble(
+        raise PostgresError(
             f"{locked} is a member of {name}: with {IAM} in it, RDS would let neither in by password; "
             f"revoke {name} from {locked}, or name another login"
         )
@@ -247,7 +247,7 @@ def _refuse_to_lock_out(job: Job, name: str) -> None:
 # Old logins
 
 
-def disable(job: Job, keep: str) -> Steps:
+def disable(job: DatabaseJob, keep: str) -> Steps:
     """Let nobody log in any more by the logins of this database but the one to keep."""
     for login in logins(job):
         if login.name == keep or not (login.enabled or login.iam):
@@ -264,7 +264,7 @@ def disable(job: Job, keep: str) -> Steps:
             job.notes.append(f"{login.name} has no rights any more; only a superuser can drop it")
 
 
-def drop(job: Job) -> Steps:
+def drop(job: DatabaseJob) -> Steps:
     """Drop disabled logins of this database that nothing uses; what they own goes to the owner first.
 
     REASSIGN OWNED needs the privileges of both roles ('REASSIGN OWNED'), DROP ROLE that nothing depends on it.
@@ -281,7 +281,7 @@ def drop(job: Job) -> Steps:
         _drop(job, login.name)
 
 
-def _drop(job: Job, name: str) -> None:
+def _drop(job: DatabaseJob, name: str) -> None:
     parts: Sequence[sql.Composed] = (
         compose("REASSIGN OWNED BY {} TO {}", name, job.spec.owner_role),
         compose("DROP OWNED BY {}", name),
@@ -291,8 +291,10 @@ def _drop(job: Job, name: str) -> None:
         with job.open() as inside, inside.transaction():
             for part in parts:
                 inside.run(part)
-    except Trouble as trouble:  # a database that is as it should be is no failure because of an old login
-        if trouble.passing:
+    except (
+        PostgresError
+    ) as trouble:  # a database that is as it should be is no failure because of an old login
+        if trouble.transient:
             raise
         job.notes.append(f"{name} is disabled, and kept because of what it owns: {trouble}")
         return

@@ -14,7 +14,7 @@ import psycopg
 from attrs import field, frozen
 from psycopg import sql
 
-from deployer_aws.executors.postgres.problems import is_concurrent, understood
+from deployer_aws.executors.postgres.problems import is_concurrent, postgres_error
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 Query: TypeAlias = LiteralString | sql.SQL | sql.Composed
@@ -52,28 +52,28 @@ class Timeouts:
     lock: int = 5
 
 
-class Session:
+class DatabaseSession:
     """An open connection to one database."""
 
     def __init__(self, connection: Connection, where: str) -> None:
         self._connection, self._where = connection, where
 
     def rows(self, query: Query, *values: object) -> list[tuple[Any, ...]]:
-        """Look. Raises Trouble."""
+        """Look. Raises PostgresError."""
         try:
             return self._connection.execute(query, values or None).fetchall()
         except psycopg.Error as error:
-            raise understood(error, self._where) from None
+            raise postgres_error(error, self._where) from None
 
     def run(self, query: Query) -> None:
-        """Change something. What another session has just changed too is tried again. Raises Trouble."""
+        """Change something. What another session has just changed too is tried again. Raises PostgresError."""
         for again in range(_TRIES):
             try:
                 self._connection.execute(query)
                 return
             except psycopg.Error as error:
                 if not is_concurrent(error) or again == _TRIES - 1 or not self._alone():
-                    raise understood(error, self._where) from None
+                    raise postgres_error(error, self._where) from None
             time.sleep(0.02 * 2**again)
 
     def _alone(self) -> bool:
@@ -82,12 +82,12 @@ class Session:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing of what is run within. Raises Trouble."""
+        """All or nothing of what is run within. Raises PostgresError."""
         try:
             with self._connection.transaction():
                 yield
         except psycopg.Error as error:
-            raise understood(error, self._where) from None
+            raise postgres_error(error, self._where) from None
 
     def try_lock(self, database: str) -> bool:
         """Take the advisory lock for work on a database; this session keeps it until it ends.
@@ -109,8 +109,8 @@ class Session:
 @contextmanager
 def session(
     connect: type[Connection], server: Server, database: str, timeouts: Timeouts | None = None
-) -> Iterator[Session]:
-    """Connect to a database of a server, and let go of it at the end. Raises Trouble."""
+) -> Iterator[DatabaseSession]:
+    """Connect to a database of a server, and let go of it at the end. Raises PostgresError."""
     limits = timeouts or Timeouts()
     where = f"database {database} at {server.place}"
     parameters: dict[str, Any] = {
@@ -132,9 +132,9 @@ def session(
     try:
         connection = connect.connect(autocommit=True, prepare_threshold=None, **parameters)
     except psycopg.Error as error:
-        raise understood(error, where) from None
+        raise postgres_error(error, where) from None
     try:
-        yield Session(connection, where)
+        yield DatabaseSession(connection, where)
     finally:
         connection.close()
 

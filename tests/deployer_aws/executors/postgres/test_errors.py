@@ -8,12 +8,12 @@ import pytest
 from attrs import evolve
 from psycopg import errors, sql
 
-from deployer_aws.aws.errors import ErrorClass, understand
+from deployer_aws.aws.errors import ErrorClass, classify
 from deployer_aws.executors.postgres import Postgres
 from deployer_aws.executors.postgres.access import Access
 from deployer_aws.executors.postgres.job import administrator
-from deployer_aws.executors.postgres.problems import DatabaseUnavailable, Trouble, understood
-from deployer_aws.executors.postgres.session import Session, Timeouts, compose, session
+from deployer_aws.executors.postgres.problems import DatabaseUnavailable, PostgresError, postgres_error
+from deployer_aws.executors.postgres.session import DatabaseSession, Timeouts, compose, session
 from deployer_aws.ports import Work
 from deployer_core.engine.messages import Progress
 from deployer_core.spec import AdminUrl
@@ -30,7 +30,7 @@ def look(bench: Bench, spec: Any, **more: Any) -> tuple[list[Any], bool]:
         for event in Postgres(bench.secrets, environ=bench.environ, **more).act(work):
             answers.append(getattr(event, "answer", event))
     except DatabaseUnavailable as error:
-        problem = understand(error)
+        problem = classify(error)
         assert problem is not None
         return answers, problem.error_class is ErrorClass.TRANSIENT
     return answers, False
@@ -124,10 +124,10 @@ def test_a_statement_that_takes_too_long(bench: Bench) -> None:
     """It is given up after the spec's time, and tried again."""
     with (
         session(psycopg.Connection, _server(bench), "postgres", Timeouts(1, 1)) as ours,
-        pytest.raises(Trouble, match=r"statement timeout \(57014\); .*statement_timeout") as raised,
+        pytest.raises(PostgresError, match=r"statement timeout \(57014\); .*statement_timeout") as raised,
     ):
         ours.run("SELECT pg_sleep(20)")
-    assert raised.value.passing
+    assert raised.value.transient
 
 
 def test_a_server_that_restarts_meanwhile(bench: Bench, server: RealServer) -> None:
@@ -177,8 +177,8 @@ def _server(bench: Bench) -> Any:
 
 def test_what_is_not_known_is_tried_again() -> None:
     """Libpq says in words alone why it got no connection, and in the server's language."""
-    trouble = understood(psycopg.OperationalError("connection failed: FATAL:  etwas anderes"), "there")
-    assert (trouble.passing, str(trouble)) == (
+    trouble = postgres_error(psycopg.OperationalError("connection failed: FATAL:  etwas anderes"), "there")
+    assert (trouble.transient, str(trouble)) == (
         True,
         "there cannot be reached: connection failed: FATAL: etwas anderes",
     )
@@ -193,8 +193,8 @@ def test_what_is_not_known_is_tried_again() -> None:
 )
 def test_a_proxy_is_no_server(text: str) -> None:
     """RDS Proxy and PgBouncer say so in these words; a session that they share out could hold no lock."""
-    trouble = understood(psycopg.OperationalError(f"connection failed: {text}"), "there")
-    assert (trouble.passing, "name the server itself" in str(trouble)) == (False, True)
+    trouble = postgres_error(psycopg.OperationalError(f"connection failed: {text}"), "there")
+    assert (trouble.transient, "name the server itself" in str(trouble)) == (False, True)
 
 
 @pytest.mark.parametrize("server", each_kind(), indirect=True, ids=lambda path: str(path)[-30:])
@@ -204,18 +204,18 @@ def test_a_membership_that_a_session_has_not_heard_of(bench: Bench) -> None:
     bench.server.run(compose("CREATE ROLE {}", name))
     with (
         session(psycopg.Connection, _server(bench), "postgres") as ours,
-        pytest.raises(Trouble, match="must be") as raised,
+        pytest.raises(PostgresError, match="must be") as raised,
     ):
         ours.run(compose("CREATE DATABASE {} OWNER {}", name, name))
-    assert raised.value.passing
+    assert raised.value.transient
 
 
 @pytest.mark.parametrize("state", ["57P01", "08006", "40P01", "55P03", "53200", "53300", "42710"])
 def test_passing_trouble(state: str) -> None:
     """What another look may find different is no answer."""
-    assert understood(
+    assert postgres_error(
         errors.lookup(state)("x") if state != "08006" else errors.ConnectionFailure("x"), "there"
-    ).passing
+    ).transient
 
 
 def test_changes_at_once_to_one_row_are_tried_again(bench: Bench) -> None:
@@ -233,13 +233,13 @@ def test_changes_at_once_to_one_row_are_tried_again(bench: Bench) -> None:
 
     for times, good in ((2, True), (9, False)):
         stubborn = Stubborn(times)
-        alone = Session(cast(Any, stubborn), "there")
+        alone = DatabaseSession(cast(Any, stubborn), "there")
         if good:
             alone.run("SELECT")
         else:
-            with pytest.raises(Trouble, match="tuple concurrently updated") as raised:
+            with pytest.raises(PostgresError, match="tuple concurrently updated") as raised:
                 alone.run("SELECT")
-            assert raised.value.passing
+            assert raised.value.transient
     assert stubborn.tried == 5
 
 
@@ -267,7 +267,7 @@ def test_an_old_server() -> None:
         def rows(self, _: object) -> Any:
             return [("a", 140_009, False, True, True)]
 
-    with pytest.raises(Trouble, match="the server is PostgreSQL 14; 15 or newer is needed"):
+    with pytest.raises(PostgresError, match="the server is PostgreSQL 14; 15 or newer is needed"):
         administrator(cast(Any, Old()))
 
 

@@ -22,7 +22,7 @@ from tests.support.orders import KEY, TEMPLATES, orders
 SCRIPT = "rules: [{on: run_task, nth: 1, exit_code: 2}]"
 
 
-class Session:
+class DatabaseSession:
     """A journal, simulated AWS, and a runner with a real database between them."""
 
     def __init__(self, folder: Path, server: RealServer) -> None:
@@ -69,7 +69,7 @@ class Session:
 @pytest.mark.quick
 def test_a_deployment_with_real_databases(server: RealServer, tmp_path: Path) -> None:
     """Two versions: databases are made, cleaned up after their migrations, and left as they are the second time."""
-    session = Session(tmp_path, server)
+    session = DatabaseSession(tmp_path, server)
     assert session.deploy("1.0").outcome == "DONE"
     for name in session.names:
         held = session.secrets.current(f"shop/{name}")
@@ -90,7 +90,7 @@ def test_a_deployment_with_real_databases(server: RealServer, tmp_path: Path) ->
 
 def test_each_change_is_attempted_first(server: RealServer, tmp_path: Path) -> None:
     """An upsert that changes something is journaled as attempted, once; one that finds all well is not."""
-    session = Session(tmp_path, server)
+    session = DatabaseSession(tmp_path, server)
     session.deploy("1.0")
     kinds = [type(r.event) for r in session.journal.events(KEY) if isinstance(r.event, Attempted | Replied)]
     before = kinds.count(Attempted)
@@ -102,7 +102,7 @@ def test_each_change_is_attempted_first(server: RealServer, tmp_path: Path) -> N
 
 def test_an_administrator_that_is_refused_ends_the_deployment(server: RealServer, tmp_path: Path) -> None:
     """The deployment fails with the server's words, once, before any migration has run."""
-    session = Session(tmp_path, server)
+    session = DatabaseSession(tmp_path, server)
     notice = session.deploy("1.0", user="nobody_known")
     assert notice.outcome == "FAILED"
     assert "password authentication failed" in notice.reason
@@ -114,7 +114,7 @@ def test_a_server_that_is_down_ends_the_deployment_at_its_deadline(
     server: RealServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is tried again until then; the reason says what was seen last."""
-    session = Session(tmp_path, server)
+    session = DatabaseSession(tmp_path, server)
     nowhere = evolve_port(session.spec("1.0"))
 
     def spec(*_: object) -> DeploymentSpec:
