@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from deployer_aws.aws.errors import LoginNeeded
     from deployer_aws.environment import Environment, SystemClock, WrongEnvironment, open_environment
     from deployer_aws.events import EventQueue
-    from deployer_aws.executors.cloudformation.executor import CloudFormation
-    from deployer_aws.executors.ecs.executor import Ecs
+    from deployer_aws.executors.cloudformation import CloudFormation
+    from deployer_aws.executors.ecs import Ecs
     from deployer_aws.executors.postgres import Postgres
     from deployer_aws.journals import SqliteJournal, replay, verify
     from deployer_aws.notifications import Channel, EventBridge, LogLine, NotDelivered, Notices, Sns
@@ -117,8 +117,8 @@ _HOMES: Final = {
     "deployer_aws.aws.errors": "LoginNeeded",
     "deployer_aws.environment": "Environment SystemClock WrongEnvironment open_environment",
     "deployer_aws.events": "EventQueue",
-    "deployer_aws.executors.cloudformation.executor": "CloudFormation",
-    "deployer_aws.executors.ecs.executor": "Ecs",
+    "deployer_aws.executors.cloudformation": "CloudFormation",
+    "deployer_aws.executors.ecs": "Ecs",
     "deployer_aws.executors.postgres": "Postgres",
     "deployer_aws.journals": "SqliteJournal replay verify",
     "deployer_aws.notifications": "Channel EventBridge LogLine NotDelivered Notices Sns",

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from deployer_aws.executors.cloudformation.executor import CloudFormation
+from deployer_aws.executors.cloudformation import CloudFormation
 from deployer_core.engine.reducer import Attempt
 from deployer_core.machines.deployment import UpsertStack
 from deployer_core.spec import StackSpec, TemplateBody

@@ -5,8 +5,8 @@ import random
 from collections import Counter
 from typing import Any
 
-from deployer_aws.executors.cloudformation.executor import CloudFormation
-from deployer_aws.executors.ecs.executor import Ecs
+from deployer_aws.executors.cloudformation import CloudFormation
+from deployer_aws.executors.ecs import Ecs
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.runner import Runner
 from deployer_aws.simulator import Simulator

@@ -6,8 +6,8 @@ from typing import Any
 
 from deployer_aws.aws.protocols import SqsClient
 from deployer_aws.events import EventQueue
-from deployer_aws.executors.cloudformation.executor import CloudFormation
-from deployer_aws.executors.ecs.executor import Ecs
+from deployer_aws.executors.cloudformation import CloudFormation
+from deployer_aws.executors.ecs import Ecs
 from deployer_aws.journals.replay import verify
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.notifications import Channel, Notices

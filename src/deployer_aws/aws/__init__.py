@@ -1,1 +1,1 @@
-"""boto3 and what is read from AWS: clients, errors, accounts, permissions, stacks, services, tasks."""
+"""What is read from AWS, and how it is called: clients, the error table, permissions, stacks, services, tasks."""

@@ -1,4 +1,4 @@
-"""Where notices go, as a person names it."""
+"""The addresses that notices go to, as a person names them."""
 
 import re
 

@@ -1,6 +1,6 @@
-"""Many stacks in few calls: page by page of the whole account where that costs less, else one by one.
+"""Describe many stacks in few calls: the account page by page where that costs less, else one by one.
 
-DescribeStacks without a name gives the account's stacks by the page, whose size is AWS's own affair. How many pages
+DescribeStacks without a name gives the account's stacks by the page, whose size AWS decides. How many pages
 there are is learnt by reading them, and never more are read than there are stacks to be found.
 """
 
@@ -12,11 +12,11 @@ from deployer_aws.aws.protocols import CloudFormationClient
 from deployer_aws.aws.stacks import StackDescription, read_description
 
 Seen = StackDescription | Exception
-"""A stack as described, or what has kept it from being seen."""
+"""A stack as described, or the error that kept it from being seen."""
 
 
 class BatchDescribe:
-    """Looks at many stacks at once, changes nothing."""
+    """Describes many stacks at once, changes nothing."""
 
     def __init__(self, client: CloudFormationClient) -> None:
         self._client = client
@@ -24,7 +24,7 @@ class BatchDescribe:
         self._may_list = True
 
     def of(self, named: Iterable[str]) -> Mapping[str, Seen]:
-        """Stacks by name or StackId. Left out is what was not found: a deleted stack is in no listing."""
+        """Return stacks by name or StackId. Left out is what was not found: a deleted stack is in no listing."""
         wanted = dict.fromkeys(named)
         found: dict[str, Seen] = {}
         whole = False
@@ -56,7 +56,7 @@ class BatchDescribe:
             more = {"NextToken": page["NextToken"]}
 
     def _is_refused(self, error: Exception) -> bool:
-        """Whether the account may not be listed: that is remembered."""
+        """Tell whether the account may not be listed, and remember it."""
         problem = classify(error)
         if problem is None or problem.error_class is not ErrorClass.PERMANENT:
             return False
@@ -64,7 +64,7 @@ class BatchDescribe:
         return True
 
     def _one_by_one(self, names: Iterable[str]) -> dict[str, Seen]:
-        """Each by a call of its own. After one that fails no more are made: AWS is busy, or does not know us."""
+        """Describe each by a call of its own. After an error make no more: AWS is busy, or does not know us."""
         seen: dict[str, Seen] = {}
         trouble: Exception | None = None
         for name in names:

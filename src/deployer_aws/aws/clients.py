@@ -1,4 +1,4 @@
-"""boto3's clients for the account and region that are meant, two of each: one to observe with, one to act with.
+"""Make boto3's clients for one account and region, two of each service: one to observe with, one to act with.
 
 What changes things is sent once: whether it is sent again is the runner's decision, which knows what was journaled.
 What only looks may be retried by the SDK, by its standard rules. Both are behind one object, `Pair`, so an executor
@@ -77,7 +77,7 @@ class Options:
     changes: bool = False
 
     def words(self) -> tuple[str, ...]:
-        """The same as a command line has it."""
+        """Return the options as words of a command line."""
         named = {
             "--profile": self.profile,
             "--region": self.region,
@@ -127,7 +127,7 @@ class Pair:
 
 
 def connect(options: Options | None = None) -> Clients:
-    """Clients for the account and region that the options and the environment name. Raises ClientsError.
+    """Make clients for the account and region that the options and the environment name. Raises ClientsError.
 
     No call is made yet, so credentials are not looked at.
     """
@@ -167,7 +167,7 @@ def _connect(options: Options) -> Clients:
 
 @contextmanager
 def _explained() -> Generator[None]:
-    """Errors of botocore's, in words that say what to do."""
+    """Raise botocore's errors as a ClientsError that says what to do."""
     try:
         from botocore.exceptions import BotoCoreError, InvalidRegionError, NoRegionError, ProfileNotFound
     except ImportError:
@@ -229,7 +229,7 @@ def _temporary(session: Any) -> bool:
 
 
 def _assuming(session: Any, options: Options, region: str) -> Any:
-    """A session with the role's credentials, which botocore gets when they are first needed, and anew before they end.
+    """Return a session whose credentials botocore gets from the role when it needs them, and anew before they end.
 
     AssumeRole is sent once: it may be needed in the midst of a call that acts, whose time is limited by the lease.
     """
@@ -250,7 +250,7 @@ def _assuming(session: Any, options: Options, region: str) -> Any:
 
 
 def _assume(session: Any, options: Options, region: str) -> Any:
-    """New credentials of the role. That it may not be assumed is a matter of credentials (`executors.errors`)."""
+    """Get new credentials of the role. A refusal is of the class CREDENTIALS (`aws.errors`)."""
     from botocore.credentials import AssumeRoleCredentialFetcher
     from botocore.exceptions import NoCredentialsError
 

@@ -23,11 +23,11 @@ class TaskDefinition:
     logs: Mapping[str, Mapping[str, str]]
 
     def judged(self, named: str | None) -> str | None:
-        """The container that is judged: the one that the spec names, else the only essential one."""
+        """Return the container whose exit code counts: the one that the spec names, else the only essential one."""
         return named or (self.essential[0] if len(self.essential) == 1 else None)
 
     def unjudgeable(self, named: str | None) -> str:
-        """Why no run of it could be judged; empty where it can."""
+        """Say why no run of it could be judged; empty where it can."""
         if named is not None and named not in self.containers:
             return (
                 f"the task definition {self.arn} has no container {named}; it has: {', '.join(self.containers)}; "
@@ -49,7 +49,7 @@ class TaskDefinitionReader:
         self._known: dict[str, TaskDefinition] = {}
 
     def read(self, named: str) -> TaskDefinition:
-        """The definition of this family (its newest revision), family:revision, or ARN."""
+        """Read the definition of this family (its newest revision), family:revision, or ARN."""
         if named not in self._known:
             found = self._client.describe_task_definition(taskDefinition=named)["taskDefinition"]
             definition = _definition(found)
@@ -60,7 +60,7 @@ class TaskDefinitionReader:
         return self._known[named]
 
     def of_task(self, arn: str) -> TaskDefinition:
-        """The definition that a task was run from; one that is no longer to be had knows nothing of its containers."""
+        """Read the definition that a task was run from; one without containers where AWS no longer has it."""
         try:
             return self.read(arn)
         except Exception as error:

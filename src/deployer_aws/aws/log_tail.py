@@ -1,4 +1,4 @@
-"""The last lines that a failed container wrote to CloudWatch Logs: often the only ones that say what went wrong."""
+"""Read the last lines that a failed container wrote to CloudWatch Logs, which often say what went wrong."""
 
 import logging
 
@@ -19,7 +19,7 @@ class LogTail:
         self._client = client
 
     def read(self, definition: TaskDefinition, container: str, task: str) -> str:
-        """The last lines of a container of a task, in words; empty where there are none to be had.
+        """Return the last lines of a task's container, for people; empty where there are none to be had.
 
         The stream is 'prefix/container/task id' (ECS Developer Guide, 'Using the awslogs log driver'); without a
         prefix its name is one that only the host knows. A log that is kept in another region is not read, but named.

@@ -1,4 +1,4 @@
-"""What the deployer must be allowed to do in AWS, as data: the policy in the docs and preflight are made of it.
+"""The permissions that the deployer needs in AWS, as data: the policy in the docs and preflight are made of it.
 
 Actions, and the resources and condition keys that narrow them: Service Authorization Reference, 'Actions, resources,
 and condition keys for' each service. An action with `*` has no resource type that could narrow it.
@@ -321,7 +321,7 @@ class Statement:
     condition: Mapping[str, Mapping[str, Any]]
 
     def as_data(self) -> dict[str, Any]:
-        """As a policy has it."""
+        """Return the statement in the form of a policy document."""
         data = {
             "Sid": self.grant.sid,
             "Effect": "Allow",
@@ -332,7 +332,7 @@ class Statement:
 
 
 def statements(scope: Scope) -> Iterator[Statement]:
-    """What is needed for a scope."""
+    """Yield the statements that a scope needs."""
     for grant in GRANTS:
         if getattr(scope, grant.per):
             condition = {
@@ -343,12 +343,12 @@ def statements(scope: Scope) -> Iterator[Statement]:
 
 
 def policy(scope: Scope) -> dict[str, Any]:
-    """The least-privilege policy for a scope."""
+    """Return the least-privilege policy for a scope."""
     return {"Version": "2012-10-17", "Statement": [statement.as_data() for statement in statements(scope)]}
 
 
 def _expanded(template: str, scope: Scope) -> tuple[str, ...]:
-    """The template once for each value of the names in it."""
+    """Fill a template in once for each value of the names in it."""
     values = asdict(scope, recurse=False)
     names = [name for _, name, _, _ in Formatter().parse(template) if name]
     lists = [values[name] if isinstance(values[name], tuple) else (values[name],) for name in names]

@@ -1,4 +1,4 @@
-"""What a secret in Secrets Manager holds."""
+"""Read what a secret in Secrets Manager holds."""
 
 import json
 from collections.abc import Mapping

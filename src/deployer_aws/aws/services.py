@@ -1,7 +1,7 @@
-"""Whether a stack's ECS services are at zero: wanted at zero, and with no task short of STOPPED.
+"""Read whether a stack's ECS services are at zero: desired count zero, and all tasks STOPPED.
 
-Until then the tasks that were seen are waited for, those of many stacks together. Once none of them runs any more, the
-services are looked at anew: what is said to be at zero was seen to be by a look of its own.
+Until then the tasks that were seen are described, those of many stacks together. Once none of them runs any more, the
+services are described anew, so that 'at zero' always rests on a description of its own.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,11 +18,11 @@ _GONE = frozenset({"ServiceNotFoundException", "ServiceNotActiveException"})
 
 
 class NotAtZero(Exception):
-    """A service that should have nothing running is wanted to run something."""
+    """A service that should be at zero has another desired count."""
 
 
 class ServiceReader:
-    """Looks at the services of stacks, changes nothing."""
+    """Reads the services of stacks, changes nothing."""
 
     def __init__(self, stacks: StackReader, ecs: EcsClient) -> None:
         self._stacks, self._ecs = stacks, ecs
@@ -44,7 +44,7 @@ class ServiceReader:
         return tuple(count for count, _ in left if count[1])
 
     def still_running(self, works: Sequence[Work]) -> dict[CommandId, bool | Exception]:
-        """Of the commands that wait for tasks to stop: whether one still runs, or what kept that from being seen."""
+        """Tell whether tasks still run, or the error that kept that from being seen, by command that waits for some."""
         waiting = {work.id: self._waiting.get(work.pending.ref, (None, ())) for work in works}
         tasks = {command: tasks for command, (waits, tasks) in waiting.items() if waits == command}
         shown = describe_tasks(self._ecs, (task for some in tasks.values() for task in some))
@@ -54,7 +54,7 @@ class ServiceReader:
         }
 
     def services(self, stack: str) -> Iterator[str]:
-        """The ARNs of the services of a stack and of those nested in it."""
+        """Yield the ARNs of the services of a stack and of those nested in it."""
         for resource in self._stacks.resources(stack):
             physical, kind = resource.get("PhysicalResourceId"), resource["ResourceType"]
             if not physical or resource["ResourceStatus"] == "DELETE_COMPLETE":
@@ -83,7 +83,7 @@ class ServiceReader:
         return (name, max(len(tasks), counted)), tasks
 
     def _alive(self, cluster: str, name: str) -> list[TaskId]:
-        """The tasks of a service short of STOPPED. One that was deleted may have some, while it is known."""
+        """Return the tasks of a service short of STOPPED; a deleted service may have some, while ECS knows it."""
         try:
             tasks = [
                 task
@@ -106,7 +106,7 @@ def not_yet_stopped(running: Counts) -> str:
 
 
 def _still(tasks: Sequence[Mapping[str, Any] | Exception]) -> bool | Exception:
-    """One that is seen to run is enough."""
+    """Return True where one is seen to run, else the first error."""
     if any(not isinstance(task, Exception) and is_alive(task) for task in tasks):
         return True
     return next((task for task in tasks if isinstance(task, Exception)), False)
@@ -127,6 +127,6 @@ def _why_not(name: str, service: Mapping[str, Any]) -> str:
 
 
 def cluster_and_name(service: str) -> tuple[str, str]:
-    """`arn:aws:ecs:region:account:service/cluster/name`; old ARNs lack the cluster."""
+    """Split `arn:aws:ecs:region:account:service/cluster/name`; old ARNs lack the cluster."""
     parts = service.split("/")
     return (parts[-2], parts[-1]) if len(parts) > 2 else ("", parts[-1])

@@ -1,4 +1,4 @@
-"""Reading CloudFormation stacks: what they are, what became of a change, and whether their services are at zero."""
+"""Read CloudFormation stacks: what they are, and what became of a change."""
 
 import logging
 import re
@@ -64,13 +64,13 @@ NESTED = 6 * 3600.0
 
 
 def lifecycle(status: str) -> Lifecycle:
-    """Where a stack with this status is; an unknown status is TERMINAL, so that somebody looks."""
+    """Return the lifecycle of a status; an unknown one is TERMINAL, so that somebody looks."""
     return LIFECYCLES.get(status, Lifecycle.TERMINAL)
 
 
 @frozen
 class StackDescription:
-    """A stack as described."""
+    """A stack as DescribeStacks gives it."""
 
     id: str
     name: str
@@ -84,12 +84,12 @@ class StackDescription:
 
     @property
     def lifecycle(self) -> Lifecycle:
-        """Where it is."""
+        """The lifecycle that its status stands for."""
         return lifecycle(self.status)
 
 
 def read_description(found: Mapping[str, Any]) -> StackDescription:
-    """A stack of DescribeStacks' answer."""
+    """Read a stack of DescribeStacks' answer."""
     return StackDescription(
         id=found["StackId"],
         name=found["StackName"],
@@ -107,7 +107,7 @@ def read_description(found: Mapping[str, Any]) -> StackDescription:
 
 @frozen
 class ChangeOutcome:
-    """What a change of ours has come to.
+    """How a change of ours has ended.
 
     `followed` says that somebody else's change of the stack came after it, `taken_over` that it came before ours had
     ended: then the status is what the stack has come to since.
@@ -120,7 +120,7 @@ class ChangeOutcome:
 
 
 class StackReader:
-    """Looks at stacks, changes nothing.
+    """Reads stacks, changes nothing.
 
     `bare_events` says that events without tokens may be taken for ours where there are no others, as with some
     emulators. AWS's events bear the tokens that were sent: there, such events are somebody else's.
@@ -130,7 +130,7 @@ class StackReader:
         self._cloudformation, self._bare_events = cloudformation, bare_events
 
     def describe(self, name_or_id: str) -> StackDescription | None:
-        """The stack, or None where it does not exist (or is not visible yet)."""
+        """Describe a stack; None where it does not exist (or is not visible yet)."""
         try:
             answer = self._cloudformation.describe_stacks(StackName=name_or_id)
         except Exception as error:
@@ -141,13 +141,13 @@ class StackReader:
         return read_description(answer["Stacks"][0])
 
     def is_empty(self, stack: StackDescription) -> bool:
-        """A stack that holds nothing: a creation that was rolled back, or a change set that was never executed."""
+        """Tell whether a stack holds nothing: its creation was rolled back, or its change set never executed."""
         if stack.status == "REVIEW_IN_PROGRESS":
             return not any(self.resources(stack.id))
         return stack.status == "ROLLBACK_COMPLETE"
 
     def status(self, stack: StackDescription, spec: StackSpec, *, reason: str | None = None) -> StackStatus:
-        """What there is to say of a stack."""
+        """Return the status to report of a stack, with what somebody has to do about it."""
         said = stack.reason if reason is None else reason
         if stack.status not in LIFECYCLES:
             said = f"a status that this version does not know; look at the stack in AWS. {said}".strip()
@@ -161,14 +161,14 @@ class StackReader:
         return StackStatus(where, stack.status, said, stack.outputs, counts(stack, spec))
 
     def find(self, name: str, token: str, since: float) -> str | None:
-        """The StackId of the stack whose events bear a token, or None."""
+        """Find the StackId of the stack whose events bear a token."""
         for event in self._events(name, since):
             if event.get("ClientRequestToken") == token:
                 return str(event["StackId"])
         return None
 
     def outcome(self, stack: StackDescription, token: str, since: float) -> ChangeOutcome | None:
-        """What became of the change that bears a token; None while no event of it is visible.
+        """Return how the change that bears a token has ended; None while no event of it is visible.
 
         The stack's own events are those whose PhysicalResourceId is the StackId: nested stacks have COMPLETE events
         in their parent too. The last one that bears the token counts; where that is not final and an event with
@@ -192,7 +192,7 @@ class StackReader:
     def _bare(
         self, stack: StackDescription, events: list[Mapping[str, Any]], since: float
     ) -> ChangeOutcome | None:
-        """The same where events bear no tokens, as with some emulators: by status and time alone."""
+        """Judge a change by status and time alone where events bear no tokens, as with some emulators."""
         recent = [e for e in events if _seconds(e["Timestamp"]) >= since - BARE_SKEW]
         if not any(map(_is_own, recent)):
             return None
@@ -202,7 +202,7 @@ class StackReader:
         return ChangeOutcome(stack.status, self._why(recent) or stack.reason)
 
     def resources(self, stack: str) -> Iterator[Mapping[str, Any]]:
-        """A stack's resources as ListStackResources gives them."""
+        """Yield a stack's resources as ListStackResources gives them."""
         more: dict[str, Any] = {}
         while True:
             page = self._cloudformation.list_stack_resources(StackName=stack, **more)
@@ -212,7 +212,7 @@ class StackReader:
             more = {"NextToken": page["NextToken"]}
 
     def _events(self, stack: str, since: float) -> Iterator[Mapping[str, Any]]:
-        """A stack's events, newest first, back to a time; none where the stack does not exist."""
+        """Yield a stack's events, newest first, back to a time; none where the stack does not exist."""
         more: dict[str, Any] = {}
         while True:
             try:
@@ -231,7 +231,7 @@ class StackReader:
             more = {"NextToken": page["NextToken"]}
 
     def _why(self, events: list[Mapping[str, Any]]) -> str:
-        """The first failing resources, in AWS's own words; of a nested stack, those inside it."""
+        """Name the first failing resources, in AWS's own words; of a nested stack, those inside it."""
         found: list[str] = []
         for event in reversed(events):
             said = str(event.get("ResourceStatusReason", ""))
@@ -244,7 +244,7 @@ class StackReader:
         return "; ".join(list(dict.fromkeys(found))[:3])
 
     def _last_operation(self, nested: str, at: float) -> list[Mapping[str, Any]]:
-        """A nested stack's events since its parent last began to change it, whose token they may lack."""
+        """Return a nested stack's events since its parent last began to change it, whose token they may lack."""
         events: list[Mapping[str, Any]] = []
         for event in self._events(nested, at - NESTED):
             events.append(event)
@@ -259,7 +259,7 @@ def status_reason(reason: Any) -> str:
 
 
 def _is_own(event: Mapping[str, Any]) -> bool:
-    """Whether it is about the stack itself rather than about a resource of it."""
+    """Tell whether an event is about the stack itself rather than about a resource of it."""
     return bool(event.get("PhysicalResourceId") == event["StackId"])
 
 
@@ -268,7 +268,7 @@ _CANCELLED = re.compile(r"Resource (creation|update|deletion) cancelled", re.IGN
 
 
 def counts(stack: StackDescription, spec: StackSpec) -> Counts:
-    """The counts that a stack's parameters carry now."""
+    """Return the counts that a stack's parameters carry now."""
     values = dict(stack.parameters)
     return tuple(
         (s.parameter, int(values[s.parameter])) for s in spec.scaling if values.get(s.parameter, "").isdigit()

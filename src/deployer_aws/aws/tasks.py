@@ -1,4 +1,4 @@
-"""ECS tasks by the hundred."""
+"""Describe and list ECS tasks, as many in one call as ECS allows."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +15,7 @@ TaskId: TypeAlias = tuple[str, str]
 
 
 def describe_tasks(client: EcsClient, tasks: Iterable[TaskId]) -> dict[TaskId, Mapping[str, Any] | Exception]:
-    """Many tasks in few calls. Left out is what ECS does not show.
+    """Describe many tasks in few calls. Left out is what ECS does not show.
 
     A client's error stands in the place of each task that it kept from being seen.
     """
@@ -37,7 +37,7 @@ def describe_tasks(client: EcsClient, tasks: Iterable[TaskId]) -> dict[TaskId, M
 
 
 def read_tasks(client: EcsClient, tasks: Iterable[TaskId]) -> Iterator[Mapping[str, Any]]:
-    """The same, for those that need all of them: raises the client's error."""
+    """Yield the descriptions of tasks. Raises the client's error."""
     for shown in describe_tasks(client, tasks).values():
         if isinstance(shown, Exception):
             raise shown
@@ -45,7 +45,7 @@ def read_tasks(client: EcsClient, tasks: Iterable[TaskId]) -> Iterator[Mapping[s
 
 
 def list_tasks(client: EcsClient, cluster: str, **which: str) -> Iterator[TaskId]:
-    """The tasks of a cluster that the filters of ListTasks let through, of all its pages."""
+    """Yield the tasks of a cluster that match ListTasks' filters."""
     more: dict[str, str] = {}
     while True:
         page = client.list_tasks(cluster=cluster, **which, **more)
@@ -56,5 +56,5 @@ def list_tasks(client: EcsClient, cluster: str, **which: str) -> Iterator[TaskId
 
 
 def is_alive(task: Mapping[str, Any]) -> bool:
-    """Whether a task is short of STOPPED."""
+    """Tell whether a task is short of STOPPED."""
     return task["lastStatus"] not in ENDED

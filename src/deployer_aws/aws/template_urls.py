@@ -1,4 +1,4 @@
-"""Where CloudFormation reads a template: in the request itself, or at an https URL."""
+"""The two ways to hand a template over: in the request itself, or at an https URL."""
 
 from typing import Any
 from urllib.parse import quote

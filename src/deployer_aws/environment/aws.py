@@ -5,8 +5,8 @@ from pathlib import Path
 
 from deployer_aws.aws.clients import Clients, Options
 from deployer_aws.environment._environment import Environment, SystemClock
-from deployer_aws.executors.cloudformation.executor import CloudFormation, Settings
-from deployer_aws.executors.ecs.executor import Ecs
+from deployer_aws.executors.cloudformation import CloudFormation, Settings
+from deployer_aws.executors.ecs import Ecs
 from deployer_aws.executors.postgres import Postgres
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import Executor, Properties

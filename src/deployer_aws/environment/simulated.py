@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from deployer_aws.environment._environment import Environment
-from deployer_aws.executors.cloudformation.executor import CloudFormation
-from deployer_aws.executors.ecs.executor import Ecs
+from deployer_aws.executors.cloudformation import CloudFormation
+from deployer_aws.executors.ecs import Ecs
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import Clock, Executor, Journal, JournalError, Properties
 from deployer_aws.simulator import SimulatedPostgres, Simulator

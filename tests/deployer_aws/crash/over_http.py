@@ -16,8 +16,8 @@ from typing import Any
 
 from deployer_aws.aws.clients import Options, connect
 from deployer_aws.environment import SystemClock
-from deployer_aws.executors.cloudformation.executor import CloudFormation
-from deployer_aws.executors.ecs.executor import Ecs
+from deployer_aws.executors.cloudformation import CloudFormation
+from deployer_aws.executors.ecs import Ecs
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.runner import PollingPolicy, Runner
 from tests.deployer_aws.crash.driver import Moments, Watched

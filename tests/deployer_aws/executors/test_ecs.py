@@ -6,7 +6,7 @@ import botocore.session
 import pytest
 from attrs import evolve
 
-from deployer_aws.executors.ecs.executor import Ecs
+from deployer_aws.executors.ecs import Ecs
 from deployer_core.engine import messages
 from deployer_core.engine.reducer import Accepted, Attempt, Replied
 from deployer_core.machines import ecs_task

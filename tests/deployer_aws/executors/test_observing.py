@@ -7,8 +7,8 @@ from attrs import evolve
 
 from deployer_aws.aws.stacks import StackDescription, read_description
 from deployer_aws.aws.tasks import AT_ONCE
-from deployer_aws.executors.cloudformation.executor import CloudFormation
-from deployer_aws.executors.ecs.executor import Ecs
+from deployer_aws.executors.cloudformation import CloudFormation
+from deployer_aws.executors.ecs import Ecs
 from deployer_aws.ports import Work
 from deployer_core.engine.messages import StackProgress, TaskProgress
 from deployer_core.engine.reducer import Attempt

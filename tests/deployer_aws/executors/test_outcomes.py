@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from deployer_aws.aws.stacks import LIFECYCLES, WAYS_OUT, StackReader
-from deployer_aws.executors.cloudformation.executor import CloudFormation, Settings
+from deployer_aws.executors.cloudformation import CloudFormation, Settings
 from deployer_core.engine.messages import Progress, StackProgress
 from deployer_core.engine.reducer import Accepted, Attempt, Attempted, Replied
 from deployer_core.machines.deployment import Failure, ScaleStack, StabiliseStack, UpsertStack

@@ -1,7 +1,7 @@
 """A journal that was deleted: what it asked AWS for is not mistaken for what the next one asks."""
 
-from deployer_aws.executors.cloudformation.executor import CloudFormation
-from deployer_aws.executors.ecs.executor import Ecs
+from deployer_aws.executors.cloudformation import CloudFormation
+from deployer_aws.executors.ecs import Ecs
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.runner import Runner
 from deployer_aws.simulator import SimulatedPostgres, Simulator

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import pytest
 from attrs import frozen
 
-from deployer_aws.executors.cloudformation.executor import CloudFormation, Settings
-from deployer_aws.executors.ecs.executor import Ecs
+from deployer_aws.executors.cloudformation import CloudFormation, Settings
+from deployer_aws.executors.ecs import Ecs
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import Act, Appended, Clock, Journal, Work
 from deployer_aws.runner import PollingPolicy, Runner

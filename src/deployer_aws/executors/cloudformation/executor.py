@@ -3,8 +3,8 @@
 Look before you leap, for a change: with a StackId only its outcome is observed; an attempt without one is looked for by
 its token in the stack's events; only else is it sent, with the same token again.
 
-While a stack is under way as the journal has it, its events have nothing to tell, and are not read: so where a shared
-look has shown that, nothing is asked. Every other look reads them.
+While a stack is under way as the journal has it, its events say nothing new: where a batch describe has shown that,
+nothing is asked. Every other look reads them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -189,7 +189,7 @@ class CloudFormation:
         problem: Problem,
         error: Exception,
     ) -> Act:
-        """What AWS said no to may be done already, or may have to wait."""
+        """Tell what a refusal means: done already, to be waited for, or failed."""
         sent = work.pending.attempt
         if stack is not None and "No updates are to be performed" in problem.message:
             yield from self._done(work, command, stack, StackProgress("", unchanged=True))
@@ -227,14 +227,14 @@ class CloudFormation:
             yield from self._done(work, command, stack, StackProgress(outcome.status))
 
     def _unseen(self, work: Work, since: float) -> Act:
-        """A stack that is not there, or not visible yet."""
+        """Report a stack as missing once it could not be seen for long enough."""
         if work.now - since > UNSEEN:
             yield work.reply(StackStatus(Lifecycle.MISSING, "MISSING", "the stack has gone"))
 
     def _done(
         self, work: Work, command: StackChange, stack: StackDescription, progress: StackProgress
     ) -> Act:
-        """The stack has what it was to have; one that was to be at zero must have nothing running either."""
+        """Report the change as done; where it scaled to zero, only once no task runs any more."""
         try:
             left = self._services.running(stack.id, work.id) if _to_zero(command) else ()
         except NotAtZero as problem:
@@ -250,7 +250,7 @@ class CloudFormation:
 
 
 def _watched(work: Work) -> str:
-    """What a command's stack is known by where it is only waited for; empty where there is something to do."""
+    """Return the name or StackId of a stack that is only waited for; empty where there is something to do."""
     command, pending = work.pending.command, work.pending
     if not isinstance(command, StabiliseStack):
         return pending.ref
@@ -258,7 +258,7 @@ def _watched(work: Work) -> str:
 
 
 def _goes_on(work: Work) -> bool:
-    """Whether a shared look has shown nothing but what the journal has.
+    """Tell whether a batch describe has shown nothing but what the journal has.
 
     That is a stack under way, in the same status; or that tasks which were to stop still run.
     """
@@ -277,7 +277,7 @@ def _progress(work: Work) -> StackProgress:
 
 
 def _to_zero(command: StackChange) -> bool:
-    """At the end of ScaleStack(0) and of UpdateStack(0): the last looks before the migrations."""
+    """Tell whether a command scales to zero: its end is the last look before the migrations."""
     if not isinstance(command, ScaleStack | UpdateStack) or not command.counts:
         return False
     return not any(count for _, count in command.counts)

@@ -9,13 +9,13 @@ from deployer_core.spec import Counts, ListenerPriority, Pairs, Previous, StackO
 
 
 class UnresolvedValue(LookupError):
-    """A value that the spec names, and that is not there."""
+    """A value that the spec names does not exist."""
 
 
 def resolve(
     spec: StackSpec, stack: StackDescription | None, reader: StackReader, elbv2: Elbv2Client | None
 ) -> Pairs:
-    """The values that are only known late, by parameter: journaled before the first send, so a resend is the same.
+    """Return the values that are only known late, by parameter. They are journaled before the first send.
 
     `stack` is the stack as it is, for the priorities that it keeps.
     """
@@ -50,7 +50,7 @@ def _output(name: str, wanted: StackOutput, reader: StackReader) -> str:
 
 
 def _priority(name: str, group: ListenerPriority, kept: str, taken: set[int]) -> int:
-    """The one that the stack has where it lies in the range, else the lowest that no rule of the listener has."""
+    """Return the stack's own priority where it lies in the range, else the lowest that no rule of the listener has."""
     if kept.isdigit() and group.lowest <= int(kept) <= group.highest:
         return int(kept)
     free = next((n for n in range(group.lowest, group.highest + 1) if n not in taken), None)
@@ -63,7 +63,7 @@ def _priority(name: str, group: ListenerPriority, kept: str, taken: set[int]) ->
 
 
 def _priorities(name: str, listener: str, elbv2: Elbv2Client | None) -> Iterator[int]:
-    """The priorities that a listener's rules have; its default rule has none."""
+    """Yield the priorities that a listener's rules have; its default rule has none."""
     if elbv2 is None:
         raise UnresolvedValue(
             f"parameter {name}: a listener's priorities cannot be read without a load balancer client"
@@ -78,7 +78,7 @@ def _priorities(name: str, listener: str, elbv2: Elbv2Client | None) -> Iterator
 
 
 def as_given(spec: StackSpec, resolved: Pairs, *, creates: bool) -> list[dict[str, Any]]:
-    """The spec's own parameters."""
+    """Return the spec's own parameters."""
     values: dict[str, Any] = dict(spec.parameters) | dict(resolved)
     if creates and (kept := sorted(name for name, value in values.items() if isinstance(value, Previous))):
         raise UnresolvedValue(
@@ -93,12 +93,12 @@ def as_given(spec: StackSpec, resolved: Pairs, *, creates: bool) -> list[dict[st
 
 
 def with_counts(counts: Counts) -> list[dict[str, Any]]:
-    """The parameters that carry counts."""
+    """Return the parameters that carry counts."""
     return [{"ParameterKey": name, "ParameterValue": str(count)} for name, count in counts]
 
 
 def for_scaling(stack: StackDescription, counts: Counts) -> list[dict[str, Any]]:
-    """Every parameter of the stack with its previous value, but for the counts.
+    """Return every parameter of the stack with its previous value, but for the counts.
 
     One that was left out would fall back to its default, and the `****` of NoEcho is never sent.
     """

@@ -1,4 +1,4 @@
-"""What CreateStack and UpdateStack are sent, whole."""
+"""Build the requests of CreateStack and UpdateStack."""
 
 import json
 import logging
@@ -48,7 +48,7 @@ class RequestBuilder:
     def build(
         self, work: Work, command: StackChange, stack: StackDescription | None, creates: bool, resolved: Pairs
     ) -> StackRequest:
-        """The request of a change. Raises UnresolvedValue where a value that the spec names is not to be had."""
+        """Build the request of a change. Raises UnresolvedValue."""
         spec = command.stack
         if isinstance(command, ScaleStack):
             assert stack is not None  # only what was seen is scaled
@@ -66,7 +66,7 @@ class RequestBuilder:
         return self._with_template(members, work.read_blob(spec.template.sha256), spec.template.source)
 
     def _scaling(self, command: ScaleStack, stack: StackDescription) -> StackRequest:
-        """The counts and nothing else: the template as it is, every other parameter as it is.
+        """Change the counts and nothing else: the template and all other parameters stay as they are.
 
         CloudFormation expands macros anew with each update, and does not take a template that has any by
         UsePreviousTemplate, so such a template is sent as it was written.
@@ -101,7 +101,7 @@ class RequestBuilder:
             self._s3.put_object(Bucket=self._bucket, Key=upload.key, Body=upload.text.encode())
 
     def _url_of(self, key: str) -> str:
-        """In the form with the bucket in the path, which a certificate covers whatever the bucket is called."""
+        """Put the bucket in the path, which the certificate covers whatever the bucket is called."""
         meta: Any = getattr(self._s3, "meta", None)
         endpoint = meta.endpoint_url if meta else "https://s3.amazonaws.com"
         return f"{endpoint}/{self._bucket}/{key}"
@@ -117,7 +117,7 @@ def _permissions(capabilities: tuple[str, ...], role: str | None) -> dict[str, A
 
 
 def _warn_of_ssm(stack: StackDescription, summary: Any, counts: set[str]) -> None:
-    """The previous value of such a parameter is the name in Parameter Store, whose value is read anew."""
+    """Warn that CloudFormation reads SSM parameters anew: their previous value is the name in Parameter Store."""
     names = [
         p["ParameterKey"]
         for p in summary.get("Parameters", [])

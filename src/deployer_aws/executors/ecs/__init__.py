@@ -1,1 +1,5 @@
-"""ECS: RunTask and StopTask."""
+"""Carry out RunTask and StopTask."""
+
+from deployer_aws.executors.ecs.executor import Ecs
+
+__all__ = ["Ecs"]

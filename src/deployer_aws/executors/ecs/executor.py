@@ -176,7 +176,7 @@ class Ecs:
         return tasks[0] if tasks else None
 
     def _find(self, run: Run, token: str) -> str | None:
-        """The task that an attempt has started.
+        """Find the task that an attempt has started.
 
         By `startedBy`, which must be the only filter (ECS API reference, ListTasks), only those are found that are to
         run; the stopped ones are looked through.
@@ -191,7 +191,7 @@ class Ecs:
         return next((str(task["taskArn"]) for task in found), None)
 
     def _end(self, run: Run, task: Mapping[str, Any]) -> StatusStopped:
-        """How the task ended; where it failed, with what its judged container had to say."""
+        """Report how the task ended; where it failed, with the log tail of its judged container."""
         definition = self._definitions.of_task(task["taskDefinitionArn"])
         judged = definition.judged(run.task.container)
         exits: list[Exit] = []
@@ -205,7 +205,7 @@ class Ecs:
 
 
 def _arn(work: Work) -> str:
-    """The task that a command is about, empty where it is not known."""
+    """Return the ARN of a command's task, empty where it is not known."""
     return work.pending.ref or str(getattr(work.pending.command, "arn", ""))
 
 
@@ -261,14 +261,14 @@ def _wants_capacity(said: str) -> bool:
 
 
 def _no_capacity(error: Exception) -> str:
-    """The words of a refusal for want of capacity, which Fargate gives as an error; empty for any other."""
+    """Return the words of a refusal for want of capacity, which Fargate gives as an error; empty for any other."""
     problem = classify(error)
     refused = problem is not None and problem.code == "ClientException" and _wants_capacity(problem.message)
     return problem.message if problem is not None and refused else ""
 
 
 def _conflicting(error: Exception) -> str | None:
-    """The task that a conflict names: it was started by this very token (ECS API reference, ConflictException)."""
+    """Return the task that a conflict names: this very token started it (ECS API reference, ConflictException)."""
     problem = classify(error)
     if problem is None or problem.code != "ConflictException":
         return None

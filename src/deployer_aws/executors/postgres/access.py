@@ -1,4 +1,4 @@
-"""How the administrator gets in: by a secret, by an RDS IAM token, or by a URL."""
+"""Find out how the administrator logs in: by a secret, by an RDS IAM token, or by a URL."""
 
 from collections.abc import Mapping
 
@@ -23,7 +23,7 @@ class Access:
         self._secrets, self._rds, self._environ = secrets, rds, environ
 
     def server(self, spec: DatabaseSpec[str]) -> Server:
-        """Where the database's server is, with a password as fresh as it can be. Raises PostgresError."""
+        """Return the database's server, with a password as fresh as it can be. Raises PostgresError."""
         admin = spec.admin
         if isinstance(admin, AdminSecret):
             found = self._by_secret(spec, admin)
@@ -37,7 +37,7 @@ class Access:
         return found
 
     def secrets(self) -> SecretsClient:
-        """The client of Secrets Manager. Raises PostgresError."""
+        """Return the client of Secrets Manager. Raises PostgresError."""
         if self._secrets is None:
             raise PostgresError(
                 "a secret is needed, and the deployer was started without access to Secrets Manager"
@@ -45,7 +45,7 @@ class Access:
         return self._secrets
 
     def _by_secret(self, spec: DatabaseSpec[str], admin: AdminSecret[str]) -> Server:
-        """In the shape that RDS writes ('JSON structure of Secrets Manager secrets', Amazon RDS)."""
+        """Read a secret in the shape that RDS writes ('JSON structure of Secrets Manager secrets', Amazon RDS)."""
         held = read_json(self.secrets().get_secret_value(SecretId=admin.secret))
         lacking = [key for key in ("username", "password") if not held.get(key)]
         host = held.get("host") or admin.host
@@ -62,7 +62,7 @@ class Access:
         return Server(str(host), int(port), user, password, _MAINTENANCE, spec.sslmode or "require")
 
     def _by_token(self, spec: DatabaseSpec[str], admin: AdminIam[str]) -> Server:
-        """RDS takes a token over TLS alone (Amazon RDS, 'IAM database authentication')."""
+        """Make a token, which RDS takes over TLS alone (Amazon RDS, 'IAM database authentication')."""
         if self._rds is None:
             raise PostgresError(
                 "an RDS IAM token is needed, and the deployer was started without access to RDS"
@@ -101,12 +101,12 @@ class Access:
 
 
 def _can_be_sent(text: str) -> bool:
-    """Whether libpq takes a text; JSON and the environment can hold others."""
+    """Tell whether libpq takes a text; JSON and the environment can hold others."""
     return not any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text)
 
 
 def _maintenance(database: str) -> str:
-    """Sessions in a template are in the way of CREATE DATABASE (PostgreSQL, 'Template Databases')."""
+    """Refuse a template: sessions in one block CREATE DATABASE (PostgreSQL, 'Template Databases')."""
     if database in ("template0", "template1"):
         raise PostgresError(
             f"the administrator connects to {database}, which is a template; name postgres, say"

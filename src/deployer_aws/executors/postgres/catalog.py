@@ -1,4 +1,4 @@
-"""What the catalogs are asked (PostgreSQL, 'System Catalogs')."""
+"""The queries of the system catalogs (PostgreSQL, 'System Catalogs')."""
 
 from typing import LiteralString
 

@@ -61,7 +61,7 @@ class DatabaseObject:
     method: str | None
 
     def change_owner(self, owner: str) -> sql.Composed:
-        """The statement that changes its owner."""
+        """Return the statement that changes its owner."""
         called = self._called()
         if self.argument_types is not None:
             types = zip(self.argument_schemas or [], self.argument_types, strict=True)
@@ -71,7 +71,7 @@ class DatabaseObject:
         return compose("ALTER {} {} OWNER TO {}", _KEYWORDS[self.kind], called, owner)
 
     def _called(self) -> sql.Composable:
-        """Its name; an operator's can't be quoted, and a large object has a number."""
+        """Return its name; an operator's can't be quoted, and a large object has a number."""
         if self.kind == "operator":
             return compose("{}.{}", self.schema or "", sql.Composed([_SYMBOLS[c] for c in self.name or ""]))
         if self.kind == "large object":
@@ -79,7 +79,7 @@ class DatabaseObject:
         return sql.Identifier(*filter(None, (self.schema, self.name)))
 
     def _argument(self, schema: str | None, name: str | None) -> sql.Composable:
-        """A type. IN keeps a procedure's OUT arguments from being counted, which another's IN arguments may equal."""
+        """Name an argument's type. IN keeps a procedure's OUT arguments apart from another's IN arguments."""
         if self.kind == "operator":
             return sql.SQL("NONE") if name is None or schema is None else sql.Identifier(schema, name)
         return compose("IN {}", sql.Identifier(*filter(None, (schema, name))))

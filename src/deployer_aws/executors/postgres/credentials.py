@@ -41,7 +41,7 @@ class Version:
     held: Mapping[str, Any] = field(repr=False)
 
     def credentials(self) -> Credentials | None:
-        """The credentials in it, where it has that shape."""
+        """Return the credentials in it, where it has that shape."""
         user, password = self.held.get("username"), self.held.get("password")
         if isinstance(user, str) and isinstance(password, str) and user and password:
             return Credentials(user, password)
@@ -49,17 +49,17 @@ class Version:
 
 
 class SecretStore:
-    """One secret in Secrets Manager."""
+    """Reads and writes one secret in Secrets Manager."""
 
     def __init__(self, client: SecretsClient, secret: str) -> None:
         self._client, self._secret = client, secret
 
     def version(self, token: str) -> Version | None:
-        """The version of an id."""
+        """Read the version of an id."""
         return self._read(VersionId=token)
 
     def current(self) -> Version | None:
-        """The version that an application is given."""
+        """Read the version that an application is given."""
         return self._read(VersionStage=CURRENT)
 
     def keep(self, token: str, text: str) -> None:
@@ -84,7 +84,7 @@ class SecretStore:
         )
 
     def not_shown_yet(self) -> PostgresError:
-        """What was written is there, and not to be read yet.
+        """Return the error that what was written cannot be read yet.
 
         'All Secrets Manager operations are eventually consistent' (Secrets Manager API reference, 'ListSecrets').
         """
@@ -133,7 +133,7 @@ def _code(error: Exception) -> str:
 
 
 def credentials(job: DatabaseJob, store: SecretStore) -> Steps:
-    """Make sure of a login whose credentials the secret holds, and that it is the only one."""
+    """Ensure that the secret holds the credentials of a login, and that this login is the only one."""
     mine = store.version(job.token)
     if mine is None:
         current = store.current()
@@ -161,7 +161,7 @@ def credentials(job: DatabaseJob, store: SecretStore) -> Steps:
 
 
 def _fits(job: DatabaseJob, version: Version) -> bool:
-    """Whether an application could log in with what the secret holds."""
+    """Tell whether an application could log in with what the secret holds."""
     held, found = version.held, version.credentials()
     where = (job.server.host, str(job.server.port), job.spec.name)
     if found is None or (held.get("host"), str(held.get("port")), held.get("dbname")) != where:
@@ -170,7 +170,7 @@ def _fits(job: DatabaseJob, version: Version) -> bool:
 
 
 def _login_name(job: DatabaseJob) -> str:
-    """The spec's name for it and ten characters of the token; PostgreSQL would cut off what is beyond 63 bytes."""
+    """Join the spec's name and ten characters of the token, in the 63 bytes that PostgreSQL keeps of a name."""
     suffix = f"_{job.token[-10:]}"
     return job.spec.login_role.encode()[: 63 - len(suffix)].decode(errors="ignore") + suffix
 
@@ -195,7 +195,7 @@ def _text(job: DatabaseJob, login: Credentials) -> str:
 
 
 def _login(job: DatabaseJob, wanted: Credentials) -> Steps:
-    """Make sure of the login, and that it gets in."""
+    """Ensure that the login exists, and can log in."""
     found = next(
         (login for login in roles.logins(job, wanted.username) if login.name == wanted.username), None
     )
@@ -214,7 +214,7 @@ def _login(job: DatabaseJob, wanted: Credentials) -> Steps:
 
 
 def _refused(job: DatabaseJob, wanted: Credentials) -> PostgresError | None:
-    """Try to log in; the trouble, where the server refuses the password."""
+    """Try to log in; return the error where the server refuses the password."""
     as_login = evolve(job.server, user=wanted.username, password=wanted.password, as_itself=False)
     try:
         with job.open(as_login) as session:

@@ -1,4 +1,4 @@
-"""The database itself: made, owned, reachable, and with its extensions."""
+"""Ensure the database itself: created, owned, reachable, and with its extensions."""
 
 from deployer_aws.executors.postgres import roles
 from deployer_aws.executors.postgres.cleanup import cleanup
@@ -8,7 +8,7 @@ from deployer_aws.executors.postgres.session import DatabaseSession, compose
 
 
 def database(job: DatabaseJob) -> Steps:
-    """Make sure of the database, owned by the owner role; from 16 on that takes SET on it ('CREATE DATABASE')."""
+    """Ensure the database, owned by the owner role; from 16 on that takes SET on it ('CREATE DATABASE')."""
     name, owner, administrator = job.spec.name, job.spec.owner_role, job.administrator
     query = (
         "SELECT pg_get_userbyid(datdba), datconnlimit, datistemplate,"
@@ -52,7 +52,7 @@ def _take_over(job: DatabaseJob, before: str) -> Steps:
 
 
 def extensions(job: DatabaseJob, inside: DatabaseSession) -> Steps:
-    """Make sure of the extensions, with those that they need.
+    """Ensure the extensions, with those that they need.
 
     Who is no superuser may make trusted ones ('CREATE EXTENSION'), and on RDS those that rds.allowed_extensions names.
     """
@@ -80,7 +80,7 @@ def extensions(job: DatabaseJob, inside: DatabaseSession) -> Steps:
 
 
 def grants(job: DatabaseJob, inside: DatabaseSession) -> Steps:
-    """Make sure that the owner may use the schema public.
+    """Ensure that the owner may use the schema public.
 
     From 15 on it belongs to whoever owns the database (release notes of 15), unless the server was upgraded.
     """

@@ -1,4 +1,4 @@
-"""The executor: one look at a command after the other."""
+"""Carry out UpsertDatabase and CleanupDatabase, one look at a command after the other."""
 
 import logging
 import os
@@ -54,7 +54,7 @@ class Postgres:
         self._connect, self._share, self._monotonic = connect, share, monotonic
 
     def act(self, work: Work) -> Act:
-        """See `ports.Executor.act`. Passing trouble is journaled once, and left to the runner to try again."""
+        """See `ports.Executor.act`. A transient error is journaled once, and left to the runner to try again."""
         try:
             yield from self._act(work)
         except PostgresError as trouble:
@@ -90,7 +90,7 @@ class Postgres:
     def _take(
         self, work: Work, job: DatabaseJob, steps: Steps, number: int
     ) -> Generator[Attempted | Replied, None, bool]:
-        """Take steps until they or the share have ended, and tell what was done; whether the steps have ended."""
+        """Take steps until they or the share have ended, and report them; return whether the steps have ended."""
         started = self._monotonic()
         for change in steps:
             if self._monotonic() - started > self._share:

@@ -1,4 +1,4 @@
-"""What the steps of one command share: the spec, the server, the administrator's session, and what was changed."""
+"""The state that the steps of one command share: spec, server, administrator's session, and what was changed."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -50,19 +50,19 @@ class DatabaseJob:
     """What else a person should know: what was made, and what could not be set right."""
 
     def open(self, server: Server | None = None) -> AbstractContextManager[DatabaseSession]:
-        """A session in the database itself, as the administrator or as who else is named."""
+        """Open a session in the database itself, as the administrator or as who else is named."""
         timeouts = Timeouts(self.spec.statement_timeout, self.spec.lock_timeout)
         return session(self.connection_class, server or self.server, self.spec.name, timeouts)
 
     def report(self) -> str:
-        """What was done, in one line; nothing where nothing was."""
+        """Say in one line what was done; empty where nothing was."""
         counts = [f"{count} {kind}" for kind, count in sorted(self.changed.items())]
         right = [f"set right: {', '.join(counts)}"] if counts else []
         return "; ".join([*dict.fromkeys(self.notes), *right])
 
 
 def administrator(session: DatabaseSession) -> Administrator:
-    """Who the session's user is. Raises PostgresError for a server that is too old."""
+    """Read who the session's user is. Raises PostgresError for a server that is too old."""
     ((name, version, superuser, roles, databases),) = session.rows(
         "SELECT rolname, current_setting('server_version_num')::int, rolsuper, rolcreaterole, rolcreatedb"
         " FROM pg_roles WHERE rolname = session_user"

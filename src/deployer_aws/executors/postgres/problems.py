@@ -1,4 +1,4 @@
-"""What PostgreSQL's errors mean: an answer, or something to try again; and how they are told, without a secret.
+"""Class PostgreSQL's errors, final or transient, and put them in words without a secret.
 
 SQLSTATEs: PostgreSQL, appendix 'PostgreSQL Error Codes'. While a connection is made libpq hands on a text alone, so
 those are known by their texts; a text that nothing here knows is tried again until the command's deadline.
@@ -10,9 +10,9 @@ import psycopg
 
 
 class PostgresError(Exception):
-    """What stands between a command and its end, in words for a person.
+    """An error that keeps a command from its end, in words for a person.
 
-    `transient` trouble is tried again until the command's deadline; any other is the answer. `password` says that the
+    A `transient` one is tried again until the command's deadline; any other is the answer. `password` says that the
     server refused the password.
     """
 
@@ -22,13 +22,13 @@ class PostgresError(Exception):
         super().__init__(text)
 
     def after(self, report: str) -> "PostgresError":
-        """The same, with what was done before it."""
+        """Return the error with what was done before it."""
         text = f"{self}; before that: {report}" if report else str(self)
         return PostgresError(text, transient=self.transient, password=self.password)
 
 
 class DatabaseUnavailable(Exception):
-    """Passing trouble, for the runner, which tries again with backoff (`executors.errors`)."""
+    """A transient error, for the runner, which tries again with backoff (`aws.errors`)."""
 
 
 _PASSING = {
@@ -91,7 +91,7 @@ _WRONG_PASSWORD = re.compile(r"password authentication failed")
 
 
 def postgres_error(error: psycopg.Error, where: str) -> PostgresError:
-    """The trouble that an error of PostgreSQL or libpq is. Only the server's message is told, never the statement."""
+    """Class an error of PostgreSQL or libpq. Only the server's message is told, never the statement."""
     code = error.sqlstate or ""
     if not code:
         return _connecting(_one_line(str(error)), where)
@@ -106,7 +106,7 @@ def postgres_error(error: psycopg.Error, where: str) -> PostgresError:
 
 
 def is_concurrent(error: psycopg.Error) -> bool:
-    """Two sessions changed one row of a catalog: PostgreSQL refuses the later one, instead of waiting."""
+    """Tell whether two sessions changed one row of a catalog: PostgreSQL refuses the later one, instead of waiting."""
     return "tuple concurrently" in (error.diag.message_primary or "")
 
 

@@ -22,7 +22,7 @@ IAM = "rds_iam"
 
 
 def owner(job: DatabaseJob) -> Steps:
-    """Make sure of the owner role, and that the administrator may act for it."""
+    """Ensure the owner role, and that the administrator may act for it."""
     wanted, administrator = job.spec.owner_role, job.administrator
     found = job.session.rows(
         "SELECT rolcanlogin, rolsuper, rolname = session_user FROM pg_roles WHERE rolname = %s", wanted
@@ -49,7 +49,7 @@ def owner(job: DatabaseJob) -> Steps:
 
 
 def _leads_to_iam(job: DatabaseJob, role: str) -> bool:
-    """Whether a role is rds_iam, or in it by however many steps."""
+    """Tell whether a role is rds_iam, or in it by however many steps."""
     query = compose(catalog.ABOVE, names=sql.Literal([role]), role=sql.Literal(IAM))
     return job.session.rows(query) != [(None,)]
 
@@ -76,7 +76,7 @@ def act_for(job: DatabaseJob, role: str) -> Steps:
 
 
 def able(job: DatabaseJob, owners: set[str]) -> Generator[str, None, set[str]]:
-    """Those for whom the administrator may act; what that takes is granted to it."""
+    """Return those for whom the administrator may act, after granting what that takes."""
     query = compose(
         catalog.ABLE, iam=sql.Literal(IAM), manageable=manageable(job), names=sql.Literal(sorted(owners))
     )
@@ -90,7 +90,7 @@ def able(job: DatabaseJob, owners: set[str]) -> Generator[str, None, set[str]]:
 
 
 def is_member(job: DatabaseJob, role: str) -> bool:
-    """Whether the administrator was itself made a member of a role that may act for it."""
+    """Tell whether the administrator was itself made a member of a role that may act for it."""
     query = sql.SQL(
         "SELECT coalesce(bool_or({inherits}), false) AND coalesce(bool_or({sets}), false)"
         " FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid JOIN pg_roles a ON a.oid = m.member"
@@ -121,7 +121,7 @@ class Login:
 
 
 def logins(job: DatabaseJob, *names: str) -> list[Login]:
-    """The logins that were made for this database, and the roles of these names."""
+    """Read the logins that were made for this database, and the roles of these names."""
     query = compose(
         catalog.LOGINS,
         mark=sql.Literal(marker(job)),
@@ -134,18 +134,18 @@ def logins(job: DatabaseJob, *names: str) -> list[Login]:
 
 
 def manageable(job: DatabaseJob) -> sql.SQL:
-    """The condition on a role `r` that the administrator may grant, change and drop it."""
+    """Return the condition on a role `r` that the administrator may grant, change and drop it."""
     free = job.administrator.superuser or not job.administrator.needs_options
     return sql.SQL("true" if free else catalog.ADMIN_OPTION)
 
 
 def marker(job: DatabaseJob) -> str:
-    """The comment on a login of this database."""
+    """Return the comment on a login of this database."""
     return f"made by deployer: a login of the database {job.spec.name}"
 
 
 def settle(job: DatabaseJob, login: Login) -> Steps:
-    """Make sure that a login that is there is enabled, in the owner, and works as the owner."""
+    """Ensure that a login is enabled, in the owner, and works as the owner."""
     name, owner = login.name, job.spec.owner_role
     if not login.enabled:
         yield f"enable the login {name}"
@@ -170,7 +170,7 @@ def make(job: DatabaseJob, name: str, password: str | None) -> None:
 
 
 def verifier(job: DatabaseJob, name: str, password: str) -> sql.Literal:
-    """What stands for a password in a statement: the statement may end up in the server's log."""
+    """Return what replaces a password in a statement, which may end up in the server's log."""
     return sql.Literal(job.session.verifier(name, password))
 
 
@@ -184,7 +184,7 @@ def _dress(job: DatabaseJob, name: str) -> None:
 
 
 def iam_login(job: DatabaseJob) -> Steps:
-    """Make sure of a login that RDS lets in by IAM authentication, and that it alone is let in so.
+    """Ensure a login that RDS lets in by IAM authentication, and that it alone is let in so.
 
     All members of rds_iam, indirect ones too, lose password login on RDS ('IAM database authentication', limitations).
     """

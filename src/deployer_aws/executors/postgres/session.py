@@ -59,14 +59,14 @@ class DatabaseSession:
         self._connection, self._where = connection, where
 
     def rows(self, query: Query, *values: object) -> list[tuple[Any, ...]]:
-        """Look. Raises PostgresError."""
+        """Run a query. Raises PostgresError."""
         try:
             return self._connection.execute(query, values or None).fetchall()
         except psycopg.Error as error:
             raise postgres_error(error, self._where) from None
 
     def run(self, query: Query) -> None:
-        """Change something. What another session has just changed too is tried again. Raises PostgresError."""
+        """Run a change; retry what another session has just changed too. Raises PostgresError."""
         for again in range(_TRIES):
             try:
                 self._connection.execute(query)
@@ -77,12 +77,12 @@ class DatabaseSession:
             time.sleep(0.02 * 2**again)
 
     def _alone(self) -> bool:
-        """Whether the next statement would be a transaction of its own."""
+        """Tell whether the next statement would be a transaction of its own."""
         return self._connection.info.transaction_status is psycopg.pq.TransactionStatus.IDLE
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing of what is run within. Raises PostgresError."""
+        """Run all or nothing of what is within. Raises PostgresError."""
         try:
             with self._connection.transaction():
                 yield
@@ -99,7 +99,7 @@ class DatabaseSession:
         return bool(taken)
 
     def verifier(self, user: str, password: str) -> str:
-        """The SCRAM verifier of a password (RFC 5803): what the server is told, instead of the password itself."""
+        """Return the SCRAM verifier of a password (RFC 5803), which the server is told instead."""
         encrypted = self._connection.pgconn.encrypt_password(
             password.encode(), user.encode(), b"scram-sha-256"
         )
@@ -140,14 +140,14 @@ def session(
 
 
 def name(identifier: str) -> sql.Identifier:
-    """A quoted name, whatever is in it."""
+    """Quote a name, whatever is in it."""
     return sql.Identifier(identifier)
 
 
 def compose(
     template: LiteralString, *parts: str | sql.Composable, **named: str | sql.Composable
 ) -> sql.Composed:
-    """A statement with names in its places: texts become quoted names, so nothing can be injected."""
+    """Put names in the places of a statement: texts become quoted names, so nothing can be injected."""
     return sql.SQL(template).format(*map(_part, parts), **{key: _part(part) for key, part in named.items()})
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from deployer_aws.executors.cloudformation.executor import CloudFormation
-from deployer_aws.executors.ecs.executor import Ecs
+from deployer_aws.executors.cloudformation import CloudFormation
+from deployer_aws.executors.ecs import Ecs
 from deployer_aws.executors.postgres import Postgres
 from deployer_aws.journals.replay import verify
 from deployer_aws.journals.sqlite import SqliteJournal
