@@ -56,6 +56,34 @@ def test_the_documentation_says_where_each_thing_is() -> None:
     assert [name for name in (*modules, *pages) if name not in tables] == []
 
 
+def test_every_link_of_the_documentation_leads_somewhere() -> None:
+    """What README.md, CONTRIBUTING.md and the pages of docs link to in this tree is there."""
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").rglob("*.md")]
+    links = [
+        (page, link)
+        for page in pages
+        for link in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
+        if "://" not in link
+    ]
+    assert len(links) > 100
+    assert [(page.name, link) for page, link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_glossary_holds_to_the_code() -> None:
+    """Each word is defined once, and each name in its definition stands in the file that its row names."""
+    text = (ROOT / "docs/glossary.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \*\*(.+?)\*\* \| (.+) \| \[.+\]\(\.\./(.+)\) \|$", text, re.MULTILINE)
+    words = [word for row, _, _ in rows for word in row.split(", ")]
+    assert len(rows) == text.count("\n| **") > 50
+    assert sorted({*words}) == sorted(words)
+    assert [
+        (word, name)
+        for word, meaning, path in rows
+        for name in re.findall(r"`([A-Za-z_.]+)(?:\(.*?\))?`", meaning)
+        if not re.search(rf"\b{name.rpartition('.')[2]}\b", (ROOT / path).read_text(encoding="utf-8"))
+    ] == []
+
+
 def test_the_core_needs_three_packages() -> None:
     """Whoever embeds the core takes on attrs, typing-extensions and msgspec, and nothing more."""
     names = {requirement.partition(">")[0] for requirement in pyproject()["project"]["dependencies"]}

@@ -1,4 +1,4 @@
-"""The beds compared: the same calls on all three, and how each differs, as `docs/test-beds.md` lists it."""
+"""The beds compared: the same calls on all three, and how each differs, as `docs/test-environments.md` lists it."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.deployer_aws.scenarios.emulators import Ministack, Moto
 from tests.deployer_aws.scenarios.probes import PROBES
 from tests.support.conformance import Nonconforming, check_answer
 
-DOCS = Path(__file__).parents[3] / "docs" / "test-beds.md"
+DOCS = Path(__file__).parents[3] / "docs" / "test-environments.md"
 
 
 def table() -> dict[str, dict[str, str]]:
