@@ -19,6 +19,7 @@ from deployer_core.kernel.machine import ABSENT
 from deployer_core.machines import deployment as d
 from deployer_core.machines import ecs_task, postgres_migration, stack
 from deployer_core.machines.ecs_task import EXITED, Exit
+from deployer_core.machines.postgres_migration import Phase
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
 from deployer_core.spec import DeploymentSpec, resolve
 
@@ -82,7 +83,7 @@ def with_a_database_by_hand() -> list[tuple[Any, Any]]:
     run = ecs_task.Run("d-1", "db", ecs_task.Purpose.MIGRATE, migration.spec.migrate.task, (0,))
     of, db, task, lock = d.MACHINE, postgres_migration.MACHINE, ecs_task.MACHINE, stack.MACHINE
     blocked, done = (
-        d.DatabaseReported(d.DatabaseProgress("db", phase)) for phase in (d.Phase.BLOCKED, d.Phase.DONE)
+        d.DatabaseReported(d.DatabaseProgress("db", phase)) for phase in (Phase.BLOCKED, Phase.DONE)
     )
     return [
         (of, d.Requested(d.DeploymentInfo("d-1", ONE))),

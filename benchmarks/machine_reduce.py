@@ -11,6 +11,7 @@ from typing import Any
 from benchmarks.harness import interleaved, ratio, table
 from deployer_core.kernel.machine import Absent, IllegalEvent
 from deployer_core.machines import deployment as d
+from deployer_core.machines.postgres_migration import Phase
 from deployer_core.spec import (
     AdminSecret,
     DatabaseSpec,
@@ -46,8 +47,8 @@ LONG_PATH: tuple[Any, ...] = (
     d.Stable(),
     *(MOVES,) * 5,
     d.Stable(outputs=(("Secret", "rds/shop"),)),
-    d.DatabaseReported(d.DatabaseProgress("shop", d.Phase.BLOCKED)),
-    d.DatabaseReported(d.DatabaseProgress("shop", d.Phase.DONE)),
+    d.DatabaseReported(d.DatabaseProgress("shop", Phase.BLOCKED)),
+    d.DatabaseReported(d.DatabaseProgress("shop", Phase.DONE)),
     *(MOVES,) * 3,
     d.Stable(),
 )

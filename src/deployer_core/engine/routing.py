@@ -9,7 +9,7 @@ from deployer_core.engine.messages import Attempt, DeploymentOutcome, Notice, Pe
 from deployer_core.kernel.machine import ABSENT, Absent, C, E, Machine, Microstep, S
 from deployer_core.kernel.tags import tagged
 from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
-from deployer_core.machines.deployment import DatabaseProgress, Phase
+from deployer_core.machines.deployment import DatabaseProgress
 from deployer_core.machines.ecs_task import Purpose, Run, RunTask
 from deployer_core.machines.postgres_migration import Database
 from deployer_core.machines.stack import State as StackState
@@ -211,11 +211,6 @@ class Transaction:
         self.tasks = swap(self.tasks, task)
         return task, self.find_migration(task.database).database
 
-    def report(self, database: Database, phase: Phase, reason: str = "") -> None:
-        """Tell the deployment how far a database has come."""
-        progress = DatabaseProgress(database.spec.name, phase, reason)
-        self.to_deployment(database.deployment, deployment.DatabaseReported(progress))
-
     def end(self, name: str, outcome: DeploymentOutcome, reason: str) -> None:
         """End a deployment: drop what it waited for, and give out its notice."""
         ended = self.find(name)
@@ -351,24 +346,11 @@ def _run_migrate(transaction: Transaction, command: postgres_migration.RunMigrat
     transaction.run(command.database, Purpose.MIGRATE, migration.task, migration.success)
 
 
-@_routes(postgres_migration.ReportBlocked)
-def _blocked(transaction: Transaction, command: postgres_migration.ReportBlocked) -> None:
-    transaction.report(command.database, Phase.BLOCKED)
-
-
-@_routes(postgres_migration.ReportNop)
-def _nop(transaction: Transaction, command: postgres_migration.ReportNop) -> None:
-    transaction.report(command.database, Phase.NOP)
-
-
-@_routes(postgres_migration.ReportDone)
-def _migrated(transaction: Transaction, command: postgres_migration.ReportDone) -> None:
-    transaction.report(command.database, Phase.DONE)
-
-
-@_routes(postgres_migration.ReportFailed)
-def _migration_failed(transaction: Transaction, command: postgres_migration.ReportFailed) -> None:
-    transaction.report(command.database, Phase.FAILED, command.reason)
+@_routes(postgres_migration.Report)
+def _report(transaction: Transaction, command: postgres_migration.Report) -> None:
+    database = command.database
+    progress = DatabaseProgress(database.spec.name, command.phase, command.reason)
+    transaction.to_deployment(database.deployment, deployment.DatabaseReported(progress))
 
 
 @_routes(ecs_task.StopRun)

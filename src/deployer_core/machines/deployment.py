@@ -10,7 +10,6 @@
 The drawing with every edge is `diagrams/deployment.mmd`. What a stack's status means here is decided in `stack_status`.
 """
 
-from enum import Enum
 from typing import TypeAlias, TypeVar
 
 from attrs import evolve, frozen
@@ -18,7 +17,7 @@ from attrs import evolve, frozen
 from deployer_core.kernel.builder import Arrow, Builder, SelfLoop
 from deployer_core.kernel.machine import Absent, Step, refuse, to
 from deployer_core.kernel.tags import tagged
-from deployer_core.machines.postgres_migration import Database
+from deployer_core.machines.postgres_migration import Database, Phase
 from deployer_core.spec import (
     Counts,
     DatabaseSpec,
@@ -41,17 +40,6 @@ class DeploymentInfo:
 
     id: str
     spec: DeploymentSpec
-
-
-class Phase(Enum):
-    """How far one database has come, as its deployment needs to know it."""
-
-    PREPARING = "PREPARING"
-    BLOCKED = "BLOCKED"
-    MIGRATING = "MIGRATING"
-    NOP = "NOP"
-    DONE = "DONE"
-    FAILED = "FAILED"
 
 
 _NEXT = {

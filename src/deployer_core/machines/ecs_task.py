@@ -56,33 +56,34 @@ class Exit:
     reason: str = ""
 
 
+@frozen
+class _OfRun:
+    run: Run
+
+
 # States
 
 
 @tagged("EcsTask.REQUESTED/1")
 @frozen
-class Requested:
+class Requested(_OfRun):
     """RunTask is on its way, or the task has not come up yet."""
-
-    run: Run
 
 
 @tagged("EcsTask.RUNNING/1")
 @frozen
-class Running:
+class Running(_OfRun):
     """The task runs; `last_status` is ECS's own word for where it is."""
 
-    run: Run
     arn: str
     last_status: str = "RUNNING"
 
 
 @tagged("EcsTask.STOPPED/1")
 @frozen
-class Stopped:
+class Stopped(_OfRun):
     """Auto: the task has stopped, and its end is judged."""
 
-    run: Run
     stop_code: str
     reason: str
     exits: tuple[Exit, ...]
@@ -90,19 +91,17 @@ class Stopped:
 
 @tagged("EcsTask.DONE/1")
 @frozen
-class Done:
+class Done(_OfRun):
     """The judged container exited with an accepted code."""
 
-    run: Run
     exit_code: int
 
 
 @tagged("EcsTask.ERROR/1")
 @frozen
-class Error:
+class Error(_OfRun):
     """The task did not run, was lost, or did not do what it should."""
 
-    run: Run
     reason: str
 
 
@@ -113,10 +112,8 @@ State: TypeAlias = Requested | Running | Stopped | Done | Error
 
 
 @frozen
-class Request:
+class Request(_OfRun):
     """Run this task."""
-
-    run: Run
 
 
 @tagged("EcsTask.Started/1")
@@ -162,33 +159,28 @@ Event: TypeAlias = Request | Started | Status | StatusStopped | Errored
 
 @tagged("EcsTask.RunTask/1")
 @frozen
-class RunTask:
+class RunTask(_OfRun):
     """Run the task, once."""
-
-    run: Run
 
 
 @frozen
-class StopRun:
+class StopRun(_OfRun):
     """Stop the task if it still runs; `arn` is empty where it is not known."""
 
-    run: Run
     arn: str
 
 
 @frozen
-class ReportDone:
+class ReportDone(_OfRun):
     """Tell who asked that the task ended with this exit code."""
 
-    run: Run
     exit_code: int
 
 
 @frozen
-class ReportError:
+class ReportError(_OfRun):
     """Tell who asked that the task failed."""
 
-    run: Run
     reason: str
 
 

@@ -9,6 +9,7 @@ The drawing with every edge is `diagrams/postgres-migration.mmd`. A migration is
 deployment is known to be ready: nothing is changed before every plan is known good.
 """
 
+from enum import Enum
 from typing import TypeAlias, TypeVar
 
 from attrs import frozen
@@ -28,108 +29,103 @@ class Database:
     spec: DatabaseSpec[str]
 
 
+class Phase(Enum):
+    """How far one database has come, as its deployment needs to know it."""
+
+    PREPARING = "PREPARING"
+    BLOCKED = "BLOCKED"
+    MIGRATING = "MIGRATING"
+    NOP = "NOP"
+    DONE = "DONE"
+    FAILED = "FAILED"
+
+
+@frozen
+class _OfDatabase:
+    database: Database
+
+
+@frozen
+class _Unplanned(_OfDatabase):
+    blocked: bool
+
+
 # States
 
 
 @tagged("PostgresMigration.UPSERTING/1")
 @frozen
-class Upserting:
+class Upserting(_Unplanned):
     """The database, its roles and extensions are being made sure of."""
-
-    database: Database
-    blocked: bool
 
 
 @tagged("PostgresMigration.READY/1")
 @frozen
-class Ready:
+class Ready(_Unplanned):
     """Auto: the database is there; what comes next depends on the spec."""
-
-    database: Database
-    blocked: bool
 
 
 @tagged("PostgresMigration.EVALUATING/1")
 @frozen
-class Evaluating:
+class Evaluating(_Unplanned):
     """The task `evaluate` runs, or there is nothing to evaluate."""
-
-    database: Database
-    blocked: bool
 
 
 @tagged("PostgresMigration.EVALUATED/1")
 @frozen
-class Evaluated:
+class Evaluated(_Unplanned):
     """Auto: it is known whether there are changes to come."""
 
-    database: Database
-    blocked: bool
     changes: bool
 
 
 @tagged("PostgresMigration.NOP/1")
 @frozen
-class Nop:
+class Nop(_OfDatabase):
     """There was nothing to change."""
-
-    database: Database
 
 
 @tagged("PostgresMigration.BLOCKED/1")
 @frozen
-class Blocked:
+class Blocked(_OfDatabase):
     """Ready to migrate, and waiting for the siblings."""
-
-    database: Database
 
 
 @tagged("PostgresMigration.TRIGGERED/1")
 @frozen
-class Triggered:
+class Triggered(_OfDatabase):
     """Auto: the migration may start."""
-
-    database: Database
 
 
 @tagged("PostgresMigration.RUNNING/1")
 @frozen
-class Running:
+class Running(_OfDatabase):
     """The task `migrate` runs."""
-
-    database: Database
 
 
 @tagged("PostgresMigration.MIGRATED/1")
 @frozen
-class Migrated:
+class Migrated(_OfDatabase):
     """Auto: the task did its work."""
-
-    database: Database
 
 
 @tagged("PostgresMigration.CLEANING_UP/1")
 @frozen
-class CleaningUp:
+class CleaningUp(_OfDatabase):
     """Ownership and privileges of what the migration made are being set right."""
-
-    database: Database
 
 
 @tagged("PostgresMigration.DONE/1")
 @frozen
-class Done:
+class Done(_OfDatabase):
     """The database is migrated and clean."""
-
-    database: Database
 
 
 @tagged("PostgresMigration.FAILED/1")
 @frozen
-class Failed:
+class Failed(_OfDatabase):
     """A step failed, or the migration was abandoned because a sibling did."""
 
-    database: Database
     reason: str
 
 
@@ -154,10 +150,9 @@ Preparing = TypeVar("Preparing", Upserting, Evaluating)
 
 
 @frozen
-class Prepare:
+class Prepare(_OfDatabase):
     """Take this database through; `blocked` holds it before its migration until Unblocked."""
 
-    database: Database
     blocked: bool = True
 
 
@@ -206,73 +201,35 @@ Event: TypeAlias = Prepare | Unblocked | UpsertDone | EvaluateOutcome | MigrateD
 
 @tagged("PostgresMigration.UpsertDatabase/1")
 @frozen
-class UpsertDatabase:
+class UpsertDatabase(_OfDatabase):
     """Make sure of the database, its roles, extensions, grants and credentials, and of what a cleanup would do."""
 
-    database: Database
-
 
 @frozen
-class RunEvaluate:
+class RunEvaluate(_OfDatabase):
     """Run the task `evaluate`."""
 
-    database: Database
-
 
 @frozen
-class RunMigrate:
+class RunMigrate(_OfDatabase):
     """Run the task `migrate`."""
-
-    database: Database
 
 
 @tagged("PostgresMigration.CleanupDatabase/1")
 @frozen
-class CleanupDatabase:
+class CleanupDatabase(_OfDatabase):
     """Set right the ownership and privileges of what the migration made."""
 
-    database: Database
-
 
 @frozen
-class ReportBlocked:
-    """Tell the deployment that this database is ready to migrate."""
+class Report(_OfDatabase):
+    """Tell the deployment how far this database has come; `reason` where it failed."""
 
-    database: Database
-
-
-@frozen
-class ReportNop:
-    """Tell the deployment that this database has nothing to change."""
-
-    database: Database
+    phase: Phase
+    reason: str = ""
 
 
-@frozen
-class ReportDone:
-    """Tell the deployment that this database is migrated."""
-
-    database: Database
-
-
-@frozen
-class ReportFailed:
-    """Tell the deployment that this database failed."""
-
-    database: Database
-    reason: str
-
-
-Command: TypeAlias = (
-    UpsertDatabase
-    | RunEvaluate
-    | RunMigrate
-    | CleanupDatabase
-    | ReportBlocked
-    | ReportNop
-    | ReportDone
-    | ReportFailed
-)
+Command: TypeAlias = UpsertDatabase | RunEvaluate | RunMigrate | CleanupDatabase | Report
 
 
 # Edges
@@ -293,7 +250,7 @@ def unblock_early(state: Preparing, _: Unblocked) -> Step[Preparing]:
 
 
 def _failed(database: Database, event: Errored) -> Step[Failed]:
-    return to(Failed(database, event.reason), ReportFailed(database, event.reason))
+    return to(Failed(database, event.reason), Report(database, Phase.FAILED, event.reason))
 
 
 @machine.on(
@@ -321,7 +278,7 @@ _TRIGGERED = Arrow(Triggered, "NeedsMigrate", choice="needsMigrate", guard="<cod
 def _migrate(state: Ready | Evaluated) -> Step[Blocked] | Step[Triggered]:
     """Go on to the migration, which only an unblocked one may begin."""
     if state.blocked:
-        return to(Blocked(state.database), ReportBlocked(state.database))
+        return to(Blocked(state.database), Report(state.database, Phase.BLOCKED))
     return to(Triggered(state.database))
 
 
@@ -352,7 +309,7 @@ def learn(state: Evaluating, event: EvaluateOutcome) -> Step[Evaluated]:
 @machine.always(Arrow(Nop, "NoChanges"), _BLOCKED, _TRIGGERED)
 def decide(state: Evaluated) -> Step[Nop] | Step[Blocked] | Step[Triggered]:
     """Migrate only what has changes."""
-    return _migrate(state) if state.changes else to(Nop(state.database), ReportNop(state.database))
+    return _migrate(state) if state.changes else to(Nop(state.database), Report(state.database, Phase.NOP))
 
 
 @machine.on
@@ -388,7 +345,7 @@ def clean_up(state: Migrated) -> Step[CleaningUp]:
 @machine.on
 def end_migrated(state: CleaningUp, _: CleanupDone) -> Step[Done]:
     """Tell the deployment."""
-    return to(Done(state.database), ReportDone(state.database))
+    return to(Done(state.database), Report(state.database, Phase.DONE))
 
 
 MACHINE = machine.seal(failed=(Failed,), ends=(Nop, Done))

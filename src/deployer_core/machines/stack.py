@@ -23,25 +23,30 @@ QUEUE_LIMIT = 100
 Queue: TypeAlias = tuple[str, ...]
 
 
+@frozen
+class _OfDeployment:
+    deployment: str
+
+
+@frozen
+class _Held:
+    current: str
+    queue: Queue = ()
+
+
 # States
 
 
 @tagged("Stack.CREATING/1")
 @frozen
-class Creating:
+class Creating(_Held):
     """The first deployment of the stack runs; others wait, first in, first out."""
-
-    current: str
-    queue: Queue = ()
 
 
 @tagged("Stack.MIGRATING/1")
 @frozen
-class Migrating:
+class Migrating(_Held):
     """A later deployment runs; others wait, first in, first out."""
-
-    current: str
-    queue: Queue = ()
 
 
 @tagged("Stack.STABLE/1")
@@ -75,25 +80,20 @@ Queueing = TypeVar("Queueing", Creating, Migrating, Broken)
 
 
 @frozen
-class Triggered:
+class Triggered(_OfDeployment):
     """Somebody asked for a deployment. `queue_limit` is how many may wait at the most."""
 
-    deployment: str
     queue_limit: int = QUEUE_LIMIT
 
 
 @frozen
-class DeploymentCompleted:
+class DeploymentCompleted(_OfDeployment):
     """A deployment is DONE."""
-
-    deployment: str
 
 
 @frozen
-class DeploymentFailed:
+class DeploymentFailed(_OfDeployment):
     """A deployment FAILED after it was triggered."""
-
-    deployment: str
 
 
 @frozen
@@ -104,10 +104,8 @@ class Repaired:
 
 
 @frozen
-class Withdrawn:
+class Withdrawn(_OfDeployment):
     """A deployment was terminated while it waited."""
-
-    deployment: str
 
 
 Event: TypeAlias = Triggered | DeploymentCompleted | DeploymentFailed | Repaired | Withdrawn
@@ -117,10 +115,8 @@ Event: TypeAlias = Triggered | DeploymentCompleted | DeploymentFailed | Repaired
 
 
 @frozen
-class TriggerDeployment:
+class TriggerDeployment(_OfDeployment):
     """It is this deployment's turn."""
-
-    deployment: str
 
 
 Command: TypeAlias = TriggerDeployment

@@ -6,8 +6,8 @@ import pytest
 from attrs import evolve
 
 from deployer_core.machines import deployment as d
-from deployer_core.machines.deployment import DatabaseProgress, DatabaseReported, DeploymentInfo, Phase
-from deployer_core.machines.postgres_migration import Database
+from deployer_core.machines.deployment import DatabaseProgress, DatabaseReported, DeploymentInfo
+from deployer_core.machines.postgres_migration import Database, Phase
 from deployer_core.spec import Counts, DeploymentSpec, FixedCount, PreviousCount, StackSpec, resolve
 from deployer_core.testing import Scene, given
 from tests.deployer_core.plausible import BARE, FULL, QUICK, TEMPLATE

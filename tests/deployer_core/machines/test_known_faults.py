@@ -5,7 +5,8 @@ import pytest
 from deployer_core.machines import deployment as d
 from deployer_core.machines import ecs_task as t
 from deployer_core.machines import stack as s
-from deployer_core.machines.deployment import DatabaseProgress, DatabaseReported, DeploymentInfo, Phase
+from deployer_core.machines.deployment import DatabaseProgress, DatabaseReported, DeploymentInfo
+from deployer_core.machines.postgres_migration import Phase
 from deployer_core.testing import Scene, given
 from tests.deployer_core.plausible import FULL, TASK
 

@@ -20,18 +20,18 @@ def prepared(spec: DatabaseSpec[str], *, blocked: bool = True) -> tuple[Scene, D
 def test_a_database_without_a_migration_has_nothing_to_change() -> None:
     """Where the spec has no migration, no task is run and the outcome follows at once."""
     scene, database = prepared(PLAIN)
-    scene.then(m.Nop, m.ReportNop(database))
+    scene.then(m.Nop, m.Report(database, m.Phase.NOP))
 
 
 def test_a_migration_without_an_evaluation_waits_for_its_siblings() -> None:
     """Nothing could say that there are no changes, so it has to run, once it is unblocked."""
     scene, database = prepared(MIGRATED)
-    scene.then(m.Blocked, m.ReportBlocked(database))
+    scene.then(m.Blocked, m.Report(database, m.Phase.BLOCKED))
     scene = scene.when(m.Unblocked())
     scene.then(m.Running, m.RunMigrate(database))
     scene = scene.when(m.MigrateDone())
     scene.then(m.CleaningUp, m.CleanupDatabase(database))
-    scene.when(m.CleanupDone()).then(m.Done, m.ReportDone(database))
+    scene.when(m.CleanupDone()).then(m.Done, m.Report(database, m.Phase.DONE))
 
 
 @pytest.mark.parametrize("changes", [True, False])
@@ -41,9 +41,9 @@ def test_an_evaluation_decides(changes: bool) -> None:
     scene.then(m.Evaluating, m.RunEvaluate(database))
     after = scene.when(m.EvaluateOutcome(changes))
     if changes:
-        after.then(m.Blocked, m.ReportBlocked(database))
+        after.then(m.Blocked, m.Report(database, m.Phase.BLOCKED))
     else:
-        after.then(m.Nop, m.ReportNop(database))
+        after.then(m.Nop, m.Report(database, m.Phase.NOP))
 
 
 def test_who_is_unblocked_early_does_not_stop() -> None:
@@ -64,4 +64,4 @@ def test_a_failed_step_is_reported_once(steps: int) -> None:
     path = (m.UpsertDone(), m.EvaluateOutcome(True), m.Unblocked(), m.MigrateDone())
     scene = given(m.MACHINE, m.Prepare(database), *path[:steps])
     failed = scene.when(m.Errored("it broke"))
-    assert failed.then(m.Failed, m.ReportFailed(database, "it broke")).reason == "it broke"
+    assert failed.then(m.Failed, m.Report(database, m.Phase.FAILED, "it broke")).reason == "it broke"
