@@ -21,7 +21,7 @@ from deployer_aws.journals import SqliteJournal
 from deployer_aws.ports import Entry, Head
 from deployer_core import wire
 from deployer_core.engine import reducer
-from deployer_core.engine.reducer import Accepted, Attempted, Event, Replied, Requested
+from deployer_core.engine.messages import Accepted, Attempted, Event, Replied, Requested
 from deployer_core.machines import deployment
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
 from deployer_core.spec import DeploymentSpec, PreviousCount, StackSpec, TemplateUrl

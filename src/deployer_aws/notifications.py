@@ -19,7 +19,8 @@ from attrs import frozen
 from deployer_aws.aws.addresses import Address
 from deployer_aws.aws.protocols import EventBridgeClient, SnsClient
 from deployer_aws.ports import Appended, Clock
-from deployer_core.engine.reducer import DeployerState, Notice
+from deployer_core.engine.messages import Notice
+from deployer_core.engine.routing import DeployerState
 from deployer_core.kernel.machine import name_of
 
 log: logging.Logger = logging.getLogger("deployer")

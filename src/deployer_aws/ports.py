@@ -9,17 +9,9 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from attrs import field, frozen
 
-from deployer_core.engine.messages import Accepted, Answer, Attempted, Replied
-from deployer_core.engine.reducer import (
-    INITIAL,
-    Commands,
-    DeployerState,
-    Event,
-    Notice,
-    Pending,
-    failure,
-    token,
-)
+from deployer_core.engine.messages import Accepted, Answer, Attempted, Event, Notice, Pending, Replied, token
+from deployer_core.engine.reducer import failure
+from deployer_core.engine.routing import INITIAL, Commands, DeployerState
 
 
 class Clock(Protocol):

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from deployer_aws.executors.cloudformation import CloudFormation
-from deployer_core.engine.reducer import Attempt
+from deployer_core.engine.messages import Attempt
 from deployer_core.machines.deployment import UpsertStack
 from deployer_core.spec import StackSpec, TemplateBody
 from tests.deployer_aws.stubs import NOW, Refused, Stub, answers, work

@@ -4,7 +4,7 @@ from typing import Any
 
 from deployer_aws.executors.ecs import Ecs
 from deployer_aws.executors.ecs.executor import DEFINITION
-from deployer_core.engine.reducer import Attempt, StopTask
+from deployer_core.engine.messages import Attempt, StopTask
 from deployer_core.machines.ecs_task import Purpose, Run, RunTask
 from deployer_core.spec import TaskSpec
 from tests.deployer_aws.stubs import NOW, Stub, answers, work

@@ -6,9 +6,8 @@ from typing import Any
 from attrs import define, evolve, field
 
 from deployer_aws.ports import Act, Work
-from deployer_core.engine.messages import CommandProgress
-from deployer_core.engine.reducer import Attempt, Attempted, Pending, Replied, token
-from deployer_core.engine.reducer import Event as WorldEvent
+from deployer_core.engine.messages import Attempt, Attempted, CommandProgress, Pending, Replied, token
+from deployer_core.engine.messages import Event as WorldEvent
 from tests.deployer_aws.scenarios.specs import template
 
 NOW = 1_000_000.0

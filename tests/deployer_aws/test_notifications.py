@@ -26,8 +26,9 @@ from deployer_aws.notifications import (
 from deployer_aws.ports import Appended
 from deployer_aws.runner import Runner
 from deployer_aws.simulator import Simulator
-from deployer_core.engine.messages import DeploymentOutcome
-from deployer_core.engine.reducer import INITIAL, Notice, Requested, reduce
+from deployer_core.engine.messages import DeploymentOutcome, Notice, Requested
+from deployer_core.engine.reducer import reduce
+from deployer_core.engine.routing import INITIAL
 from tests.support.listening import World
 from tests.support.orders import KEY, orders
 

@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TypeAlias
 
 from deployer_aws.ports import Conflict, Journal
-from deployer_core.engine.reducer import Attempted
+from deployer_core.engine.messages import Attempted
 from tests.support.streams import entry
 
 KEY = "prod/orders"

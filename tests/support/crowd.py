@@ -10,7 +10,7 @@ from deployer_aws.executors.ecs import Ecs
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.runner import Runner
 from deployer_aws.simulator import Simulator
-from deployer_core.engine.reducer import Notice
+from deployer_core.engine.messages import Notice
 from deployer_core.spec import DeploymentSpec, StackSpec, TemplateBody
 from tests.deployer_aws.scenarios.bed import InstantPostgres
 from tests.deployer_aws.scenarios.specs import asked, database, template

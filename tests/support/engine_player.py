@@ -35,7 +35,8 @@ from deployer_core.engine.messages import (
     StopTask,
     Terminated,
 )
-from deployer_core.engine.reducer import INITIAL, DeployerState, reduce
+from deployer_core.engine.reducer import reduce
+from deployer_core.engine.routing import INITIAL, DeployerState
 from deployer_core.kernel.machine import IllegalEvent, name_of
 from deployer_core.machines import deployment, ecs_task, postgres_migration
 from deployer_core.machines.deployment import CreateStack, ScaleStack, UpdateStack, UpsertStack

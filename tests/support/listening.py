@@ -14,7 +14,8 @@ from deployer_aws.notifications import Channel, Notices
 from deployer_aws.ports import Clock, Journal
 from deployer_aws.runner import PollingPolicy, Runner
 from deployer_aws.simulator import SimulatedPostgres, Simulator
-from deployer_core.engine.reducer import DeployerState, Notice
+from deployer_core.engine.messages import Notice
+from deployer_core.engine.routing import DeployerState
 from deployer_core.kernel.machine import name_of
 from tests.support.orders import KEY, TEMPLATES, orders
 from tests.support.sqs import URL, Sqs

@@ -7,10 +7,10 @@ from itertools import count
 from attrs import evolve
 
 from deployer_aws.ports import Entry, Head, Journal
-from deployer_core.engine import reducer
-from deployer_core.engine.messages import Answer
-from deployer_core.engine.reducer import (
+from deployer_core.engine import reducer, routing
+from deployer_core.engine.messages import (
     Accepted,
+    Answer,
     Attempted,
     DeadlinePassed,
     Event,
@@ -101,7 +101,7 @@ def append(journal: Journal, key: str, *events: Event) -> Head:
 def good_path(specified: DeploymentSpec | None = None) -> list[Event]:
     """A deployment from its request to DONE: about twenty events."""
     events: list[Event] = [request(specified=specified)]
-    state, _ = reducer.reduce(reducer.INITIAL, events[0])
+    state, _ = reducer.reduce(routing.INITIAL, events[0])
     for at in count(2):
         if not state.pending:
             return events
@@ -144,7 +144,7 @@ def answers(pending: Pending) -> Sequence[Answer]:
     ]
 
 
-def moves(state: reducer.DeployerState, at: float) -> Iterator[tuple[Event, reducer.DeployerState]]:
+def moves(state: routing.DeployerState, at: float) -> Iterator[tuple[Event, routing.DeployerState]]:
     """Every event that is news to a state, with what comes of it."""
     for event in _thinkable(state, at):
         try:
@@ -155,7 +155,7 @@ def moves(state: reducer.DeployerState, at: float) -> Iterator[tuple[Event, redu
             yield event, new
 
 
-def _thinkable(state: reducer.DeployerState, at: float) -> Iterator[Event]:
+def _thinkable(state: routing.DeployerState, at: float) -> Iterator[Event]:
     for pending in state.pending:
         yield from (Replied(pending.id, answer, at) for answer in answers(pending))
         yield Attempted(
@@ -172,7 +172,7 @@ def _thinkable(state: reducer.DeployerState, at: float) -> Iterator[Event]:
 def walk(choices: Sequence[int]) -> list[Event]:
     """A stream made by choosing among all that may happen next."""
     events: list[Event] = []
-    state = reducer.INITIAL
+    state = routing.INITIAL
     for at, choice in enumerate(choices, 1):
         possible = list(moves(state, float(at)))
         event, state = possible[choice % len(possible)]
@@ -180,15 +180,15 @@ def walk(choices: Sequence[int]) -> list[Event]:
     return events
 
 
-def fold(events: Sequence[Event]) -> reducer.DeployerState:
+def fold(events: Sequence[Event]) -> routing.DeployerState:
     """What the events give."""
-    state = reducer.INITIAL
+    state = routing.INITIAL
     for event in events:
         state, _ = reducer.reduce(state, event)
     return state
 
 
-def large_state() -> reducer.DeployerState:
+def large_state() -> routing.DeployerState:
     """A state of about two megabytes; no reduction gives it in a short time."""
     known = tuple((f"deployment-{number:06}", "0123456789abcdef") for number in range(50_000))
     return evolve(fold([request()]), known=known)

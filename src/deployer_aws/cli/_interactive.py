@@ -25,7 +25,7 @@ from deployer_aws.specfile import LoadedSpec
 from deployer_aws.views.follow import Follower
 from deployer_aws.views.history import OPEN, DeploymentHistory
 from deployer_aws.views.status import summarise_stack
-from deployer_core.engine.reducer import DeployerState
+from deployer_core.engine.routing import DeployerState
 
 YIELD = 0.05
 """Real seconds that a simulated runner leaves to another one, for whose lease it waits."""

@@ -24,7 +24,7 @@ from deployer_aws.views.history import (
 )
 from deployer_aws.views.status import StackOverview, TaskStatus, summarise_stack
 from deployer_core.analysis.preview import preview
-from deployer_core.engine.reducer import DeployerState
+from deployer_core.engine.routing import DeployerState
 from deployer_core.kernel.machine import name_of
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from attrs import fields
 
 from deployer_aws.ports import Head, Journal, JournalError, Recorded
-from deployer_core.engine import reducer
-from deployer_core.engine.reducer import DeployerState
+from deployer_core.engine import messages, reducer, routing
+from deployer_core.engine.routing import DeployerState
 from deployer_core.kernel.machine import IllegalEvent
 
 
@@ -53,7 +53,7 @@ def _replayed(journal: Journal, key: str) -> Head:
 
 
 def _folded(rows: Iterable[Recorded], key: str) -> Head:
-    state, version = reducer.INITIAL, 0
+    state, version = routing.INITIAL, 0
     for row in rows:
         if row.logic != reducer.LOGIC:
             raise JournalError(
@@ -73,7 +73,7 @@ def _folded(rows: Iterable[Recorded], key: str) -> Head:
     return Head(state, version)
 
 
-def _reduced(state: DeployerState, event: reducer.Event, what: str) -> DeployerState:
+def _reduced(state: DeployerState, event: messages.Event, what: str) -> DeployerState:
     try:
         return reducer.reduce(state, event)[0]
     except IllegalEvent as refusal:

@@ -28,7 +28,8 @@ from deployer_aws.journals._database import (
 from deployer_aws.ports import Account, Binding, Conflict, Entry, Head, JournalError, LeaseRow, Recorded
 from deployer_core import wire
 from deployer_core.engine import reducer
-from deployer_core.engine.reducer import DeployerState, Event, Notice
+from deployer_core.engine.messages import Event, Notice
+from deployer_core.engine.routing import DeployerState
 
 PAGE = 256
 """Events that are read at a time: a reader of a long stream holds neither the lock nor all of it."""

@@ -1,8 +1,8 @@
 """Questions about a pending command. Pure."""
 
 from deployer_aws.ports import Work
-from deployer_core.engine.messages import StopTask
-from deployer_core.engine.reducer import DeployerState, Pending
+from deployer_core.engine.messages import Pending, StopTask
+from deployer_core.engine.routing import DeployerState
 from deployer_core.machines.ecs_task import RunTask
 from deployer_core.machines.postgres_migration import CleanupDatabase, UpsertDatabase
 

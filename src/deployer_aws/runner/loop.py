@@ -25,11 +25,12 @@ from deployer_core.engine.messages import (
     Accepted,
     Attempted,
     DeadlinePassed,
+    Pending,
     Progress,
     Replied,
     StopTask,
 )
-from deployer_core.engine.reducer import DeployerState, Pending
+from deployer_core.engine.routing import DeployerState
 
 log: logging.Logger = logging.getLogger("deployer")
 

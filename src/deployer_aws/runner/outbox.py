@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from deployer_aws.ports import Appended, Clock, Journal
-from deployer_core.engine.reducer import Notice
+from deployer_core.engine.messages import Notice
 
 log: logging.Logger = logging.getLogger("deployer")
 

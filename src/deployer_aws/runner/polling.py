@@ -7,7 +7,7 @@ step.
 from attrs import frozen
 
 from deployer_aws.runner.commands import since
-from deployer_core.engine.reducer import Pending
+from deployer_core.engine.messages import Pending
 from deployer_core.machines.deployment import StabiliseStack
 
 UNKNOWN = 10.0

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from deployer_aws.ports import NO_PROPERTIES, Appended, Conflict, Entry, Head, Journal, Properties
 from deployer_core.engine import reducer
-from deployer_core.engine.reducer import Event, Notice
+from deployer_core.engine.messages import Event, Notice
 
 
 class Writer:

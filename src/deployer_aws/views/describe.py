@@ -12,13 +12,16 @@ from deployer_core.engine.messages import (
     Accepted,
     Attempted,
     DeadlinePassed,
+    Event,
+    Notice,
+    Pending,
     Repaired,
     Replied,
     Requested,
     StopTask,
     Terminated,
 )
-from deployer_core.engine.reducer import Commands, DeployerState, Event, Notice, Pending
+from deployer_core.engine.routing import Commands, DeployerState
 from deployer_core.kernel.machine import Microstep
 from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
 from deployer_core.machines.deployment import CreateStack, ScaleStack, UpdateStack, UpsertStack

@@ -25,9 +25,9 @@ from deployer_aws.views.describe import (
     failed,
     rests,
 )
-from deployer_core.engine import reducer
-from deployer_core.engine.messages import Attempted, Replied, Requested
-from deployer_core.engine.reducer import INITIAL, Commands, DeployerState, Event, Notice, Pending
+from deployer_core.engine import messages, reducer
+from deployer_core.engine.messages import Attempted, Event, Notice, Pending, Replied, Requested
+from deployer_core.engine.routing import INITIAL, Commands, DeployerState
 from deployer_core.kernel.machine import name_of
 from deployer_core.machines.deployment import MACHINE, Done, Queued
 
@@ -215,7 +215,7 @@ class StreamHistory:
                 self._end(pending, event, bad)
         for pending in (c for c in commands if isinstance(c, Pending)):
             self._update(pending)
-        if isinstance(event, Attempted | reducer.Accepted | Replied) and event.command in still:
+        if isinstance(event, Attempted | messages.Accepted | Replied) and event.command in still:
             self._update(still[event.command])
 
     def _update(self, pending: Pending) -> None:

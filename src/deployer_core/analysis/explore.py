@@ -26,8 +26,8 @@ from deployer_core.analysis.invariants import (
     opened,
 )
 from deployer_core.engine import reducer
-from deployer_core.engine.messages import Event, Pending, Replied, Requested, Terminated
-from deployer_core.engine.reducer import INITIAL, Commands, DeployerState, Notice
+from deployer_core.engine.messages import Event, Notice, Pending, Replied, Requested, Terminated
+from deployer_core.engine.routing import INITIAL, Commands, DeployerState
 from deployer_core.kernel.machine import Edge, IllegalEvent, name_of
 from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
 from deployer_core.spec import DeploymentSpec

@@ -31,11 +31,14 @@ from deployer_core.engine.messages import (
     Attempted,
     DeadlinePassed,
     Event,
+    Notice,
+    Pending,
     Replied,
     Requested,
+    StopTask,
     Terminated,
 )
-from deployer_core.engine.reducer import INITIAL, DeployerState, Notice, Pending, StopTask
+from deployer_core.engine.routing import INITIAL, DeployerState
 from deployer_core.kernel.machine import name_of
 from deployer_core.machines import ecs_task, postgres_migration
 from deployer_core.machines.deployment import (

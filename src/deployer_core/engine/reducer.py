@@ -22,7 +22,6 @@ from deployer_core.engine.messages import (
     CommandProgress,
     DeadlinePassed,
     Event,
-    Notice,
     Pending,
     Progress,
     Repaired,
@@ -32,14 +31,10 @@ from deployer_core.engine.messages import (
     StopTask,
     TaskProgress,
     Terminated,
-    token,
 )
 from deployer_core.engine.routing import (
-    INITIAL,
-    Commands,
     DeployerState,
     Reduction,
-    Task,
     Traced,
     Transaction,
     swap,
@@ -49,33 +44,6 @@ from deployer_core.machines import deployment, ecs_task, postgres_migration, sta
 from deployer_core.machines.ecs_task import RunTask
 from deployer_core.machines.stack_status import StackStatus, read
 from deployer_core.spec import digest
-
-__all__ = [
-    "INITIAL",
-    "LOGIC",
-    "Accepted",
-    "Attempt",
-    "AttemptRefused",
-    "Attempted",
-    "Commands",
-    "DeadlinePassed",
-    "DeployerState",
-    "Event",
-    "Notice",
-    "Pending",
-    "Progress",
-    "Reduction",
-    "Repaired",
-    "Replied",
-    "Requested",
-    "StopTask",
-    "Task",
-    "Terminated",
-    "failure",
-    "microsteps",
-    "reduce",
-    "token",
-]
 
 LOGIC = 1
 """The version of what `reduce` makes of an event: it rises when a stored stream would replay to another state."""

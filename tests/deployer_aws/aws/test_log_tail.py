@@ -8,7 +8,7 @@ from attrs import evolve, frozen
 from deployer_aws.aws.definitions import TaskDefinition
 from deployer_aws.aws.log_tail import LENGTH, LogTail
 from deployer_aws.executors.ecs import Ecs
-from deployer_core.engine.reducer import Accepted, Attempt, StopTask
+from deployer_core.engine.messages import Accepted, Attempt, StopTask
 from deployer_core.machines.ecs_task import StatusStopped
 from tests.deployer_aws.ecs_answers import ARN, NEWEST, NONE, NOTHING, STOP, defined, observed, task
 from tests.deployer_aws.stubs import NOW, Refused, Stub, events, work

@@ -26,7 +26,9 @@ from deployer_aws.journals.replay import verify
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.runner import PollingPolicy, Runner
 from deployer_aws.simulator import SimulatedPostgres, Simulator
-from deployer_core.engine.reducer import INITIAL, Notice, Requested, reduce
+from deployer_core.engine.messages import Notice, Requested
+from deployer_core.engine.reducer import reduce
+from deployer_core.engine.routing import INITIAL
 from tests.support.moments import among
 from tests.support.orders import KEY, TEMPLATES, orders
 

@@ -9,8 +9,15 @@ from deployer_aws.events import read_event
 from deployer_aws.events.answers import LOOK, NOTHING, RANKS, take
 from deployer_aws.events.matching import Index
 from deployer_aws.ports import Taken, Work
-from deployer_core.engine.messages import CommandProgress, StackProgress, TaskProgress
-from deployer_core.engine.reducer import Attempt, DeployerState, Pending, StopTask
+from deployer_core.engine.messages import (
+    Attempt,
+    CommandProgress,
+    Pending,
+    StackProgress,
+    StopTask,
+    TaskProgress,
+)
+from deployer_core.engine.routing import DeployerState
 from deployer_core.machines.deployment import ScaleStack, StabiliseStack, StackCommand, UpdateStack
 from deployer_core.machines.ecs_task import Exit, Purpose, Run, RunTask, Started, Status, StatusStopped
 from deployer_core.machines.stack_status import Lifecycle, StackStatus

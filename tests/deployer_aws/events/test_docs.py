@@ -11,8 +11,9 @@ import yaml
 from deployer_aws.events import read_event
 from deployer_aws.notifications import changed, ended
 from deployer_aws.ports import Appended
-from deployer_core.engine.messages import DeploymentOutcome
-from deployer_core.engine.reducer import INITIAL, Notice, Requested, reduce, token
+from deployer_core.engine.messages import DeploymentOutcome, Notice, Requested, token
+from deployer_core.engine.reducer import reduce
+from deployer_core.engine.routing import INITIAL
 from tests.support.listening import World
 from tests.support.orders import KEY, orders
 from tests.support.project import ROOT

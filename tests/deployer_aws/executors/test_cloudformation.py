@@ -9,8 +9,7 @@ import pytest
 from attrs import evolve
 
 from deployer_aws.executors.cloudformation import CloudFormation, Settings
-from deployer_core.engine.messages import Progress, StackProgress
-from deployer_core.engine.reducer import Accepted, Attempt
+from deployer_core.engine.messages import Accepted, Attempt, Progress, StackProgress
 from deployer_core.machines.deployment import (
     CreateStack,
     Failure,

@@ -8,7 +8,7 @@ from attrs import evolve
 
 from deployer_aws.executors.ecs import Ecs
 from deployer_core.engine import messages
-from deployer_core.engine.reducer import Accepted, Attempt, Replied
+from deployer_core.engine.messages import Accepted, Attempt, Replied
 from deployer_core.machines import ecs_task
 from deployer_core.machines.ecs_task import (
     Errored,

@@ -10,8 +10,7 @@ from deployer_aws.aws.tasks import AT_ONCE
 from deployer_aws.executors.cloudformation import CloudFormation
 from deployer_aws.executors.ecs import Ecs
 from deployer_aws.ports import Work
-from deployer_core.engine.messages import StackProgress, TaskProgress
-from deployer_core.engine.reducer import Attempt
+from deployer_core.engine.messages import Attempt, StackProgress, TaskProgress
 from deployer_core.machines.deployment import ScaleStack, StabiliseStack, UpsertStack
 from deployer_core.machines.ecs_task import RunTask, Status, StatusStopped
 from deployer_core.machines.stack_status import Lifecycle

@@ -7,8 +7,7 @@ import pytest
 
 from deployer_aws.aws.stacks import LIFECYCLES, WAYS_OUT, StackReader
 from deployer_aws.executors.cloudformation import CloudFormation, Settings
-from deployer_core.engine.messages import Progress, StackProgress
-from deployer_core.engine.reducer import Accepted, Attempt, Attempted, Replied
+from deployer_core.engine.messages import Accepted, Attempt, Attempted, Progress, Replied, StackProgress
 from deployer_core.machines.deployment import Failure, ScaleStack, StabiliseStack, UpsertStack
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
 from tests.deployer_aws.cloudformation_answers import (

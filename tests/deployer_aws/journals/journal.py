@@ -22,8 +22,8 @@ from deployer_aws.ports import (
     LeaseRow,
     Properties,
 )
-from deployer_core.engine import reducer
-from deployer_core.engine.reducer import Attempted, Notice, Requested, Terminated
+from deployer_core.engine import reducer, routing
+from deployer_core.engine.messages import Attempted, Notice, Requested, Terminated
 from tests.deployer_aws.journals.journal_logic import LogicContract
 from tests.support import streams
 from tests.support.contention import (
@@ -57,7 +57,7 @@ class JournalContract(LogicContract):
     def test_an_empty_journal_has_nothing(self, journal: Journal) -> None:
         """A stream that nobody wrote to has the head of version 0, no event and no lease."""
         assert everything(journal, KEY) == [[], [], [(Head(), [], None)]]
-        assert replay(journal, KEY) == reducer.INITIAL
+        assert replay(journal, KEY) == routing.INITIAL
         verify(journal, KEY)
 
     def test_events_come_back_in_order(self, journal: Journal) -> None:

@@ -8,8 +8,8 @@ from attrs import evolve
 
 from deployer_aws.journals.replay import replay, verify
 from deployer_aws.ports import Entry, Head, Journal, JournalError
-from deployer_core.engine import reducer
-from deployer_core.engine.reducer import Attempted, Event, Terminated
+from deployer_core.engine import reducer, routing
+from deployer_core.engine.messages import Attempted, Event, Terminated
 from tests.support.contention import KEY, OTHER, Opener, attempt
 from tests.support.streams import append, entry, fold, good_path, request
 
@@ -93,7 +93,7 @@ class LogicContract:
         ],
     )
     def test_a_head_that_its_events_do_not_give_is_found(
-        self, journal: Journal, head: reducer.DeployerState, named: str
+        self, journal: Journal, head: routing.DeployerState, named: str
     ) -> None:
         """The error names the stream, the version, and what is different."""
         journal.append([Entry(KEY, Head(), request(), head)])
@@ -105,7 +105,7 @@ class LogicContract:
         events: list[Event] = [request(), Terminated("nobody", "me", 2.0)]
         state = fold([request()])
         for version, event in enumerate(events):
-            journal.append([Entry(KEY, Head(state if version else reducer.INITIAL, version), event, state)])
+            journal.append([Entry(KEY, Head(state if version else routing.INITIAL, version), event, state)])
         with pytest.raises(JournalError, match=r"at version 2 is refused.*never requested"):
             replay(journal, KEY)
 

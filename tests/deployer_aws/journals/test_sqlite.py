@@ -14,7 +14,7 @@ from deployer_aws.journals import SqliteJournal, verify
 from deployer_aws.journals import sqlite as module
 from deployer_aws.ports import JournalError
 from deployer_core import wire
-from deployer_core.engine.reducer import Attempted
+from deployer_core.engine.messages import Attempted
 from tests.deployer_aws.journals.journal import JournalContract
 from tests.support.contention import KEY, OTHER, Opener
 from tests.support.sqlite import refused, tamper

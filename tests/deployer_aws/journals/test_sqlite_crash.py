@@ -13,8 +13,8 @@ from attrs import evolve
 
 from deployer_aws.journals import SqliteJournal, verify
 from deployer_aws.ports import Head, JournalError
-from deployer_core.engine import reducer
-from deployer_core.engine.reducer import Event, Notice, Requested
+from deployer_core.engine import reducer, routing
+from deployer_core.engine.messages import Event, Notice, Requested
 from tests.support import streams
 from tests.support.contention import KEY, OTHER
 from tests.support.project import ROOT, SRC
@@ -43,7 +43,7 @@ def check_whole(path: Path, acknowledged: int) -> int:
 
 def notices_of(events: list[Event]) -> int:
     """How many notices the events give out."""
-    state, given = reducer.INITIAL, 0
+    state, given = routing.INITIAL, 0
     for event in events:
         state, commands = reducer.reduce(state, event)
         given += sum(isinstance(command, Notice) for command in commands)

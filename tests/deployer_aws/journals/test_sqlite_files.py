@@ -13,7 +13,7 @@ import pytest
 
 from deployer_aws.journals import SqliteJournal, _database, verify
 from deployer_aws.ports import JournalError
-from deployer_core.engine.reducer import Attempted, Terminated
+from deployer_core.engine.messages import Attempted, Terminated
 from tests.support import streams
 from tests.support.contention import KEY
 from tests.support.project import SRC

@@ -10,7 +10,7 @@ from deployer_aws.aws.errors import LoginNeeded
 from deployer_aws.ports import Act, Appended, CommandId, Work
 from deployer_aws.runner import PollingPolicy
 from deployer_aws.runner.loop import SLICE
-from deployer_core.engine.reducer import Replied
+from deployer_core.engine.messages import Replied
 from deployer_core.machines.stack_status import StackStatus
 from tests.deployer_aws.runner_world import CREATING, STACKS, moving, world
 from tests.deployer_aws.scenarios.simulated import SimulatedBed

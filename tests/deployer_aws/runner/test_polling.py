@@ -11,8 +11,8 @@ from deployer_aws.ports import Entry, Head
 from deployer_aws.runner import PollingPolicy, durations
 from deployer_aws.runner.durations import KEPT, Durations
 from deployer_aws.runner.schedule import Schedule
-from deployer_core.engine import reducer
-from deployer_core.engine.reducer import Event
+from deployer_core.engine import messages, reducer, routing
+from deployer_core.engine.messages import Event
 from tests.support.engine_player import Engine
 
 SECONDS = st.floats(0, 1e6)
@@ -180,9 +180,9 @@ def test_usual_is_the_median_of_the_latest() -> None:
     assert told.usual(told.durations) == 120.0
 
 
-def _some(told: Told) -> reducer.Pending:
+def _some(told: Told) -> messages.Pending:
     """A pending command like those that have ended."""
-    before = reducer.INITIAL
+    before = routing.INITIAL
     for row in told.journal.events("prod/shop"):
         assert row.event is not None
         before, _ = reducer.reduce(before, row.event)
@@ -204,7 +204,7 @@ def test_few_events_are_read_in_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     told = Told()
     told.upsert("d1", 40.0)
     pending = _some(told)
-    state = reducer.INITIAL
+    state = routing.INITIAL
     for event in told.events:
         after, _ = reducer.reduce(state, event)
         told.journal.append([Entry("prod/copy", told.journal.head("prod/copy"), event, after)])
@@ -232,6 +232,6 @@ def test_a_stream_that_cannot_be_replayed_is_a_guess_less() -> None:
     told = Told()
     told.upsert("d1", 40.0)
     pending, head = _some(told), told.journal.head("prod/shop")
-    nonsense = reducer.Terminated("nobody", "ann", 0)
+    nonsense = messages.Terminated("nobody", "ann", 0)
     told.journal.append([Entry("prod/shop", Head(head.state, head.version), nonsense, head.state)])
     assert Durations(told.journal).usual("prod/shop", pending) == 40.0

@@ -9,7 +9,7 @@ import pytest
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import Act, Entry, LeaseRow, Work
 from deployer_aws.runner import Runner
-from deployer_core.engine.reducer import Accepted, Attempted, Notice
+from deployer_core.engine.messages import Accepted, Attempted, Notice
 from tests.deployer_aws.runner_world import (
     COMPLETE,
     CREATING,

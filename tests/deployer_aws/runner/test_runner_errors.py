@@ -9,7 +9,7 @@ from deployer_aws.aws.errors import RULES, ErrorClass, classify
 from deployer_aws.ports import Act, Work
 from deployer_aws.runner import PollingPolicy
 from deployer_aws.runner.loop import LAST_TRIES
-from deployer_core.engine.reducer import StopTask
+from deployer_core.engine.messages import StopTask
 from deployer_core.machines.ecs_task import RunTask, Started, Status, StatusStopped
 from deployer_core.machines.postgres_migration import UpsertDatabase
 from tests.deployer_aws.aws.test_errors import TEXTS

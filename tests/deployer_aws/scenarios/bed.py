@@ -15,7 +15,8 @@ from deployer_aws.executors.ecs import Ecs
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import Act, Appended, Clock, Journal, Work
 from deployer_aws.runner import PollingPolicy, Runner
-from deployer_core.engine.reducer import DeployerState, Notice, Pending
+from deployer_core.engine.messages import Notice, Pending
+from deployer_core.engine.routing import DeployerState
 from deployer_core.kernel import machine
 from deployer_core.machines.postgres_migration import (
     CleanupDatabase,

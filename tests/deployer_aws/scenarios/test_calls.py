@@ -3,7 +3,7 @@
 import pytest
 
 from deployer_aws.aws.errors import LoginNeeded
-from deployer_core.engine.reducer import StopTask
+from deployer_core.engine.messages import StopTask
 from tests.deployer_aws.scenarios.bed import Bed
 
 OPERATIONS = [

@@ -4,7 +4,7 @@ import pytest
 from attrs import evolve
 
 from deployer_aws.ports import Appended
-from deployer_core.engine.reducer import Pending
+from deployer_core.engine.messages import Pending
 from deployer_core.machines.deployment import CreateStack, UpdateStack, UpsertStack
 from tests.deployer_aws.scenarios.bed import Bed
 from tests.deployer_aws.scenarios.specs import SERVICE

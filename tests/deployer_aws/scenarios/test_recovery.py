@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from deployer_aws.ports import Appended
-from deployer_core.engine.reducer import StopTask
+from deployer_core.engine.messages import StopTask
 from deployer_core.kernel.machine import IllegalEvent
 from deployer_core.machines.ecs_task import RunTask
 from tests.deployer_aws.scenarios.bed import Bed, Killed

@@ -1,6 +1,6 @@
 """Running the tasks that migrate databases."""
 
-from deployer_core.engine.reducer import StopTask
+from deployer_core.engine.messages import StopTask
 from deployer_core.machines.ecs_task import RunTask
 from tests.deployer_aws.scenarios.bed import Bed
 

@@ -15,8 +15,8 @@ from deployer_aws.views.follow import Follower
 from deployer_aws.views.history import OPEN, UNKNOWN, StreamChange, StreamHistory, read_history
 from deployer_aws.views.status import summarise_stack
 from deployer_core.engine import reducer
-from deployer_core.engine.messages import Accepted, Attempted, Replied, Requested, Terminated
-from deployer_core.engine.reducer import INITIAL, DeployerState, Event
+from deployer_core.engine.messages import Accepted, Attempted, Event, Replied, Requested, Terminated
+from deployer_core.engine.routing import INITIAL, DeployerState
 from deployer_core.machines.deployment import Failure
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
 from tests.support.command import KEY

@@ -6,7 +6,7 @@ import pytest
 
 from deployer_core.analysis import choices, explore
 from deployer_core.engine import reducer
-from deployer_core.engine.reducer import DeployerState
+from deployer_core.engine.routing import DeployerState
 from deployer_core.kernel.machine import Edge
 
 NEVER = (

@@ -9,13 +9,10 @@ from attrs import evolve
 from deployer_core.analysis import explore, invariants
 from deployer_core.analysis.explore import Reducer
 from deployer_core.engine import reducer
-from deployer_core.engine.messages import DeploymentOutcome
-from deployer_core.engine.reducer import (
-    INITIAL,
+from deployer_core.engine.messages import (
     Accepted,
-    Commands,
     DeadlinePassed,
-    DeployerState,
+    DeploymentOutcome,
     Event,
     Notice,
     Pending,
@@ -25,6 +22,7 @@ from deployer_core.engine.reducer import (
     StopTask,
     Terminated,
 )
+from deployer_core.engine.routing import INITIAL, Commands, DeployerState
 from deployer_core.kernel.machine import IllegalEvent
 from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
 

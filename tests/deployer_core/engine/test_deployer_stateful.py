@@ -8,8 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from deployer_core.analysis import choices, invariants
 from deployer_core.analysis.choices import KINDS, QUICK
 from deployer_core.engine import reducer
-from deployer_core.engine.reducer import (
-    INITIAL,
+from deployer_core.engine.messages import (
     Accepted,
     Attempted,
     DeadlinePassed,
@@ -22,6 +21,7 @@ from deployer_core.engine.reducer import (
     StopTask,
     Terminated,
 )
+from deployer_core.engine.routing import INITIAL
 from deployer_core.kernel.machine import IllegalEvent
 from deployer_core.machines.ecs_task import RunTask
 from deployer_core.machines.postgres_migration import (

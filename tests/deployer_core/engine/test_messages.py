@@ -4,15 +4,9 @@ from typing import Any, cast
 
 import pytest
 
-from deployer_core.engine.reducer import (
-    INITIAL,
-    Accepted,
-    Attempted,
-    DeadlinePassed,
-    Replied,
-    Requested,
-    reduce,
-)
+from deployer_core.engine.messages import Accepted, Attempted, DeadlinePassed, Replied, Requested
+from deployer_core.engine.reducer import reduce
+from deployer_core.engine.routing import INITIAL
 from deployer_core.kernel.machine import IllegalEvent
 from deployer_core.machines import deployment, postgres_migration
 from deployer_core.machines.ecs_task import Started

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from deployer_core.engine import reducer, routing
-from deployer_core.engine.reducer import INITIAL, Requested, Terminated, reduce, token
+from deployer_core.engine.messages import Requested, Terminated, token
+from deployer_core.engine.reducer import reduce
+from deployer_core.engine.routing import INITIAL
 from deployer_core.kernel.machine import IllegalEvent
 from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
 from deployer_core.machines.ecs_task import RunTask

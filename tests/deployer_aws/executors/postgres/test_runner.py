@@ -12,8 +12,7 @@ from deployer_aws.journals.replay import verify
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.runner import PollingPolicy, Runner
 from deployer_aws.simulator import Simulator
-from deployer_core.engine.messages import Attempted, Replied
-from deployer_core.engine.reducer import Notice
+from deployer_core.engine.messages import Attempted, Notice, Replied
 from deployer_core.spec import AdminUrl, DeploymentSpec
 from tests.deployer_aws.executors.postgres.bench import ENVIRON, Secrets, admin, unique
 from tests.deployer_aws.executors.postgres.server import RealServer
