@@ -35,7 +35,7 @@ def moves(command: int, times: int) -> list[Event]:
 
 
 def rests(command: int) -> Event:
-    """The stack at rest."""
+    """Return the stack at rest."""
     return Replied(
         command, StackStatus(Lifecycle.COMPLETE, "UPDATE_COMPLETE", "", OUTPUTS, (("Count", 2),)), 0
     )
@@ -45,7 +45,7 @@ STABLE = d.Stable(True, OUTPUTS, (("Count", 2),))
 
 
 def without_databases() -> tuple[list[Any], list[Event]]:
-    """The long path: 1 wait, 3 changes, 12 times progress."""
+    """Return the long path: 1 wait, 3 changes, 12 times progress."""
     spec = DeploymentSpec("prod", "shop", "2", STACK)
     bare: list[Any] = [d.Requested(d.DeploymentInfo("d-1", spec)), d.Started()]
     events: list[Event] = [Requested("d-1", spec, 0, "s")]
@@ -61,7 +61,7 @@ STEPS = ((1, 1), (2, 3), (3, 5))
 
 
 def with_a_database() -> list[Event]:
-    """The same with one database that is migrated."""
+    """Return the long path with one database that is migrated."""
     return [
         Requested("d-1", ONE, 0, "s"),
         *(event for command, times in STEPS for event in (*moves(command, times), rests(command))),
@@ -77,7 +77,7 @@ def with_a_database() -> list[Event]:
 
 
 def with_a_database_by_hand() -> list[tuple[Any, Any]]:
-    """The same for the bare machines: each event with its machine."""
+    """Return the long path of the bare machines: each event with its machine."""
     migration = postgres_migration.Database("d-1", resolve(ONE.databases[0], dict(OUTPUTS)))
     assert migration.spec.migrate is not None
     run = ecs_task.Run("d-1", "db", ecs_task.Purpose.MIGRATE, migration.spec.migrate.task, (0,))
@@ -107,7 +107,7 @@ def with_a_database_by_hand() -> list[tuple[Any, Any]]:
 
 
 def composed(events: list[Event]) -> Callable[[], None]:
-    """Turns of the deployer; checks once that the path ends where it should."""
+    """Count turns of the deployer, and check once that the path ends where it should."""
     state = routing.INITIAL
     for event in events:
         state, _ = reducer.reduce(state, event)
@@ -123,7 +123,7 @@ def composed(events: list[Event]) -> Callable[[], None]:
 
 
 def bare_machine(events: list[Any]) -> Callable[[], None]:
-    """Turns of the Deployment machine alone."""
+    """Count turns of the Deployment machine alone."""
 
     def laps() -> None:
         for _ in range(LAPS):
@@ -135,7 +135,7 @@ def bare_machine(events: list[Any]) -> Callable[[], None]:
 
 
 def bare_machines(events: list[Any]) -> Callable[[], None]:
-    """Turns of all four machines, each told its events."""
+    """Count turns of all four machines, each given its events."""
 
     def laps() -> None:
         for _ in range(LAPS):

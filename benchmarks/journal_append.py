@@ -38,7 +38,7 @@ SPEC = DeploymentSpec(
 
 
 def stream() -> tuple[Entry, ...]:
-    """A deployment from its request to DONE, as entries; the key is yet to be set."""
+    """Return a deployment from its request to DONE, as entries; the key is yet to be set."""
     entries: list[Entry] = []
     head = Head()
 
@@ -90,7 +90,7 @@ class Floor:
 
 
 def rows(entries: Sequence[Entry]) -> Iterator[tuple[int, bytes, bytes]]:
-    """The same streams as bytes."""
+    """Write the same streams as bytes."""
     encoded = [(wire.encode(entry.event), wire.encode(entry.after)) for entry in entries]
     for number in count():
         yield from ((number, *pair) for pair in encoded)
@@ -110,7 +110,7 @@ def compare_with_floor(folder: Path, entries: Sequence[Entry]) -> float:
 
 
 def compare_many(folder: Path, entries: Sequence[Entry]) -> float:
-    """An event of each of fifty streams: one append, or fifty."""
+    """Append an event to each of fifty streams: in one append, or in fifty."""
     journal = SqliteJournal(folder / "many")
     together = [endless(entries, f"together-{number}") for number in range(MANY)]
     apart = [endless(entries, f"apart-{number}") for number in range(MANY)]

@@ -55,7 +55,7 @@ LONG_PATH: tuple[Any, ...] = (
 
 
 def by_hand(state: Any, event: Any) -> tuple[Any, tuple[Any, ...]]:
-    """The long path and its failures as somebody in a hurry for speed would write them."""
+    """Walk the long path and its failures as hand-written code would."""
     if isinstance(state, d.ScalingDown):
         if isinstance(event, d.Progress):
             return state, ()
@@ -104,7 +104,7 @@ def by_hand(state: Any, event: Any) -> tuple[Any, tuple[Any, ...]]:
 
 
 def settled(state: Any, commands: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
-    """What follows once every database has settled."""
+    """Decide what follows once every database has settled."""
     settles = d.settle(state)
     if settles is None:
         return state, commands
@@ -116,7 +116,7 @@ def settled(state: Any, commands: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]
 
 
 def fold(reduce: Any) -> tuple[Any, tuple[Any, ...]]:
-    """The long path, by either; the last state, and all commands."""
+    """Walk the long path; return the last state, and all commands."""
     state, commands = d.MACHINE.initial, ()
     for event in LONG_PATH:
         state, more = reduce(state, event)
@@ -125,7 +125,7 @@ def fold(reduce: Any) -> tuple[Any, tuple[Any, ...]]:
 
 
 def laps(reduce: Any) -> None:
-    """A turn."""
+    """Take one turn."""
     for _ in range(LAPS):
         state = d.MACHINE.initial
         for event in LONG_PATH:

@@ -40,7 +40,7 @@ CHANGES = {"create_stack", "update_stack", "run_task", "stop_task", "cancel_upda
 
 
 def crowd(count: int) -> str:
-    """A line of the first table."""
+    """Return a line of the first table."""
     world = Crowd(count, takes=MINUTES * 60 + count)
     world.get_under_way()
     world.carry_on(300)
@@ -55,7 +55,7 @@ def crowd(count: int) -> str:
 
 
 def together(count: int) -> str:
-    """A line of the second table."""
+    """Return a line of the second table."""
     calls = full_path(count)
     acting = sum(calls[name] for name in CHANGES)
     return f"{count:>8,}{(calls.total() - acting) / count:>12.1f}{acting / count:>12.1f}"
@@ -76,7 +76,7 @@ class Spent:
 
 
 def rules(chance: random.Random) -> str:
-    """A usual time for each change and task, from which it differs by a tenth; each evaluation finds changes."""
+    """Give each change and task a usual time, from which it differs by a tenth; each evaluation finds changes."""
     found: list[str] = []
     for change, least, most, times in (("update_stack", 60, 300, 3), ("run_task", 20, 120, 3)):
         usual = [chance.uniform(least, most) for _ in range(times)]
@@ -88,7 +88,7 @@ def rules(chance: random.Random) -> str:
 
 
 def waited(took: float, delay: float) -> tuple[int, float]:
-    """A waiter's calls for what takes so long, and how late it notices: it looks at once, then after each delay."""
+    """Return a waiter's calls for what takes so long, and how late it notices: it looks at once, then after delays."""
     looks = -int(-took // delay)
     return looks + 1, looks * delay - took
 
@@ -142,7 +142,7 @@ def _was_before(end: float, noticed: float, token: str) -> bool:
 
 
 def deployments() -> None:
-    """The third table."""
+    """Print the third table."""
     rows: dict[str, list[dict[str, Spent]]] = {"the first time": [], "later on": []}
     for seed in SEEDS:
         chance = random.Random(seed)

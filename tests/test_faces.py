@@ -19,7 +19,7 @@ MODULES = {name: path for face in FACES for name, path in modules(face.__name__)
 
 
 def imports_of_a_face(source: str) -> Iterator[str]:
-    """What a module imports from a package itself, and not from one of its modules."""
+    """Return what a module imports from a package itself, and not from one of its modules."""
     faces = {face.__name__ for face in FACES}
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):

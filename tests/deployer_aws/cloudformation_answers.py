@@ -17,7 +17,7 @@ MISSING = Refused("ValidationError", "Stack with id shop does not exist")
 
 
 def at(seconds: float) -> datetime:
-    """A time as boto3 gives it."""
+    """Return a time as boto3 gives it."""
     return datetime.fromtimestamp(NOW + seconds, UTC)
 
 
@@ -45,7 +45,7 @@ def event(status: str, token: str | None, when: float = 0, *, of: str = ID, **me
 def resource(
     status: str, reason: str, token: str | None, *, name: str = "Topic", **members: Any
 ) -> dict[str, Any]:
-    """An event of a resource."""
+    """Return an event of a resource."""
     about: dict[str, Any] = {
         "PhysicalResourceId": f"{name}-1",
         "LogicalResourceId": name,
@@ -60,7 +60,7 @@ def page(*found: dict[str, Any], more: str = "") -> dict[str, Any]:
 
 
 def observed(*pages: Any, status: str, command: Any = None, **members: Any) -> list[Any]:
-    """What one look at an accepted change comes to."""
+    """Return what one look at an accepted change comes to."""
     client = Stub({"describe_stacks": [shown(status, **members)], "describe_stack_events": list(pages)})
     pending = work(command or UpsertStack("d1", SPEC, COUNTS), attempt=Attempt(1, NOW - 10), ref=ID, age=10)
     return answers(CloudFormation(client, Stub({})).act(pending))

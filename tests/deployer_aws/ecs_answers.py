@@ -46,7 +46,7 @@ NONE: dict[str, Any] = {"taskArns": []}
 def observed(
     answer: dict[str, Any], *, definition: Any = None, logs: Any = None, age: float = 10, run: RunTask = RUN
 ) -> list[Any]:
-    """What one look at an accepted task comes to."""
+    """Return what one look at an accepted task comes to."""
     client = Stub({"describe_tasks": [answer], "describe_task_definition": [definition or defined()]})
     pending = work(run, database="orders", attempt=Attempt(1, NOW - age, RESOLVED), ref=ARN, age=age)
     return answers(Ecs(client, logs=logs).act(pending))

@@ -44,7 +44,7 @@ class _Stub:
         return call
 
     def sent(self, name: str) -> list[dict[str, Any]]:
-        """The requests of an operation."""
+        """Return the requests of an operation."""
         return [request for operation, request in self.calls if operation == name]
 
 
@@ -77,10 +77,10 @@ def events(act: Act) -> list[WorldEvent]:
 
 
 def answers(act: Act) -> list[Any]:
-    """The answers among it."""
+    """Return the answers among it."""
     return [event.answer for event in act if isinstance(event, Replied)]
 
 
 def attempts(found: list[WorldEvent]) -> list[Attempted]:
-    """The attempts among it."""
+    """Return the attempts among it."""
     return [event for event in found if isinstance(event, Attempted)]

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.quick
 
 
 def message(number: int = 1, outcome: str = "DONE") -> Message:
-    """That a deployment ended."""
+    """Return the notice that a deployment ended."""
     return ended(KEY, Notice(f"d{number}", "1.0", DeploymentOutcome(outcome), "why", 1000.0))
 
 
@@ -191,7 +191,7 @@ def test_a_long_reason_is_cut() -> None:
 
 
 def deploy(script: str, recorder: Recorder, *, changes: bool = False) -> World:
-    """A version of the example, told to a recorder."""
+    """Deploy a version of the example, and record the notices."""
     world = World(script, listens=False, channel=recorder, changes=changes)
     world.deploy()
     return world
@@ -240,7 +240,7 @@ def test_a_failing_channel_holds_nothing_up() -> None:
 
 
 def a_step() -> Appended:
-    """A request, which two machines answer by a change of state."""
+    """Return a request, which two machines answer by a change of state."""
     event = Requested("1.0", orders("1.0"), 1000.0, "stream")
     after, commands = reduce(INITIAL, event)
     return Appended(KEY, INITIAL, event, after, commands)

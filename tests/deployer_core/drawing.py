@@ -18,7 +18,7 @@ class Drawing:
     defined: set[str] = field(factory=set)
 
     def nodes(self, kind: str) -> set[str]:
-        """The nodes of a class."""
+        """Return the nodes of a class."""
         return {node for node, kinds in self.classes.items() if kind in kinds}
 
 

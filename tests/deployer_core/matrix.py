@@ -47,7 +47,7 @@ def observed(key: str) -> dict[tuple[str, str], Cell]:
 
 
 def matrix(key: str) -> str:
-    """The matrix of a machine: what each state does with each event, then what it does by itself."""
+    """Return the matrix of a machine: what each state does with each event, then what it does by itself."""
     machine = machines()[key]
     declared: dict[tuple[str, str], list[str]] = defaultdict(list)
     for edge in machine.edges:

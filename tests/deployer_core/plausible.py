@@ -127,6 +127,6 @@ def events(machine: AnyMachine) -> tuple[Any, ...]:
 
 
 def commands(key: str) -> tuple[type, ...]:
-    """The members of a machine's `Command` union."""
+    """Return the members of a machine's `Command` union."""
     union = importlib.import_module(f"deployer_core.machines.{key.replace('-', '_')}").Command
     return get_args(union) or (union,)

@@ -63,7 +63,7 @@ _APART: dict[Any, dict[str, Any]] = {TaskSpec: {"capacity_provider": ""}, Databa
 
 
 def value(tag: str) -> Any:
-    """A value of a tag's class with something in every field, the same on every machine."""
+    """Return a value of a tag's class with something in every field, the same on every machine."""
     return _made(discover()[tag])
 
 
@@ -89,14 +89,14 @@ def _part(name: str, hint: Any) -> Any:
 
 @cache
 def stored() -> dict[str, tuple[bytes, ...]]:
-    """The lines of each tag, oldest first."""
+    """Return the lines of each tag, oldest first."""
     lines = [line for path in sorted(FOLDER.glob("*.jsonl")) for line in path.read_bytes().splitlines()]
     tags = [line.split(b'"')[1].decode() for line in lines]
     return {tag: tuple(ln for t, ln in zip(tags, lines, strict=True) if t == tag) for tag in sorted({*tags})}
 
 
 def wanting() -> dict[str, bytes]:
-    """The tags without a sample, or whose last sample is not what is written now, with what is."""
+    """Return the tags without a sample, or whose last sample is not what is written now, with what is."""
     return {
         tag: wire.encode(value(tag))
         for tag in sorted(discover())

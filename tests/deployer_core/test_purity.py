@@ -23,14 +23,14 @@ IMPURE_BUILTINS = {"open", "print", "input", "breakpoint", "exec", "eval", "comp
 
 
 def forbidden() -> set[str]:
-    """What the contract `pure` of pyproject.toml forbids: the one list there is."""
+    """Return what the contract `pure` of pyproject.toml forbids: the one list there is."""
     contracts = pyproject()["tool"]["importlinter"]["contracts"]
     (pure,) = [contract for contract in contracts if contract["id"] == "pure"]
     return set(pure["forbidden_modules"])
 
 
 def allowed(module: str) -> set[str]:
-    """The packages outside the standard library that a module of the core may import."""
+    """Return the packages outside the standard library that a module of the core may import."""
     packages = {"deployer_core", "attr", "attrs", "typing_extensions"}
     if module == WITH_MSGSPEC:
         packages.add("msgspec")

@@ -12,7 +12,7 @@ from deployer_core.machines import stack, stack_status
 
 
 def _found(strategy: st.SearchStrategy[Any], wanted: Callable[[Any], bool]) -> Any:
-    """The first value that is wanted, however large: shrinking it would take long and prove nothing."""
+    """Return the first value that is wanted, however large: shrinking it would take long and prove nothing."""
     return find(
         strategy, wanted, settings=settings(phases=[Phase.generate], max_examples=1000, database=None)
     )

@@ -26,7 +26,7 @@ class Application:
     folder: Path = APP
 
     def environment(self, database: str = "orders", **more: str) -> dict[str, str]:
-        """What ECS would put into a container, and the interpreter's folder in front of the PATH."""
+        """Return what ECS would put into a container, and the interpreter's folder in front of the PATH."""
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         secrets = {f"{name.upper()}_DATABASE": self.secret(name) for name in NEWEST}
         return {**os.environ, "PATH": path, "DATABASE": self.secret(database), **secrets, **more}
@@ -63,5 +63,5 @@ class Application:
         return self.run("python", "-m", "orders.show")
 
     def rows(self, query: LiteralString, database: str = "orders") -> list[Any]:
-        """What a database holds."""
+        """Return what a database holds."""
         return self.server.rows(query, database=database)

@@ -8,7 +8,7 @@ from tests.examples.application import NEWEST, Application
 
 @pytest.fixture
 def app(server: RealServer) -> Iterator[Application]:
-    """The example's application with two empty databases."""
+    """Return the example's application with two empty databases."""
     with server.connect() as connection:
         for name in NEWEST:
             connection.execute(f"CREATE DATABASE {name}".encode())

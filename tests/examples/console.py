@@ -40,7 +40,7 @@ class Shown:
 
 
 def commands(page: str) -> Iterator[Shown]:
-    """The commands of a page, in its order."""
+    """Return the commands of a page, in its order."""
     shown: list[tuple[int, str, list[str]]] = []
     inside = False
     for number, line in enumerate(page.splitlines(), 1):
@@ -55,7 +55,7 @@ def commands(page: str) -> Iterator[Shown]:
 
 
 def settled(line: str) -> str:
-    """A line without what differs from run to run."""
+    """Return a line without what differs from run to run."""
     for pattern, name in VOLATILE:
         line = re.sub(pattern, name, line)
     return line.strip()
@@ -70,7 +70,7 @@ def agrees(shown: Iterable[str], printed: Iterable[str]) -> bool:
 
 
 def apart(lines: Iterable[str]) -> tuple[list[str], dict[str, list[str]]]:
-    """The lines without what differs, and those of each task by themselves."""
+    """Return the lines without what differs, and those of each task by themselves."""
     rest: list[str] = []
     tasks: dict[str, list[str]] = {}
     for line in lines:

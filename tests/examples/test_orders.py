@@ -24,7 +24,7 @@ class TemplateLoader(yaml.SafeLoader):
 
 
 def plain(loader: yaml.SafeLoader, _suffix: str, node: yaml.Node) -> Any:
-    """The value of a tagged node, without its tag."""
+    """Return the value of a tagged node, without its tag."""
     if isinstance(node, yaml.ScalarNode):
         return loader.construct_scalar(node)
     if isinstance(node, yaml.SequenceNode):
@@ -38,7 +38,7 @@ TemplateLoader.add_multi_constructor("!", plain)
 
 
 def template() -> dict[str, Any]:
-    """The example's template."""
+    """Return the example's template."""
     found: dict[str, Any] = yaml.load((ORDERS / "template.yaml").read_text(encoding="utf-8"), TemplateLoader)
     return found
 
@@ -50,7 +50,7 @@ def spec(name: str) -> dict[str, Any]:
 
 
 def outputs_named(value: Yaml) -> Iterator[str]:
-    """The stack's own outputs that a spec names, wherever it does."""
+    """Return the stack's own outputs that a spec names, wherever it does."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if key == "output" and isinstance(inner, str):

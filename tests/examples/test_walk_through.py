@@ -31,7 +31,7 @@ class Here:
     printed: list[str]
 
     def one(self, database: str, query: LiteralString) -> Any:
-        """The one value for which a database is asked."""
+        """Return the one value for which a database is asked."""
         (url,) = {m[0] for line in self.printed if (m := re.search(rf"postgresql://\S+/{database}$", line))}
         passfile = str(self.folder / KEPT / "pgpass")
         with psycopg.connect(url, passfile=passfile) as connection:
@@ -39,11 +39,11 @@ class Here:
         return row[0]
 
     def revision(self, database: str) -> str:
-        """The revision that a database is at."""
+        """Return the revision that a database is at."""
         return str(self.one(database, "SELECT version_num FROM alembic_version"))
 
     def stack(self) -> str:
-        """The state of the stack."""
+        """Return the state of the stack."""
         journal = SqliteJournal(self.folder / KEPT / "journal.sqlite")
         try:
             return name_of(type(journal.head(KEY).state.stack))
@@ -72,7 +72,7 @@ def half_way(here: Here) -> None:
 
 
 def brought_back(here: Here) -> None:
-    """The next version goes on from there, and nothing is lost."""
+    """Check that the next version goes on from there, and nothing is lost."""
     assert (here.revision("orders"), here.revision("billing")) == ("1.3.1", "1.3.0")
     assert here.one("orders", DOUBLES) == 0
     assert here.one("orders", "SELECT count(*) FROM orders") == 5_000
@@ -89,7 +89,7 @@ CHECKS: dict[str, Callable[[Here], None]] = {
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Iterator[Shell]:
-    """A shell in a folder like the project's, with its environment active; nothing that it keeps outlives the test."""
+    """Start a shell in a folder like the project's, with its environment active; nothing that it keeps outlives the test."""
     if next(found(), None) is None:
         pytest.skip(NO_POSTGRES)
     (tmp_path / "examples").symlink_to(ROOT / "examples")

@@ -147,5 +147,5 @@ class CheckedSimulator(Simulator):
     """A simulator with checked clients; otherwise the same."""
 
     def client(self, service: str) -> Any:
-        """A client whose every answer is checked."""
+        """Return a client whose every answer is checked."""
         return CheckedClient(service, super().client(service))

@@ -39,14 +39,14 @@ def attempt(journal: Journal, key: str) -> None:
 
 
 def attempt_often(opener: Opener, key: str) -> None:
-    """What each of several processes does."""
+    """Run what each of several processes does."""
     with closing(opener()) as journal:
         for _ in range(APPENDS):
             attempt(journal, key)
 
 
 def acquire_once(opener: Opener, start: "threading.Barrier", won: list[str], owner: str) -> None:
-    """What each of several runners does that find a lease free."""
+    """Run what each of several runners does that find a lease free."""
     with closing(opener()) as journal:
         start.wait()
         if journal.compare_and_set_lease(KEY, owner, None) is not None:

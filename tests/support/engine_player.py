@@ -53,7 +53,7 @@ PLAIN = DeploymentSpec("staging", "shop", "1", STACK)
 def full(
     *kinds: str, version: str = "1", scaling: tuple[Scale, ...] = (PreviousCount("Count", 1),)
 ) -> DeploymentSpec:
-    """A full deployment with databases db0, db1, ... of these kinds."""
+    """Return a full deployment with databases db0, db1, ... of these kinds."""
     stack = StackSpec("shop", STACK.template, scaling=scaling)
     return DeploymentSpec(
         "staging", "shop", version, stack, tuple(database(f"db{i}", kind) for i, kind in enumerate(kinds))
@@ -64,19 +64,19 @@ OUTPUTS = (("Cluster", "main"),)
 
 
 def seen(lifecycle: Lifecycle, count: int = 3, outputs: Any = OUTPUTS) -> StackStatus:
-    """The stack, seen in a lifecycle, with a desired count."""
+    """Return the stack, seen in a lifecycle, with a desired count."""
     if lifecycle is Lifecycle.MISSING:
         return StackStatus(lifecycle, lifecycle.value)
     return StackStatus(lifecycle, lifecycle.value, outputs=outputs, counts=(("Count", count),))
 
 
 def complete(count: int = 3) -> StackStatus:
-    """The stack at rest, with a desired count."""
+    """Return the stack at rest, with a desired count."""
     return seen(Lifecycle.COMPLETE, count)
 
 
 def exited(code: int | None = 0, stop_code: str = EXITED) -> StatusStopped:
-    """A task that has stopped."""
+    """Return a task that has stopped."""
     return StatusStopped((Exit("main", code, judged=True),), stop_code)
 
 

@@ -25,7 +25,7 @@ _SECRET = "arn:aws:secretsmanager:eu-west-1:111111111111:secret"
 
 
 def task(definition: str) -> TaskSpec[Text]:
-    """A task in the stack's own cluster and network."""
+    """Return a task in the stack's own cluster and network."""
     return TaskSpec(
         Output("Cluster"),
         Output(definition),
@@ -38,7 +38,7 @@ def task(definition: str) -> TaskSpec[Text]:
 
 
 def orders(tag: str, *, quick: bool = False) -> DeploymentSpec:
-    """A version of the example, by its image tag: `orders` is evaluated, `billing` is not."""
+    """Return a version of the example, by its image tag: `orders` is evaluated, `billing` is not."""
     databases = (
         DatabaseSpec[Text](
             "orders",

@@ -9,7 +9,7 @@ SRC = ROOT / "src"
 
 
 def pyproject() -> dict[str, Any]:
-    """What pyproject.toml says."""
+    """Return what pyproject.toml says."""
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 

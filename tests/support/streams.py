@@ -44,12 +44,12 @@ OUTPUTS = (("Admin", "orders/admin"), ("Cluster", "main"))
 
 
 def sha256(text: str) -> str:
-    """The name of a text in a journal."""
+    """Return the name of a text in a journal."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def spec(version: str = "1", *, databases: int = 2, parameter: str = "") -> DeploymentSpec:
-    """A version on the full path, of `prod/orders`."""
+    """Return a version on the full path, of `prod/orders`."""
     task = TaskSpec[Text](Output("Cluster"), "migrate:1")
     names = [f"orders_{number}" for number in range(databases)]
     return DeploymentSpec(
@@ -74,12 +74,12 @@ def spec(version: str = "1", *, databases: int = 2, parameter: str = "") -> Depl
 def request(
     deployment: str = "d-1", *, specified: DeploymentSpec | None = None, at: float = 1.5
 ) -> Requested:
-    """A request, the first of its stream or not."""
+    """Return a request, the first of its stream or not."""
     return Requested(deployment, specified or spec(), at, stream="a-random-stream-id")
 
 
 def entry(key: str, before: Head, event: Event) -> Entry:
-    """What an adapter appends for an event: the state that comes of it, its notices, and its template."""
+    """Return what an adapter appends for an event: the state that comes of it, its notices, and its template."""
     after, commands = reducer.reduce(before.state, event)
     notices = tuple(command for command in commands if isinstance(command, Notice))
     blobs = {sha256(TEMPLATE): TEMPLATE} if isinstance(event, Requested) else {}
@@ -87,7 +87,7 @@ def entry(key: str, before: Head, event: Event) -> Entry:
 
 
 def after(done: Entry) -> Head:
-    """The head that an entry leads to."""
+    """Return the head that an entry leads to."""
     return Head(done.after, done.before.version + 1)
 
 
@@ -99,7 +99,7 @@ def append(journal: Journal, key: str, *events: Event) -> Head:
 
 
 def good_path(specified: DeploymentSpec | None = None) -> list[Event]:
-    """A deployment from its request to DONE: about twenty events."""
+    """Return a deployment from its request to DONE: about twenty events."""
     events: list[Event] = [request(specified=specified)]
     state, _ = reducer.reduce(routing.INITIAL, events[0])
     for at in count(2):
@@ -118,7 +118,7 @@ def _answered(pending: Pending, at: float) -> Iterator[Event]:
 
 
 def answers(pending: Pending) -> Sequence[Answer]:
-    """What the world may answer to a command, the good answer first."""
+    """Return what the world may answer to a command, the good answer first."""
     command = pending.command
     if isinstance(command, ecs_task.RunTask | StopTask):
         exits = [(ecs_task.Exit("main", code, judged=True),) for code in (2, 0, 1)]
@@ -170,7 +170,7 @@ def _thinkable(state: routing.DeployerState, at: float) -> Iterator[Event]:
 
 
 def walk(choices: Sequence[int]) -> list[Event]:
-    """A stream made by choosing among all that may happen next."""
+    """Make a stream by choosing among all that may happen next."""
     events: list[Event] = []
     state = routing.INITIAL
     for at, choice in enumerate(choices, 1):
@@ -181,7 +181,7 @@ def walk(choices: Sequence[int]) -> list[Event]:
 
 
 def fold(events: Sequence[Event]) -> routing.DeployerState:
-    """What the events give."""
+    """Return what the events give."""
     state = routing.INITIAL
     for event in events:
         state, _ = reducer.reduce(state, event)
@@ -189,6 +189,6 @@ def fold(events: Sequence[Event]) -> routing.DeployerState:
 
 
 def large_state() -> routing.DeployerState:
-    """A state of about two megabytes; no reduction gives it in a short time."""
+    """Return a state of about two megabytes; no reduction gives it in a short time."""
     known = tuple((f"deployment-{number:06}", "0123456789abcdef") for number in range(50_000))
     return evolve(fold([request()]), known=known)

@@ -28,17 +28,17 @@ run: tuple[ecs_task.RunTask, ...] = commands  # type: ignore[assignment]  # pyri
 
 
 def wrong_target(_: stack.Available, event: stack.Triggered) -> Step[stack.Migrating]:
-    """Returns another state than its signature, which is the edge, says."""
+    """Return another state than the signature, which is the edge, says."""
     return to(stack.Creating(event.deployment))  # type: ignore[arg-type]  # pyright: ignore[reportReturnType]
 
 
 def wrong_loop(state: Held, _: stack.Withdrawn) -> Step[Held]:
-    """A self-loop that leads elsewhere for one of its states."""
+    """Lead a self-loop elsewhere for one of its states."""
     return to(stack.Creating(state.current))  # type: ignore[arg-type]  # pyright: ignore[reportReturnType]
 
 
 def unknown_fact(state: stack.Available, _: stack.Triggered) -> Step[stack.Available]:
-    """A state holds only what it knows: nothing runs in AVAILABLE."""
+    """Ask a state for what it does not hold: nothing runs in AVAILABLE."""
     print(state.current)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
     return to(state)
 
@@ -64,53 +64,53 @@ stack.machine.always(choice="stable")  # type: ignore[call-overload]  # pyright:
 
 @stack.machine.on(Arrow(stack.Migrating, "Triggered"))
 def an_arrow(_: stack.Available, event: stack.Triggered) -> Step[stack.Migrating]:
-    """What holds: the target has its arrow."""
+    """Give the target its arrow: this is accepted."""
     return to(stack.Migrating(event.deployment))
 
 
 @stack.machine.on(Arrow(stack.Available), Arrow(stack.Migrating))
 def two_arrows(_: stack.Broken, __: stack.Repaired) -> Step[stack.Available] | Step[stack.Migrating]:
-    """What holds: each target has its arrow."""
+    """Give each target its arrow: this is accepted."""
     return to(stack.Available())
 
 
 @stack.machine.on(Arrow(stack.Broken))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 def a_wrong_arrow(_: stack.Available, event: stack.Triggered) -> Step[stack.Migrating]:
-    """An arrow to another target than the edge's."""
+    """Give an arrow to another target than the edge's."""
     return to(stack.Migrating(event.deployment))
 
 
 @stack.machine.on(Arrow(stack.Migrating))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 def a_missing_arrow(_: stack.Broken, __: stack.Repaired) -> Step[stack.Available] | Step[stack.Migrating]:
-    """A target without an arrow."""
+    """Leave a target without an arrow."""
     return to(stack.Available())
 
 
 @stack.machine.on(SelfLoop("Withdrawn"))
 def a_loop(state: Held, _: stack.Withdrawn) -> Step[Held]:
-    """What holds: each source leads to itself."""
+    """Lead each source to itself: this is accepted."""
     return to(state)
 
 
 @stack.machine.on(SelfLoop("Withdrawn"))  # type: ignore[misc]  # pyright: ignore[reportArgumentType]
 def no_loop(_: stack.Broken, __: stack.Withdrawn) -> Step[stack.Stable]:
-    """A loop that leads elsewhere."""
+    """Lead a loop elsewhere."""
     return to(stack.Stable())
 
 
 @stack.machine.always(Arrow(stack.Available, "Nothing Queued"), Arrow(stack.Migrating, "Pops from queue"))
 def settle(state: stack.Stable) -> Step[stack.Available] | Step[stack.Migrating] | None:
-    """What holds: each target has its arrow, and a state may rest."""
+    """Give each target its arrow, and let a state rest: this is accepted."""
     return to(stack.Migrating(state.queue[0])) if state.queue else None
 
 
 @stack.machine.always(Arrow(stack.Available))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 def settle_unseen(state: stack.Stable) -> Step[stack.Available] | Step[stack.Migrating]:
-    """An eventless edge without an arrow."""
+    """Declare an eventless edge without an arrow."""
     return to(stack.Migrating(state.queue[0])) if state.queue else to(stack.Available())
 
 
 @stack.machine.always(Arrow(stack.Broken))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 def settle_wrongly(_: stack.Stable) -> Step[stack.Available]:
-    """An eventless edge with another's arrow."""
+    """Declare an eventless edge with another's arrow."""
     return to(stack.Available())

@@ -17,7 +17,7 @@ MARKED = {n for n, line in enumerate(MISTAKES.read_text().splitlines(), 1) if "#
 
 
 def mypy(path: Path) -> str:
-    """What strict mypy says of a file; the extra `test` comes without it."""
+    """Run strict mypy on a file, and return what it says; the extra `test` comes without it."""
     pytest.importorskip("mypy")
     command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", str(path)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout

@@ -42,7 +42,7 @@ Account: Any = _Account
 
 
 def names_found(account: Any, *names: str, by: BatchDescribe | None = None) -> list[str]:
-    """The names that were seen."""
+    """Return the names that were seen."""
     return sorted(
         name
         for name, seen in (by or BatchDescribe(account)).of(names).items()

@@ -43,7 +43,7 @@ def test_last_words_of_a_failed_container() -> None:
 
 
 def words(answer: Any, **options: str) -> str:
-    """The last words where the log client answers so."""
+    """Return the log tail where the log client answers so."""
     definition = TaskDefinition(NEWEST, ("app",), ("app",), {"app": options} if options else {})
     return LogTail(Stub({"get_log_events": [answer]})).read(definition, "app", ARN)
 
@@ -104,7 +104,7 @@ def test_last_words_hide_no_login(error: Exception) -> None:
 def stopped(
     answer: dict[str, Any], *, command: StopTask = STOP, attempt: Attempt | None = None
 ) -> tuple[list[Any], Any]:
-    """What one look at a task that is to stop comes to."""
+    """Return what one look at a task that is to stop comes to."""
     client = Stub({"describe_tasks": [answer], "stop_task": [{}], "list_tasks": [NONE]})
     return events(Ecs(client).act(work(command, database="orders", attempt=attempt))), client
 

@@ -34,12 +34,12 @@ PREFIXES = {"elbv2": "elasticloadbalancing"}
 
 
 def methods(protocol: type) -> set[str]:
-    """The methods of a client that the code may use."""
+    """Return the methods of a client that the code may use."""
     return {name for name in vars(protocol) if not name.startswith("_")}
 
 
 def attributes(source: str) -> set[str]:
-    """The names of all that is called, or handed on to be called, as an attribute."""
+    """Return the names of all that is called, or handed on to be called, as an attribute."""
     return {node.attr for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)}
 
 
@@ -52,7 +52,7 @@ def called() -> set[str]:
 
 
 def operations(service: str) -> dict[str, str]:
-    """The operations of a service, by what boto3 calls them."""
+    """Return the operations of a service, by what boto3 calls them."""
     model = botocore.session.get_session().get_service_model(service)
     return {xform_name(name): name for name in model.operation_names}
 
@@ -65,7 +65,7 @@ def unforeseen(names: set[str]) -> set[str]:
 
 
 def actions() -> Iterator[str]:
-    """What IAM calls each operation that the code can call."""
+    """Return what IAM calls each operation that the code can call."""
     used = called()
     for service, protocol in SERVICES.items():
         has = operations(service)
@@ -76,7 +76,7 @@ def actions() -> Iterator[str]:
 
 
 def granted() -> list[str]:
-    """The actions of the policy."""
+    """Return the actions of the policy."""
     return [action for grant in GRANTS for action in grant.actions]
 
 

@@ -41,17 +41,17 @@ class Account:
         return self.session.create_client(service, servers.REGION, endpoint_url=self.options[-1])
 
     def queue(self, use: str = "events") -> str:
-        """A queue's URL."""
+        """Return a queue's URL."""
         made = self.client("sqs").create_queue(QueueName=f"{self.name}-{use}")
         return str(made["QueueUrl"])
 
     def arn(self, queue: str) -> str:
-        """A queue's ARN."""
+        """Return a queue's ARN."""
         answer = self.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
         return str(answer["Attributes"]["QueueArn"])
 
     def received(self, queue: str) -> list[Any]:
-        """What stands in a queue."""
+        """Return what stands in a queue."""
         answer = self.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=1)
         return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
 
@@ -62,7 +62,7 @@ class Account:
         self.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(body))
 
     def spec(self, *, gate: bool = False) -> Path:
-        """A spec of one small stack."""
+        """Return a spec of one small stack."""
         resources = "  Topic: {Type: AWS::SNS::Topic}" + (GATE if gate else "\n")
         (self.bed.folder / "template.yaml").write_text(f"Resources:\n{resources}")
         spec = self.bed.folder / "spec.yaml"
@@ -82,7 +82,7 @@ class Account:
 
 
 def account(endpoint: str, request: pytest.FixtureRequest) -> Account:
-    """The tests of a module share a server, so a stack bears its test's name."""
+    """Name a stack after its test, since the tests of a module share a server."""
     name = request.node.name.removeprefix("test_").replace("_", "-")[:40].rstrip("-")
     session = botocore.session.Session()
     options = ("--region", servers.REGION, "--endpoint-url", endpoint)
@@ -219,7 +219,7 @@ def test_a_wait_is_broken_off_and_a_delete_is_not() -> None:
 
 
 def subscribed(aws: Account) -> tuple[str, str]:
-    """A topic, and a queue that gets what is published there."""
+    """Return a topic, and a queue that gets what is published there."""
     topic, queue = aws.client("sns").create_topic(Name=f"{aws.name}-news")["TopicArn"], aws.queue("news")
     aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=aws.arn(queue))
     return topic, queue

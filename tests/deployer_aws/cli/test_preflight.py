@@ -64,6 +64,6 @@ ENV = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
 
 
 def preflight(*words: object) -> Said:
-    """The command, on moto."""
+    """Run the command on moto."""
     assert "AWS_PROFILE" not in os.environ
     return invoke("preflight", *map(str, words), env=ENV)

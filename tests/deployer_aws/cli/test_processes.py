@@ -193,7 +193,7 @@ class AtHome(Bed):
 
 
 def _prepare(here: Bed, name: str, line: str) -> None:
-    """A deployment that is over, or under way, or failed; for a forced repair one whose task may still run."""
+    """Make a deployment that is over, or under way, or failed; for a forced repair one whose task may still run."""
     deployment = "20261123-140501-x7f3"
     if name in ("plan", "diagram", "explore", "run", "rehearse"):
         return

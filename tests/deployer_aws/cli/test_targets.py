@@ -30,7 +30,7 @@ def there(clients: Clients) -> Account:
 
 @pytest.fixture
 def bound(bed: Bed) -> Bed:
-    """A journal with one stack, which belongs to HERE."""
+    """Return a journal with one stack, which belongs to HERE."""
     journal = SqliteJournal(bed.journal)
     loaded = specfile.load(EXAMPLE / "hotfix.yaml")
     Runner(journal, (), SystemClock()).request(

@@ -55,7 +55,7 @@ class Moments:
         self.passed += 1
 
     def after(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        """The call, with a moment after it, however it ended."""
+        """Make the call, with a moment after it, however it ended."""
 
         def watched(*args: Any, **kwargs: Any) -> Any:
             try:
@@ -149,7 +149,7 @@ def killed(moment: int, folder: Path, version: str) -> bool:
 def trials(
     folder: Path, case: str, version: str, delay: float, moments: Iterator[int]
 ) -> Iterator[dict[str, Any]]:
-    """The undisturbed run first; then kill at each moment in turn, carry on after the delay, and tell."""
+    """Run undisturbed first; then kill at each moment in turn, carry on after the delay, and report."""
     prepared = folder / "prepared"
     prepared.mkdir()
     bench = Bench(prepared, CASES[case])

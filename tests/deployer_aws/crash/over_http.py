@@ -74,7 +74,7 @@ def carry_on(journal: Path, endpoint: str, cluster: str, moment: str = "") -> in
 
 
 def as_client(watched: Watched) -> Any:
-    """It has whatever methods the client has."""
+    """Return the client's method of that name, counted."""
     return watched
 
 

@@ -21,7 +21,7 @@ HONEST = ("unknown whether it ran", "has vanished", "no end within")
 
 
 def trials(folder: Path, case: str, version: str, delay: int, residues: str) -> list[dict[str, Any]]:
-    """What the driver tells: of the undisturbed run first, then of each moment."""
+    """Return what the driver tells: of the undisturbed run first, then of each moment."""
     command = [
         sys.executable,
         "-m",
@@ -46,7 +46,7 @@ def trials(folder: Path, case: str, version: str, delay: int, residues: str) -> 
 
 
 def effects(trial: dict[str, Any]) -> list[str]:
-    """What AWS did; logical ids without the suffix that CloudFormation makes up."""
+    """Return what AWS did; logical ids without the suffix that CloudFormation makes up."""
     return [re.sub(r"[0-9a-f]{8}:\d+$", "", change) for change in trial["changes"]]
 
 
@@ -60,7 +60,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture(params=[("good", "1.0"), ("good", "1.1"), ("stuck", "1.0")], ids=" ".join)
 def deployment(request: pytest.FixtureRequest) -> tuple[str, str]:
-    """A first deployment, a later one on the full path, and one whose task has to be stopped."""
+    """Return a first deployment, a later one on the full path, and one whose task has to be stopped."""
     pair: tuple[str, str] = request.param
     return pair
 

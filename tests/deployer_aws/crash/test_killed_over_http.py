@@ -100,7 +100,7 @@ class Trial:
 
 @pytest.fixture
 def trial(credentials: None, ministack_endpoint: str, tmp_path: Path) -> Iterator[Callable[[str], Trial]]:
-    """Makes a trial by its name."""
+    """Make a trial by its name."""
     made: list[Ministack] = []
 
     def make(name: str) -> Trial:
@@ -116,12 +116,12 @@ def trial(credentials: None, ministack_endpoint: str, tmp_path: Path) -> Iterato
 
 
 def first(trial: Trial) -> None:
-    """A first deployment: the stack is created, and a task is run."""
+    """Return a first deployment: the stack is created, and a task is run."""
     trial.ask("1", quick=False)
 
 
 def later(trial: Trial) -> None:
-    """A later one on the full path: the stack is scaled down, updated, and a task is run."""
+    """Return a later one on the full path: the stack is scaled down, updated, and a task is run."""
     trial.ask("1", quick=True)
     assert trial.carry_on().returncode == 0
     trial.ask("2", quick=False)

@@ -38,23 +38,23 @@ def work(
     progress: CommandProgress | None = None,
     database: str = "db",
 ) -> Work:
-    """A pending command as an executor gets it."""
+    """Return a pending command as an executor gets it."""
     pending = Pending(7, "d1", database, command, 1000.0, 2000.0, attempt=attempt, ref=ref, progress=progress)
     return Work("test/shop", "stream", pending, 1100.0, str)
 
 
 def running(**settings: Any) -> Work:
-    """A RunTask that ECS has accepted."""
+    """Return a RunTask that ECS has accepted."""
     return work(RunTask(RUN), ref=settings.pop("ref", TASK_ARN), **settings)
 
 
 def answers(taken: Taken) -> list[Any]:
-    """What is appended, in short."""
+    """Return what is appended, in short."""
     return [getattr(event, "answer", getattr(event, "ref", None)) for event in taken.events]
 
 
 def took(work_: Work, event: dict[str, Any]) -> tuple[list[Any], bool]:
-    """What is appended for an event, and whether a look is asked for."""
+    """Return what is appended for an event, and whether a look is asked for."""
     taken = take(work_, read_event(event))
     return answers(taken), taken.look
 
@@ -134,7 +134,7 @@ def test_the_token_finds_a_task_whose_answer_was_lost() -> None:
 
 
 def stopping(**settings: Any) -> Work:
-    """A StopTask of a task with a known ARN."""
+    """Return a StopTask of a task with a known ARN."""
     return work(StopTask(RUN, 3, SENT, settings.pop("arn", TASK_ARN)), **settings)
 
 
@@ -164,7 +164,7 @@ def test_a_task_that_turns_up_is_stopped_now() -> None:
 
 
 def changing(**settings: Any) -> tuple[Work, str]:
-    """An update of ours in flight, and its token."""
+    """Return an update of ours in flight, and its token."""
     settings = {"ref": STACK_ID, "database": "", **settings}
     one = work(UpdateStack("d1", SPEC, ()), **settings)
     return one, one.token(1)
@@ -244,7 +244,7 @@ def spoken_of(event: dict[str, Any], *found: Work) -> bool:
 
 
 def stack_command(**settings: Any) -> Work:
-    """A pending change of the stack `shop`."""
+    """Return a pending change of the stack `shop`."""
     command: StackCommand = ScaleStack("d1", evolve(SPEC, name="shop"), (("DesiredCount", 0),))
     return work(command, database="", **settings)
 

@@ -20,7 +20,7 @@ from tests.support.project import ROOT
 
 
 def blocks(page: str, language: str) -> list[str]:
-    """The code blocks of a page in one language."""
+    """Return the code blocks of a page in one language."""
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
@@ -68,7 +68,7 @@ def test_the_rules_let_in_what_is_understood() -> None:
 
 
 def faults(schema: dict[str, Any], value: Any) -> list[str]:
-    """What a JSON schema of the few words that ours uses finds wrong with a value."""
+    """Return what a JSON schema of the few words that ours uses finds wrong with a value."""
     known = {
         "$schema",
         "title",

@@ -127,7 +127,7 @@ def test_other_events_are_ignored(source: str, about: str) -> None:
 
 
 def broken(path: str, value: Any, event: dict[str, Any]) -> dict[str, Any]:
-    """The event with another value at a path of names and numbers."""
+    """Return the event with another value at a path of names and numbers."""
     changed = copy.deepcopy(event)
     *way, last = [int(part) if part.isdigit() else part for part in path.split("/")]
     place: Any = changed

@@ -25,7 +25,7 @@ def none(_: list[Any]) -> list[Any]:
 
 
 def in_creation(script: str = "", **settings: Any) -> World:
-    """A world in which the stack is being created, and no event has arrived."""
+    """Return a world in which the stack is being created, and no event has arrived."""
     world = World(script, delivery=none, **settings)
     world.request()
     world.until(lambda state: bool(state.pending and state.pending[0].ref))
@@ -33,7 +33,7 @@ def in_creation(script: str = "", **settings: Any) -> World:
 
 
 def denied(operation: str) -> ClientError:
-    """The queue's policy says no."""
+    """Refuse, as a queue's policy does."""
     return ClientError({"Error": {"Code": "AccessDenied", "Message": "not allowed"}}, operation)
 
 

@@ -38,7 +38,7 @@ def events(endpoint: str, session: Any) -> Any:
 
 
 def queue(sqs: Any, name: str) -> tuple[str, str]:
-    """A queue's URL and ARN, with another queue for what is put aside after two receives."""
+    """Return a queue's URL and ARN, with another queue for what is put aside after two receives."""
     aside = sqs.create_queue(QueueName=f"{name}-aside")["QueueUrl"]
     policy = {"deadLetterTargetArn": arn(sqs, aside), "maxReceiveCount": 2}
     attributes = {"RedrivePolicy": json.dumps(policy), "VisibilityTimeout": "0"}
@@ -47,7 +47,7 @@ def queue(sqs: Any, name: str) -> tuple[str, str]:
 
 
 def arn(sqs: Any, url: str) -> str:
-    """A queue's ARN."""
+    """Return a queue's ARN."""
     attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
     return str(attributes["QueueArn"])
 

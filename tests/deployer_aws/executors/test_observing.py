@@ -28,7 +28,7 @@ UPSERT = UpsertStack("d1", SPEC, COUNTS)
 def viewed(
     status: str, known: str, *pages: Any, command: Any = UPSERT, **pending: Any
 ) -> tuple[Any, list[Any]]:
-    """What comes of a look at an accepted change after a shared one has shown a status; the client, and the answers."""
+    """Look at an accepted change after a batch describe has shown a status; return the client, and the answers."""
     client = Stub({"describe_stacks": [KeyError("not asked")], "describe_stack_events": list(pages)})
     pending = {"attempt": Attempt(1, NOW - 10), "ref": ID, "age": 10, **pending}
     view = read_description(shown(status)["Stacks"][0])
@@ -122,7 +122,7 @@ SERVICE = "arn:aws:ecs:eu-west-1:1:service/main/web"
 
 
 def waiting_for_tasks(*statuses: Any) -> tuple[Any, Any, CloudFormation, Work]:
-    """A stack whose service has a task short of STOPPED, as a first look has found; then what DescribeTasks gives."""
+    """Make a stack whose service has a task short of STOPPED, as a first look has found; then what DescribeTasks gives."""
     stacks = Stub(
         {
             "describe_stacks": [shown("UPDATE_COMPLETE")],

@@ -223,7 +223,7 @@ def summaries(*found: tuple[str, str, str], more: str = "") -> dict[str, Any]:
 
 
 def scaled(resources: list[Any], ecs: dict[str, list[Any]]) -> tuple[list[Any], Any]:
-    """What a look at a finished scaling to zero comes to."""
+    """Return what a look at a finished scaling to zero comes to."""
     client = Stub(
         {
             "describe_stacks": [shown("UPDATE_COMPLETE")],
@@ -301,7 +301,7 @@ def test_nothing_to_change_is_sent_once() -> None:
 
 
 def web(arn: str = "arn:aws:ecs:eu-west-1:1:service/main/web") -> dict[str, Any]:
-    """A stack's one service."""
+    """Return a stack's one service."""
     return summaries(("AWS::ECS::Service", arn, "UPDATE_COMPLETE"))
 
 

@@ -69,7 +69,7 @@ class Answers:
 
 
 def refusal(code: str, message: str = "no") -> ClientError:
-    """An error of AWS's."""
+    """Return an error of AWS's."""
     return ClientError({"Error": {"Code": code, "Message": message}}, "Operation")
 
 
@@ -83,12 +83,12 @@ def allowed(**parameters: Any) -> Any:
 
 
 def containers(*essential: str, **more: Any) -> Any:
-    """A task definition."""
+    """Return a task definition."""
     return {"taskDefinition": {"containerDefinitions": [{"name": n} for n in essential], **more}}
 
 
 def resources(*services: str) -> Any:
-    """A stack's services."""
+    """Return a stack's services."""
     kind = {"ResourceType": "AWS::ECS::Service", "ResourceStatus": "CREATE_COMPLETE"}
     return {"StackResourceSummaries": [{**kind, "PhysicalResourceId": arn} for arn in services]}
 
@@ -132,11 +132,11 @@ class Patient:
         return check_context(specfile.loads(self.spec, self.folder), clients, self.options, self.connect)
 
     def findings(self, check: str) -> list[CheckResult]:
-        """What one check finds."""
+        """Return what one check finds."""
         return [finding for finding in examine(self.context()) if finding.check == check]
 
     def result(self, check: str) -> tuple[Verdict, str]:
-        """The one thing that a check finds, and what to do about it."""
+        """Return the one thing that a check finds, and what to do about it."""
         (finding,) = self.findings(check)
         assert finding.advice or finding.result in (Verdict.OK, Verdict.UNVERIFIED)
         return finding.result, f"{finding.text} | {finding.advice}"

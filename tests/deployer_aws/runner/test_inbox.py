@@ -38,7 +38,7 @@ class Source:
 
 
 def under_way(**settings: Any) -> tuple[World, Source, int]:
-    """A runner with such a source, and the id of the command that it has under way."""
+    """Return a runner with such a source, and the id of the command that it has under way."""
     clock = Clock()
     source = Source(clock)
     w = world(moving, moving, moving, clock=clock, events=source, **settings)
@@ -48,7 +48,7 @@ def under_way(**settings: Any) -> tuple[World, Source, int]:
 
 
 def says(answer: Any) -> Callable[[Work], Taken]:
-    """A message that tells an answer."""
+    """Return a message that tells an answer."""
     return lambda work: Taken((work.reply(answer),))
 
 

@@ -43,7 +43,7 @@ class Observing:
 def observing(
     *views: Any, looks: Sequence[Any] = (), streams: int = 1, timeout: int = 3_600, **settings: Any
 ) -> tuple[Any, Observing]:
-    """A runner with such an executor, and so many streams that are under way."""
+    """Return a runner with such an executor, and so many streams that are under way."""
     executor = Observing(STACKS, list(views), looks=list(looks))
     w = world(others=[executor], **settings)
     for n in range(streams):
@@ -239,7 +239,7 @@ def test_an_update_that_follows_ours_unseen_delays_its_end_and_no_more() -> None
 
 
 def per_minute(crowd: Crowd, minutes: int = 8) -> float:
-    """Calls in a minute of many stacks that are under way."""
+    """Return the calls in a minute of many stacks that are under way."""
     crowd.get_under_way()
     crowd.carry_on(240)
     return crowd.carry_on(minutes * 60).total() / minutes

@@ -181,7 +181,7 @@ def test_usual_is_the_median_of_the_latest() -> None:
 
 
 def _some(told: Told) -> messages.Pending:
-    """A pending command like those that have ended."""
+    """Return a pending command like those that have ended."""
     before = routing.INITIAL
     for row in told.journal.events("prod/shop"):
         assert row.event is not None

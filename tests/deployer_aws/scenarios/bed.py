@@ -111,15 +111,15 @@ class Bed(ABC):
 
     @abstractmethod
     def rule(self, **rule: Any) -> None:
-        """What becomes of some calls or changes, in the words of the simulator's script."""
+        """Script what becomes of some calls or changes, in the words of the simulator's script."""
 
     @abstractmethod
     def event(self, **event: Any) -> None:
-        """What others do, in the words of the simulator's script; `at` counts from the first deployment."""
+        """Script what others do, in the words of the simulator's script; `at` counts from the first deployment."""
 
     @abstractmethod
     def given_stack(self, **settings: Any) -> None:
-        """A stack of the scenario's name that is there from the start, in the words of the simulator's script."""
+        """Make a stack of the scenario's name that is there from the start, in the words of the simulator's script."""
 
     @abstractmethod
     def others_update(self, parameters: dict[str, str], takes: float) -> None:
@@ -139,7 +139,7 @@ class Bed(ABC):
 
     @abstractmethod
     def listener(self, *priorities: int) -> str:
-        """A load balancer's listener that others have rules on; its ARN."""
+        """Make a load balancer's listener that others have rules on; return its ARN."""
 
     @abstractmethod
     def hasten(self) -> None:
@@ -147,7 +147,7 @@ class Bed(ABC):
 
     @abstractmethod
     def parameter_store(self, name: str, value: str) -> None:
-        """A value in the SSM Parameter Store."""
+        """Put a value into the SSM Parameter Store."""
 
     @abstractmethod
     def sent(self, operation: str, **having: Any) -> list[dict[str, Any]]:
@@ -155,7 +155,7 @@ class Bed(ABC):
 
     @abstractmethod
     def task_definition(self, family: str, **settings: Any) -> None:
-        """A task definition that is there from the start."""
+        """Register a task definition that is there from the start."""
 
     @property
     @abstractmethod
@@ -174,19 +174,19 @@ class Bed(ABC):
         return "main"
 
     def database(self, **settings: Any) -> DatabaseSpec[Text]:
-        """A database whose tasks can run on this bed."""
+        """Return a database whose tasks can run on this bed."""
         settings.setdefault("cluster", self.cluster)
         return database(**settings)
 
     def tasks(self) -> list[str]:
-        """The tasks of migrations, whatever has become of them."""
+        """Return the tasks of migrations, whatever has become of them."""
         ecs = self.client("ecs")
         asked: list[dict[str, Any]] = [{"desiredStatus": "RUNNING"}, {"desiredStatus": "STOPPED"}]
         found = [arn for a in asked for arn in ecs.list_tasks(cluster=self.cluster, **a)["taskArns"]]
         return sorted(found)
 
     def task_statuses(self) -> list[str]:
-        """The statuses of the tasks of migrations."""
+        """Return the statuses of the tasks of migrations."""
         found = self.client("ecs").describe_tasks(cluster=self.cluster, tasks=self.tasks())["tasks"]
         return [task["lastStatus"] for task in found]
 
@@ -199,7 +199,7 @@ class Bed(ABC):
                 pytest.skip(f"{self.name}: {self.lacks[ability]}")
 
     def make_runner(self, *, dies_after: int | None = None, **settings: Any) -> Runner:
-        """A runner with the real executors; it may die after so many calls to AWS."""
+        """Make a runner with the real executors; it may die after so many calls to AWS."""
         lives = [dies_after or 0]
 
         def client(service: str) -> Any:
@@ -241,15 +241,15 @@ class Bed(ABC):
             self.react(step)
 
     def asked(self, body: str | None = None, **settings: Any) -> Asked:
-        """A request for this scenario's stack."""
+        """Request a deployment of this scenario's stack."""
         return asked(self.stack, self.template() if body is None else body, **settings)
 
     def template(self, **parts: Any) -> str:
-        """The scenarios' template, as this bed takes it."""
+        """Return the scenarios' template, as this bed takes it."""
         return template(**parts)
 
     def seconds(self, scripted: int) -> int:
-        """A time of the scenarios' as it is here."""
+        """Return a time of the scenarios' as it is here."""
         return scripted
 
     def request(self, deployment: str, body: str | None = None, **settings: Any) -> bool:
@@ -292,7 +292,7 @@ class Bed(ABC):
         return machine.name_of(type(self.state.stack))
 
     def pending(self, kind: type) -> Pending | None:
-        """The pending command of a kind, if there is one."""
+        """Return the pending command of a kind, if there is one."""
         return next((p for p in self.state.pending if isinstance(p.command, kind)), None)
 
     @property
@@ -301,18 +301,18 @@ class Bed(ABC):
         return [change.action for change in self.changes]
 
     def describe(self) -> dict[str, Any]:
-        """The stack as AWS describes it."""
+        """Return the stack as AWS describes it."""
         found: dict[str, Any] = self.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"][
             0
         ]
         return found
 
     def parameters(self) -> dict[str, str]:
-        """The stack's parameters as AWS describes them."""
+        """Return the stack's parameters as AWS describes them."""
         return {p["ParameterKey"]: p["ParameterValue"] for p in self.describe().get("Parameters", [])}
 
     def service(self) -> dict[str, Any]:
-        """The stack's service as AWS describes it."""
+        """Return the stack's service as AWS describes it."""
         resources = self.client("cloudformation").list_stack_resources(StackName=self.stack)
         arns = [
             r["PhysicalResourceId"]

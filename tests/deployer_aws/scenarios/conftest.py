@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def make_bed(request: pytest.FixtureRequest) -> Callable[[str], Bed]:
-    """Makes a bed by its name; the emulators' servers start when they are first asked for."""
+    """Make a bed by its name; the emulators' servers start when they are first asked for."""
 
     def make(name: str) -> Bed:
         if name == "simulator":

@@ -110,7 +110,7 @@ class Emulated(Bed):
         )
 
     def family(self, name: str) -> str:
-        """The scenarios share a server, so a task definition bears its scenario's name."""
+        """Name a task definition after its scenario, since the scenarios share a server."""
         return f"{self.stack}-{name}"
 
     def database(self, **settings: Any) -> DatabaseSpec[Text]:
@@ -295,7 +295,7 @@ class Moto(Emulated):
     }
 
     def template(self, **parts: Any) -> str:
-        """It replaces a service that has a name of its own by a deleted one, so the service has none."""
+        """Leave the service without a name: ministack would replace a named one by a deleted one."""
         whole: Json = json.loads(template(**parts))
         whole["Resources"].get("Service", {}).get("Properties", {}).pop("ServiceName", None)
         return json.dumps(whole)

@@ -63,7 +63,7 @@ def settle(bed: Bed, name: str | None = None) -> str:
 
 
 def refused(bed: Bed, call: Callable[[], object]) -> str:
-    """The code and the words of a refusal, with the stack's name left out; or 'accepted'."""
+    """Return the code and the words of a refusal, with the stack's name left out; or 'accepted'."""
     try:
         call()
     except ClientError as error:
@@ -76,7 +76,7 @@ def refused(bed: Bed, call: Callable[[], object]) -> str:
 
 
 def code(bed: Bed, call: Callable[[], object]) -> str:
-    """The code alone of a refusal, or 'accepted'."""
+    """Return the code alone of a refusal, or 'accepted'."""
     return refused(bed, call).split(":")[0]
 
 
@@ -328,7 +328,7 @@ def _(bed: Bed) -> str:
 
 
 def stop(bed: Bed) -> dict[str, Any]:
-    """A task that was stopped, as ECS describes it."""
+    """Return a task that was stopped, as ECS describes it."""
     bed.task_definition("orders-migrate")
     (arn,) = [task["taskArn"] for task in run(bed)["tasks"]]
     bed.client("ecs").stop_task(cluster=bed.cluster, task=arn, reason="because")

@@ -85,7 +85,7 @@ class SimulatedBed(Bed):
         self.rule(on="run_task", starts_in=1, takes=1)
 
     def parameter_store(self, name: str, value: str) -> None:
-        """The simulator takes whatever stands there."""
+        """Return the template as it is: the simulator takes any."""
 
     def failing(self, change: str, nth: int = 1) -> tuple[str, str]:
         reason = "Resource handler returned message: no capacity (HandlerErrorCode: GeneralServiceException)"

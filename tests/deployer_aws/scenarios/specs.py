@@ -55,7 +55,7 @@ def template(
     base: Json | None = None,
     **sections: Any,
 ) -> str:
-    """A template with a service whose count is a parameter, and with what is added to it."""
+    """Return a template with a service whose count is a parameter, and with what is added to it."""
     return json.dumps(
         {
             **sections,
@@ -88,7 +88,7 @@ def asked(
     capabilities: tuple[str, ...] = (),
     timeout: int = 3600,
 ) -> Asked:
-    """A deployment of a template; a count of None is 'as before', with an initial one of 2."""
+    """Return a deployment of a template; a count of None is 'as before', with an initial one of 2."""
     digest = hashlib.sha256(text.encode()).hexdigest()
     scale = PreviousCount("Count", 2) if count is None else FixedCount("Count", count)
     given: dict[str, ParameterValue] = {"Version": version, **(parameters or {})}
@@ -115,7 +115,7 @@ def database(
     subnets: tuple[str, ...] = (),
     timeout: int = 1800,
 ) -> DatabaseSpec[Text]:
-    """A database that the task definition `orders-migrate` migrates, and `orders-evaluate` evaluates."""
+    """Return a database that the task definition `orders-migrate` migrates, and `orders-evaluate` evaluates."""
 
     def task(purpose: str) -> TaskSpec[Text]:
         return TaskSpec[Text](

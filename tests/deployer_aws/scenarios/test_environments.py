@@ -15,7 +15,7 @@ DOCS = Path(__file__).parents[3] / "docs" / "test-environments.md"
 
 
 def table() -> dict[str, dict[str, str]]:
-    """The document's answers: by question, then by bed."""
+    """Return the document's answers: by question, then by bed."""
     lines = [line for line in DOCS.read_text().splitlines() if line.startswith("|")]
     head, _, *rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines]
     return {row[0]: dict(zip(head[1:], row[1:], strict=True)) for row in rows}
@@ -57,7 +57,7 @@ def test_answers_have_the_shapes_of_botocores_models(bed: Bed, service: str) -> 
 
 
 def looks(bed: Bed, service: str) -> list[tuple[str, dict[str, Any]]]:
-    """The answers to everything that the executors look at."""
+    """Return the answers to everything that the executors look at."""
     client = bed.client(service)
     if service == "cloudformation":
         one = {"StackName": bed.stack}

@@ -23,7 +23,7 @@ FAULTS = ("throttle", "denied", "expired", "lost_request", "lost_reply", "error"
 
 @lru_cache(maxsize=64)
 def _client(endpoint: str, service: str, whose: str) -> Any:
-    """A client of an endpoint, made once: that takes longer than most of a scenario. The SDK's own retries are off."""
+    """Make a client of an endpoint, once: that takes longer than most of a scenario. The SDK's own retries are off."""
     config = Config(
         retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, user_agent_extra=whose
     )
@@ -68,11 +68,11 @@ class Wire:
         self._ours: dict[str, list[tuple[str, Callable[..., Any]]]] = {}
 
     def plain(self, service: str) -> Any:
-        """A client whose calls are somebody else's."""
+        """Return a client whose calls are somebody else's."""
         return _client(self.endpoint, service, "theirs")
 
     def client(self, service: str) -> Any:
-        """A client whose calls are ours: written down, and subject to faults."""
+        """Return a client whose calls are ours: written down, and subject to faults."""
         client = _client(self.endpoint, service, "ours")
         if service not in self._ours:
             self._ours[service] = [
@@ -132,7 +132,7 @@ class _Raw:
 
 
 def _refusal(service: str, operation: str, fault: Fault, url: str) -> AWSResponse:
-    """An error as the service's protocol carries it."""
+    """Return an error as the service's protocol carries it."""
     query = service in QUERY
     code, message, status = {
         "throttle": ("Throttling" if query else "ThrottlingException", "Rate exceeded", 400),

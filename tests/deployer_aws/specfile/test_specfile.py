@@ -234,7 +234,7 @@ def test_the_documented_example_loads(tmp_path: Path) -> None:
 
 
 def keys(record: Record[Any], title: str) -> dict[str, Key]:
-    """The keys of a map that is found somewhere in another."""
+    """Return the keys of a map that is found somewhere in another."""
     if record.title == title:
         return {key.name: key for key in record.keys}
     nothing: dict[str, Key] = {}

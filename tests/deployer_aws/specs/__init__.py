@@ -47,29 +47,29 @@ def read(text: str | bytes) -> LoadedSpec:
 
 
 def problems(text: str | bytes) -> list[tuple[str, int, str]]:
-    """What is wrong with a text."""
+    """Return what is wrong with a text."""
     with pytest.raises(SpecFileError) as raised:
         read(text)
     return [(p.path, p.line, p.text) for p in raised.value.problems]
 
 
 def problem(text: str | bytes) -> tuple[str, int, str]:
-    """The one thing that is wrong with a text."""
+    """Return the one thing that is wrong with a text."""
     (one,) = problems(text)
     return one
 
 
 def beside(tmp_path: Path, template: str, spec: str) -> LoadedSpec:
-    """A spec, read beside a template of its own."""
+    """Read a spec beside a template of its own."""
     (tmp_path / "template.yaml").write_text(template, encoding="utf-8")
     return specfile.loads(spec, tmp_path)
 
 
 def database(lines: str) -> str:
-    """A spec with one database."""
+    """Return a spec with one database."""
     return MINIMAL + f"databases: {{shop: {lines}}}\n"
 
 
 def task(lines: str) -> str:
-    """A spec with one task, `evaluate` after it if wanted."""
+    """Return a spec with one task, `evaluate` after it if wanted."""
     return database(f"{{admin: {{secret: s}}, migrate: {{cluster: c, task_definition: t, {lines}}}}}")

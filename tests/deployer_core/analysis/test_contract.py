@@ -17,7 +17,7 @@ every_machine = pytest.mark.parametrize("key", KEYS)
 
 
 def plain(arrow: DrawnArrow) -> tuple[str, str, str]:
-    """An arrow in the contract's form."""
+    """Return an arrow in the contract's form."""
     return (arrow.source, arrow.label, arrow.target)
 
 

@@ -38,7 +38,7 @@ def test_all_of_two_deployments_on_two_databases() -> None:
 
 
 def edge_ends(edge: Edge) -> tuple[str, str, str]:
-    """An edge without its drawing."""
+    """Return an edge without its drawing."""
     return edge.source, edge.event or f"({edge.name})", edge.target
 
 

@@ -31,7 +31,7 @@ PLANTED: list[Any] = []
 
 
 def planted(sentence: str, deployments: int = 1, databases: int = 0) -> Callable[[Mistake], Mistake]:
-    """A mistake in the deployer, the invariant that finds it, and how large a world it takes."""
+    """Plant a mistake in the deployer; name the invariant that finds it, and how large a world it takes."""
 
     def register(mistake: Mistake) -> Mistake:
         (whole,) = [s for s in SENTENCES if s.startswith(sentence)]
@@ -49,7 +49,7 @@ SENTENCES = [
 
 
 def wrong(mistake: Mistake) -> Reducer:
-    """The deployer with a mistake."""
+    """Return the deployer with a mistake."""
 
     def reduce(state: DeployerState, event: Event) -> tuple[DeployerState, Commands]:
         return mistake(state, event, *reducer.reduce(state, event))
@@ -63,7 +63,7 @@ def of(kind: type, items: Iterable[Any]) -> list[Any]:
 
 
 def running(state: DeployerState) -> list[Any]:
-    """The deployments that are open."""
+    """Return the deployments that are open."""
     return invariants.opened(state)
 
 
@@ -120,7 +120,7 @@ def _scales_up_at_once(before: Any, event: Any, after: DeployerState, commands: 
 
 
 def released(state: DeployerState, from_: type[postgres_migration.Blocked]) -> DeployerState:
-    """The state with every migration RUNNING that was in another state."""
+    """Return the state with every migration RUNNING that was in another state."""
     return evolve(
         state,
         migrations=tuple(
@@ -184,7 +184,7 @@ def _takes_failure_for_success(before: Any, event: Any, after: DeployerState, co
 
 
 def without_new_stops(after: DeployerState, commands: Commands) -> tuple[DeployerState, Commands]:
-    """The same, but nothing is stopped."""
+    """Do the same, but stop nothing."""
     new = [c for c in commands if isinstance(c, Pending) and isinstance(c.command, StopTask)]
     return evolve(after, pending=tuple(p for p in after.pending if p not in new)), commands
 

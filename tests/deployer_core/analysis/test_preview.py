@@ -36,18 +36,18 @@ BARE: DatabaseSpec[Text] = DatabaseSpec("c", AdminSecret("secret"))
 
 
 def spec(*databases: DatabaseSpec[Text], **changes: Any) -> DeploymentSpec:
-    """A version with these databases, whose count is as before."""
+    """Return a version with these databases, whose count is as before."""
     stack = StackSpec("shop", TemplateUrl("https://s3/shop.yaml"), scaling=(PreviousCount("Count", 3),))
     return evolve(DeploymentSpec("test", "shop", "7", stack, databases), **changes)
 
 
 def unscaled(*databases: DatabaseSpec[Text], **changes: Any) -> DeploymentSpec:
-    """The same with `scaling: none`."""
+    """Return such a version with `scaling: none`."""
     return spec(*databases, stack=StackSpec("shop", TemplateUrl("https://s3/shop.yaml")), **changes)
 
 
 def commands(value: Preview) -> list[str]:
-    """The good path in short."""
+    """Return the good path in short."""
     return [f"{step.command.name} {step.command.database}".strip() for step in value.steps]
 
 

@@ -104,7 +104,7 @@ class Lives(RuleBasedStateMachine):
     @precondition(lambda self: self.state.pending)
     @rule(pick=PICK, again=PICK)
     def answer(self, pick: int, again: int) -> None:
-        """An answer that a command may have."""
+        """Return an answer that a command may have."""
         asked = self.chosen(pick)
         answers = [a for a in choices.answers(asked) if not isinstance(a, DeadlinePassed)]
         self.take(Replied(asked.id, answers[again % len(answers)], self.now))
@@ -173,7 +173,7 @@ class Lives(RuleBasedStateMachine):
         assert sorted([*self.ended, *invariants.requested(self.state)]) == sorted(known)
 
     def teardown(self) -> None:
-        """A replay of all that was taken gives the same state, and edge by edge leads to the same machines' states."""
+        """Check that a replay of all that was taken gives the same state, edge by edge."""
         state = INITIAL
         for event in self.taken:
             state, _ = reducer.reduce(state, event)

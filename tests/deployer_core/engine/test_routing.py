@@ -48,7 +48,7 @@ def test_every_command_of_every_machine_has_a_route() -> None:
 
 
 def members(union: Any) -> tuple[type, ...]:
-    """The classes of a union, or the one class that it is."""
+    """Return the classes of a union, or the one class that it is."""
     return getattr(union, "__args__", (union,))
 
 

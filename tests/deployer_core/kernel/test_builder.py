@@ -45,7 +45,7 @@ Anything = TypeVar("Anything")
 
 
 def lamp() -> Lamp:
-    """A sound machine but for its sealing: dark, warming, lit, dark."""
+    """Return a sound machine but for its sealing: dark, warming, lit, dark."""
     builder = Builder[State, Event, None]("Lamp", State, Event)
 
     @builder.on

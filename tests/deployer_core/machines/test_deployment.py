@@ -18,17 +18,17 @@ PREPARING = (d.PrepareMigration(A), d.PrepareMigration(B))
 
 
 def waiting(spec: DeploymentSpec, baseline: Counts = ()) -> Scene:
-    """A deployment whose turn it is."""
+    """Return a deployment whose turn it is."""
     return given(d.MACHINE, d.Requested(DeploymentInfo("d-1", spec)), d.Started(baseline))
 
 
 def migrating(spec: DeploymentSpec = FULL, outputs: Any = OUTPUTS) -> Scene:
-    """A deployment whose stack has just been created."""
+    """Return a deployment whose stack has just been created."""
     return waiting(spec).when(d.Stable(exists=False), d.Stable(outputs=outputs))
 
 
 def says(database: str, phase: Phase, reason: str = "") -> DatabaseReported:
-    """A database's report."""
+    """Return a database's report."""
     return DatabaseReported(DatabaseProgress(database, phase, reason))
 
 

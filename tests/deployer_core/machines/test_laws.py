@@ -25,7 +25,7 @@ class Unheard:
 
 
 def legal(machine: AnyMachine, state: Any) -> list[Any]:
-    """The plausible events that a state takes."""
+    """Return the plausible events that a state takes."""
     return [event for event in events(machine) if takes(machine, state, event)]
 
 

@@ -10,7 +10,7 @@ from tests.deployer_core.plausible import EVALUATED, MIGRATED, PLAIN
 
 
 def prepared(spec: DatabaseSpec[str], *, blocked: bool = True) -> tuple[Scene, Database]:
-    """A migration whose database is there."""
+    """Return a migration whose database is there."""
     database = Database("d-1", spec)
     scene = given(m.MACHINE, m.Prepare(database, blocked))
     scene.then(m.Upserting, m.UpsertDatabase(database))

@@ -40,7 +40,7 @@ DATABASE = DatabaseSpec[Text]("orders", AdminSecret("rds/admin"))
 
 
 def deployment(*databases: DatabaseSpec[Text]) -> DeploymentSpec:
-    """A deployment with these databases."""
+    """Return a deployment with these databases."""
     return DeploymentSpec("prod", "shop", "1.2.3", STACK, databases)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.pool import NullPool
 
 
 def engine(variable: str, *, read_only: bool = False) -> Engine:
-    """The database whose credentials stand in an environment variable.
+    """Connect to the database whose credentials stand in an environment variable.
 
     ECS puts a secret's whole text there, which the deployer wrote: JSON with host, port, dbname, username, password,
     and `url`, which is all of them in one.

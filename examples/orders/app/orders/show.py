@@ -16,7 +16,7 @@ def main() -> None:
 
 
 def show_orders(connection: Connection) -> int:
-    """The orders; returns what their lines are worth, in cents."""
+    """Show the orders; return what their lines are worth, in cents."""
     customers = number(connection, "SELECT count(*) FROM customers")
     found = number(connection, "SELECT count(*) FROM orders WHERE customer_id IN (SELECT id FROM customers)")
     worth = number(connection, "SELECT sum(quantity * unit_cents) FROM order_lines")
@@ -27,7 +27,7 @@ def show_orders(connection: Connection) -> int:
 
 
 def totals(connection: Connection) -> str:
-    """What has become of the column that version 1.1.0 fills and version 1.2.0 relies on."""
+    """Show what has become of the column that version 1.1.0 fills and version 1.2.0 relies on."""
     columns = {column["name"]: column for column in inspect(connection).get_columns("orders")}
     if "total_cents" not in columns:
         return "none yet, each is added up from its lines"
@@ -38,7 +38,7 @@ def totals(connection: Connection) -> str:
 
 
 def show_billing(connection: Connection, worth: int) -> None:
-    """The invoices, which are over the same sum."""
+    """Show the invoices, which are over the same sum."""
     found = number(connection, "SELECT count(*) FROM invoices")
     amount = number(connection, "SELECT sum(amount_cents) FROM invoices")
     currency = "currency" in {column["name"] for column in inspect(connection).get_columns("invoices")}

@@ -34,17 +34,17 @@ _numbers = itertools.count(1)
 
 
 def unique(word: str = "db") -> str:
-    """A name that no other test of this process uses."""
+    """Return a name that no other test of this process uses."""
     return f"{word}_{next(_numbers)}"
 
 
 def admin(server: Server, user: str = ADMIN, variable: str = "ADMIN_PASSWORD") -> AdminUrl:
-    """The way in for the administrator, who is no superuser."""
+    """Return the way in for the administrator, who is no superuser."""
     return AdminUrl(f"postgresql://{user}@127.0.0.1:{server.port}/postgres", variable)
 
 
 def database(server: Server, name: str | None = None, **more: Any) -> DatabaseSpec[str]:
-    """A database of a test's own."""
+    """Make a database of a test's own."""
     return DatabaseSpec(name or unique(), admin(server), **more)
 
 
@@ -65,11 +65,11 @@ class Secrets:
     """What was changed, in order."""
 
     def put(self, secret: str, text: str) -> None:
-        """A secret that somebody else made."""
+        """Make a secret, as somebody else does."""
         self.kept[secret] = {"first": {"text": text, "stages": ["AWSCURRENT"]}}
 
     def current(self, secret: str) -> dict[str, Any]:
-        """What an application is given."""
+        """Return what an application is given."""
         return dict(json.loads(self.get_secret_value(SecretId=secret)["SecretString"]))
 
     def texts(self) -> list[str]:
@@ -159,7 +159,7 @@ class Moments:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def connections(self) -> Any:
-        """The class of connections that count."""
+        """Return the class of connections that count."""
         moments = self
 
         class Counting(psycopg.Connection[Any]):
@@ -187,7 +187,7 @@ class Moments:
         return Counting
 
     def watch(self, secrets: Secrets) -> Any:
-        """The client, with a moment after each call."""
+        """Call the client, with a moment after each call."""
         moments = self
 
         class Watched:
@@ -234,16 +234,16 @@ class Bench:
     number: int = 0
 
     def pending(self, spec: DatabaseSpec[str], kind: type = UpsertDatabase) -> Pending:
-        """A new command."""
+        """Make a new command."""
         self.number += 1
         return Pending(self.number, "d-1", spec.name, kind(Database("d-1", spec)), 0.0, 600.0)
 
     def upsert(self, spec: DatabaseSpec[str], **more: Any) -> Outcome:
-        """A new command, carried out to its end."""
+        """Carry a new command out to its end."""
         return self.carry_out(self.pending(spec), **more)
 
     def cleanup(self, spec: DatabaseSpec[str], **more: Any) -> Outcome:
-        """A new command, carried out to its end."""
+        """Carry a new command out to its end."""
         return self.carry_out(self.pending(spec, CleanupDatabase), **more)
 
     def carry_out(

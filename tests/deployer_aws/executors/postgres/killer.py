@@ -67,7 +67,7 @@ class KeptSecrets(Secrets):
 
 
 def prepared(bench: Bench, case: str, name: str) -> DatabaseSpec[str]:
-    """The spec of a command, on a server where all is as it is before that command."""
+    """Return the spec of a command, on a server where all is as it is before that command."""
     spec = database(bench.server, name, app_secret=f"{SECRET}/{name}", extensions=("plpgsql",))
     if case == "iam":
         return evolve(spec, app_secret=None, iam_login=True)
@@ -92,7 +92,7 @@ def prepared(bench: Bench, case: str, name: str) -> DatabaseSpec[str]:
 
 
 def somebody_elses(server: Server, name: str) -> None:
-    """A database of another login, with schemas of its own, and without what an upsert makes sure of."""
+    """Return a database of another login, with schemas of its own, and without what an upsert makes sure of."""
     before = f"{name}_before"
     server.run(compose("CREATE ROLE {} LOGIN", before), compose("CREATE DATABASE {} OWNER {}", name, before))
     if server.version >= 16:
@@ -109,7 +109,7 @@ def somebody_elses(server: Server, name: str) -> None:
 
 
 def trials(port: int, case: str, residues: str) -> Iterator[dict[str, Any]]:
-    """The undisturbed run first; then kill at each moment in turn, carry on, and tell."""
+    """Run undisturbed first; then kill at each moment in turn, carry on, and report."""
     cleanup.BATCH = 3
     with tempfile.TemporaryDirectory() as folder:
         for moment in chain([0], (n for n in count(1) if among(residues, n))):

@@ -33,13 +33,13 @@ def found() -> Iterator[Path]:
 
 
 def each_kind() -> list[Path]:
-    """The first server that there is, and the newest: from PostgreSQL 16 on roles work in another way."""
+    """Return the first server that there is, and the newest: from PostgreSQL 16 on roles work in another way."""
     programs = list(dict.fromkeys(found()))
     return [*programs[:1], *sorted(programs[1:], key=postgres_process.major)[-1:]]
 
 
 def _roomy() -> str | None:
-    """A folder in memory where there is room for it: each database takes 7 MB, and the disk may be slow."""
+    """Find a folder in memory where there is room for it: each database takes 7 MB, and the disk may be slow."""
     memory = Path("/dev/shm")
     return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free > 2**30 else None
 
@@ -59,7 +59,7 @@ class Server:
     def connect(
         self, database: str = "postgres", user: str = SUPERUSER, password: str = SUPERPASSWORD
     ) -> psycopg.Connection[tuple[Any, ...]]:
-        """A connection of the test's own, by default the superuser's."""
+        """Open a connection of the test's own, by default the superuser's."""
         return psycopg.connect(
             host="127.0.0.1",
             port=self.port,
@@ -73,7 +73,7 @@ class Server:
     def rows(
         self, query: LiteralString | sql.SQL | sql.Composed, *values: object, database: str = "postgres"
     ) -> list[Any]:
-        """What the superuser sees."""
+        """Query as the superuser."""
         with self.connect(database) as connection:
             return connection.execute(query, values or None).fetchall()
 
@@ -83,7 +83,7 @@ class Server:
         database: str = "postgres",
         user: str = SUPERUSER,
     ) -> None:
-        """What the superuser, or the administrator, does."""
+        """Run statements as the superuser, or as the administrator."""
         password = SUPERPASSWORD if user == SUPERUSER else ADMINPASSWORD
         with self.connect(database, user, password) as connection:
             for statement in statements:

@@ -155,7 +155,7 @@ def test_without_clients(bench: Bench) -> None:
 
 @pytest.fixture
 def tls(server: RealServer) -> Any:
-    """The server with a certificate of its own making."""
+    """Start the server with a certificate of its own making."""
     if shutil.which("openssl") is None:
         pytest.skip("no openssl to make a certificate with")
     key, certificate = server.folder / "data/server.key", server.folder / "data/server.crt"

@@ -73,14 +73,14 @@ OWNERS = """
 
 @pytest.fixture
 def made(bench: Bench) -> DatabaseSpec[str]:
-    """A database as a deployment finds it before its migration runs."""
+    """Make a database as a deployment finds it before its migration runs."""
     spec = database(bench.server)
     assert bench.upsert(spec).good
     return spec
 
 
 def fill(bench: Bench, name: str, *statements: Any) -> None:
-    """What a migration does that runs as the administrator."""
+    """Migrate, as the administrator."""
     bench.server.run(*statements, database=name, user=ADMIN)
 
 

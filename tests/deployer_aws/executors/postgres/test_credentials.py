@@ -26,7 +26,7 @@ from tests.deployer_aws.executors.postgres.server import ADMIN, Server
 
 
 def logins(server: Server, spec: DatabaseSpec[str]) -> list[tuple[str, bool]]:
-    """The logins of a database, and whether they are enabled."""
+    """Return the logins of a database, and whether they are enabled."""
     query = "SELECT rolname, rolcanlogin FROM pg_roles WHERE rolname LIKE %s ORDER BY oid"
     return server.rows(query, f"{spec.login_role}\\_%")
 

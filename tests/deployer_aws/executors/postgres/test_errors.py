@@ -37,7 +37,7 @@ def look(bench: Bench, spec: Any, **more: Any) -> tuple[list[Any], bool]:
 
 
 def closed_port() -> int:
-    """A port where nobody listens."""
+    """Return a port where nobody listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

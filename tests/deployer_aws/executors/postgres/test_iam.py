@@ -20,7 +20,7 @@ ABOVE = """
 
 
 def made(bench: Bench) -> DatabaseSpec[str]:
-    """A database whose application logs in by IAM."""
+    """Make a database whose application logs in by IAM."""
     spec = database(bench.server, iam_login=True)
     outcome = bench.upsert(spec)
     assert outcome.good, outcome

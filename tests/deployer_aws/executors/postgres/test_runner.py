@@ -44,7 +44,7 @@ class DatabaseSession:
         )
 
     def spec(self, version: str, user: str | None = None) -> DeploymentSpec:
-        """The example, with databases on the real server."""
+        """Load the example, with databases on the real server."""
         specified = orders(version)
         way_in = admin(self.server, user) if user else admin(self.server)
         databases = tuple(
@@ -129,6 +129,6 @@ def test_a_server_that_is_down_ends_the_deployment_at_its_deadline(
 
 
 def evolve_port(spec: DeploymentSpec) -> DeploymentSpec:
-    """The same with its databases where no server is."""
+    """Load the example, with databases where no server is."""
     nowhere = AdminUrl("postgresql://nobody@127.0.0.1:1/postgres")
     return evolve(spec, databases=tuple(evolve(one, admin=nowhere) for one in spec.databases))

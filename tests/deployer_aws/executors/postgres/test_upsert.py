@@ -30,7 +30,7 @@ def whose(server: Server, name: str) -> list[tuple[str]]:
 
 
 def extension(server: Server, *names: str) -> str:
-    """The first of some extensions that the server has; skips where it has none."""
+    """Return the first of some extensions that the server has; skip where it has none."""
     for name in names:
         if server.rows("SELECT FROM pg_available_extensions WHERE name = %s", name):
             return name
