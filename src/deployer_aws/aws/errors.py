@@ -56,7 +56,10 @@ class LoginNeeded(Exception):
     def __init__(self, key: str, problem: Problem, doing: str = "") -> None:
         self.key: str = key
         self.problem: Problem = problem
-        super().__init__(f"{key} waits for credentials{f', for {doing}' if doing else ''}: {problem}")
+        super().__init__(
+            f"{key} waits for credentials{f', for {doing}' if doing else ''}: {problem}, "
+            "then run 'deployer resume'"
+        )
 
 
 _P, _T, _A, _C = (
@@ -65,7 +68,7 @@ _P, _T, _A, _C = (
     ErrorClass.ACCEPTED_BEFORE,
     ErrorClass.CREDENTIALS,
 )
-_LOGIN = "log in again, then run 'deployer resume'"
+_LOGIN = "log in again"
 _MEND = "put right what AWS names, repair the stack and deploy again"
 _SPEC = "correct the spec, repair the stack and deploy again"
 _PROXY = "if it stays so, look at the proxy on the way to AWS: this is no answer of AWS's"
@@ -139,7 +142,7 @@ RULES = (
     ErrorRule("InvalidSignatureException", _T, r"Signature (expired|not yet current)", _CLOCK),
     *_codes(
         _C,
-        "log in again, or enable the region for the account where it is a new one, then run 'deployer resume'",
+        "log in again, or enable the region for the account where it is a new one",
         "InvalidClientTokenId UnrecognizedClientException",
     ),
     *_codes(
@@ -210,11 +213,11 @@ LOCAL = (
         MetadataRetrievalError RefreshWithMFAUnsupportedError SSOError LoginError
         """,
     ),
-    *_codes(_C, "name a profile that there is, then run 'deployer resume'", "ProfileNotFound"),
-    *_codes(_C, "name a region, then run 'deployer resume'", "NoRegionError"),
+    *_codes(_C, "name a profile that there is", "ProfileNotFound"),
+    *_codes(_C, "name a region", "NoRegionError"),
     *_codes(
         _C,
-        "put AWS's configuration on this machine right, then run 'deployer resume'",
+        "put AWS's configuration on this machine right",
         """
         InvalidConfigError ConfigNotFound ConfigParseError InvalidIMDSEndpointError InvalidIMDSEndpointModeError
         InvalidProxiesConfigError MissingDependencyException UnknownCredentialError UnknownTokenProviderError

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
 from attrs import fields_dict
@@ -11,75 +11,77 @@ from attrs import fields_dict
 from deployer_aws.aws.addresses import Address
 from deployer_aws.aws.clients import Options
 
-_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+")
-_QUEUE = re.compile(r"https?://[^/\s]+/(\S+/)?[\w.-]+", re.ASCII)
+Check: TypeAlias = Callable[[click.Context, click.Parameter, str], str]
 
 
-def _role(_: click.Context, __: click.Parameter, value: str) -> str:
-    if value and not _ROLE.fullmatch(value):
-        raise click.BadParameter(
-            f"{value!r} is not a role's ARN, such as arn:aws:iam::123456789012:role/deployer"
-        )
-    return value
+def _matching(pattern: str, what: str) -> Check:
+    """Return a callback that refuses what does not match."""
+
+    def check(_: click.Context, __: click.Parameter, value: str) -> str:
+        if value and not re.fullmatch(pattern, value, re.ASCII):
+            raise click.BadParameter(f"{value!r:.200} is not {what}")
+        return value
+
+    return check
 
 
-def _queue(_: click.Context, __: click.Parameter, value: str) -> str:
-    if value and not _QUEUE.fullmatch(value):
-        raise click.BadParameter(
-            f"{value!r:.200} is not a queue's URL, such as https://sqs.eu-west-1.amazonaws.com/123456789012/deployer-events"
-        )
-    return value
-
-
-def _notify(_: click.Context, __: click.Parameter, value: str) -> str:
+def _address(_: click.Context, __: click.Parameter, value: str) -> str:
     try:
         return value and f"{Address.parse(value)}"
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
 
 
-_OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
-    click.option(
-        "--profile", default="", metavar="NAME", help="The profile in AWS's files; else AWS_PROFILE."
-    ),
-    click.option("--region", default="", metavar="NAME", help="Else AWS_REGION, or the profile's."),
-    click.option(
+def _option(
+    name: str, metavar: str, help_text: str, *, variable: str | None = None, check: Check | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return click.option(
+        name,
+        default="",
+        metavar=metavar,
+        help=help_text,
+        envvar=variable,
+        show_envvar=variable is not None,
+        callback=check,
+    )
+
+
+_OPTIONS = (
+    _option("--profile", "NAME", "The profile in AWS's files; else AWS_PROFILE."),
+    _option("--region", "NAME", "Else AWS_REGION, or the profile's."),
+    _option(
         "--role-arn",
-        default="",
-        metavar="ARN",
-        callback=_role,
-        envvar="DEPLOYER_ROLE_ARN",
-        show_envvar=True,
-        help="A role to assume, and to refresh while the deployment lasts; the stack's own role is in the spec.",
+        "ARN",
+        "A role to assume, and to refresh while the deployment lasts; the stack's own role is in the spec.",
+        variable="DEPLOYER_ROLE_ARN",
+        check=_matching(
+            r"arn:aws[a-z-]*:iam::\d{12}:role/\S+",
+            "a role's ARN, such as arn:aws:iam::123456789012:role/deployer",
+        ),
     ),
-    click.option(
-        "--endpoint-url", default="", metavar="URL", help="Where every service is, as emulators have it."
-    ),
-    click.option(
+    _option("--endpoint-url", "URL", "Where every service is, as emulators have it."),
+    _option(
         "--template-bucket",
-        default="",
-        metavar="BUCKET",
-        envvar="DEPLOYER_TEMPLATE_BUCKET",
-        show_envvar=True,
-        help="Where templates of more than 51,200 bytes are put for CloudFormation to read.",
+        "BUCKET",
+        "Where templates of more than 51,200 bytes are put for CloudFormation to read.",
+        variable="DEPLOYER_TEMPLATE_BUCKET",
     ),
-    click.option(
+    _option(
         "--queue",
-        default="",
-        metavar="URL",
-        callback=_queue,
-        envvar="DEPLOYER_QUEUE",
-        show_envvar=True,
-        help="An SQS queue with EventBridge's events, so that AWS need not be asked all the time: see docs/events.md.",
+        "URL",
+        "An SQS queue with EventBridge's events, so that AWS need not be asked all the time: see docs/events.md.",
+        variable="DEPLOYER_QUEUE",
+        check=_matching(
+            r"https?://[^/\s]+/(\S+/)?[\w.-]+",
+            "a queue's URL, such as https://sqs.eu-west-1.amazonaws.com/123456789012/deployer-events",
+        ),
     ),
-    click.option(
+    _option(
         "--notify",
-        default="",
-        metavar="WHERE",
-        callback=_notify,
-        envvar="DEPLOYER_NOTIFY",
-        show_envvar=True,
-        help="Who is told that a deployment has ended: eventbridge, eventbridge:BUS, sns:TOPIC_ARN or log (stderr).",
+        "WHERE",
+        "Who is told that a deployment has ended: eventbridge, eventbridge:BUS, sns:TOPIC_ARN or log (stderr).",
+        variable="DEPLOYER_NOTIFY",
+        check=_address,
     ),
     click.option(
         "--notify-changes",

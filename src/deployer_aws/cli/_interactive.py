@@ -12,7 +12,7 @@ from attrs import asdict
 from deployer_aws.aws.addresses import Address
 from deployer_aws.aws.clients import Options
 from deployer_aws.aws.errors import LoginNeeded
-from deployer_aws.cli._display import Display, display_for
+from deployer_aws.cli._display import display_for
 from deployer_aws.cli._exit import BadInput
 from deployer_aws.cli._interrupts import Interrupted, InterruptibleSqs, Interrupts, PacedClock
 from deployer_aws.cli._report import Report
@@ -34,21 +34,23 @@ YIELD = 0.05
 class InteractiveRun:
     """Runs some streams of an environment, and shows them; use it as a context manager.
 
-    `speed` is how many times as fast as real time a simulated AWS goes; 0 lets time pass at once. `stopped` says why it
-    ended early; empty where it did not.
+    `speed` is how many times as fast as real time a simulated AWS goes on a terminal; else time passes at once.
+    `stopped` says why it ended early; empty where it did not.
     """
 
     def __init__(
         self,
+        screen: Screen,
         environment: Environment,
-        display: Display,
         keys: Collection[str],
         options: Options,
-        speed: float = 0,
+        speed: float | None,
+        as_json: bool,
     ) -> None:
-        self._environment, self._display, self._options = environment, display, options
+        self._screen, self._environment, self._options = screen, environment, options
+        self._display = display_for(screen, environment, several=len(keys) > 1, as_json=as_json)
         self.interrupts, self.stopped = Interrupts(), ""
-        self._clock = PacedClock(environment, self.interrupts, speed)
+        self._clock = PacedClock(environment, self.interrupts, (speed or 0) if screen.alive else 0)
         self._clock.tick = self._tick
         self._notices = self._notices_for(options)
         self._events: EventQueue | None = None
@@ -61,23 +63,11 @@ class InteractiveRun:
             notify=self._notices.notify if self._notices else None,
             watch=self._see,
         )
-        self._followers = {key: Follower(environment.journal, key, display.changed) for key in sorted(keys)}
+        self._followers = {
+            key: Follower(environment.journal, key, self._display.changed) for key in sorted(keys)
+        }
         for key, follower in self._followers.items():
-            display.begin(key, follower)
-
-    @classmethod
-    def shown_on(
-        cls,
-        screen: Screen,
-        environment: Environment,
-        keys: list[str],
-        options: Options,
-        speed: float | None,
-        as_json: bool,
-    ) -> Self:
-        """Return a run with the display that fits where stdout goes; only a terminal slows time down."""
-        display = display_for(screen, environment, several=len(keys) > 1, as_json=as_json)
-        return cls(environment, display, keys, options, (speed or 0) if screen.alive else 0)
+            self._display.begin(key, follower)
 
     def _notices_for(self, options: Options) -> Notices | None:
         if not options.notify:
@@ -186,10 +176,10 @@ class InteractiveRun:
         """The notices that could not be delivered yet, where there is somebody to tell."""
         return frozenset(number for number, *_ in self._environment.journal.notices() if self._notices)
 
-    def warn_of_undelivered(self, screen: Screen) -> None:
+    def warn_of_undelivered(self) -> None:
         """Warn that notices could not be delivered; they hold nothing up."""
         if self.undelivered:
-            screen.warn(
+            self._screen.warn(
                 f"notices that could not be delivered: {len(self.undelivered)}. They are kept, and the next run or "
                 "resume with --notify delivers them"
             )

@@ -12,6 +12,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from deployer_aws.cli._plain_display import Display
 from deployer_aws.cli._screen import Screen, clean, duration, state
 from deployer_aws.views.follow import Follower
 from deployer_aws.views.history import (
@@ -52,7 +53,7 @@ class Picture:
     owner: str = ""
 
 
-class LiveDisplay:
+class LiveDisplay(Display):
     """A picture for each stream, drawn several times a second. `clock` gives the time between two changes."""
 
     def __init__(
@@ -113,14 +114,14 @@ class LiveDisplay:
             parts.append(self._steps(picture, shown))
         if status.pending:
             parts += [Text(), self._commands(picture)]
-        parts += [*_queue(status), *_owner(picture)]
+        parts += _queue(status)
+        if picture.owner:
+            owner = f"another deployer ({picture.owner}) carries it on, and this one follows"
+            parts.append(Text(owner, "yellow"))
         world = " · simulated" if self._simulated else ""
-        return Panel(
-            Group(*parts),
-            title=Text(f"{status.key}{world}"),
-            title_align="left",
-            border_style=_border(picture),
-        )
+        border = "red" if status.broken else "green" if status.current is None else "cyan"
+        title = Text(f"{status.key}{world}")
+        return Panel(Group(*parts), title=title, title_align="left", border_style=border)
 
     def _steps(self, picture: Picture, shown: DeploymentHistory) -> Table:
         table = Table.grid(padding=(0, 2, 0, 0))
@@ -193,12 +194,6 @@ def _command_of(interval: StateInterval, shown: DeploymentHistory) -> Text:
     return Text(f"{own.text}: {clean(own.end)}" if own is not None and own.end else "", "dim")
 
 
-def _border(picture: Picture) -> str:
-    if picture.status.broken:
-        return "red"
-    return "green" if picture.status.current is None else "cyan"
-
-
 def _head(status: StackOverview, shown: DeploymentHistory | None) -> RenderableType:
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_row("stack", state(status.state))
@@ -245,8 +240,3 @@ def _queue(status: StackOverview) -> Iterator[RenderableType]:
         yield Text(f"in the queue, {number}: version {clean(waiting.version)}  {waiting.id}", "dim")
     if status.services:
         yield Text(status.services, "yellow")
-
-
-def _owner(picture: Picture) -> Iterator[RenderableType]:
-    if picture.owner:
-        yield Text(f"another deployer ({picture.owner}) carries it on, and this one follows", "yellow")

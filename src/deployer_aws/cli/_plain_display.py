@@ -11,8 +11,8 @@ from deployer_aws.views.history import StreamChange
 from deployer_aws.views.status import summarise_stack
 
 
-class NoDisplay:
-    """Shows nothing: for --json."""
+class Display:
+    """Shows deployments while they go on; this one shows nothing, for --json."""
 
     def __enter__(self) -> Self:
         return self
@@ -21,16 +21,16 @@ class NoDisplay:
         pass
 
     def begin(self, key: str, follower: Follower) -> None:
-        """See `Display`."""
+        """Begin to show a stream."""
 
     def changed(self, key: str, change: StreamChange) -> None:
-        """See `Display`."""
+        """Show a change in it."""
 
     def tick(self, now: float, waiting: dict[str, str]) -> None:
-        """See `Display`."""
+        """Show that time has passed; `waiting` names who holds the leases that are waited for, by stream."""
 
 
-class PlainDisplay(NoDisplay):
+class PlainDisplay(Display):
     """A line for each change, with the time since `start`; with the stream's name where there are several."""
 
     def __init__(self, screen: Screen, start: float, *, several: bool = False) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from deployer_aws import specfile
 from deployer_aws.cli._exit import Exit
+from deployer_aws.cli._files import load_spec
 from deployer_aws.cli._options import json_option, spec_argument
 from deployer_aws.cli._program import command
 from deployer_aws.cli._screen import Screen
@@ -22,9 +22,8 @@ _STACKS = {"exists": True, "missing": False}
 @json_option
 def plan(spec: Path, stack: str | None, as_json: bool) -> Exit:
     """Show the exact commands that the spec file SPEC leads to, and what follows where one does not go well."""
-    screen, loaded = Screen(), specfile.load(spec)
-    for warning in loaded.warnings:
-        screen.warn(f"{spec}: {warning}")
+    screen = Screen()
+    loaded = load_spec(screen, spec)
     wanted = [exists for name, exists in _STACKS.items() if stack in (name, None)]
     plans = [preview.preview(loaded.spec, exists) for exists in wanted]
     if as_json:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from attrs import asdict
 from rich.table import Table
 from rich.text import Text
 
@@ -35,21 +36,17 @@ def preflight(spec: Path, aws: Options, as_json: bool) -> Exit:
     screen, loaded = Screen(), specfile.load(spec)
     findings = tuple(examine(check_context(loaded, connect(aws), aws)))
     if as_json:
-        screen.data({"sound": is_sound(findings), "findings": [_data(finding) for finding in findings]})
+        screen.data(
+            {
+                "sound": is_sound(findings),
+                "findings": [{**asdict(f), "result": f.result.value} for f in findings],
+            }
+        )
     elif screen.alive:
         screen.out.print(_table(findings))
     else:
         screen.rows([(f.result.value, f.check, in_words(f)) for f in findings])
     return Exit.DONE if is_sound(findings) else Exit.FAILED
-
-
-def _data(finding: CheckResult) -> dict[str, str]:
-    return {
-        "check": finding.check,
-        "result": finding.result.value,
-        "text": finding.text,
-        "advice": finding.advice,
-    }
 
 
 def _table(findings: tuple[CheckResult, ...]) -> Table:

@@ -1,7 +1,7 @@
 """Try deployments here, with a real PostgreSQL."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -13,14 +13,14 @@ from rich.text import Text
 from deployer_aws import specfile
 from deployer_aws.aws.clients import Options
 from deployer_aws.cli._exit import BadInput, Exit
+from deployer_aws.cli._files import read_script
 from deployer_aws.cli._interactive import InteractiveRun
 from deployer_aws.cli._interrupts import Interrupted, handle_signals
-from deployer_aws.cli._journal import existing_journal
 from deployer_aws.cli._options import json_option, simulate_option
 from deployer_aws.cli._program import command
 from deployer_aws.cli._report import Report, as_data, print_history, print_report, typed
 from deployer_aws.cli._screen import Screen, clean, duration, joined, state
-from deployer_aws.cli._simulation import read_script
+from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.runner.requests import deployment_id
 from deployer_aws.simulator import Script
 from deployer_aws.specfile import LoadedSpec, Rehearsal
@@ -220,7 +220,7 @@ def _run(
     screen: Screen, workspace: "Workspace", session: "Session", loaded: LoadedSpec, *, as_json: bool
 ) -> Report:
     environment, key = session.environment, loaded.spec.key
-    going = InteractiveRun.shown_on(screen, environment, [key], Options(), None, as_json)
+    going = InteractiveRun(screen, environment, [key], Options(), None, as_json)
     deployment = deployment_id(environment.clock.now())
 
     def over() -> bool:
@@ -268,7 +268,7 @@ def _print_whole(
             {"deployments": [_data(part) for part in parts], "kept": _kept(workspace) if keep else None}
         )
         return
-    with existing_journal(workspace.journal) as journal:
+    with closing(SqliteJournal(workspace.journal, create=False)) as journal:
         for key in dict.fromkeys(part.report.status.key for part in parts):
             screen.say()
             print_history(screen, read_history(journal, key).deployments)

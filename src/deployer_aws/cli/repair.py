@@ -7,7 +7,7 @@ import click
 from deployer_aws.aws.clients import Options
 from deployer_aws.cli._aws_options import aws_options
 from deployer_aws.cli._exit import BadInput, Exit
-from deployer_aws.cli._journal import known_stack
+from deployer_aws.cli._journal import known_stacks
 from deployer_aws.cli._operator import operator, print_stack
 from deployer_aws.cli._options import by_option, journal_option, json_option, stack_argument
 from deployer_aws.cli._program import command
@@ -42,7 +42,7 @@ def repair(
     """
     screen = Screen()
     with open_environment(journal, act=False) as environment:
-        key = known_stack(environment.journal.streams(), stack, journal)
+        (key,) = known_stacks(environment.journal, stack, journal)
         commands = [pending.command for pending in environment.journal.head(key).state.pending]
         left = [c for c in commands if isinstance(c, StopTask) and c.run.id not in force]
     with open_environment(journal, act=bool(left), options=aws) as environment:

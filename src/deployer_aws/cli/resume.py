@@ -5,8 +5,9 @@ from pathlib import Path
 from deployer_aws.aws.clients import Options
 from deployer_aws.cli._aws_options import aws_options
 from deployer_aws.cli._exit import Exit
+from deployer_aws.cli._files import read_script
 from deployer_aws.cli._interactive import InteractiveRun
-from deployer_aws.cli._journal import known_stack
+from deployer_aws.cli._journal import known_stacks
 from deployer_aws.cli._logging import logged_on
 from deployer_aws.cli._options import (
     journal_option,
@@ -18,7 +19,6 @@ from deployer_aws.cli._options import (
 from deployer_aws.cli._program import command
 from deployer_aws.cli._report import Report, as_data, print_report
 from deployer_aws.cli._screen import Screen
-from deployer_aws.cli._simulation import read_script
 from deployer_aws.environment import Environment, ensure_not_rehearsal, open_environment
 
 
@@ -41,13 +41,13 @@ def resume(
     ensure_not_rehearsal(journal)
     with open_environment(journal, simulation, simulate=script is not None, options=aws) as environment:
         keys = _streams(screen, environment, stack, journal)
-        going = InteractiveRun.shown_on(screen, environment, keys, aws, speed, as_json)
+        going = InteractiveRun(screen, environment, keys, aws, speed, as_json)
         undelivered = going.undelivered
         open_before = going.open_deployments()
         with logged_on(screen), going:
             going.run()
         reports = [going.report(key, name, journal) for key, name in open_before]
-        going.warn_of_undelivered(screen)
+        going.warn_of_undelivered()
         delivered = len(undelivered - going.undelivered)
     _print(screen, reports, delivered, as_json)
     codes = [report.code for report in reports]
@@ -57,8 +57,8 @@ def resume(
 def _streams(screen: Screen, environment: Environment, stack: str | None, journal: Path) -> list[str]:
     """Return the streams to carry on: the one that is named, or all that have something to do in this account."""
     opened = environment.journal
-    if stack:
-        key = known_stack(opened.streams(), stack, journal)
+    if stack is not None:
+        (key,) = known_stacks(opened, stack, journal)
         environment.ensure_account(key)
         return [key]
     keys = opened.streams(pending_only=True)

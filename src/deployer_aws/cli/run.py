@@ -5,11 +5,11 @@ from pathlib import Path
 
 import click
 
-from deployer_aws import specfile
 from deployer_aws.aws.clients import Options
 from deployer_aws.cli._aws_options import aws_options
 from deployer_aws.cli._checks import check_before_run
 from deployer_aws.cli._exit import Exit
+from deployer_aws.cli._files import load_spec, read_script
 from deployer_aws.cli._interactive import InteractiveRun
 from deployer_aws.cli._logging import logged_on
 from deployer_aws.cli._options import (
@@ -23,7 +23,6 @@ from deployer_aws.cli._options import (
 from deployer_aws.cli._program import command
 from deployer_aws.cli._report import as_data, print_report
 from deployer_aws.cli._screen import Screen
-from deployer_aws.cli._simulation import read_script
 from deployer_aws.environment import open_environment
 from deployer_aws.runner.requests import deployment_id
 from deployer_aws.views.history import OPEN
@@ -57,12 +56,11 @@ def run(
     Ctrl-C leaves the deployment as it is, and 'deployer resume' carries on. Where another deployment of the stack is
     under way, this one waits for its turn.
     """
-    screen, loaded = Screen(), specfile.load(spec)
+    screen = Screen()
+    loaded = load_spec(screen, spec)
     if name is not None:
         Requested(name, loaded.spec, 0)  # refuses an id that is none
     simulation = read_script(script)
-    for warning in loaded.warnings:
-        screen.warn(f"{spec}: {warning}")
     if journal == DEFAULT_JOURNAL:
         journal.parent.mkdir(exist_ok=True)
     with open_environment(
@@ -74,13 +72,13 @@ def run(
         check=None if unchecked else partial(check_before_run, screen, loaded, options=aws),
         sole=not unchecked,
     ) as environment:
-        going = InteractiveRun.shown_on(screen, environment, [loaded.spec.key], aws, speed, as_json)
+        going = InteractiveRun(screen, environment, [loaded.spec.key], aws, speed, as_json)
         deployment = name or deployment_id(environment.clock.now())
         with logged_on(screen), going:
             going.request(deployment, loaded)
             going.run(until=lambda: _is_over(going, loaded.spec.key, deployment))
         report = going.report(loaded.spec.key, deployment, journal)
-        going.warn_of_undelivered(screen)
+        going.warn_of_undelivered()
     if as_json:
         screen.data(as_data(report))
     else:

@@ -1,6 +1,7 @@
 """Show how the stacks stand."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,13 @@ import attrs
 from rich.text import Text
 
 from deployer_aws.cli._exit import Exit
-from deployer_aws.cli._journal import existing_journal, known_stack
+from deployer_aws.cli._journal import known_stacks
 from deployer_aws.cli._options import journal_option, json_option, stack_argument
 from deployer_aws.cli._program import command
 from deployer_aws.cli._report import print_unresolved, typed
 from deployer_aws.cli._screen import Screen, duration, moment, state
 from deployer_aws.environment import current_time
+from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.views import history as histories
 from deployer_aws.views.history import CommandRecord, DeploymentHistory, read_history
 from deployer_aws.views.status import StackOverview, summarise_stack
@@ -26,9 +28,8 @@ from deployer_aws.views.status import StackOverview, summarise_stack
 def status(stack: str | None, journal: Path, as_json: bool) -> Exit:
     """Show how all stacks stand, or one STACK: what runs, what waits, what is broken and what to do about it."""
     screen = Screen()
-    with existing_journal(journal) as opened:
-        streams = opened.streams()
-        keys = [known_stack(streams, stack, journal)] if stack else streams
+    with closing(SqliteJournal(journal, create=False)) as opened:
+        keys = known_stacks(opened, stack, journal)
         now = current_time(opened, journal)
         found = [summarise_stack(key, read_history(opened, key)) for key in keys]
     if as_json:

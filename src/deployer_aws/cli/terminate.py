@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from deployer_aws.cli._exit import Exit
-from deployer_aws.cli._journal import known_stack
+from deployer_aws.cli._journal import known_stacks
 from deployer_aws.cli._operator import operator, print_stack
 from deployer_aws.cli._options import by_option, journal_option, json_option, stack_argument
 from deployer_aws.cli._program import command
@@ -28,7 +28,7 @@ def terminate(stack: str, deployment: str, journal: Path, by: str | None, as_jso
     """
     screen = Screen()
     with open_environment(journal, act=False) as environment:
-        key = known_stack(environment.journal.streams(), stack, journal)
+        (key,) = known_stacks(environment.journal, stack, journal)
         Requests(environment.journal, environment.clock).terminate(key, deployment, by or operator())
         print_stack(screen, environment.journal, key, journal, as_json)
     return Exit.DONE

@@ -152,5 +152,4 @@ def _binding(clients: Clients, spec: DeploymentSpec) -> Binding:
     try:
         return Binding(accounts.find(clients), spec.stack.name)
     except LoginNeeded as login:
-        problem = str(login.problem).replace("then run 'deployer resume'", "then run the same again")
-        raise ClientsError(f"nothing was requested yet: {problem}") from None
+        raise ClientsError(f"nothing was requested yet: {login.problem}, then run the same again") from None

@@ -66,6 +66,15 @@ def test_without_credentials_nothing_fails(real: Bed) -> None:
     assert real("status", "--json").data["stacks"][0]["current"]["step"] == "WAITING"
 
 
+@pytest.mark.parametrize("command", ["resume", "status", "verify"])
+def test_an_empty_name_does_not_stand_for_all_stacks(bed: Bed, command: str) -> None:
+    """It is a variable that was never set, and the stacks of others are not carried on for it."""
+    bed.half_way(events=3)
+    said = bed(command, "")
+    assert said.code == 2
+    assert "has no stack ''" in said.err
+
+
 def test_without_credentials_nothing_is_requested(bed: Bed) -> None:
     """Said before anything is made."""
     said = bed("run", HOTFIX, "--region", "eu-west-1")

@@ -263,7 +263,8 @@ def test_a_bad_script_gets_one_message(bed: Bed, script: str) -> None:
     path.write_bytes(script.encode(errors="surrogateescape"))
     said = bed.run(script=path)
     assert said.code == 2
-    assert said.err.startswith(f"deployer: {path}: ")
+    assert said.err.startswith(f"deployer: {path}:")
+    assert said.err.count(str(path)) == 1
     assert not bed.journal.exists()
 
 
