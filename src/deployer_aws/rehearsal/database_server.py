@@ -18,6 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from deployer_aws.aws.protocols import SecretsClient
 from deployer_aws.executors.postgres.access import Access
+from deployer_aws.executors.postgres.marks import marked_database
 from deployer_aws.executors.postgres.session import Server
 from deployer_aws.rehearsal.children import temporary
 from deployer_aws.rehearsal.errors import RehearsalError
@@ -213,8 +214,8 @@ class GivenServer:
                 drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
                 connection.execute(drop.format(sql.Identifier(name)))
             roles = self._new_roles(connection)
-            marks = {f"made by deployer: a login of the database {name}": name for name in databases}
-            logins = {role: marks[mark] for role, mark in roles.items() if mark in marks}
+            marks = ((role, marked_database(comment)) for role, comment in roles.items())
+            logins = {role: name for role, name in marks if name in databases}
             for login, name in logins.items():
                 if name not in made:
                     self._disown(login, name, databases[name])

@@ -1,7 +1,7 @@
 """The roles of a database: the owner, which cannot log in, and the logins in it.
 
 Every login has its `role` set to the owner, so that what it makes belongs to the owner. A login that was made here
-bears a comment that says for which database: no other role is ever taken for one.
+bears a mark (`marks`) that says for which database: no other role is ever taken for one.
 """
 
 from collections.abc import Generator, Sequence
@@ -11,6 +11,7 @@ from psycopg import sql
 
 from deployer_aws.executors.postgres import catalog
 from deployer_aws.executors.postgres.job import DatabaseJob, Steps
+from deployer_aws.executors.postgres.marks import login_mark
 from deployer_aws.executors.postgres.problems import PostgresError
 from deployer_aws.executors.postgres.session import compose
 
@@ -124,7 +125,7 @@ def logins(job: DatabaseJob, *names: str) -> list[Login]:
     """Read the logins that were made for this database, and the roles of these names."""
     query = compose(
         catalog.LOGINS,
-        mark=sql.Literal(marker(job)),
+        mark=sql.Literal(login_mark(job.spec.name)),
         iam=sql.Literal(IAM),
         owner=sql.Literal(job.spec.owner_role),
         manageable=manageable(job),
@@ -137,11 +138,6 @@ def manageable(job: DatabaseJob) -> sql.SQL:
     """Return the condition on a role `r` that the administrator may grant, change and drop it."""
     free = job.administrator.superuser or not job.administrator.needs_options
     return sql.SQL("true" if free else catalog.ADMIN_OPTION)
-
-
-def marker(job: DatabaseJob) -> str:
-    """Return the comment on a login of this database."""
-    return f"made by deployer: a login of the database {job.spec.name}"
 
 
 def settle(job: DatabaseJob, login: Login) -> Steps:
@@ -177,7 +173,7 @@ def verifier(job: DatabaseJob, name: str, password: str) -> sql.Literal:
 def _dress(job: DatabaseJob, name: str) -> None:
     owner = sql.Literal(job.spec.owner_role)
     job.session.run(compose("ALTER ROLE {} SET role TO {}", name, owner))
-    job.session.run(compose("COMMENT ON ROLE {} IS {}", name, sql.Literal(marker(job))))
+    job.session.run(compose("COMMENT ON ROLE {} IS {}", name, sql.Literal(login_mark(job.spec.name))))
 
 
 # IAM

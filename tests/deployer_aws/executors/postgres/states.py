@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from deployer_aws.executors.postgres.marks import login_mark
 from deployer_core.spec import DatabaseSpec
 from tests.deployer_aws.executors.postgres.server import ADMIN, Server
 
@@ -11,7 +12,7 @@ ROLES = """
         rolconnlimit, rolvaliduntil, left(rolpassword, 14), shobj_description(r.oid, 'pg_authid'),
         (SELECT array_agg((setdatabase, setconfig)::text ORDER BY setdatabase) FROM pg_db_role_setting
          WHERE setrole = r.oid)
-    FROM pg_authid r WHERE rolname LIKE %s OR shobj_description(r.oid, 'pg_authid') LIKE %s OR rolname LIKE 'deployer%%'
+    FROM pg_authid r WHERE rolname LIKE %s OR shobj_description(r.oid, 'pg_authid') = %s OR rolname LIKE 'deployer%%'
     ORDER BY rolname
 """
 MEMBERSHIPS = """
@@ -45,7 +46,7 @@ OBJECTS = """
 
 def state(server: Server, spec: DatabaseSpec[str]) -> Any:
     """Roles, memberships, the database, and all that is in it, without what differs from one database to another."""
-    roles = server.rows(ROLES, f"{spec.name}%", f"%database {spec.name}")
+    roles = server.rows(ROLES, f"{spec.name}%", login_mark(spec.name))
     memberships = server.rows(MEMBERSHIPS, f"{spec.name}%", f"{spec.name}%")
     found = [roles, memberships, server.rows(DATABASE, spec.name), server.rows(OBJECTS, database=spec.name)]
     text = repr(found).replace(ADMIN, "ADMIN")

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from attrs import evolve
 from moto import mock_aws
+from psycopg import sql
 
 from deployer_aws.executors.postgres.problems import DatabaseUnavailable
 from deployer_aws.executors.postgres.session import compose
@@ -50,6 +51,29 @@ def test_the_secret_has_all_that_an_application_needs(bench: Bench) -> None:
             held["username"],
             spec.name,
         )
+
+
+def test_a_login_is_told_by_its_mark_alone(bench: Bench) -> None:
+    """A role with another comment stays, whatever its name is; a disabled one with the mark of the database is dropped."""
+    spec = database(bench.server, app_secret="shop/marked")
+    marks = {
+        "marked": f"deployer/login/1 database={spec.name}",
+        "other": f"deployer/login/1 database={spec.name}2",
+        "later": f"deployer/login/2 database={spec.name}",
+        "said": f"made by deployer: a login of the database {spec.name}",
+    }
+    for name, mark in marks.items():
+        role = f"{spec.login_role}_{name}"
+        bench.server.run(compose("CREATE ROLE {} NOLOGIN", role), user=ADMIN)
+        bench.server.run(compose("COMMENT ON ROLE {} IS {}", role, sql.Literal(mark)), user=ADMIN)
+    assert bench.upsert(spec).good
+    (made,) = [name for name, enabled in logins(bench.server, spec) if enabled]
+    left = {name for name, enabled in logins(bench.server, spec) if not enabled}
+    assert left == {f"{spec.login_role}_{name}" for name in ("other", "later", "said")}
+    query = "SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = %s"
+    assert bench.server.rows(query, made) == [(marks["marked"],)]
+    for name in left:
+        bench.server.run(compose("DROP ROLE {}", name))
 
 
 def test_without_rotation_the_credentials_stay(bench: Bench) -> None:
