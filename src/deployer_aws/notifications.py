@@ -19,9 +19,10 @@ from attrs import frozen
 from deployer_aws.aws.addresses import Address
 from deployer_aws.aws.protocols import EventBridgeClient, SnsClient
 from deployer_aws.ports import Appended, Clock
-from deployer_core.engine.messages import Notice
+from deployer_core.engine.messages import DeploymentOutcome, Notice
 from deployer_core.engine.routing import DeployerState
 from deployer_core.kernel.machine import name_of
+from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
 
 log: logging.Logger = logging.getLogger("deployer")
 
@@ -136,7 +137,9 @@ class LogLine:
     def send(self, messages: Sequence[Message]) -> None:
         """Log messages; a failed deployment is a warning."""
         for message in messages:
-            level = logging.WARNING if message.detail.get("outcome") == "FAILED" else logging.INFO
+            level = (
+                logging.WARNING if message.detail.get("outcome") == DeploymentOutcome.FAILED else logging.INFO
+            )
             self._log.log(level, "%s %s", message.about, json.dumps(message.detail))
 
 
@@ -233,16 +236,17 @@ def ended(key: str, notice: Notice) -> Message:
 def changed(appended: Appended) -> Iterator[Message]:
     """Yield a message for each machine that has come to another state, as documented."""
     before, after = _states(appended.before), _states(appended.after)
-    after |= {("Deployment", "", c.deployment): c.outcome for c in appended.commands if isinstance(c, Notice)}
+    notices = (command for command in appended.commands if isinstance(command, Notice))
+    after |= {(deployment.MACHINE.name, "", notice.deployment): notice.outcome for notice in notices}
     versions = _versions(appended.before) | _versions(appended.after)
     for which, now in sorted(after.items()):
         if (was := before.get(which, "[*]")) == now:
             continue
-        machine, name, deployment = which
+        machine, name, owner = which
         yield Message(
             CHANGED,
             {
-                **_about(appended.key, deployment, versions.get(deployment, ""), appended.event.at),
+                **_about(appended.key, owner, versions.get(owner, ""), appended.event.at),
                 "machine": machine,
                 "name": name,
                 "from": was,
@@ -292,15 +296,15 @@ _Which = tuple[str, str, str]
 
 def _states(state: DeployerState) -> dict[_Which, str]:
     """Return the state of each machine of a stack; those of a deployment that ended are gone."""
-    states: dict[_Which, str] = {("Stack", "", ""): name_of(type(state.stack))}
+    states: dict[_Which, str] = {(stack.MACHINE.name, "", ""): name_of(type(state.stack))}
     for each in state.deployments:
-        states["Deployment", "", each.info.id] = name_of(type(each))
+        states[deployment.MACHINE.name, "", each.info.id] = name_of(type(each))
     current = ""
     for migration in state.migrations:
-        current = migration.database.deployment
-        states["PostgresMigration", migration.database.spec.name, current] = name_of(type(migration))
+        current, database = migration.database.deployment, migration.database.spec.name
+        states[postgres_migration.MACHINE.name, database, current] = name_of(type(migration))
     for task in state.tasks:
-        states["EcsTask", f"{task.database}/{task.purpose}", current] = name_of(type(task.state))
+        states[ecs_task.MACHINE.name, f"{task.database}/{task.purpose}", current] = name_of(type(task.state))
     return states
 
 

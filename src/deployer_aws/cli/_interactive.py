@@ -23,7 +23,7 @@ from deployer_aws.notifications import Notices, channel_to
 from deployer_aws.ports import Appended
 from deployer_aws.specfile import LoadedSpec
 from deployer_aws.views.follow import Follower
-from deployer_aws.views.history import OPEN, DeploymentHistory
+from deployer_aws.views.history import DeploymentHistory, HistoryOutcome
 from deployer_aws.views.status import summarise_stack
 from deployer_core.engine.routing import DeployerState
 
@@ -142,7 +142,7 @@ class InteractiveRun:
             (key, deployment.id)
             for key, follower in self._followers.items()
             for deployment in follower.history.deployments
-            if deployment.outcome == OPEN
+            if deployment.outcome is HistoryOutcome.OPEN
         ]
 
     def report(self, key: str, deployment: str, journal: Path) -> Report:

@@ -20,6 +20,7 @@ from deployer_aws.views.history import (
     CommandRecord,
     DatabaseHistory,
     DeploymentHistory,
+    HistoryOutcome,
     StateInterval,
     StreamChange,
 )
@@ -27,6 +28,7 @@ from deployer_aws.views.status import StackOverview, TaskStatus, summarise_stack
 from deployer_core.analysis.preview import preview
 from deployer_core.engine.routing import DeployerState
 from deployer_core.kernel.machine import name_of
+from deployer_core.machines import deployment, postgres_migration
 
 
 @frozen
@@ -39,6 +41,9 @@ class Signs:
     spinner: str = "dots"
 
 
+_DB_MIGRATING = name_of(deployment.DbMigrating)
+_BEFORE = name_of(deployment.Queued), name_of(deployment.Waiting)
+_MIGRATED = (*postgres_migration.MACHINE.failed, *postgres_migration.MACHINE.ends)
 PLAIN = Signs("+", "x", ".", "line")
 
 
@@ -131,13 +136,13 @@ class LiveDisplay(Display):
             text, note = state(interval.state), _command_of(interval, shown)
             if not (last and shown.ended is None):
                 text.stylize("default")
-            if interval.state == "DB_MIGRATING":
+            if interval.state == _DB_MIGRATING:
                 note = Text(
-                    f"{sum(d.state in (*ENDS, 'NOP') for d in shown.databases)} of {len(shown.databases)}",
+                    f"{sum(d.state in _MIGRATED for d in shown.databases)} of {len(shown.databases)}",
                     "dim",
                 )
             table.add_row(self._mark(shown, last), text, _time(interval, picture.now), note)
-            if interval.state == "DB_MIGRATING":
+            if interval.state == _DB_MIGRATING:
                 for row in self._databases(picture, shown):
                     table.add_row(*row)
         for ahead in picture.ahead:
@@ -145,9 +150,13 @@ class LiveDisplay(Display):
         return table
 
     def _mark(self, shown: DeploymentHistory, last: bool) -> RenderableType:
-        if not last or shown.outcome == "DONE":
+        if not last or shown.outcome is HistoryOutcome.DONE:
             return Text(self._signs.done, "green")
-        return Text(self._signs.failed, "bold red") if shown.outcome == "FAILED" else self._spinner("step")
+        return (
+            Text(self._signs.failed, "bold red")
+            if shown.outcome is HistoryOutcome.FAILED
+            else self._spinner("step")
+        )
 
     def _databases(self, picture: Picture, shown: DeploymentHistory) -> Iterator[tuple[RenderableType, ...]]:
         tasks = {task.database: task for task in picture.status.tasks if shown.ended is None}
@@ -172,14 +181,9 @@ class LiveDisplay(Display):
 def _ahead(state: DeployerState, shown: DeploymentHistory | None) -> tuple[str, ...]:
     """Return the steps still to come if all goes well; none before it is known whether the stack exists."""
     current = next(iter(state.deployments), None)
-    if (
-        current is None
-        or shown is None
-        or current.info.id != shown.id
-        or shown.step in ("QUEUED", "WAITING", "")
-    ):
+    if current is None or shown is None or current.info.id != shown.id or shown.step in (*_BEFORE, ""):
         return ()
-    created = any(interval.state == "CREATING" for interval in shown.intervals)
+    created = any(interval.state == name_of(deployment.Creating) for interval in shown.intervals)
     plan = preview(current.info.spec, exists=not created)
     names = list(dict.fromkeys(step.command.state for step in plan.steps if step.command.state not in ENDS))
     passed = list(takewhile(lambda name: name != name_of(type(current)), names))
@@ -188,7 +192,7 @@ def _ahead(state: DeployerState, shown: DeploymentHistory | None) -> tuple[str, 
 
 def _command_of(interval: StateInterval, shown: DeploymentHistory) -> Text:
     """Return the CloudFormation command of a step that is over; one that is under way stands below."""
-    steps = [s for s in shown.intervals if s.state not in ("QUEUED", "DB_MIGRATING", *ENDS)]
+    steps = [s for s in shown.intervals if s.state not in (name_of(deployment.Queued), _DB_MIGRATING, *ENDS)]
     commands = dict(zip(steps, (c for c in shown.commands if not c.database), strict=False))
     own = commands.get(interval)
     return Text(f"{own.text}: {clean(own.end)}" if own is not None and own.end else "", "dim")
@@ -215,7 +219,7 @@ def _time(interval: StateInterval, now: float) -> Text:
 
 
 def _total(database: DatabaseHistory, now: float) -> Text:
-    ended = database.state in (*ENDS, "NOP")
+    ended = database.state in _MIGRATED
     until = database.intervals[-1].since if ended else max(now, database.intervals[-1].since)
     return Text(duration(until - database.intervals[0].since), "dim", justify="right")
 

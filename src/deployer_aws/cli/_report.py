@@ -13,7 +13,7 @@ from deployer_aws.aws.clients import Options
 from deployer_aws.cli._exit import Exit
 from deployer_aws.cli._options import DEFAULT_JOURNAL
 from deployer_aws.cli._screen import Screen, duration, moment, state
-from deployer_aws.views.history import OPEN, DatabaseHistory, DeploymentHistory
+from deployer_aws.views.history import DatabaseHistory, DeploymentHistory, HistoryOutcome
 from deployer_aws.views.status import StackOverview
 
 
@@ -38,9 +38,9 @@ class Report:
     @property
     def code(self) -> Exit:
         """The exit code that it comes to."""
-        if self.deployment.outcome == OPEN:
+        if self.deployment.outcome is HistoryOutcome.OPEN:
             return Exit.RUNNING
-        return Exit.DONE if self.deployment.outcome == "DONE" else Exit.FAILED
+        return Exit.DONE if self.deployment.outcome is HistoryOutcome.DONE else Exit.FAILED
 
     def command(self, *words: str) -> str:
         """Return a command for this journal and this AWS, ready to be typed."""
@@ -101,11 +101,11 @@ def print_report(screen: Screen, report: Report) -> None:
     """Print the report for a person."""
     shown, status = report.deployment, report.status
     what = f"  {status.key} version {shown.version}"
-    if shown.outcome == OPEN:
+    if shown.outcome is HistoryOutcome.OPEN:
         _print_open(screen, report, what)
         return
     took = f" after {duration(shown.duration)}" if shown.duration is not None else ""
-    where = f" in {shown.step}" if shown.outcome == "FAILED" and shown.step else ""
+    where = f" in {shown.step}" if shown.outcome is HistoryOutcome.FAILED and shown.step else ""
     screen.say(state(shown.outcome), f"{what}{took}{where}")
     if shown.reason:
         screen.say(shown.reason, indent=8)
@@ -114,7 +114,7 @@ def print_report(screen: Screen, report: Report) -> None:
     others = [other.id for other in ((status.current,) if status.current else ()) + status.queue]
     if others:
         screen.say(f"Still to come: {', '.join(others)}.", indent=8)
-    if shown.outcome == "FAILED" and status.broken:
+    if shown.outcome is HistoryOutcome.FAILED and status.broken:
         screen.say("To go on: put right what failed, then", indent=8)
         screen.say(report.command("repair", status.key), indent=10)
         screen.say("and deploy again.", indent=8)

@@ -24,7 +24,9 @@ from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.runner.requests import deployment_id
 from deployer_aws.simulator import Script
 from deployer_aws.specfile import LoadedSpec, Rehearsal
-from deployer_aws.views.history import OPEN, read_history
+from deployer_aws.views.history import HistoryOutcome, read_history
+from deployer_core.kernel.machine import name_of
+from deployer_core.machines.postgres_migration import Done, Nop
 
 if TYPE_CHECKING:
     from deployer_aws.rehearsal.workspace import Session, Workspace
@@ -225,7 +227,7 @@ def _run(
 
     def over() -> bool:
         found = going.find(key, deployment)
-        return found is not None and found.outcome != OPEN and not going.state(key).pending
+        return found is not None and found.outcome is not HistoryOutcome.OPEN and not going.state(key).pending
 
     with going:
         going.request(deployment, loaded)
@@ -242,7 +244,7 @@ def _print_part(screen: Screen, report: Report, *, keep: bool) -> None:
         print_report(screen, report)
     else:
         took = f" after {duration(shown.duration)}" if shown.duration is not None else ""
-        where = f" in {shown.step}" if shown.outcome == "FAILED" and shown.step else ""
+        where = f" in {shown.step}" if shown.outcome is HistoryOutcome.FAILED and shown.step else ""
         screen.say(state(shown.outcome), f"  {report.status.key} version {shown.version}{took}{where}")
         if report.stopped:
             screen.say(f"{report.stopped}, and nothing of it is left.", indent=8)
@@ -256,7 +258,7 @@ def _print_part(screen: Screen, report: Report, *, keep: bool) -> None:
     screen.rows(rows, indent=8)
 
 
-_FATES = {"NOP": "nothing to migrate", "DONE": "migrated"}
+_FATES = {name_of(Nop): "nothing to migrate", name_of(Done): "migrated"}
 
 
 def _print_whole(

@@ -25,7 +25,7 @@ from deployer_aws.cli._report import as_data, print_report
 from deployer_aws.cli._screen import Screen
 from deployer_aws.environment import open_environment
 from deployer_aws.runner.requests import deployment_id
-from deployer_aws.views.history import OPEN
+from deployer_aws.views.history import HistoryOutcome
 from deployer_aws.views.status import stopping
 from deployer_core.engine.messages import Requested
 
@@ -89,7 +89,7 @@ def run(
 def _is_over(going: InteractiveRun, key: str, deployment: str) -> bool:
     """Tell whether a deployment has ended, and none of its tasks is still being stopped."""
     found, state = going.find(key, deployment), going.state(key)
-    if found is None or found.outcome == OPEN:
+    if found is None or found.outcome is HistoryOutcome.OPEN:
         return False
     pending = [p for p in state.pending if p.deployment == deployment and not p.unresolved]
     return not (stopping(state) and pending)

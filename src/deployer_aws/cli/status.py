@@ -17,7 +17,7 @@ from deployer_aws.cli._screen import Screen, duration, moment, state
 from deployer_aws.environment import current_time
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.views import history as histories
-from deployer_aws.views.history import CommandRecord, DeploymentHistory, read_history
+from deployer_aws.views.history import CommandRecord, DeploymentHistory, HistoryOutcome, read_history
 from deployer_aws.views.status import StackOverview, summarise_stack
 
 
@@ -58,7 +58,7 @@ def _print_status(screen: Screen, one: StackOverview, now: float, journal: Path)
         rows += _current(one.current, one, now)
     elif one.last is not None:
         ended = one.last
-        where = f" in {ended.step}" if ended.outcome == "FAILED" else ""
+        where = f" in {ended.step}" if ended.outcome is HistoryOutcome.FAILED else ""
         took = f" after {duration(ended.duration)}" if ended.duration is not None else ""
         rows.append(
             (

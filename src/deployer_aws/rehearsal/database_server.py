@@ -215,7 +215,7 @@ class GivenServer:
                 connection.execute(drop.format(sql.Identifier(name)))
             roles = self._new_roles(connection)
             marks = ((role, marked_database(comment)) for role, comment in roles.items())
-            logins = {role: name for role, name in marks if name in databases}
+            logins = {role: name for role, name in marks if name is not None and name in databases}
             for login, name in logins.items():
                 if name not in made:
                     self._disown(login, name, databases[name])

@@ -3,11 +3,13 @@
 The words are plain data, so that a terminal, a log and a chat message can each show them in their own way.
 """
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 from attrs import frozen
 
+from deployer_core.analysis.diagram import machines
 from deployer_core.engine.messages import (
     Accepted,
     Attempted,
@@ -23,7 +25,7 @@ from deployer_core.engine.messages import (
 )
 from deployer_core.engine.routing import Commands, DeployerState
 from deployer_core.kernel.machine import Microstep
-from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
+from deployer_core.machines import ecs_task, postgres_migration
 from deployer_core.machines.deployment import CreateStack, ScaleStack, UpdateStack, UpsertStack
 from deployer_core.machines.ecs_task import Run, RunTask
 from deployer_core.machines.stack_status import StackStatus
@@ -40,10 +42,18 @@ STACK, DEPLOYMENT, DATABASE, TASK, COMMAND, PEOPLE = (
     "command",
     "operator",
 )
-_KINDS = {stack: STACK, deployment: DEPLOYMENT, postgres_migration: DATABASE, ecs_task: TASK}
-_MACHINES = {module.MACHINE.name: module.MACHINE for module in _KINDS}
-_KIND_OF = {module.MACHINE.name: kind for module, kind in _KINDS.items()}
-_FAILED = {kind: module.MACHINE.failed for module, kind in _KINDS.items()}
+_OTHER_WORDS = {postgres_migration.MACHINE.name: DATABASE, ecs_task.MACHINE.name: TASK}
+"""What people call a machine, where that is not its name."""
+
+
+@functools.cache
+def _failed() -> Mapping[str, tuple[str, ...]]:
+    """Return the states in which something went wrong, by the kind of what is in them."""
+    return {_kind(machine.name): machine.failed for machine in machines().values()}
+
+
+def _kind(machine: str) -> str:
+    return _OTHER_WORDS.get(machine, machine.lower())
 
 
 @frozen
@@ -83,7 +93,7 @@ def failed(steps: Steps) -> bool:
     """Tell whether the machine that asked has failed by the answer; what others make of it is their affair."""
     asked = {_subject(machine, step.state) for machine, step in steps[:1]}
     return any(
-        step.edge.target in _MACHINES[machine].failed
+        step.edge.target in _failed()[_kind(machine)]
         for machine, step in steps
         if _subject(machine, step.state) in asked
     )
@@ -203,7 +213,7 @@ def rests(steps: Steps) -> dict[tuple[str, str], Microstep[Any, Any]]:
 
 
 def _subject(machine: str, state: Any) -> tuple[str, str]:
-    kind = _KIND_OF[machine]
+    kind = _kind(machine)
     if kind == DEPLOYMENT:
         return kind, state.info.id
     if kind == DATABASE:
@@ -219,7 +229,7 @@ def _states(event: Event, steps: Steps) -> Iterator[Description]:
         note = getattr(state, "reason", "")
         if isinstance(state, ecs_task.Done):
             note = f"exit code {state.exit_code}"
-        bad = step.edge.target in _FAILED[kind]
+        bad = step.edge.target in _failed()[kind]
         yield Description(event.at, kind, name, step.edge.target, note, bad)
 
 

@@ -8,6 +8,7 @@ The events are replayed through the deployer itself, so nothing stands here that
 """
 
 from collections.abc import Iterable
+from enum import StrEnum
 from typing import Any, Final
 
 from attrs import asdict, evolve, frozen
@@ -26,17 +27,34 @@ from deployer_aws.views.describe import (
     rests,
 )
 from deployer_core.engine import messages, reducer
-from deployer_core.engine.messages import Attempted, Event, Notice, Pending, Replied, Requested
+from deployer_core.engine.messages import (
+    Attempted,
+    DeploymentOutcome,
+    Event,
+    Notice,
+    Pending,
+    Replied,
+    Requested,
+)
 from deployer_core.engine.routing import INITIAL, Commands, DeployerState
 from deployer_core.kernel.machine import name_of
 from deployer_core.machines.deployment import MACHINE, Done, Queued
 
-OPEN: Final = "OPEN"
 ENDS: Final = (*MACHINE.failed, name_of(Done))
 """The states in which a deployment has ended."""
 _WITHOUT_A_TURN: Final = (*MACHINE.failed, name_of(Queued))
-UNKNOWN: Final = "UNKNOWN"
-"""What became of deployments that an older logic version carried out, whose events are no longer replayed."""
+
+
+class HistoryOutcome(StrEnum):
+    """What became of a deployment, as far as its stream tells.
+
+    Of one that an older logic version carried out it is unknown: its events are no longer replayed.
+    """
+
+    OPEN = "OPEN"
+    DONE = DeploymentOutcome.DONE.value
+    FAILED = DeploymentOutcome.FAILED.value
+    UNKNOWN = "UNKNOWN"
 
 
 @frozen
@@ -96,7 +114,7 @@ class DeploymentHistory:
     version: str
     quick: bool
     requested: float
-    outcome: str = OPEN
+    outcome: HistoryOutcome = HistoryOutcome.OPEN
     reason: str = ""
     ended: float | None = None
     intervals: tuple[StateInterval, ...] = ()
@@ -178,7 +196,9 @@ class StreamHistory:
         self._follow_commands(before, event, after, commands, failed(steps))
         for notice in (c for c in commands if isinstance(c, Notice)):
             ended = self._deployments[notice.deployment]
-            self._keep(evolve(ended, outcome=notice.outcome, reason=notice.reason, ended=notice.at))
+            self._keep(
+                evolve(ended, outcome=HistoryOutcome(notice.outcome), reason=notice.reason, ended=notice.at)
+            )
         return StreamChange(self.version, event, described)
 
     def _keep(self, deployment: DeploymentHistory) -> None:
@@ -238,14 +258,15 @@ class StreamHistory:
         self.version = version
         if isinstance(event, Requested) and event.deployment not in self._deployments:
             old = DeploymentHistory(event.deployment, event.spec.version, event.spec.quick, event.at)
-            self._keep(evolve(old, outcome=UNKNOWN, reason="carried out by an older version of the deployer"))
+            why = "carried out by an older version of the deployer"
+            self._keep(evolve(old, outcome=HistoryOutcome.UNKNOWN, reason=why))
 
     def _resume_from(self, version: int, state: DeployerState) -> None:
         self.version, self.state = version, state
         for deployment in state.deployments:
             if known := self._deployments.get(deployment.info.id):
                 intervals = (StateInterval(name_of(type(deployment)), known.requested),)
-                self._keep(evolve(known, outcome=OPEN, reason="", intervals=intervals))
+                self._keep(evolve(known, outcome=HistoryOutcome.OPEN, reason="", intervals=intervals))
         for pending in state.pending:
             if pending.deployment in self._deployments:
                 self._update(pending)

@@ -7,7 +7,7 @@ from deployer_aws.views.history import CommandRecord, DatabaseHistory, Deploymen
 from deployer_core.engine.messages import StopTask
 from deployer_core.engine.routing import DeployerState
 from deployer_core.kernel.machine import Absent, name_of
-from deployer_core.machines import stack
+from deployer_core.machines import deployment, stack
 from deployer_core.spec import Counts
 
 
@@ -108,9 +108,9 @@ def stopping(state: DeployerState) -> int:
 
 
 _WHERE = {
-    "CREATING": "the stack was being created with its services at zero, and may not exist",
-    "SCALING_DOWN": "the services may be at zero, or on the way there",
-    "SCALING_UP": "the services may be at zero, or partly up again",
+    name_of(deployment.Creating): "the stack was being created with its services at zero, and may not exist",
+    name_of(deployment.ScalingDown): "the services may be at zero, or on the way there",
+    name_of(deployment.ScalingUp): "the services may be at zero, or partly up again",
 }
 """Where a failed step leaves the services; any other step leaves them at zero once the counts are remembered."""
 

@@ -8,7 +8,7 @@ from attrs import evolve
 
 from deployer_aws import specfile
 from deployer_aws.aws import accounts
-from deployer_aws.aws.clients import Clients, Options
+from deployer_aws.aws.clients import Clients, ClientsError, Options
 from deployer_aws.environment import SystemClock, current_time, open_environment
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import Account, Binding, JournalError
@@ -47,6 +47,16 @@ def test_every_command_has_its_executor_on_the_real_aws(bed: Bed) -> None:
         assert not world.calls()
     finally:
         world.close()
+
+
+def test_without_a_login_nothing_is_requested_and_the_command_is_to_be_run_again(bed: Bed) -> None:
+    """There is nothing to resume before the first request."""
+    spec = specfile.load(HOTFIX).spec
+    with pytest.raises(
+        ClientsError, match="nothing was requested yet: .*; log in again, then run the same again$"
+    ):
+        open_environment(bed.journal, spec=spec, options=Options(region="eu-west-1"))
+    assert not bed.journal.exists()
 
 
 @pytest.mark.usefixtures("in_account")

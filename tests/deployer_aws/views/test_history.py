@@ -12,7 +12,7 @@ from deployer_aws.ports import Recorded
 from deployer_aws.runner import Runner
 from deployer_aws.runner.requests import deployment_id
 from deployer_aws.views.follow import Follower
-from deployer_aws.views.history import OPEN, UNKNOWN, StreamChange, StreamHistory, read_history
+from deployer_aws.views.history import HistoryOutcome, StreamChange, StreamHistory, read_history
 from deployer_aws.views.status import summarise_stack
 from deployer_core.engine import reducer
 from deployer_core.engine.messages import Accepted, Attempted, Event, Replied, Requested, Terminated
@@ -159,10 +159,14 @@ def test_what_an_older_version_carried_out_is_known_by_its_requests() -> None:
     known = StreamHistory()
     known.read([*old, *_rows(reducer.LOGIC, STORY[8:], 9)])
     assert known.version == len(STORY)
-    assert {d.id: d.outcome for d in known.deployments} == {"one": "DONE", "two": "FAILED", "three": UNKNOWN}
+    assert {d.id: d.outcome for d in known.deployments} == {
+        "one": "DONE",
+        "two": "FAILED",
+        "three": "UNKNOWN",
+    }
     only_old = StreamHistory()
     only_old.read(_rows(reducer.LOGIC - 1, STORY[:4]))
-    assert {d.outcome for d in only_old.deployments} == {UNKNOWN}
+    assert {d.outcome for d in only_old.deployments} == {HistoryOutcome.UNKNOWN}
 
 
 def test_reading_on_takes_only_what_is_new() -> None:
@@ -184,7 +188,10 @@ def test_a_follower_tells_what_others_append_too(tmp_path: Path) -> None:
     follower.catch_up()
     assert seen == [1, 2, 3]
     assert evolve(journal.head(KEY), version=0).state == follower.history.state
-    assert [d.outcome for d in read_history(journal, KEY).deployments] == [OPEN, "FAILED"]
+    assert [d.outcome for d in read_history(journal, KEY).deployments] == [
+        HistoryOutcome.OPEN,
+        HistoryOutcome.FAILED,
+    ]
     journal.close()
 
 
