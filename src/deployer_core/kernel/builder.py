@@ -244,3 +244,16 @@ class Builder(Generic[S, E, C]):
 
     def _error(self, handler: Callable[..., Any], what: str) -> MachineError:
         return MachineError(f"{self._name}, {handler.__qualname__}: {what}")
+
+
+def listing(found: Mapping[str, Any]) -> list[str]:
+    """List what a module of machines defines, by its globals: classes, functions, `MACHINE` and annotated names.
+
+    Its imports, builder, handlers and type variables are left out.
+    """
+    builders = [value for value in found.values() if isinstance(value, Builder)]
+    handlers = {h.__name__ for b in builders for h in (*b._handlers.values(), *b._always.values())}
+    own = {name for name, value in found.items() if getattr(value, "__module__", "") == found["__name__"]}
+    own |= {*found.get("__annotations__", ()), "MACHINE"} & found.keys()
+    shown = (name for name in own - handlers if not isinstance(found[name], TypeVar | Builder))
+    return sorted(name for name in shown if name[0] != "_")

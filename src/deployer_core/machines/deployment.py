@@ -10,11 +10,11 @@
 The drawing with every edge is `diagrams/deployment.mmd`. What a stack's status means here is decided in `stack_status`.
 """
 
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from attrs import evolve, frozen
 
-from deployer_core.kernel.builder import Arrow, Builder, SelfLoop
+from deployer_core.kernel.builder import Arrow, Builder, SelfLoop, listing
 from deployer_core.kernel.machine import Absent, Step, refuse, to
 from deployer_core.kernel.tags import tagged
 from deployer_core.machines.postgres_migration import Database, Phase
@@ -48,7 +48,7 @@ _NEXT = {
     Phase.MIGRATING: {Phase.DONE, Phase.FAILED},
 }
 """What a database may report after what; the way from BLOCKED to MIGRATING is the deployment's to give."""
-SETTLED = frozenset(set(Phase) - set(_NEXT))
+SETTLED: Final = frozenset(set(Phase) - set(_NEXT))
 
 
 @tagged("Deployment.DatabaseProgress/1")
@@ -611,3 +611,7 @@ def terminate(
 
 
 MACHINE = machine.seal(failed=(Failed,), leaves=(Done,))
+
+
+def __dir__() -> list[str]:
+    return listing(globals())

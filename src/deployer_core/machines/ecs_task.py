@@ -8,16 +8,16 @@ one exits, so their exit codes are reported and not judged.
 """
 
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from attrs import frozen
 
-from deployer_core.kernel.builder import Arrow, Builder, SelfLoop
+from deployer_core.kernel.builder import Arrow, Builder, SelfLoop, listing
 from deployer_core.kernel.machine import Absent, Step, to
 from deployer_core.kernel.tags import tagged
 from deployer_core.spec import TaskSpec
 
-EXITED = "EssentialContainerExited"
+EXITED: Final = "EssentialContainerExited"
 """The one stop code under which an exit code is the task's own word (ECS API reference, Task.stopCode)."""
 
 
@@ -271,3 +271,7 @@ def stop_early(state: Requested, event: StatusStopped) -> Step[Stopped]:
 
 
 MACHINE = machine.seal(failed=(Error,), ends=(Done,), leaves=(Done, Error))
+
+
+def __dir__() -> list[str]:
+    return listing(globals())

@@ -14,7 +14,7 @@ from typing import TypeAlias, TypeVar
 
 from attrs import frozen
 
-from deployer_core.kernel.builder import Arrow, Builder, SelfLoop
+from deployer_core.kernel.builder import Arrow, Builder, SelfLoop, listing
 from deployer_core.kernel.machine import Absent, Step, to
 from deployer_core.kernel.tags import tagged
 from deployer_core.spec import DatabaseSpec
@@ -349,3 +349,7 @@ def end_migrated(state: CleaningUp, _: CleanupDone) -> Step[Done]:
 
 
 MACHINE = machine.seal(failed=(Failed,), ends=(Nop, Done))
+
+
+def __dir__() -> list[str]:
+    return listing(globals())

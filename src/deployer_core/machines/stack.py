@@ -9,15 +9,15 @@
 The drawing with every edge is `diagrams/stack.mmd`. Deployments are named by their ids.
 """
 
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from attrs import evolve, frozen
 
-from deployer_core.kernel.builder import Arrow, Builder, SelfLoop
+from deployer_core.kernel.builder import Arrow, Builder, SelfLoop, listing
 from deployer_core.kernel.machine import Absent, Step, refuse, to
 from deployer_core.kernel.tags import tagged
 
-QUEUE_LIMIT = 100
+QUEUE_LIMIT: Final = 100
 """How many deployments may wait behind the current one, unless the request says otherwise."""
 
 Queue: TypeAlias = tuple[str, ...]
@@ -210,3 +210,7 @@ def withdraw(state: Queueing, event: Withdrawn) -> Step[Queueing]:
 
 
 MACHINE = machine.seal(failed=(Broken,))
+
+
+def __dir__() -> list[str]:
+    return listing(globals())

@@ -7,6 +7,7 @@ from enum import Enum
 
 from attrs import frozen
 
+from deployer_core.kernel.builder import listing
 from deployer_core.kernel.tags import tagged
 from deployer_core.machines.deployment import Failure, Progress, Stable
 from deployer_core.spec import Counts, Pairs
@@ -58,3 +59,7 @@ def read(seen: StackStatus, *, waiting: bool, known: bool) -> Progress | Stable 
     if lifecycle is _COMPLETE or (waiting and lifecycle in _AT_REST):
         return Stable(not missing, seen.outputs, seen.counts)
     return Failure(f"the stack is {seen.status}" + (f": {seen.reason}" if seen.reason else ""))
+
+
+def __dir__() -> list[str]:
+    return listing(globals())

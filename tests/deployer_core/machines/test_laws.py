@@ -1,7 +1,10 @@
 """The laws that every machine obeys, written once and held against each machine that is discovered."""
 
+import ast
 import functools
+import inspect
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -10,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployer_core.analysis.diagram import arrows, machines, mermaid
+from deployer_core.kernel.discovery import modules
 from deployer_core.kernel.machine import Edge, IllegalEvent, name_of
 from tests.deployer_core.drawing import parse
 from tests.deployer_core.matrix import observed
@@ -206,3 +210,36 @@ def test_walks_rest_and_are_the_fold_of_their_microsteps(key: str, data: st.Data
         if not data.draw(st.integers(0, 9)):
             break
         state = after
+
+
+MODULES = {name: module for name, module in modules().items() if name.startswith("deployer_core.machines.")}
+
+
+@pytest.mark.parametrize("module", MODULES.values(), ids=MODULES)
+def test_a_module_shows_what_it_defines_and_no_helper(module: ModuleType) -> None:
+    """Completion and `help` show the states, events, commands and types; no import, builder, handler or type variable."""
+    tree = ast.parse(inspect.getsource(module))
+    imported = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    classes = {node.name for node in tree.body if isinstance(node, ast.ClassDef) and node.name[0] != "_"}
+    aliases = {
+        node.target.id
+        for node in tree.body
+        if isinstance(node, ast.AnnAssign)
+        and isinstance(node.target, ast.Name)
+        and node.target.id != "machine"
+    }
+    functions = {
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and not node.decorator_list and node.name[0] != "_"
+    }
+    own = classes | aliases | functions | ({"MACHINE"} & vars(module).keys())
+    assert not imported & {*dir(module)}
+    assert dir(module) == sorted(own)
+    constants = {n for n in vars(module) if n.isupper() and n[0] != "_"} - imported
+    assert constants <= own, "a constant that others may read is annotated"
