@@ -4,10 +4,10 @@ DescribeStacks without a name gives the account's stacks by the page, whose size
 there are is learnt by reading them, and never more are read than there are stacks to be found.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from deployer_aws.aws.errors import ErrorClass, classify
+from deployer_aws.aws.pages import pages
 from deployer_aws.aws.protocols import CloudFormationClient
 from deployer_aws.aws.stacks import StackDescription, read_description
 
@@ -38,22 +38,13 @@ class BatchDescribe:
 
     def _list(self, wanted: Mapping[str, None], found: dict[str, Seen]) -> bool:
         """Read pages until all is found or there is no more: True. After as many pages as there are stacks: False."""
-        for number, stacks in enumerate(self._pages_of_the_account(), 1):
+        for number, page in enumerate(pages(self._client.describe_stacks), 1):
             self._pages = number
-            for stack in stacks:
+            for stack in map(read_description, page["Stacks"]):
                 found.update((name, stack) for name in (stack.id, stack.name) if name in wanted)
             if len(found) == len(wanted) or number >= len(wanted):
                 return len(found) == len(wanted)
         return True
-
-    def _pages_of_the_account(self) -> Iterator[list[StackDescription]]:
-        more: dict[str, Any] = {}
-        while True:
-            page = self._client.describe_stacks(**more)
-            yield [read_description(stack) for stack in page["Stacks"]]
-            if not page.get("NextToken"):
-                return
-            more = {"NextToken": page["NextToken"]}
 
     def _is_refused(self, error: Exception) -> bool:
         """Tell whether the account may not be listed, and remember it."""

@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import NOTHING, asdict, evolve, field, fields, frozen
 
 from deployer_aws.aws.protocols import (
     CloudFormationClient,
@@ -37,20 +38,6 @@ TRIES = 3
 """How often a call that only looks is sent at the most."""
 OBSERVES = ("describe_", "list_", "get_", "validate_", "simulate_")
 """How the names of methods that change nothing begin."""
-SERVICES = (
-    "cloudformation",
-    "ecs",
-    "s3",
-    "elbv2",
-    "logs",
-    "secretsmanager",
-    "rds",
-    "sts",
-    "iam",
-    "sqs",
-    "events",
-    "sns",
-)
 
 
 class ClientsError(Exception):
@@ -78,17 +65,9 @@ class Options:
 
     def words(self) -> tuple[str, ...]:
         """Return the options as words of a command line."""
-        named = {
-            "--profile": self.profile,
-            "--region": self.region,
-            "--role-arn": self.role_arn,
-            "--endpoint-url": self.endpoint_url,
-            "--template-bucket": self.template_bucket,
-            "--queue": self.queue,
-            "--notify": self.notify,
-        }
-        given = tuple(word for option, value in named.items() if value for word in (option, value))
-        return (*given, "--notify-changes") if self.changes else given
+        texts = {name: value for name, value in asdict(self).items() if value and name != "changes"}
+        given = ((f"--{name.replace('_', '-')}", value) for name, value in texts.items())
+        return (*chain.from_iterable(given), *(["--notify-changes"] if self.changes else []))
 
 
 @frozen
@@ -114,6 +93,9 @@ class Clients:
     endpoint_url: str = ""
     temporary: Callable[[], bool] = lambda: False
     calls: Counter[str] = field(factory=Counter[str])
+
+
+SERVICES = tuple(attribute.name for attribute in fields(Clients) if attribute.default is NOTHING)
 
 
 class Pair:

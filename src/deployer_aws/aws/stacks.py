@@ -2,13 +2,14 @@
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from attrs import frozen
 
 from deployer_aws.aws.errors import classify
+from deployer_aws.aws.pages import pages
 from deployer_aws.aws.protocols import CloudFormationClient
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
 from deployer_core.spec import Counts, Pairs, StackSpec
@@ -131,14 +132,8 @@ class StackReader:
 
     def describe(self, name_or_id: str) -> StackDescription | None:
         """Describe a stack; None where it does not exist (or is not visible yet)."""
-        try:
-            answer = self._cloudformation.describe_stacks(StackName=name_or_id)
-        except Exception as error:
-            problem = classify(error)
-            if problem is not None and problem.is_missing_stack:
-                return None
-            raise
-        return read_description(answer["Stacks"][0])
+        answer = _unless_missing(lambda: self._cloudformation.describe_stacks(StackName=name_or_id))
+        return read_description(answer["Stacks"][0]) if answer else None
 
     def is_empty(self, stack: StackDescription) -> bool:
         """Tell whether a stack holds nothing: its creation was rolled back, or its change set never executed."""
@@ -203,32 +198,17 @@ class StackReader:
 
     def resources(self, stack: str) -> Iterator[Mapping[str, Any]]:
         """Yield a stack's resources as ListStackResources gives them."""
-        more: dict[str, Any] = {}
-        while True:
-            page = self._cloudformation.list_stack_resources(StackName=stack, **more)
+        for page in pages(self._cloudformation.list_stack_resources, StackName=stack):
             yield from page["StackResourceSummaries"]
-            if not page.get("NextToken"):
-                return
-            more = {"NextToken": page["NextToken"]}
 
     def _events(self, stack: str, since: float) -> Iterator[Mapping[str, Any]]:
         """Yield a stack's events, newest first, back to a time; none where the stack does not exist."""
-        more: dict[str, Any] = {}
-        while True:
-            try:
-                page = self._cloudformation.describe_stack_events(StackName=stack, **more)
-            except Exception as error:
-                problem = classify(error)
-                if problem is not None and problem.is_missing_stack:
-                    return
-                raise
+        found = pages(self._cloudformation.describe_stack_events, StackName=stack)
+        while page := _unless_missing(lambda: next(found, None)):
             for event in page["StackEvents"]:
                 if _seconds(event["Timestamp"]) < since - SKEW:
                     return
                 yield event
-            if not page.get("NextToken"):
-                return
-            more = {"NextToken": page["NextToken"]}
 
     def _why(self, events: list[Mapping[str, Any]]) -> str:
         """Name the first failing resources, in AWS's own words; of a nested stack, those inside it."""
@@ -251,6 +231,17 @@ class StackReader:
             if _is_own(event) and event["ResourceStatus"] in _BEGINNINGS:
                 break
         return events
+
+
+def _unless_missing(call: Callable[[], Any]) -> Any:
+    """Call CloudFormation; return None where it says that the stack does not exist."""
+    try:
+        return call()
+    except Exception as error:
+        problem = classify(error)
+        if problem is not None and problem.is_missing_stack:
+            return None
+        raise
 
 
 def status_reason(reason: Any) -> str:

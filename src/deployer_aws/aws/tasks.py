@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
+from deployer_aws.aws.pages import pages
 from deployer_aws.aws.protocols import EcsClient
 
 ENDED = frozenset({"STOPPED", "DELETED"})
@@ -46,13 +47,8 @@ def read_tasks(client: EcsClient, tasks: Iterable[TaskId]) -> Iterator[Mapping[s
 
 def list_tasks(client: EcsClient, cluster: str, **which: str) -> Iterator[TaskId]:
     """Yield the tasks of a cluster that match ListTasks' filters."""
-    more: dict[str, str] = {}
-    while True:
-        page = client.list_tasks(cluster=cluster, **which, **more)
+    for page in pages(client.list_tasks, "nextToken", cluster=cluster, **which):
         yield from ((cluster, arn) for arn in page["taskArns"])
-        if not page.get("nextToken"):
-            return
-        more = {"nextToken": page["nextToken"]}
 
 
 def is_alive(task: Mapping[str, Any]) -> bool:

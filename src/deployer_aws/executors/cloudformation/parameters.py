@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from deployer_aws.aws.pages import pages
 from deployer_aws.aws.protocols import Elbv2Client
 from deployer_aws.aws.stacks import StackDescription, StackReader
 from deployer_core.spec import Counts, ListenerPriority, Pairs, Previous, StackOutput, StackSpec
@@ -68,13 +69,8 @@ def _priorities(name: str, listener: str, elbv2: Elbv2Client | None) -> Iterator
         raise UnresolvedValue(
             f"parameter {name}: a listener's priorities cannot be read without a load balancer client"
         )
-    more: dict[str, Any] = {}
-    while True:
-        page = elbv2.describe_rules(ListenerArn=listener, **more)
+    for page in pages(elbv2.describe_rules, "NextMarker", "Marker", ListenerArn=listener):
         yield from (int(rule["Priority"]) for rule in page["Rules"] if rule["Priority"].isdigit())
-        if not page.get("NextMarker"):
-            return
-        more = {"Marker": page["NextMarker"]}
 
 
 def as_given(spec: StackSpec, resolved: Pairs, *, creates: bool) -> list[dict[str, Any]]:

@@ -24,19 +24,12 @@ log: logging.Logger = logging.getLogger("deployer")
 
 
 @frozen
-class Upload:
-    """A template that has to lie in S3 before the request that names it is sent."""
-
-    key: str
-    text: str
-
-
-@frozen
 class StackRequest:
-    """The members of a request, and what must be uploaded first."""
+    """The members of a request; where it has a key, the template that has to lie in S3 under it before it is sent."""
 
     members: dict[str, Any]
-    upload: Upload | None = None
+    key: str = ""
+    text: str = ""
 
 
 class RequestBuilder:
@@ -53,14 +46,15 @@ class RequestBuilder:
         if isinstance(command, ScaleStack):
             assert stack is not None  # only what was seen is scaled
             return self._scaling(command, stack)
-        members: dict[str, Any] = {
-            "Parameters": [*as_given(spec, resolved, creates=creates), *with_counts(command.counts)]
+        members = {
+            "Parameters": [*as_given(spec, resolved, creates=creates), *with_counts(command.counts)],
+            **_given(
+                Tags=[{"Key": key, "Value": value} for key, value in spec.tags],
+                NotificationARNs=list(spec.notifications),
+                Capabilities=sorted(set(spec.capabilities)),
+                RoleARN=spec.role,
+            ),
         }
-        if spec.tags:
-            members["Tags"] = [{"Key": key, "Value": value} for key, value in spec.tags]
-        if spec.notifications:
-            members["NotificationARNs"] = list(spec.notifications)
-        members |= _permissions(spec.capabilities, spec.role)
         if isinstance(spec.template, TemplateUrl):
             return StackRequest({**members, "TemplateURL": https(spec.template.url, self._s3)})
         return self._with_template(members, work.read_blob(spec.template.sha256), spec.template.source)
@@ -74,8 +68,9 @@ class RequestBuilder:
         spec = command.stack
         summary = self._client.get_template_summary(StackName=stack.id)
         _warn_of_ssm(stack, summary, {name for name, _ in command.counts})
-        members = {"Parameters": for_scaling(stack, command.counts)}
-        members |= _permissions((*stack.capabilities, *spec.capabilities), spec.role)
+        capabilities = sorted({*stack.capabilities, *spec.capabilities})
+        given = _given(Capabilities=capabilities, RoleARN=spec.role)
+        members = {"Parameters": for_scaling(stack, command.counts), **given}
         if not summary.get("DeclaredTransforms"):
             return StackRequest({**members, "UsePreviousTemplate": True})
         body = self._client.get_template(StackName=stack.id, TemplateStage="Original")["TemplateBody"]
@@ -92,13 +87,12 @@ class RequestBuilder:
                 "name a bucket for templates, or give the template by its s3:// URL"
             )
         key = f"deployer/templates/{digest(text)}"
-        return StackRequest({**members, "TemplateURL": self._url_of(key)}, Upload(key, text))
+        return StackRequest({**members, "TemplateURL": self._url_of(key)}, key, text)
 
     def upload(self, request: StackRequest) -> None:
         """Put the template where the request says that it is; the same text always has the same name."""
-        if request.upload is not None and self._s3 is not None:
-            upload = request.upload
-            self._s3.put_object(Bucket=self._bucket, Key=upload.key, Body=upload.text.encode())
+        if request.key and self._s3 is not None:
+            self._s3.put_object(Bucket=self._bucket, Key=request.key, Body=request.text.encode())
 
     def _url_of(self, key: str) -> str:
         """Put the bucket in the path, which the certificate covers whatever the bucket is called."""
@@ -107,13 +101,8 @@ class RequestBuilder:
         return f"{endpoint}/{self._bucket}/{key}"
 
 
-def _permissions(capabilities: tuple[str, ...], role: str | None) -> dict[str, Any]:
-    members: dict[str, Any] = {}
-    if capabilities:
-        members["Capabilities"] = sorted(set(capabilities))
-    if role:
-        members["RoleARN"] = role
-    return members
+def _given(**members: Any) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value}
 
 
 def _warn_of_ssm(stack: StackDescription, summary: Any, counts: set[str]) -> None:

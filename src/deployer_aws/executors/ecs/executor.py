@@ -215,6 +215,15 @@ def _revision(run: Run, resolved: Pairs) -> str:
 
 def _request(run: Run, definition: str, token: str) -> dict[str, Any]:
     task = run.task
+    environment = [{"name": name, "value": value} for name, value in task.environment]
+    override = {"name": task.container, "command": list(task.command), "environment": environment}
+    network = {
+        "subnets": list(task.subnets),
+        "securityGroups": list(task.security_groups),
+        "assignPublicIp": "ENABLED" if task.public_ip else "DISABLED",
+    }
+    provider = {"capacityProvider": task.capacity_provider}
+    overridden = task.container and (task.command or task.environment)
     request: dict[str, Any] = {
         "cluster": task.cluster,
         "taskDefinition": definition,
@@ -222,29 +231,17 @@ def _request(run: Run, definition: str, token: str) -> dict[str, Any]:
         "startedBy": token,
         "count": 1,
         "tags": [{"key": "deployer:run", "value": run.id}],
+        "launchType": task.launch_type,
+        "capacityProviderStrategy": [provider] if task.capacity_provider else None,
+        "platformVersion": task.platform_version,
+        "networkConfiguration": {"awsvpcConfiguration": network} if task.subnets else None,
+        "overrides": {"containerOverrides": [_given(override)]} if overridden else None,
     }
-    if task.launch_type:
-        request["launchType"] = task.launch_type
-    if task.capacity_provider:
-        request["capacityProviderStrategy"] = [{"capacityProvider": task.capacity_provider}]
-    if task.platform_version:
-        request["platformVersion"] = task.platform_version
-    if task.subnets:
-        request["networkConfiguration"] = {
-            "awsvpcConfiguration": {
-                "subnets": list(task.subnets),
-                "securityGroups": list(task.security_groups),
-                "assignPublicIp": "ENABLED" if task.public_ip else "DISABLED",
-            }
-        }
-    if task.container and (task.command or task.environment):
-        override: dict[str, Any] = {"name": task.container}
-        if task.command:
-            override["command"] = list(task.command)
-        if task.environment:
-            override["environment"] = [{"name": name, "value": value} for name, value in task.environment]
-        request["overrides"] = {"containerOverrides": [override]}
-    return request
+    return _given(request)
+
+
+def _given(members: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value}
 
 
 def _failure(failure: Mapping[str, Any]) -> str:

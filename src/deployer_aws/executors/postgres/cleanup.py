@@ -21,30 +21,26 @@ BATCH = 100
 """Objects in one transaction: each takes locks, on its indexes too, and the lock table is shared by all sessions
 ('max_locks_per_transaction')."""
 
-_KEYWORDS: dict[str, sql.SQL] = {
-    "schema": sql.SQL("SCHEMA"),
-    "table": sql.SQL("TABLE"),
-    "foreign table": sql.SQL("FOREIGN TABLE"),
-    "view": sql.SQL("VIEW"),
-    "materialized view": sql.SQL("MATERIALIZED VIEW"),
-    "sequence": sql.SQL("SEQUENCE"),
+
+def _keywords(words: LiteralString) -> dict[str, sql.SQL]:
+    return {word: sql.SQL(word.upper()) for word in words.split(", ")}
+
+
+_KEYWORDS = {
+    **_keywords(
+        "schema, table, foreign table, view, materialized view, sequence, domain, type, collation, conversion"
+    ),
+    **_keywords(
+        "text search dictionary, text search configuration, operator family, operator class, operator"
+    ),
+    **_keywords("large object"),
     "function": sql.SQL("ROUTINE"),
-    "domain": sql.SQL("DOMAIN"),
-    "type": sql.SQL("TYPE"),
-    "collation": sql.SQL("COLLATION"),
-    "conversion": sql.SQL("CONVERSION"),
     "statistics object": sql.SQL("STATISTICS"),
-    "text search dictionary": sql.SQL("TEXT SEARCH DICTIONARY"),
-    "text search configuration": sql.SQL("TEXT SEARCH CONFIGURATION"),
-    "operator family": sql.SQL("OPERATOR FAMILY"),
-    "operator class": sql.SQL("OPERATOR CLASS"),
-    "operator": sql.SQL("OPERATOR"),
-    "large object": sql.SQL("LARGE OBJECT"),
 }
 """Each kind, as ALTER names it; a ROUTINE is a function, a procedure or an aggregate ('ALTER ROUTINE')."""
 
-_OF_OPERATORS = ("+", "-", "*", "/", "<", ">", "=", "~", "!", "@", "#", "%", "^", "&", "|", "`", "?")
-_SYMBOLS = {symbol: sql.SQL(symbol) for symbol in _OF_OPERATORS}
+_OPERATORS: LiteralString = "+-*/<>=~!@#%^&|`?"
+_SYMBOLS = {symbol: sql.SQL(symbol) for symbol in _OPERATORS}
 """All that an operator's name may consist of (PostgreSQL, 'Lexical Structure')."""
 
 
@@ -112,27 +108,16 @@ def _query(job: DatabaseJob, query: LiteralString) -> sql.Composed:
 
 # Default privileges
 
-_PRIVILEGES: dict[str, sql.SQL] = {
-    "SELECT": sql.SQL("SELECT"),
-    "INSERT": sql.SQL("INSERT"),
-    "UPDATE": sql.SQL("UPDATE"),
-    "DELETE": sql.SQL("DELETE"),
-    "TRUNCATE": sql.SQL("TRUNCATE"),
-    "REFERENCES": sql.SQL("REFERENCES"),
-    "TRIGGER": sql.SQL("TRIGGER"),
-    "MAINTAIN": sql.SQL("MAINTAIN"),
-    "USAGE": sql.SQL("USAGE"),
-    "EXECUTE": sql.SQL("EXECUTE"),
-    "CREATE": sql.SQL("CREATE"),
-}
-_TARGETS: dict[str, sql.SQL] = {
-    "r": sql.SQL("TABLES"),
-    "S": sql.SQL("SEQUENCES"),
-    "f": sql.SQL("FUNCTIONS"),
-    "T": sql.SQL("TYPES"),
-    "n": sql.SQL("SCHEMAS"),
-    "L": sql.SQL("LARGE OBJECTS"),
-}
+_PRIVILEGES = _keywords(
+    "SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER, MAINTAIN, USAGE, EXECUTE, CREATE"
+)
+_TARGETS = dict(
+    zip(
+        "rSfTnL",
+        _keywords("TABLES, SEQUENCES, FUNCTIONS, TYPES, SCHEMAS, LARGE OBJECTS").values(),
+        strict=True,
+    )
+)
 
 
 def _defaults(job: DatabaseJob, inside: DatabaseSession) -> Steps:

@@ -54,16 +54,13 @@ class SecretStore:
     def __init__(self, client: SecretsClient, secret: str) -> None:
         self._client, self._secret = client, secret
 
-    def version(self, token: str) -> Version | None:
-        """Read the version of an id."""
-        return self._read(VersionId=token)
-
     def current(self) -> Version | None:
         """Read the version that an application is given."""
-        return self._read(VersionStage=CURRENT)
+        return self.read(VersionStage=CURRENT)
 
     def keep(self, token: str, text: str) -> None:
         """Keep a new version, current only where there is none yet. Raises PostgresError."""
+        version = {"ClientRequestToken": token, "SecretString": text}
         try:
             self._client.describe_secret(SecretId=self._secret)
         except Exception as error:
@@ -71,17 +68,11 @@ class SecretStore:
                 raise
             if self._secret.startswith("arn:"):
                 raise PostgresError(f"there is no secret {self._secret}") from None
+            self._write(self._client.create_secret, Name=self._secret, **version)
+        else:
             self._write(
-                self._client.create_secret, Name=self._secret, ClientRequestToken=token, SecretString=text
+                self._client.put_secret_value, SecretId=self._secret, **version, VersionStages=[PENDING]
             )
-            return
-        self._write(
-            self._client.put_secret_value,
-            SecretId=self._secret,
-            ClientRequestToken=token,
-            SecretString=text,
-            VersionStages=[PENDING],
-        )
 
     def not_shown_yet(self) -> PostgresError:
         """Return the error that what was written cannot be read yet.
@@ -113,7 +104,8 @@ class SecretStore:
                 raise
             raise self.not_shown_yet() from None
 
-    def _read(self, **which: str) -> Version | None:
+    def read(self, **which: str) -> Version | None:
+        """Read the version of a VersionId or VersionStage."""
         try:
             answer = self._client.get_secret_value(SecretId=self._secret, **which)
         except Exception as error:
@@ -134,7 +126,7 @@ def _code(error: Exception) -> str:
 
 def credentials(job: DatabaseJob, store: SecretStore) -> Steps:
     """Ensure that the secret holds the credentials of a login, and that this login is the only one."""
-    mine = store.version(job.token)
+    mine = store.read(VersionId=job.token)
     if mine is None:
         current = store.current()
         if not job.spec.rotate_credentials and current is not None and _fits(job, current):
@@ -144,7 +136,7 @@ def credentials(job: DatabaseJob, store: SecretStore) -> Steps:
             yield "keep new credentials in the secret"
             store.keep(job.token, _text(job, new))
             job.notes.append(f"made the login {new.username}, with its credentials in the secret")
-            mine = store.version(job.token)
+            mine = store.read(VersionId=job.token)
             if mine is None:
                 raise store.not_shown_yet()
     held = mine.credentials()
@@ -183,15 +175,8 @@ def _text(job: DatabaseJob, login: Credentials) -> str:
         f"@{host}:{server.port}/{quote(name, safe='')}"
         + (f"?sslmode={server.sslmode}" if server.sslmode else "")
     )
-    held = {
-        "host": server.host,
-        "port": server.port,
-        "dbname": name,
-        "username": login.username,
-        "password": login.password,
-        "url": url,
-    }
-    return json.dumps(held)
+    where = {"host": server.host, "port": server.port, "dbname": name}
+    return json.dumps({**where, "username": login.username, "password": login.password, "url": url})
 
 
 def _login(job: DatabaseJob, wanted: Credentials) -> Steps:

@@ -139,11 +139,6 @@ def session(
         connection.close()
 
 
-def name(identifier: str) -> sql.Identifier:
-    """Quote a name, whatever is in it."""
-    return sql.Identifier(identifier)
-
-
 def compose(
     template: LiteralString, *parts: str | sql.Composable, **named: str | sql.Composable
 ) -> sql.Composed:
@@ -152,4 +147,4 @@ def compose(
 
 
 def _part(part: str | sql.Composable) -> sql.Composable:
-    return name(part) if isinstance(part, str) else part
+    return sql.Identifier(part) if isinstance(part, str) else part
