@@ -56,6 +56,10 @@ class Grant:
     helps: bool = False
 
 
+def _actions(service: str, names: str) -> tuple[str, ...]:
+    return tuple(f"{service}:{name}" for name in names.split())
+
+
 _ECS = "arn:{partition}:ecs:{region}:{account}"
 _ROLE = "arn:{partition}:iam::{account}:role"
 _STACKS = "arn:{partition}:cloudformation:{region}:{account}:stack"
@@ -64,23 +68,15 @@ _IN_CLUSTER = {"ArnEquals": {"ecs:cluster": f"{_ECS}:cluster/{{cluster}}"}}
 GRANTS = (
     Grant(
         "ChangeTheStack",
-        (
-            "cloudformation:CancelUpdateStack",
-            "cloudformation:CreateStack",
-            "cloudformation:DeleteStack",
-            "cloudformation:UpdateStack",
-        ),
+        _actions("cloudformation", "CancelUpdateStack CreateStack DeleteStack UpdateStack"),
         (f"{_STACKS}/{{stack}}/*",),
         "DeleteStack only ever deletes a stack that holds nothing, so that its name can be used again.",
     ),
     Grant(
         "ObserveTheStack",
-        (
-            "cloudformation:DescribeStackEvents",
-            "cloudformation:DescribeStacks",
-            "cloudformation:GetTemplate",
-            "cloudformation:GetTemplateSummary",
-            "cloudformation:ListStackResources",
+        _actions(
+            "cloudformation",
+            "DescribeStackEvents DescribeStacks GetTemplate GetTemplateSummary ListStackResources",
         ),
         (f"{_STACKS}/{{stack}}/*", f"{_STACKS}/{{stack}}-*/*"),
         "The second resource is the stack's nested stacks, whose events say why it failed. With DescribeStacks on "
@@ -203,12 +199,9 @@ GRANTS = (
     ),
     Grant(
         "KeepApplicationsSecrets",
-        (
-            "secretsmanager:CreateSecret",
-            "secretsmanager:DescribeSecret",
-            "secretsmanager:GetSecretValue",
-            "secretsmanager:PutSecretValue",
-            "secretsmanager:UpdateSecretVersionStage",
+        _actions(
+            "secretsmanager",
+            "CreateSecret DescribeSecret GetSecretValue PutSecretValue UpdateSecretVersionStage",
         ),
         ("arn:{partition}:secretsmanager:{region}:{account}:secret:{secret}",),
         "The application's secret, which is made and rotated.",
@@ -273,43 +266,6 @@ GRANTS = (
         helps=True,
     ),
 )
-
-WITHOUT_CALL = (
-    "ecs:TagResource",
-    "iam:PassRole",
-    "kms:Decrypt",
-    "kms:GenerateDataKey",
-    "rds-db:connect",
-    "s3:GetObject",
-    "ssm:GetParameters",
-)
-"""Permissions that AWS asks for though the deployer never calls an operation of that name."""
-FREE = ("sts:GetCallerIdentity",)
-"""Operations that need no permission (STS API reference, GetCallerIdentity)."""
-EXAMPLE = Scope(
-    account="123456789012",
-    region="eu-west-1",
-    stack="staging-orders",
-    principal=("deployer",),
-    stack_role=("cloudformation-orders",),
-    source=("staging-network",),
-    many=("*",),
-    cluster=("staging",),
-    family=("orders-migrate",),
-    task_role=("orders-migrate", "orders-execution"),
-    log_group=("/ecs/orders-migrate",),
-    bucket=("example-templates",),
-    listener=("app/staging/50dc6c495c0c9188/f2f7dc8efc522ab2",),
-    parameter=("orders/*",),
-    database_user=("db-ABCDEFGHIJKL01234/deployer",),
-    key=("1234abcd-12ab-34cd-56ef-1234567890ab",),
-    admin_secret=("rds/orders/admin-??????",),
-    secret=("staging/orders/database-??????",),
-    queue=("deployer-events",),
-    bus=("default",),
-    topic=("deployments",),
-)
-"""The scope of the policy in the docs."""
 
 
 @frozen

@@ -29,24 +29,6 @@ def fields_of(hint: Any) -> dict[str, Any]:
     return {attribute.name: _filled(hints[attribute.name], bound) for attribute in fields(cls)}
 
 
-def stored_classes(*hints: Any) -> frozenset[type]:
-    """Return every class of which an instance may stand in a value of these types."""
-    found: set[type] = set()
-    seen: set[Any] = set()
-    left = [*hints]
-    while left:
-        hint = left.pop()
-        if hint in seen:
-            continue
-        seen.add(hint)
-        if cls := class_of(hint):
-            found.add(cls)
-            left += fields_of(hint).values()
-        else:
-            left += [argument for argument in get_args(hint) if argument is not ...]
-    return frozenset(found)
-
-
 def _widest(variable: TypeVar) -> Any:
     return Union[variable.__constraints__] if variable.__constraints__ else variable.__bound__  # noqa: UP007
 

@@ -12,7 +12,7 @@ from attrs import evolve
 from botocore import xform_name
 
 from deployer_aws.aws import protocols
-from deployer_aws.aws.permissions import EXAMPLE, FREE, GRANTS, WITHOUT_CALL, Scope, policy
+from deployer_aws.aws.permissions import GRANTS, Scope, policy
 from tests.support.project import ROOT, SRC
 
 PAGE = ROOT / "docs/permissions.md"
@@ -23,6 +23,42 @@ SERVICES = {
     and (found := re.match(r"What is called of boto3's `(\w+)` client", protocol.__doc__ or ""))
 }
 """The Protocols of clients, by the service that they name."""
+WITHOUT_CALL = (
+    "ecs:TagResource",
+    "iam:PassRole",
+    "kms:Decrypt",
+    "kms:GenerateDataKey",
+    "rds-db:connect",
+    "s3:GetObject",
+    "ssm:GetParameters",
+)
+"""Permissions that AWS asks for though the deployer never calls an operation of that name."""
+FREE = ("sts:GetCallerIdentity",)
+"""Operations that need no permission (STS API reference, GetCallerIdentity)."""
+EXAMPLE = Scope(
+    account="123456789012",
+    region="eu-west-1",
+    stack="staging-orders",
+    principal=("deployer",),
+    stack_role=("cloudformation-orders",),
+    source=("staging-network",),
+    many=("*",),
+    cluster=("staging",),
+    family=("orders-migrate",),
+    task_role=("orders-migrate", "orders-execution"),
+    log_group=("/ecs/orders-migrate",),
+    bucket=("example-templates",),
+    listener=("app/staging/50dc6c495c0c9188/f2f7dc8efc522ab2",),
+    parameter=("orders/*",),
+    database_user=("db-ABCDEFGHIJKL01234/deployer",),
+    key=("1234abcd-12ab-34cd-56ef-1234567890ab",),
+    admin_secret=("rds/orders/admin-??????",),
+    secret=("staging/orders/database-??????",),
+    queue=("deployer-events",),
+    bus=("default",),
+    topic=("deployments",),
+)
+"""The scope of the policy in the docs."""
 COVERED = {"sqs:DeleteMessageBatch": "sqs:DeleteMessage"}
 """Operations that are allowed by another's name (Service Authorization Reference)."""
 SIGNED_HERE = {"rds": {"generate_db_auth_token"}}

@@ -1,9 +1,30 @@
 """What can be written: all that a journal may be given has a tag, and nothing else has one."""
 
+from typing import Any, get_args
+
 from deployer_core.engine.messages import Event, Notice
 from deployer_core.engine.routing import DeployerState
 from deployer_core.kernel.tags import discover
-from deployer_core.wire.hints import stored_classes
+from deployer_core.wire.hints import class_of, fields_of
+
+
+def stored_classes(*hints: Any) -> frozenset[type]:
+    """Return every class of which an instance may stand in a value of these types."""
+    found: set[type] = set()
+    seen: set[Any] = set()
+    left = [*hints]
+    while left:
+        hint = left.pop()
+        if hint in seen:
+            continue
+        seen.add(hint)
+        if cls := class_of(hint):
+            found.add(cls)
+            left += fields_of(hint).values()
+        else:
+            left += [argument for argument in get_args(hint) if argument is not ...]
+    return frozenset(found)
+
 
 STORED = stored_classes(DeployerState, Event, Notice)
 

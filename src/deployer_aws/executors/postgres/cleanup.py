@@ -39,8 +39,7 @@ _KEYWORDS = {
 }
 """Each kind, as ALTER names it; a ROUTINE is a function, a procedure or an aggregate ('ALTER ROUTINE')."""
 
-_OPERATORS: LiteralString = "+-*/<>=~!@#%^&|`?"
-_SYMBOLS = {symbol: sql.SQL(symbol) for symbol in _OPERATORS}
+_SYMBOLS = _keywords("+, -, *, /, <, >, =, ~, !, @, #, %, ^, &, |, `, ?")
 """All that an operator's name may consist of (PostgreSQL, 'Lexical Structure')."""
 
 
