@@ -223,7 +223,7 @@ GRANTS = (
         "key",
     ),
     Grant(
-        "TakeInEvents",
+        "ReceiveEvents",
         ("sqs:DeleteMessage", "sqs:ReceiveMessage"),
         ("arn:{partition}:sqs:{region}:{account}:{queue}",),
         "Where events come by a queue.",

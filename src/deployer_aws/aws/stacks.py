@@ -16,31 +16,20 @@ from deployer_core.spec import Counts, Pairs, StackSpec
 
 log: logging.Logger = logging.getLogger("deployer")
 
-_PROGRESS, _ROLLING_BACK = Lifecycle.PROGRESS, Lifecycle.ROLLING_BACK
+_STATUSES = {
+    Lifecycle.PROGRESS: "CREATE_IN_PROGRESS UPDATE_IN_PROGRESS UPDATE_COMPLETE_CLEANUP_IN_PROGRESS DELETE_IN_PROGRESS"
+    " IMPORT_IN_PROGRESS",
+    Lifecycle.ROLLING_BACK: "ROLLBACK_IN_PROGRESS UPDATE_ROLLBACK_IN_PROGRESS"
+    " UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS IMPORT_ROLLBACK_IN_PROGRESS",
+    Lifecycle.COMPLETE: "CREATE_COMPLETE UPDATE_COMPLETE IMPORT_COMPLETE",
+    Lifecycle.ROLLED_BACK: "UPDATE_ROLLBACK_COMPLETE IMPORT_ROLLBACK_COMPLETE",
+    Lifecycle.MISSING: "DELETE_COMPLETE",
+    Lifecycle.ROLLED_BACK_CREATION: "ROLLBACK_COMPLETE REVIEW_IN_PROGRESS",
+    Lifecycle.TERMINAL: "CREATE_FAILED ROLLBACK_FAILED UPDATE_FAILED UPDATE_ROLLBACK_FAILED DELETE_FAILED"
+    " IMPORT_ROLLBACK_FAILED",
+}
 LIFECYCLES: Mapping[str, Lifecycle] = {
-    "CREATE_IN_PROGRESS": _PROGRESS,
-    "UPDATE_IN_PROGRESS": _PROGRESS,
-    "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS": _PROGRESS,
-    "DELETE_IN_PROGRESS": _PROGRESS,
-    "IMPORT_IN_PROGRESS": _PROGRESS,
-    "ROLLBACK_IN_PROGRESS": _ROLLING_BACK,
-    "UPDATE_ROLLBACK_IN_PROGRESS": _ROLLING_BACK,
-    "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS": _ROLLING_BACK,
-    "IMPORT_ROLLBACK_IN_PROGRESS": _ROLLING_BACK,
-    "CREATE_COMPLETE": Lifecycle.COMPLETE,
-    "UPDATE_COMPLETE": Lifecycle.COMPLETE,
-    "IMPORT_COMPLETE": Lifecycle.COMPLETE,
-    "UPDATE_ROLLBACK_COMPLETE": Lifecycle.ROLLED_BACK,
-    "IMPORT_ROLLBACK_COMPLETE": Lifecycle.ROLLED_BACK,
-    "DELETE_COMPLETE": Lifecycle.MISSING,
-    "ROLLBACK_COMPLETE": Lifecycle.ROLLED_BACK_CREATION,
-    "REVIEW_IN_PROGRESS": Lifecycle.ROLLED_BACK_CREATION,
-    "CREATE_FAILED": Lifecycle.TERMINAL,
-    "ROLLBACK_FAILED": Lifecycle.TERMINAL,
-    "UPDATE_FAILED": Lifecycle.TERMINAL,
-    "UPDATE_ROLLBACK_FAILED": Lifecycle.TERMINAL,
-    "DELETE_FAILED": Lifecycle.TERMINAL,
-    "IMPORT_ROLLBACK_FAILED": Lifecycle.TERMINAL,
+    status: lifecycle for lifecycle, statuses in _STATUSES.items() for status in statuses.split()
 }
 """Every stack status of CloudFormation (API reference, Stack.StackStatus); one that is not here fails closed."""
 
@@ -54,7 +43,7 @@ WAYS_OUT: Mapping[str, str] = {
 }
 """What somebody has to do about each status of which CloudFormation itself knows no way out."""
 
-MOVING = frozenset({_PROGRESS, _ROLLING_BACK})
+MOVING = frozenset({Lifecycle.PROGRESS, Lifecycle.ROLLING_BACK})
 SKEW = 300.0
 """Seconds by which AWS's clock and ours may differ when events are searched by time."""
 

@@ -31,63 +31,40 @@ class DatabaseUnavailable(Exception):
     """A transient error, for the runner, which tries again with backoff (`aws.errors`)."""
 
 
-_PASSING = {
+_TRANSIENT = {
+    **dict.fromkeys(("40001", "40P01", "53200", "53300", "55006"), ""),
+    **dict.fromkeys(("42710", "42P04", "23505"), "somebody else has just made it"),
     "25006": "the server is read-only: it may be failing over",
-    "40001": "",
-    "40P01": "",
-    "42710": "somebody else has just made it",
-    "42P04": "somebody else has just made it",
-    "23505": "somebody else has just made it",
-    "53200": "",
-    "53300": "",
-    "55006": "",
     "55P03": "another session holds the lock that is needed",
     "57014": "the statement took longer than statement_timeout",
 }
 """SQLSTATEs of what may be different next time; with them class 08, and 57P (the server stops or starts)."""
 _ADVICE = {
     "42501": "the administrator lacks a right; docs/postgresql.md says which ones it needs",
-    "2BP01": "",
     "3F000": "extensions are made in the schema public; make one",
 }
 _STALE = re.compile(r"must be (a )?member of role|must be able to SET ROLE")
 """What a session may say that has not heard yet of a membership that another has just granted: the executor looks for
 the membership before whatever needs it."""
-_CONNECTING = (
-    (
-        r"password authentication failed",
-        "the server refused the password; correct the administrator's secret, variable or user",
-    ),
-    (
-        r"PAM authentication failed",
-        "so IAM authentication refuses: it takes rds-db:connect, and no member of rds_iam can use a password",
-    ),
-    (r"no pg_hba.conf entry|pg_hba.conf rejects", "the server does not let this user in from here"),
-    (r'role ".*" does not exist', "name another user"),
-    (r'role ".*" is not permitted to log in', "name another user"),
-    (r"permission denied for database", "the administrator needs CONNECT on it"),
-    (r"does not support SSL", "let sslmode be prefer, or switch TLS on at the server"),
-    (
-        r"certificate verify failed|root certificate|does not match host name|weak sslmode",
-        "look at sslmode and PGSSLROOTCERT",
-    ),
-    (
-        r"support command-line options|unsupported startup parameter",
-        "name the server itself: a proxy or pooler keeps no session, and so no lock",
-    ),
-    (
-        r'database ".*" does not exist',
-        "the administrator connects to a maintenance database, usually postgres",
-    ),
-    (r"cannot connect to invalid database", "it was being dropped; drop it to the end, then deploy again"),
-    (r"not currently accepting connections", "allow connections to it again"),
-    (
-        r"invalid (connection option|integer value|sslmode|port)|missing \"=\"",
-        "correct the administrator's url",
-    ),
-)
+_PASSWORD = r"password authentication failed"
+_CONNECTING = {
+    _PASSWORD: "the server refused the password; correct the administrator's secret, variable or user",
+    r"PAM authentication failed": "so IAM authentication refuses: it takes rds-db:connect, and no member of rds_iam can"
+    " use a password",
+    r"no pg_hba.conf entry|pg_hba.conf rejects": "the server does not let this user in from here",
+    r'role ".*" (does not exist|is not permitted to log in)': "name another user",
+    r"permission denied for database": "the administrator needs CONNECT on it",
+    r"does not support SSL": "let sslmode be prefer, or switch TLS on at the server",
+    r"certificate verify failed|root certificate|does not match host name|weak sslmode": "look at sslmode and "
+    "PGSSLROOTCERT",
+    r"support command-line options|unsupported startup parameter": "name the server itself: a proxy or pooler keeps no "
+    "session, and so no lock",
+    r'database ".*" does not exist': "the administrator connects to a maintenance database, usually postgres",
+    r"cannot connect to invalid database": "it was being dropped; drop it to the end, then deploy again",
+    r"not currently accepting connections": "allow connections to it again",
+    r"invalid (connection option|integer value|sslmode|port)|missing \"=\"": "correct the administrator's url",
+}
 """What libpq says when it is no use to try again."""
-_WRONG_PASSWORD = re.compile(r"password authentication failed")
 
 
 def postgres_error(error: psycopg.Error, where: str) -> PostgresError:
@@ -98,11 +75,9 @@ def postgres_error(error: psycopg.Error, where: str) -> PostgresError:
     said = f"{where}: {_told(error)} ({code})"
     primary = error.diag.message_primary or ""
     concurrent = (code == "XX000" and is_concurrent(error)) or (code == "42501" and _STALE.match(primary))
-    if code in _PASSING or code[:2] == "08" or code[:3] == "57P" or concurrent:
-        advice = _PASSING.get(code, "")
-        return PostgresError(f"{said}; {advice}" if advice else said, transient=True)
-    advice = _ADVICE.get(code, "")
-    return PostgresError(f"{said}; {advice}" if advice else said)
+    transient = bool(code in _TRANSIENT or code[:2] == "08" or code[:3] == "57P" or concurrent)
+    advice = (_TRANSIENT if transient else _ADVICE).get(code, "")
+    return PostgresError(f"{said}; {advice}" if advice else said, transient=transient)
 
 
 def is_concurrent(error: psycopg.Error) -> bool:
@@ -119,11 +94,9 @@ def _told(error: psycopg.Error) -> str:
 
 def _connecting(text: str, where: str) -> PostgresError:
     text = re.sub(r"^(connection failed: )?connection to server at .*? failed: ", "", text)
-    for known, advice in _CONNECTING:
+    for known, advice in _CONNECTING.items():
         if re.search(known, text):
-            return PostgresError(
-                f"{where}: {text}; {advice}", password=_WRONG_PASSWORD.search(text) is not None
-            )
+            return PostgresError(f"{where}: {text}; {advice}", password=known == _PASSWORD)
     return PostgresError(f"{where} cannot be reached: {text}", transient=True)
 
 
