@@ -43,7 +43,7 @@ class Said:
 
 
 @frozen
-class Bed:
+class Deployer:
     """A folder with a journal in it, and the command there."""
 
     folder: Path

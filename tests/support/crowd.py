@@ -12,7 +12,7 @@ from deployer_aws.runner import Runner
 from deployer_aws.simulator import Simulator
 from deployer_core.engine.messages import Notice
 from deployer_core.spec import DeploymentSpec, StackSpec, TemplateBody
-from tests.deployer_aws.scenarios.bed import InstantPostgres
+from tests.deployer_aws.scenarios.environment import InstantPostgres
 from tests.deployer_aws.scenarios.specs import asked, database, template
 
 TEMPLATE = "Resources: {Topic: {Type: 'AWS::SNS::Topic'}}"

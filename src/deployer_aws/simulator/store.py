@@ -169,7 +169,7 @@ class SqliteStore(Store):
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute(
             "PRAGMA synchronous = NORMAL"
-        )  # enough for a killed process; a lost machine loses the bed
+        )  # enough for a killed process; a lost machine loses the account
         self._db.executescript(_SCHEMA)
         self._db.execute("PRAGMA busy_timeout = 0")  # from here on `_begin` waits
         self._held: dict[tuple[str, str], tuple[Row, str]] = {}

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from deployer_aws.aws.clients import Clients, ClientsError, connect
-from tests.support.beds import no_account
+from tests.support.deployers import no_account
 
 __all__ = ["no_account"]
 

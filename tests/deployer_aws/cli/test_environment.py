@@ -7,21 +7,21 @@ import pytest
 
 from deployer_aws.environment import account_file, open_environment
 from deployer_aws.journals.sqlite import SqliteJournal
-from tests.support.command import EXAMPLE, KEY, SCRIPT, Bed, invoke, process
+from tests.support.command import EXAMPLE, KEY, SCRIPT, Deployer, invoke, process
 
 HOTFIX = EXAMPLE / "hotfix.yaml"
 
 
-def test_a_simulated_journal_is_refused_for_the_real_aws(bed: Bed) -> None:
+def test_a_simulated_journal_is_refused_for_the_real_aws(deployer: Deployer) -> None:
     """Without --simulate the real AWS is meant."""
-    bed.half_way(events=3)
-    said = bed("run", HOTFIX)
+    deployer.half_way(events=3)
+    said = deployer("run", HOTFIX)
     assert said.code == 2
     assert "is about a simulated AWS" in said.err
     assert "--simulate SCRIPT" in said.err
 
 
-def test_a_real_journal_is_refused_for_a_simulation(real: Bed) -> None:
+def test_a_real_journal_is_refused_for_a_simulation(real: Deployer) -> None:
     """By run and by resume, and no simulated world is made."""
     for words in (("run", HOTFIX), ("resume",)):
         said = real(*words, "--simulate", SCRIPT)
@@ -30,34 +30,34 @@ def test_a_real_journal_is_refused_for_a_simulation(real: Bed) -> None:
         assert not account_file(real.journal).exists()
 
 
-def test_a_simulated_journal_without_its_world_is_refused(bed: Bed) -> None:
+def test_a_simulated_journal_without_its_world_is_refused(deployer: Deployer) -> None:
     """It would otherwise be carried on in the real AWS, or in a world where nothing has happened."""
-    bed.half_way(events=3)
-    account_file(bed.journal).unlink()
+    deployer.half_way(events=3)
+    account_file(deployer.journal).unlink()
     for words in (("resume",), ("run", HOTFIX), ("run", HOTFIX, "--simulate", SCRIPT), ("repair", KEY)):
-        said = bed(*words)
+        said = deployer(*words)
         assert said.code == 2
         assert "is gone" in said.err
 
 
-def test_a_world_without_its_journal_is_no_place_for_the_real_aws(bed: Bed) -> None:
+def test_a_world_without_its_journal_is_no_place_for_the_real_aws(deployer: Deployer) -> None:
     """Such as is left by a process that was killed between making the two."""
-    bed.half_way(events=3)
-    bed.journal.unlink()
-    assert "is about a simulated AWS" in bed("run", HOTFIX).err
-    assert not bed.journal.exists()
-    assert bed.run("v1").code == 0
+    deployer.half_way(events=3)
+    deployer.journal.unlink()
+    assert "is about a simulated AWS" in deployer("run", HOTFIX).err
+    assert not deployer.journal.exists()
+    assert deployer.run("v1").code == 0
 
 
-def test_the_region_has_to_be_known(bed: Bed) -> None:
+def test_the_region_has_to_be_known(deployer: Deployer) -> None:
     """Said before anything is made."""
-    said = bed("run", HOTFIX)
+    said = deployer("run", HOTFIX)
     assert said.code == 2
     assert "region" in said.err
-    assert not list(bed.folder.iterdir())
+    assert not list(deployer.folder.iterdir())
 
 
-def test_without_credentials_nothing_fails(real: Bed) -> None:
+def test_without_credentials_nothing_fails(real: Deployer) -> None:
     """Exit code 3: log in, and resume."""
     said = real("resume", KEY, "--region", "eu-west-1")
     assert said.code == 3
@@ -67,30 +67,30 @@ def test_without_credentials_nothing_fails(real: Bed) -> None:
 
 
 @pytest.mark.parametrize("command", ["resume", "status", "verify"])
-def test_an_empty_name_does_not_stand_for_all_stacks(bed: Bed, command: str) -> None:
+def test_an_empty_name_does_not_stand_for_all_stacks(deployer: Deployer, command: str) -> None:
     """It is a variable that was never set, and the stacks of others are not carried on for it."""
-    bed.half_way(events=3)
-    said = bed(command, "")
+    deployer.half_way(events=3)
+    said = deployer(command, "")
     assert said.code == 2
     assert "has no stack ''" in said.err
 
 
-def test_without_credentials_nothing_is_requested(bed: Bed) -> None:
+def test_without_credentials_nothing_is_requested(deployer: Deployer) -> None:
     """Said before anything is made."""
-    said = bed("run", HOTFIX, "--region", "eu-west-1")
+    said = deployer("run", HOTFIX, "--region", "eu-west-1")
     assert said.code == 2
     assert "log in" in said.err
     assert "resume" not in said.err
-    assert not list(bed.folder.iterdir())
+    assert not list(deployer.folder.iterdir())
 
 
-def test_without_the_extra_aws_that_is_said(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_aws_that_is_said(deployer: Deployer, monkeypatch: pytest.MonkeyPatch) -> None:
     """In one line, before anything is made."""
     monkeypatch.setitem(sys.modules, "botocore.exceptions", None)
-    said = bed("run", HOTFIX)
+    said = deployer("run", HOTFIX)
     assert said.code == 2
     assert "pip install 'deployer-core[aws]'" in said.err
-    assert not list(bed.folder.iterdir())
+    assert not list(deployer.folder.iterdir())
 
 
 def test_without_the_extra_cli_that_is_said() -> None:
@@ -114,28 +114,28 @@ def test_the_default_journal_is_made_in_its_folder(tmp_path: Path) -> None:
     assert (tmp_path / ".deployer/journal.sqlite").exists()
 
 
-def test_a_journal_without_a_request_beside_a_world_is_simulated(bed: Bed) -> None:
+def test_a_journal_without_a_request_beside_a_world_is_simulated(deployer: Deployer) -> None:
     """A simulated run that was killed before its first request is no reason to ask the real AWS."""
-    bed.half_way(events=3)
-    bed.journal.unlink()
-    SqliteJournal(bed.journal).close()
-    said = bed("resume")
+    deployer.half_way(events=3)
+    deployer.journal.unlink()
+    SqliteJournal(deployer.journal).close()
+    said = deployer("resume")
     assert said.code == 0, said.err
-    assert is_simulated_here(bed)
+    assert is_simulated_here(deployer)
 
 
-def is_simulated_here(bed: Bed) -> bool:
-    """Whether the bed's journal is opened in a simulated world."""
-    world = open_environment(bed.journal, act=False)
+def is_simulated_here(deployer: Deployer) -> bool:
+    """Whether the deployer's journal is opened in a simulated world."""
+    world = open_environment(deployer.journal, act=False)
     world.close()
     return world.simulated
 
 
-def test_a_damaged_world_is_said_by_status_too(bed: Bed) -> None:
+def test_a_damaged_world_is_said_by_status_too(deployer: Deployer) -> None:
     """In one message, with exit code 2."""
-    bed.half_way(events=3)
-    account_file(bed.journal).write_text("no database", encoding="utf-8")
-    said = bed("status")
+    deployer.half_way(events=3)
+    account_file(deployer.journal).write_text("no database", encoding="utf-8")
+    said = deployer("status")
     assert said.code == 2
     assert "cannot be opened" in said.err
 

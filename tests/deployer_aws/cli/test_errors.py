@@ -2,23 +2,23 @@
 
 import pytest
 
-from tests.support.command import EXAMPLE, SCRIPT, Bed, invoke
+from tests.support.command import EXAMPLE, SCRIPT, Deployer, invoke
 
 
-def test_an_internal_error_is_no_traceback(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_internal_error_is_no_traceback(deployer: Deployer, monkeypatch: pytest.MonkeyPatch) -> None:
     """One message, and a code of its own, so that nobody tries for ever. A variable shows the traceback."""
 
     def fail(*_: object) -> None:
         raise RuntimeError("a slip")
 
     monkeypatch.setattr("deployer_aws.cli._interactive.summarise_stack", fail)
-    said = bed.run()
+    said = deployer.run()
     assert said.code == 70
     assert "internal error, please report it: RuntimeError: a slip" in said.err
     assert "Traceback" not in said.err
     assert (
         "Traceback"
-        in bed("run", EXAMPLE / "v1.yaml", "--simulate", SCRIPT, env={"DEPLOYER_TRACEBACK": "1"}).err
+        in deployer("run", EXAMPLE / "v1.yaml", "--simulate", SCRIPT, env={"DEPLOYER_TRACEBACK": "1"}).err
     )
 
 

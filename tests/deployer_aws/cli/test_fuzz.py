@@ -6,26 +6,26 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.command import EXAMPLE, SCRIPT, Bed, invoke
+from tests.support.command import EXAMPLE, SCRIPT, Deployer, invoke
 
 VALID = (EXAMPLE / "v2.yaml").read_bytes()
 
 
 def _check(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        bed = Bed(Path(folder))
-        spec = bed.folder / "spec.yaml"
+        deployer = Deployer(Path(folder))
+        spec = deployer.folder / "spec.yaml"
         spec.write_bytes(content)
-        (bed.folder / "template.yaml").write_bytes((EXAMPLE / "template.yaml").read_bytes())
+        (deployer.folder / "template.yaml").write_bytes((EXAMPLE / "template.yaml").read_bytes())
         planned = invoke("plan", spec, "--json")
         assert planned.code in (0, 2)
         if planned.code == 0:
             assert planned.data["plans"]
             return
         assert planned.err.startswith("deployer: ")
-        ran = bed("run", spec, "--simulate", SCRIPT)
+        ran = deployer("run", spec, "--simulate", SCRIPT)
         assert (ran.code, ran.out, ran.err) == (2, "", planned.err)
-        assert sorted(path.name for path in bed.folder.iterdir()) == ["spec.yaml", "template.yaml"]
+        assert sorted(path.name for path in deployer.folder.iterdir()) == ["spec.yaml", "template.yaml"]
         assert all(sign.isprintable() or sign == "\n" for sign in ran.err)
 
 

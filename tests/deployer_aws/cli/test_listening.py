@@ -15,7 +15,7 @@ from deployer_aws.cli._interrupts import Interrupted, InterruptibleSqs, Interrup
 from deployer_aws.environment import SystemClock
 from tests.deployer_aws.events import stack_event
 from tests.support import servers
-from tests.support.command import EXAMPLE, FAILS, KEY, SCRIPT, Bed, Said, invoke, on_terminal
+from tests.support.command import EXAMPLE, FAILS, KEY, SCRIPT, Deployer, Said, invoke, on_terminal
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:deployments"
 GATE = """
@@ -31,7 +31,7 @@ GATE = """
 class Account:
     """An emulator, the command in front of it, and a queue there."""
 
-    bed: Bed
+    deployer: Deployer
     name: str
     options: tuple[str, ...]
     session: Any
@@ -64,8 +64,8 @@ class Account:
     def spec(self, *, gate: bool = False) -> Path:
         """Return a spec of one small stack."""
         resources = "  Topic: {Type: AWS::SNS::Topic}" + (GATE if gate else "\n")
-        (self.bed.folder / "template.yaml").write_text(f"Resources:\n{resources}")
-        spec = self.bed.folder / "spec.yaml"
+        (self.deployer.folder / "template.yaml").write_text(f"Resources:\n{resources}")
+        spec = self.deployer.folder / "spec.yaml"
         spec.write_text(
             f"environment: test\napplication: {self.name}\nversion: '1'\nquick: true\n"
             f"stack: {{name: {self.name}, template: template.yaml, scaling: none}}\n"
@@ -74,11 +74,11 @@ class Account:
 
     def run(self, *words: str) -> Said:
         """Deploy it."""
-        return self.bed("run", self.spec(), *self.options, *words)
+        return self.deployer("run", self.spec(), *self.options, *words)
 
     def resume(self, *words: str) -> Said:
         """Carry on."""
-        return self.bed("resume", *self.options, *words)
+        return self.deployer("resume", *self.options, *words)
 
 
 def account(endpoint: str, request: pytest.FixtureRequest) -> Account:
@@ -86,7 +86,7 @@ def account(endpoint: str, request: pytest.FixtureRequest) -> Account:
     name = request.node.name.removeprefix("test_").replace("_", "-")[:40].rstrip("-")
     session = botocore.session.Session()
     options = ("--region", servers.REGION, "--endpoint-url", endpoint)
-    return Account(request.getfixturevalue("bed"), name, options, session)
+    return Account(request.getfixturevalue("deployer"), name, options, session)
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ def test_ctrl_c_in_a_wait_loses_nothing(waiting_aws: Account) -> None:
             resources.get_waiter("stack_exists").wait(StackName=aws.name, WaiterConfig={"Delay": 1})
             os.kill(child, signal.SIGINT)
 
-    words: tuple[str | Path, ...] = (*aws.options, "--queue", queue, "--journal", aws.bed.journal)
+    words: tuple[str | Path, ...] = (*aws.options, "--queue", queue, "--journal", aws.deployer.journal)
     code, seen = on_terminal(
         "run", aws.spec(gate=True), *words, when=interrupt, TERM="dumb", **servers.CREDENTIALS
     )
@@ -282,15 +282,15 @@ def test_what_could_not_be_told_is_told_by_the_same_run_again(aws: Account) -> N
     assert len(aws.received(queue)) == 1
 
 
-def test_the_log_is_stderr(bed: Bed) -> None:
+def test_the_log_is_stderr(deployer: Deployer) -> None:
     """One line of JSON for the end, on a simulated AWS too; stdout has none of it."""
-    said = bed.run("v1", "--notify", "log", script=bed.script(FAILS))
+    said = deployer.run("v1", "--notify", "log", script=deployer.script(FAILS))
     (line,) = said.err.splitlines()
     about, _, detail = line.partition(" {")
     assert about == "Deployment Ended"
     assert json.loads("{" + detail)["outcome"] == "FAILED"
     assert "Deployment Ended" not in said.out
-    changes = bed("resume", "--notify", "log", "--notify-changes")
+    changes = deployer("resume", "--notify", "log", "--notify-changes")
     assert (changes.code, changes.err) == (0, "")
 
 
@@ -302,11 +302,11 @@ def test_two_streams_of_one_cloudformation_stack(aws: Account) -> None:
     assert aws.run().code == 0
     spec = aws.spec()
     spec.write_text(spec.read_text().replace(f"application: {aws.name}", "application: other"))
-    refused = aws.bed("run", spec, *aws.options)
+    refused = aws.deployer("run", spec, *aws.options)
     assert refused.code == 2
     assert f"test/{aws.name} deploys the CloudFormation stack {aws.name}" in refused.err
-    assert "test/other" not in aws.bed("status").out
-    assert aws.bed("run", spec, *aws.options, "--no-checks").code == 0
+    assert "test/other" not in aws.deployer("status").out
+    assert aws.deployer("run", spec, *aws.options, "--no-checks").code == 0
     again = aws.run()
     assert again.code == 2
     assert "test/other deploys" in again.err
@@ -315,7 +315,7 @@ def test_two_streams_of_one_cloudformation_stack(aws: Account) -> None:
 # Usage
 
 
-def test_a_simulated_aws_has_neither_queue_nor_topic(bed: Bed) -> None:
+def test_a_simulated_aws_has_neither_queue_nor_topic(deployer: Deployer) -> None:
     """It is refused before anything is made, wherever the option came from."""
     words = ("run", EXAMPLE / "v1.yaml", "--simulate", SCRIPT)
     for more, env, expected in (
@@ -324,10 +324,10 @@ def test_a_simulated_aws_has_neither_queue_nor_topic(bed: Bed) -> None:
         ((), {"DEPLOYER_QUEUE": "https://sqs.eu-west-1.amazonaws.com/1/q"}, "is for the real AWS"),
         ((), {"DEPLOYER_NOTIFY": "eventbridge"}, "is for the real AWS"),
     ):
-        said = bed(*words, *more, env=env)
+        said = deployer(*words, *more, env=env)
         assert said.code == 2
         assert expected in said.err
-        assert not list(bed.folder.iterdir())
+        assert not list(deployer.folder.iterdir())
 
 
 @pytest.mark.parametrize(

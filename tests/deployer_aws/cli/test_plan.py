@@ -1,6 +1,6 @@
 """`deployer plan`: what a deployment would do."""
 
-from tests.support.command import EXAMPLE, SCRIPT, Bed, invoke
+from tests.support.command import EXAMPLE, SCRIPT, Deployer, invoke
 
 
 def test_a_plan_shows_both_ways_or_one() -> None:
@@ -14,10 +14,10 @@ def test_a_plan_shows_both_ways_or_one() -> None:
     assert [step["command"]["name"] for step in one[0]["steps"]][:2] == ["StabiliseStack", "ScaleStack"]
 
 
-def test_a_plan_says_what_a_person_should_know(bed: Bed) -> None:
+def test_a_plan_says_what_a_person_should_know(deployer: Deployer) -> None:
     """Warnings go to stderr."""
-    spec = bed.folder / "spec.yaml"
+    spec = deployer.folder / "spec.yaml"
     text = (EXAMPLE / "v1.yaml").read_text().replace("template.yaml", str(EXAMPLE / "template.yaml"))
     spec.write_text(f"{text}\nquick: true\n")
     assert "warning: " in invoke("plan", spec).err
-    assert "warning: " in bed("run", spec, "--simulate", SCRIPT).err
+    assert "warning: " in deployer("run", spec, "--simulate", SCRIPT).err

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tests.support.command import EXAMPLE, Bed, Said, invoke, on_terminal
+from tests.support.command import EXAMPLE, Deployer, Said, invoke, on_terminal
 
 V1, HOTFIX = EXAMPLE / "v1.yaml", EXAMPLE / "hotfix.yaml"
 
@@ -43,13 +43,13 @@ def test_a_fault_is_exit_code_1(aws: tuple[str, ...]) -> None:
     assert fault["advice"]
 
 
-def test_run_makes_the_same_checks_first(bed: Bed, aws: tuple[str, ...]) -> None:
+def test_run_makes_the_same_checks_first(deployer: Deployer, aws: tuple[str, ...]) -> None:
     """A fault keeps it from requesting anything; no journal is made."""
-    said = bed("run", HOTFIX, *aws, env=ENV)
+    said = deployer("run", HOTFIX, *aws, env=ENV)
     assert said.code == 2
     assert "nothing was requested" in said.err
     assert "spec: the stack does not exist" in said.err
-    assert not list(bed.folder.iterdir())
+    assert not list(deployer.folder.iterdir())
 
 
 def test_a_terminal_gets_a_table() -> None:

@@ -18,7 +18,7 @@ from tests.support.command import (
     KEY,
     SCRIPT,
     STUCK,
-    Bed,
+    Deployer,
     argv,
     commands,
     environment,
@@ -31,10 +31,10 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="these need POSI
 COLOUR = re.compile(r"\x1b\[[0-9;]*(3[0-7]|9[0-7]|4[0-7])[0-9;]*m")
 
 
-def test_a_terminal_shows_the_four_machines(bed: Bed) -> None:
+def test_a_terminal_shows_the_four_machines(deployer: Deployer) -> None:
     """Stack, deployment, migrations, tasks; each pending command with its time; the steps to come."""
     code, seen = on_terminal(
-        "run", EXAMPLE / "v1.yaml", "--simulate", SCRIPT, "--journal", bed.journal, "--speed", "60"
+        "run", EXAMPLE / "v1.yaml", "--simulate", SCRIPT, "--journal", deployer.journal, "--speed", "60"
     )
     assert code == 0
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen)
@@ -47,18 +47,18 @@ def test_a_terminal_shows_the_four_machines(bed: Bed) -> None:
     assert "DONE  staging/orders version 1 after 3m" in text
 
 
-def test_a_terminal_without_colours_gets_none(bed: Bed) -> None:
+def test_a_terminal_without_colours_gets_none(deployer: Deployer) -> None:
     """NO_COLOR is honoured, and a dumb terminal gets plain lines."""
     words = ("run", EXAMPLE / "v1.yaml", "--simulate", SCRIPT, "--journal")
-    _, seen = on_terminal(*words, bed.journal, NO_COLOR="1")
+    _, seen = on_terminal(*words, deployer.journal, NO_COLOR="1")
     assert not COLOUR.search(seen)
-    _, dumb = on_terminal(*words, bed.folder / "other", TERM="dumb")
+    _, dumb = on_terminal(*words, deployer.folder / "other", TERM="dumb")
     assert "\x1b" not in dumb
     assert "operator    requests" in dumb
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_is_carried_on_by_resume(bed: Bed, number: signal.Signals) -> None:
+def test_an_interrupted_run_is_carried_on_by_resume(deployer: Deployer, number: signal.Signals) -> None:
     """Exit code 3 and the command that carries on; the lease is given back, so nobody waits for it."""
     sent: list[int] = []
 
@@ -67,18 +67,18 @@ def test_an_interrupted_run_is_carried_on_by_resume(bed: Bed, number: signal.Sig
             sent.append(child)
             os.kill(child, number)
 
-    words = ("run", EXAMPLE / "v1.yaml", "--simulate", SCRIPT, "--journal", bed.journal, "--id", "one")
+    words = ("run", EXAMPLE / "v1.yaml", "--simulate", SCRIPT, "--journal", deployer.journal, "--id", "one")
     code, seen = on_terminal(*words, "--speed", "30", when=interrupt)
     assert code == 3
     assert "interrupted" in seen
-    assert f"deployer resume staging/orders --journal {bed.journal}" in seen
-    said = process("resume", "--journal", bed.journal)
+    assert f"deployer resume staging/orders --journal {deployer.journal}" in seen
+    said = process("resume", "--journal", deployer.journal)
     assert said.code == 0
     assert "another deployer" not in said.out
     assert "DONE  staging/orders version 1" in said.out
 
 
-def test_a_killed_run_is_carried_on_by_resume(bed: Bed) -> None:
+def test_a_killed_run_is_carried_on_by_resume(deployer: Deployer) -> None:
     """SIGKILL leaves a lease behind, which is taken after its term; no task is run twice."""
     sent: list[int] = []
 
@@ -87,27 +87,33 @@ def test_a_killed_run_is_carried_on_by_resume(bed: Bed) -> None:
             sent.append(child)
             os.kill(child, signal.SIGKILL)
 
-    words = ("run", EXAMPLE / "v1.yaml", "--simulate", SCRIPT, "--journal", bed.journal)
+    words = ("run", EXAMPLE / "v1.yaml", "--simulate", SCRIPT, "--journal", deployer.journal)
     code, _ = on_terminal(*words, "--speed", "30", when=kill)
     assert code == -signal.SIGKILL
-    said = process("resume", "--journal", bed.journal, "--json")
+    said = process("resume", "--journal", deployer.journal, "--json")
     assert said.code == 0
-    events = process("history", KEY, "--events", "--journal", bed.journal).out
+    events = process("history", KEY, "--events", "--journal", deployer.journal).out
     assert (
         events.count("RunTask orders/evaluate: attempt")
         == events.count("RunTask billing/migrate: attempt")
         == 1
     )
-    assert process("verify", "--journal", bed.journal).code == 0
+    assert process("verify", "--journal", deployer.journal).code == 0
 
 
-def test_two_runs_at_once_take_their_turns(bed: Bed) -> None:
+def test_two_runs_at_once_take_their_turns(deployer: Deployer) -> None:
     """Each follows while the other carries on; both end DONE."""
-    bed.run("v1")
+    deployer.run("v1")
     runs = [
         subprocess.Popen(
             argv(
-                "run", EXAMPLE / f"{version}.yaml", "--simulate", SCRIPT, "--journal", bed.journal, "--json"
+                "run",
+                EXAMPLE / f"{version}.yaml",
+                "--simulate",
+                SCRIPT,
+                "--journal",
+                deployer.journal,
+                "--json",
             ),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -117,14 +123,14 @@ def test_two_runs_at_once_take_their_turns(bed: Bed) -> None:
     ]
     ended = [run.communicate(timeout=120) for run in runs]
     assert [run.returncode for run in runs] == [0, 0], ended
-    assert bed("verify").code == 0
-    assert [d["outcome"] for d in bed("history", KEY, "--json").data["deployments"]] == ["DONE"] * 3
+    assert deployer("verify").code == 0
+    assert [d["outcome"] for d in deployer("history", KEY, "--json").data["deployments"]] == ["DONE"] * 3
 
 
-def test_a_reader_that_has_gone_does_not_end_a_deployment(bed: Bed) -> None:
+def test_a_reader_that_has_gone_does_not_end_a_deployment(deployer: Deployer) -> None:
     """`deployer run ... | head -1` deploys to the end."""
     run = subprocess.Popen(
-        argv("run", EXAMPLE / "v1.yaml", "--simulate", SCRIPT, "--journal", bed.journal),
+        argv("run", EXAMPLE / "v1.yaml", "--simulate", SCRIPT, "--journal", deployer.journal),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment(),
@@ -139,9 +145,9 @@ def test_a_reader_that_has_gone_does_not_end_a_deployment(bed: Bed) -> None:
     assert errors == ""
 
 
-def test_output_that_cannot_hold_a_sign_gets_another(bed: Bed) -> None:
+def test_output_that_cannot_hold_a_sign_gets_another(deployer: Deployer) -> None:
     """An ASCII terminal is no reason to fail."""
-    words = ("run", EXAMPLE / "v1.yaml", "--simulate", SCRIPT, "--journal", bed.journal)
+    words = ("run", EXAMPLE / "v1.yaml", "--simulate", SCRIPT, "--journal", deployer.journal)
     code, seen = on_terminal(*words, PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")
     assert code == 0
     assert "DONE" in seen
@@ -158,13 +164,15 @@ EXAMPLES = {
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_every_help_has_an_example_that_works(bed: Bed, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_help_has_an_example_that_works(
+    deployer: Deployer, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Run as they stand, in a folder where there is what they are about; by a shell where they need one."""
     assert EXAMPLES[name]
     programs = str(Path(sys.executable).parent)  # a rehearsal runs alembic
     monkeypatch.setenv("PATH", os.pathsep.join([programs, os.environ["PATH"]]))
     for number, line in enumerate(EXAMPLES[name]):
-        here = AtHome(bed.folder / str(number))
+        here = AtHome(deployer.folder / str(number))
         here.journal.parent.mkdir(parents=True)
         (here.folder / "examples").symlink_to(EXAMPLE.parent)
         _prepare(here, name, line)
@@ -184,15 +192,15 @@ def test_every_help_has_an_example_that_works(bed: Bed, name: str, monkeypatch: 
         assert done.returncode == 0, (line, done.stdout[-500:], done.stderr)
 
 
-class AtHome(Bed):
-    """A bed whose journal is where it is by default."""
+class AtHome(Deployer):
+    """A deployer whose journal is where it is by default."""
 
     @property
     def journal(self) -> Path:
         return self.folder / ".deployer/journal.sqlite"
 
 
-def _prepare(here: Bed, name: str, line: str) -> None:
+def _prepare(here: Deployer, name: str, line: str) -> None:
     """Make a deployment that is over, or under way, or failed; for a forced repair one whose task may still run."""
     deployment = "20261123-140501-x7f3"
     if name in ("plan", "diagram", "explore", "run", "rehearse"):
@@ -208,8 +216,8 @@ def _prepare(here: Bed, name: str, line: str) -> None:
         here.run("v1", "--id", deployment, script=here.script(FAILS))
 
 
-def test_nothing_waits_for_real_time(bed: Bed) -> None:
+def test_nothing_waits_for_real_time(deployer: Deployer) -> None:
     """A simulated deployment of minutes is over in seconds."""
     began = time.monotonic()
-    assert bed.run("v1").code == 0
+    assert deployer.run("v1").code == 0
     assert time.monotonic() - began < 60

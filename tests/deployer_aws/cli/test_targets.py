@@ -17,7 +17,7 @@ from deployer_aws.environment import SystemClock
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import Account, Binding, Properties
 from deployer_aws.runner import Runner
-from tests.support.command import EXAMPLE, KEY, Bed, commands
+from tests.support.command import EXAMPLE, KEY, Deployer, commands
 
 NAME = "staging-orders"
 HERE, THERE = Account("111111111111", "eu-west-1"), Account("222222222222", "eu-west-1")
@@ -29,18 +29,18 @@ def there(clients: Clients) -> Account:
 
 
 @pytest.fixture
-def bound(bed: Bed) -> Bed:
+def bound(deployer: Deployer) -> Deployer:
     """Return a journal with one stack, which belongs to HERE."""
-    journal = SqliteJournal(bed.journal)
+    journal = SqliteJournal(deployer.journal)
     loaded = specfile.load(EXAMPLE / "hotfix.yaml")
     Runner(journal, (), SystemClock()).request(
         "one", loaded.spec, loaded.templates, properties=Properties(binding=Binding(HERE, NAME))
     )
     journal.close()
-    return bed
+    return deployer
 
 
-def test_a_stack_is_held_to_its_target(bound: Bed) -> None:
+def test_a_stack_is_held_to_its_target(bound: Deployer) -> None:
     """Account, region and endpoint all count; of a stack that is not in the journal nothing is known."""
     journal = SqliteJournal(bound.journal)
     assert is_bound(journal, KEY)
@@ -59,7 +59,7 @@ def test_a_stack_is_held_to_its_target(bound: Bed) -> None:
     journal.close()
 
 
-def test_a_stack_of_cloudformation_belongs_to_one_stream(bound: Bed) -> None:
+def test_a_stack_of_cloudformation_belongs_to_one_stream(bound: Deployer) -> None:
     """Its own stream deploys it again; another one is refused it by name, in the same account and region alone."""
     journal = SqliteJournal(bound.journal)
     ensure_sole_deployer(journal, KEY, Binding(HERE, NAME))
@@ -70,7 +70,7 @@ def test_a_stack_of_cloudformation_belongs_to_one_stream(bound: Bed) -> None:
     journal.close()
 
 
-def test_resume_in_another_account_changes_nothing(bound: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resume_in_another_account_changes_nothing(bound: Deployer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stack that is named is refused; one that is not is left alone, with a warning."""
     monkeypatch.setattr(accounts, "find", there)
     refused = bound("resume", KEY, "--region", "eu-west-1")
@@ -82,7 +82,7 @@ def test_resume_in_another_account_changes_nothing(bound: Bed, monkeypatch: pyte
     assert "Nothing is under way." in left.out
 
 
-def test_run_in_another_account_is_refused(bound: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_in_another_account_is_refused(bound: Deployer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before anything is requested."""
     monkeypatch.setattr(accounts, "find", there)
     said = bound("run", EXAMPLE / "hotfix.yaml", "--region", "eu-west-1", "--no-checks")
@@ -93,12 +93,12 @@ def test_run_in_another_account_is_refused(bound: Bed, monkeypatch: pytest.Monke
     journal.close()
 
 
-def test_a_role_that_is_none_is_refused(bed: Bed) -> None:
+def test_a_role_that_is_none_is_refused(deployer: Deployer) -> None:
     """As bad usage, before anything is made."""
-    said = bed("run", EXAMPLE / "hotfix.yaml", "--role-arn", "deployer")
+    said = deployer("run", EXAMPLE / "hotfix.yaml", "--role-arn", "deployer")
     assert said.code == 2
     assert "arn:aws:iam::123456789012:role/deployer" in said.err
-    assert not list(bed.folder.iterdir())
+    assert not list(deployer.folder.iterdir())
 
 
 def test_the_commands_that_act_on_aws_have_the_same_options() -> None:
@@ -108,7 +108,7 @@ def test_the_commands_that_act_on_aws_have_the_same_options() -> None:
     assert have == {"run", "resume", "repair", "preflight"}
 
 
-def test_a_stack_that_is_bound_is_not_resumed_before_it_is_known_who_asks(bound: Bed) -> None:
+def test_a_stack_that_is_bound_is_not_resumed_before_it_is_known_who_asks(bound: Deployer) -> None:
     """Without credentials nothing fails: exit code 3, as in mid-wait."""
     said = bound("resume", KEY, "--region", "eu-west-1")
     assert said.code == 3

@@ -5,24 +5,24 @@ import getpass
 import pytest
 
 from deployer_aws.cli import _operator
-from tests.support.command import KEY, Bed, invoke
+from tests.support.command import KEY, Deployer, invoke
 
 
-def test_terminate_ends_what_runs_and_what_waits(bed: Bed) -> None:
+def test_terminate_ends_what_runs_and_what_waits(deployer: Deployer) -> None:
     """What runs breaks the stack; what waits leaves the queue; the name of who said so is kept."""
-    bed.half_way(events=17, name="one")
-    bed.half_way("v2", events=1, name="two")
-    waiting = bed("terminate", KEY, "two", "--by", "ann")
+    deployer.half_way(events=17, name="one")
+    deployer.half_way("v2", events=1, name="two")
+    waiting = deployer("terminate", KEY, "two", "--by", "ann")
     assert (waiting.code, waiting.out.splitlines()[0]) == (0, "staging/orders  CREATING")
-    running = bed("terminate", KEY, "one", "--by", "ann")
+    running = deployer("terminate", KEY, "one", "--by", "ann")
     assert running.out.splitlines()[0] == "staging/orders  BROKEN"
     assert "Tasks to be stopped: 1." in running.out
-    assert f"deployer resume staging/orders --journal {bed.journal}" in running.out
-    history = bed("history", KEY).out
+    assert f"deployer resume staging/orders --journal {deployer.journal}" in running.out
+    history = deployer("history", KEY).out
     assert "terminated by ann while it waited" in history
     assert "DB_MIGRATING: terminated by ann" in history
-    assert bed("resume").code == 0
-    assert bed("repair", KEY, "--json").data["stack_state"] == "AVAILABLE"
+    assert deployer("resume").code == 0
+    assert deployer("repair", KEY, "--json").data["stack_state"] == "AVAILABLE"
 
 
 def test_terminate_needs_a_deployment() -> None:

@@ -21,7 +21,7 @@ from deployer_aws.executors.ecs import Ecs
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.runner import PollingPolicy, Runner
 from tests.deployer_aws.crash.driver import Moments, Watched
-from tests.deployer_aws.scenarios.bed import InstantPostgres
+from tests.deployer_aws.scenarios.environment import InstantPostgres
 from tests.support.servers import REGION
 
 TERM = 2.0

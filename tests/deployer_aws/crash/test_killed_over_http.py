@@ -45,14 +45,14 @@ class Ending:
 class Trial:
     """One stack, one journal."""
 
-    bed: Ministack
+    env: Ministack
     folder: Path
 
     def ask(self, name: str, *, quick: bool) -> None:
         """Request a deployment, and leave it."""
-        self.bed.task_definition("orders-migrate")
-        databases = () if quick else (self.bed.database(),)
-        wanted = self.bed.asked(version=name, quick=quick, count=1, databases=databases)
+        self.env.task_definition("orders-migrate")
+        databases = () if quick else (self.env.database(),)
+        wanted = self.env.asked(version=name, quick=quick, count=1, databases=databases)
         journal = SqliteJournal(self.journal)
         Runner(journal, (), SystemClock()).request(name, wanted.spec, wanted.templates)
         journal.close()
@@ -64,7 +64,7 @@ class Trial:
 
     def carry_on(self, *moment: str) -> subprocess.CompletedProcess[str]:
         """In a process of its own, which may be killed."""
-        words = [str(self.journal), self.bed.wire.endpoint, self.bed.cluster, *moment]
+        words = [str(self.journal), self.env.wire.endpoint, self.env.cluster, *moment]
         return subprocess.run(
             [sys.executable, "-m", "tests.deployer_aws.crash.over_http", *words],
             cwd=ROOT,
@@ -77,12 +77,12 @@ class Trial:
 
     def ending(self) -> Ending:
         """How it ended."""
-        journal, key = SqliteJournal(self.journal), self.bed.key
+        journal, key = SqliteJournal(self.journal), self.env.key
         verify(journal, key)
         state = journal.head(key).state
         journal.close()
-        stacks = self.bed.wire.plain("cloudformation")
-        events = stacks.describe_stack_events(StackName=self.bed.stack)["StackEvents"]
+        stacks = self.env.wire.plain("cloudformation")
+        events = stacks.describe_stack_events(StackName=self.env.stack)["StackEvents"]
         began = [
             event
             for event in reversed(events)
@@ -94,7 +94,7 @@ class Trial:
             len(state.pending),
             tuple(event["ResourceStatus"] for event in began),
             len({event["ClientRequestToken"] for event in began}),
-            len(self.bed.tasks()),
+            len(self.env.tasks()),
         )
 
 
@@ -104,15 +104,15 @@ def trial(credentials: None, ministack_endpoint: str, tmp_path: Path) -> Iterato
     made: list[Ministack] = []
 
     def make(name: str) -> Trial:
-        bed = Ministack(f"shop-{name}", ministack_endpoint)
-        made.append(bed)  # by several threads at once
+        env = Ministack(f"shop-{name}", ministack_endpoint)
+        made.append(env)  # by several threads at once
         folder = tmp_path / name
         folder.mkdir()
-        return Trial(bed, folder)
+        return Trial(env, folder)
 
     yield make
-    for bed in made:
-        bed.close()
+    for env in made:
+        env.close()
 
 
 def first(trial: Trial) -> None:

@@ -1,3 +1,3 @@
-from tests.support.beds import bed, no_account, real
+from tests.support.deployers import deployer, no_account, real
 
-__all__ = ["bed", "no_account", "real"]
+__all__ = ["deployer", "no_account", "real"]

@@ -13,7 +13,7 @@ from deployer_aws.runner.loop import SLICE
 from deployer_core.engine.messages import Replied
 from deployer_core.machines.stack_status import StackStatus
 from tests.deployer_aws.runner_world import CREATING, STACKS, moving, world
-from tests.deployer_aws.scenarios.simulated import SimulatedBed
+from tests.deployer_aws.scenarios.simulated import SimulatedEnvironment
 from tests.deployer_aws.scenarios.specs import asked, template
 from tests.deployer_aws.stubs import Refused
 from tests.support.crowd import PAGE, Crowd, full_path
@@ -212,23 +212,23 @@ def test_a_view_that_was_not_used_is_void() -> None:
 
 def test_an_update_that_follows_ours_unseen_delays_its_end_and_no_more() -> None:
     """Ours ends and somebody else's begins between two looks that show the same status: it is DONE when theirs ends."""
-    bed = SimulatedBed("shop")
-    bed.rule(on="update_stack", takes=100, cleanup_takes=1)
-    bed.deploy("d1", quick=True)
+    env = SimulatedEnvironment("shop")
+    env.rule(on="update_stack", takes=100, cleanup_takes=1)
+    env.deploy("d1", quick=True)
     ended: list[float] = []
 
     def theirs(step: Appended) -> None:
         if not ended and any(p.seen == "UPDATE_IN_PROGRESS" for p in step.after.pending):
-            ended.append(bed.clock.now())
-            bed.clock.sleep(110)
-            bed.others_update({"Version": "7"}, takes=300)
+            ended.append(env.clock.now())
+            env.clock.sleep(110)
+            env.others_update({"Version": "7"}, takes=300)
 
-    bed.request("d2", quick=True, version="2")
-    runner = bed.make_runner(polling=PollingPolicy(10, 10), watch=theirs)
-    runner.run([bed.key])
-    assert bed.outcome("d2").outcome == "DONE"
-    assert bed.clock.now() - ended[0] > 400
-    events = [row.event for row in bed.journal.events(bed.key)]
+    env.request("d2", quick=True, version="2")
+    runner = env.make_runner(polling=PollingPolicy(10, 10), watch=theirs)
+    runner.run([env.key])
+    assert env.outcome("d2").outcome == "DONE"
+    assert env.clock.now() - ended[0] > 400
+    events = [row.event for row in env.journal.events(env.key)]
     statuses = [
         e.answer.status for e in events if isinstance(e, Replied) and isinstance(e.answer, StackStatus)
     ]

@@ -20,7 +20,7 @@ from tests.deployer_aws.runner_world import (
     moving,
     world,
 )
-from tests.deployer_aws.scenarios.simulated import SimulatedBed
+from tests.deployer_aws.scenarios.simulated import SimulatedEnvironment
 from tests.deployer_aws.scenarios.specs import asked, database, template
 
 pytestmark = pytest.mark.quick
@@ -31,8 +31,8 @@ pytestmark = pytest.mark.quick
 @pytest.mark.parametrize("quick", [False, True])
 def test_nothing_is_sent_before_it_is_journaled(quick: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whenever AWS is asked for a change, the journal already holds that it was about to be, under that very token."""
-    bed = SimulatedBed("shop")
-    bed.task_definition("orders-migrate")
+    env = SimulatedEnvironment("shop")
+    env.task_definition("orders-migrate")
     changes = ("create_stack", "update_stack", "delete_stack", "run_task", "put_object")
     sent: list[str] = []
 
@@ -44,20 +44,20 @@ def test_nothing_is_sent_before_it_is_journaled(quick: bool, monkeypatch: pytest
 
         def __getattr__(self, name: str) -> Any:
             if name in changes:
-                state = bed.journal.head(bed.key).state
+                state = env.journal.head(env.key).state
                 assert any(p.attempt is not None and not p.ref for p in state.pending), (
                     f"{name} before its Attempted"
                 )
                 sent.append(name)
             return getattr(self._client, name)
 
-    plain = SimulatedBed.client
+    plain = SimulatedEnvironment.client
 
-    def spying(self: SimulatedBed, service: str) -> Any:
+    def spying(self: SimulatedEnvironment, service: str) -> Any:
         return Spy(plain(self, service))
 
-    monkeypatch.setattr(SimulatedBed, "client", spying)
-    bed.deploy(
+    monkeypatch.setattr(SimulatedEnvironment, "client", spying)
+    env.deploy(
         "d1",
         template(Metadata={"Padding": "x" * 60_000}),
         quick=quick,

@@ -14,7 +14,7 @@ from deployer_core.machines.ecs_task import RunTask, Started, Status, StatusStop
 from deployer_core.machines.postgres_migration import UpsertDatabase
 from tests.deployer_aws.aws.test_errors import TEXTS
 from tests.deployer_aws.runner_world import KEY, Refused, complete, moving, raising, world
-from tests.deployer_aws.scenarios.bed import InstantPostgres
+from tests.deployer_aws.scenarios.environment import InstantPostgres
 from tests.deployer_aws.scenarios.specs import database
 
 # Errors

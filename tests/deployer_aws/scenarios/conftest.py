@@ -5,9 +5,9 @@ from zlib import crc32
 
 import pytest
 
-from tests.deployer_aws.scenarios.bed import Bed
 from tests.deployer_aws.scenarios.emulators import Ministack, Moto
-from tests.deployer_aws.scenarios.simulated import SimulatedBed
+from tests.deployer_aws.scenarios.environment import Environment
+from tests.deployer_aws.scenarios.simulated import SimulatedEnvironment
 
 SAMPLE = 5
 """`make test` runs one scenario of so many on the emulators, and all of them on the simulator."""
@@ -18,24 +18,24 @@ _numbers = count(1)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave most scenarios on the emulators to `make thorough`; a scenario's name decides which."""
     for item in items:
-        bed = (
-            item.callspec.params.get("bed")
+        env = (
+            item.callspec.params.get("env")
             if isinstance(item, pytest.Function) and hasattr(item, "callspec")
             else ""
         )
-        if bed in ("ministack", "moto") and crc32(item.name.encode()) % SAMPLE:
+        if env in ("ministack", "moto") and crc32(item.name.encode()) % SAMPLE:
             item.add_marker(pytest.mark.thorough)
-        elif bed == "simulator" and not item.get_closest_marker("thorough"):
+        elif env == "simulator" and not item.get_closest_marker("thorough"):
             item.add_marker(pytest.mark.quick)
 
 
 @pytest.fixture
-def make_bed(request: pytest.FixtureRequest) -> Callable[[str], Bed]:
-    """Make a bed by its name; the emulators' servers start when they are first asked for."""
+def make_env(request: pytest.FixtureRequest) -> Callable[[str], Environment]:
+    """Make a test environment by its name; the emulators' servers start when they are first asked for."""
 
-    def make(name: str) -> Bed:
+    def make(name: str) -> Environment:
         if name == "simulator":
-            return SimulatedBed("shop")
+            return SimulatedEnvironment("shop")
         request.getfixturevalue("credentials")
         endpoint: str = request.getfixturevalue(f"{name}_endpoint")
         kind = Ministack if name == "ministack" else Moto
@@ -52,8 +52,8 @@ def make_bed(request: pytest.FixtureRequest) -> Callable[[str], Bed]:
         pytest.param("moto", marks=pytest.mark.xdist_group("moto")),
     ]
 )
-def bed(request: pytest.FixtureRequest, make_bed: Callable[[str], Bed]) -> Iterator[Bed]:
-    """Every bed in turn."""
-    made = make_bed(request.param)
+def env(request: pytest.FixtureRequest, make_env: Callable[[str], Environment]) -> Iterator[Environment]:
+    """Every test environment in turn."""
+    made = make_env(request.param)
     yield made
     made.close()

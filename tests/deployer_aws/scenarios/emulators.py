@@ -1,4 +1,4 @@
-"""The two other beds: emulators that real boto3 reaches over HTTP. What they lack is said here, and nowhere else."""
+"""The two other test environments: emulators that real boto3 reaches over HTTP. What they lack is said here, and nowhere else."""
 
 import json
 import time
@@ -11,7 +11,7 @@ import pytest
 from deployer_aws.ports import Clock
 from deployer_aws.runner import PollingPolicy
 from deployer_core.spec import DatabaseSpec, Text
-from tests.deployer_aws.scenarios.bed import Bed, Change
+from tests.deployer_aws.scenarios.environment import Change, Environment
 from tests.deployer_aws.scenarios.specs import Json, template
 from tests.deployer_aws.scenarios.wire import CHANGES, FAULTS, Fault, Wire
 
@@ -41,7 +41,7 @@ class RealClock:
         self.deeds.append((time.monotonic() + seconds, deed))
 
 
-class Emulated(Bed):
+class Emulated(Environment):
     """An emulator; a second of the scenarios' is a hundredth of one here."""
 
     kill_points: ClassVar[Sequence[int]] = (3, 4, 5, 6, 7, 10, 13)

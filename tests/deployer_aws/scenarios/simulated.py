@@ -1,15 +1,15 @@
-"""The first bed: our simulator."""
+"""The first test environment: our simulator."""
 
 import json
 from typing import Any
 
 from deployer_aws.ports import Clock
 from deployer_aws.simulator.simulator import Simulator
-from tests.deployer_aws.scenarios.bed import Bed, Change
+from tests.deployer_aws.scenarios.environment import Change, Environment
 from tests.support.conformance import CheckedSimulator
 
 
-class SimulatedBed(Bed):
+class SimulatedEnvironment(Environment):
     """Our simulator, every answer of which is checked against botocore's models."""
 
     name = "simulator"

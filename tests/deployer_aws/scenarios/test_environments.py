@@ -1,4 +1,4 @@
-"""The beds compared: the same calls on all three, and how each differs, as `docs/test-environments.md` lists it."""
+"""The test environments compared: the same calls on all three, and how each differs, as `docs/test-environments.md` lists it."""
 
 import re
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.deployer_aws.scenarios.bed import Bed
 from tests.deployer_aws.scenarios.emulators import Ministack, Moto
+from tests.deployer_aws.scenarios.environment import Environment
 from tests.deployer_aws.scenarios.probes import PROBES
 from tests.support.conformance import Nonconforming, check_answer
 
@@ -15,23 +15,23 @@ DOCS = Path(__file__).parents[3] / "docs" / "test-environments.md"
 
 
 def table() -> dict[str, dict[str, str]]:
-    """Return the document's answers: by question, then by bed."""
+    """Return the document's answers: by question, then by test environment."""
     lines = [line for line in DOCS.read_text().splitlines() if line.startswith("|")]
     head, _, *rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines]
     return {row[0]: dict(zip(head[1:], row[1:], strict=True)) for row in rows}
 
 
 @pytest.mark.parametrize("question", sorted(table()))
-def test_differences_are_as_documented(bed: Bed, question: str) -> None:
-    """Each bed answers each question as the document says."""
-    assert PROBES[question](bed) == table()[question][bed.name]
+def test_differences_are_as_documented(env: Environment, question: str) -> None:
+    """Each test environment answers each question as the document says."""
+    assert PROBES[question](env) == table()[question][env.name]
 
 
 @pytest.mark.parametrize("kind", [Ministack, Moto])
-def test_every_lack_is_asked_about(kind: type[Bed]) -> None:
-    """What a bed is said to lack, some scenario needs: a lack that nobody asks about would be out of date unseen."""
+def test_every_lack_is_asked_about(kind: type[Environment]) -> None:
+    """What a test environment is said to lack, some scenario needs: a lack that nobody asks about would be out of date unseen."""
     scenarios = "".join(path.read_text("utf-8") for path in Path(__file__).parent.glob("test_*.py"))
-    asked = set(re.findall(r'needs\("([^"]+)"\)|"([^"]+)" (?:not )?in bed\.lacks', scenarios))
+    asked = set(re.findall(r'needs\("([^"]+)"\)|"([^"]+)" (?:not )?in env\.lacks', scenarios))
     assert set(kind.lacks) <= {ability for found in asked for ability in found}
 
 
@@ -41,14 +41,14 @@ def test_every_question_is_documented() -> None:
 
 
 @pytest.mark.parametrize("service", ["cloudformation", "ecs"])
-def test_answers_have_the_shapes_of_botocores_models(bed: Bed, service: str) -> None:
-    """What boto3 hands over of a deployment conforms to botocore's models on every bed, but for what is listed."""
-    bed.task_definition("orders-migrate")
-    quick = "tasks that end" in bed.lacks
-    bed.deploy("d1", quick=quick, databases=() if quick else (bed.database(),))
-    bed.deploy("d2", quick=True, version="2")
+def test_answers_have_the_shapes_of_botocores_models(env: Environment, service: str) -> None:
+    """What boto3 hands over of a deployment conforms to botocore's models on every test environment, but for what is listed."""
+    env.task_definition("orders-migrate")
+    quick = "tasks that end" in env.lacks
+    env.deploy("d1", quick=quick, databases=() if quick else (env.database(),))
+    env.deploy("d2", quick=True, version="2")
     found: set[str] = set()
-    for operation, answer in looks(bed, service):
+    for operation, answer in looks(env, service):
         try:
             check_answer(service, operation, answer)
         except Nonconforming as difference:
@@ -56,11 +56,11 @@ def test_answers_have_the_shapes_of_botocores_models(bed: Bed, service: str) -> 
     assert found == set()
 
 
-def looks(bed: Bed, service: str) -> list[tuple[str, dict[str, Any]]]:
+def looks(env: Environment, service: str) -> list[tuple[str, dict[str, Any]]]:
     """Return the answers to everything that the executors look at."""
-    client = bed.client(service)
+    client = env.client(service)
     if service == "cloudformation":
-        one = {"StackName": bed.stack}
+        one = {"StackName": env.stack}
         return [
             ("DescribeStacks", client.describe_stacks(**one)),
             ("DescribeStackEvents", client.describe_stack_events(**one)),
@@ -68,9 +68,9 @@ def looks(bed: Bed, service: str) -> list[tuple[str, dict[str, Any]]]:
             ("GetTemplateSummary", client.get_template_summary(**one)),
             ("GetTemplate", client.get_template(**one)),
         ]
-    answers = [("ListTasks", client.list_tasks(cluster=bed.cluster))]
-    if tasks := bed.tasks():
-        answers.append(("DescribeTasks", client.describe_tasks(cluster=bed.cluster, tasks=tasks)))
-    service_arn = bed.service()["serviceArn"]
+    answers = [("ListTasks", client.list_tasks(cluster=env.cluster))]
+    if tasks := env.tasks():
+        answers.append(("DescribeTasks", client.describe_tasks(cluster=env.cluster, tasks=tasks)))
+    service_arn = env.service()["serviceArn"]
     described = client.describe_services(cluster=service_arn.split("/")[-2], services=[service_arn])
     return [*answers, ("DescribeServices", described)]

@@ -8,55 +8,55 @@ from typing import Any
 import pytest
 
 from deployer_core.spec import ListenerPriority, Previous, StackOutput
-from tests.deployer_aws.scenarios.bed import Bed
+from tests.deployer_aws.scenarios.environment import Environment
 
 
-def test_previous_value(bed: Bed) -> None:
+def test_previous_value(env: Environment) -> None:
     """A parameter that keeps its previous value keeps it, whatever its default is."""
-    body = bed.template(parameters={"Colour": {"Type": "String", "Default": "red"}})
-    bed.deploy("d1", body, quick=True, parameters={"Colour": "blue"})
-    bed.deploy("d2", body, quick=True, version="2", parameters={"Colour": Previous()})
-    assert bed.parameters()["Colour"] == "blue"
+    body = env.template(parameters={"Colour": {"Type": "String", "Default": "red"}})
+    env.deploy("d1", body, quick=True, parameters={"Colour": "blue"})
+    env.deploy("d2", body, quick=True, version="2", parameters={"Colour": Previous()})
+    assert env.parameters()["Colour"] == "blue"
 
 
-def test_previous_value_of_a_new_stack(bed: Bed) -> None:
+def test_previous_value_of_a_new_stack(env: Environment) -> None:
     """A new stack has no previous value to keep: the failure names the parameter, and AWS was not asked."""
-    body = bed.template(parameters={"Colour": {"Type": "String"}})
-    failed = bed.deploy("d1", body, quick=True, parameters={"Colour": Previous()})
-    assert f"Colour cannot keep a previous value: the stack {bed.stack} does not exist yet" in failed.reason
-    assert bed.actions == []
+    body = env.template(parameters={"Colour": {"Type": "String"}})
+    failed = env.deploy("d1", body, quick=True, parameters={"Colour": Previous()})
+    assert f"Colour cannot keep a previous value: the stack {env.stack} does not exist yet" in failed.reason
+    assert env.actions == []
 
 
-def test_output_of_another_stack(bed: Bed) -> None:
+def test_output_of_another_stack(env: Environment) -> None:
     """A parameter takes another stack's output, as it is when the command is first sent."""
-    other = bed.other_stack({"Outputs": {"Name": {"Value": "blue"}}})
-    body = bed.template(parameters={"Colour": {"Type": "String"}})
-    assert bed.deploy("d1", body, parameters={"Colour": StackOutput(other, "Name")}).outcome == "DONE"
-    assert bed.parameters()["Colour"] == "blue"
+    other = env.other_stack({"Outputs": {"Name": {"Value": "blue"}}})
+    body = env.template(parameters={"Colour": {"Type": "String"}})
+    assert env.deploy("d1", body, parameters={"Colour": StackOutput(other, "Name")}).outcome == "DONE"
+    assert env.parameters()["Colour"] == "blue"
 
 
-def test_output_that_is_missing(bed: Bed) -> None:
+def test_output_that_is_missing(env: Environment) -> None:
     """An output or a stack that is not there fails before AWS is asked, and says what there is."""
-    other = bed.other_stack({"Outputs": {"Name": {"Value": "blue"}}})
-    body = bed.template(parameters={"Colour": {"Type": "String"}})
-    failed = bed.deploy("d1", body, quick=True, parameters={"Colour": StackOutput(other, "Shade")})
+    other = env.other_stack({"Outputs": {"Name": {"Value": "blue"}}})
+    body = env.template(parameters={"Colour": {"Type": "String"}})
+    failed = env.deploy("d1", body, quick=True, parameters={"Colour": StackOutput(other, "Shade")})
     assert f"parameter Colour needs output Shade of stack {other}, which has: Name" in failed.reason
-    bed.runner.repair(bed.key, "ann")
-    failed = bed.deploy("d2", body, quick=True, parameters={"Colour": StackOutput("nobody", "Shade")})
+    env.runner.repair(env.key, "ann")
+    failed = env.deploy("d2", body, quick=True, parameters={"Colour": StackOutput("nobody", "Shade")})
     assert "needs an output of stack nobody, which does not exist" in failed.reason
-    assert bed.actions == []
+    assert env.actions == []
 
 
-def test_secret_is_kept_while_scaling(bed: Bed) -> None:
+def test_secret_is_kept_while_scaling(env: Environment) -> None:
     """Scaling keeps a NoEcho parameter's value: the `****` that AWS shows of it is never sent."""
-    body = bed.template(parameters={"Secret": {"Type": "String", "NoEcho": True, "Default": "none"}})
-    bed.deploy("d1", body, parameters={"Secret": "hunter2"})
-    bed.deploy("d2", body, version="2", parameters={"Secret": Previous()})
-    assert bed.sent("update_stack"), "something was scaled"
-    for request in bed.sent("update_stack"):
+    body = env.template(parameters={"Secret": {"Type": "String", "NoEcho": True, "Default": "none"}})
+    env.deploy("d1", body, parameters={"Secret": "hunter2"})
+    env.deploy("d2", body, version="2", parameters={"Secret": Previous()})
+    assert env.sent("update_stack"), "something was scaled"
+    for request in env.sent("update_stack"):
         given = {p["ParameterKey"]: p for p in request["Parameters"]}
         assert given["Secret"].get("ParameterValue") != "****"
-    for request in bed.sent("update_stack", UsePreviousTemplate=True):
+    for request in env.sent("update_stack", UsePreviousTemplate=True):
         given = {p["ParameterKey"]: p for p in request["Parameters"]}
         assert given["Secret"] == {"ParameterKey": "Secret", "UsePreviousValue": True}
         assert set(given) == {"Count", "Version", "Secret"}, "one left out would fall back to its default"
@@ -65,121 +65,121 @@ def test_secret_is_kept_while_scaling(bed: Bed) -> None:
 PRIORITY = {"Priority": {"Type": "Number"}}
 
 
-def test_lowest_free_listener_priority(bed: Bed) -> None:
+def test_lowest_free_listener_priority(env: Environment) -> None:
     """A rule's priority is the lowest free of its range, over all pages; two parameters never share one."""
-    listener = bed.listener(*range(100, 130), 131)
-    body = bed.template(parameters={**PRIORITY, "Second": {"Type": "Number"}})
+    listener = env.listener(*range(100, 130), 131)
+    body = env.template(parameters={**PRIORITY, "Second": {"Type": "Number"}})
     group = ListenerPriority(listener, 100, 200)
-    bed.deploy("d1", body, quick=True, parameters={"Priority": group, "Second": group})
-    assert bed.parameters()["Priority"] == "130"
-    assert bed.parameters()["Second"] == "132"
+    env.deploy("d1", body, quick=True, parameters={"Priority": group, "Second": group})
+    assert env.parameters()["Priority"] == "130"
+    assert env.parameters()["Second"] == "132"
 
 
-def test_listener_priority_is_kept(bed: Bed) -> None:
+def test_listener_priority_is_kept(env: Environment) -> None:
     """The priority that the stack has is kept while it lies in the range, and given up when it does not."""
-    listener = bed.listener(100)
-    body = bed.template(parameters=PRIORITY)
-    bed.deploy("d1", body, quick=True, parameters={"Priority": "150"})
-    bed.deploy(
+    listener = env.listener(100)
+    body = env.template(parameters=PRIORITY)
+    env.deploy("d1", body, quick=True, parameters={"Priority": "150"})
+    env.deploy(
         "d2", body, quick=True, version="2", parameters={"Priority": ListenerPriority(listener, 100, 200)}
     )
-    assert bed.parameters()["Priority"] == "150"
-    bed.deploy(
+    assert env.parameters()["Priority"] == "150"
+    env.deploy(
         "d3", body, quick=True, version="3", parameters={"Priority": ListenerPriority(listener, 100, 120)}
     )
-    assert bed.parameters()["Priority"] == "101"
+    assert env.parameters()["Priority"] == "101"
 
 
-def test_no_free_listener_priority(bed: Bed) -> None:
+def test_no_free_listener_priority(env: Environment) -> None:
     """A range with no free priority is a failure that names listener and range."""
-    listener = bed.listener(100, 101)
-    body = bed.template(parameters=PRIORITY)
-    failed = bed.deploy("d1", body, quick=True, parameters={"Priority": ListenerPriority(listener, 100, 101)})
+    listener = env.listener(100, 101)
+    body = env.template(parameters=PRIORITY)
+    failed = env.deploy("d1", body, quick=True, parameters={"Priority": ListenerPriority(listener, 100, 101)})
     assert "has no free priority from 100 to 101" in failed.reason
-    assert bed.actions == []
+    assert env.actions == []
 
 
-def test_resend_keeps_what_was_resolved(bed: Bed) -> None:
+def test_resend_keeps_what_was_resolved(env: Environment) -> None:
     """What was resolved is journaled before the first send: a resend asks for the same, whatever has changed since."""
-    bed.rule(on="create_stack", nth=1, throttle=True)
-    other = bed.other_stack({"Outputs": {"Name": {"Value": "blue"}}})
-    body = bed.template(parameters={"Colour": {"Type": "String"}})
+    env.rule(on="create_stack", nth=1, throttle=True)
+    other = env.other_stack({"Outputs": {"Name": {"Value": "blue"}}})
+    body = env.template(parameters={"Colour": {"Type": "String"}})
     assert (
-        bed.deploy("d1", body, quick=True, parameters={"Colour": StackOutput(other, "Name")}).outcome
+        env.deploy("d1", body, quick=True, parameters={"Colour": StackOutput(other, "Name")}).outcome
         == "DONE"
     )
-    first, second = bed.sent("create_stack")
+    first, second = env.sent("create_stack")
     assert first == second
-    assert len([r for r in bed.sent("describe_stacks") if r.get("StackName") == other]) == 1
+    assert len([r for r in env.sent("describe_stacks") if r.get("StackName") == other]) == 1
 
 
-def test_long_template(bed: Bed) -> None:
+def test_long_template(env: Environment) -> None:
     """A template above 51,200 bytes goes to the bucket under the hash of its text, and is named by its URL."""
-    bed.needs("templates by URL")
-    body = bed.template(Metadata={"Padding": "x" * 60_000})
-    assert bed.deploy("d1", body, quick=True).outcome == "DONE"
-    (request,) = bed.sent("create_stack")
+    env.needs("templates by URL")
+    body = env.template(Metadata={"Padding": "x" * 60_000})
+    assert env.deploy("d1", body, quick=True).outcome == "DONE"
+    (request,) = env.sent("create_stack")
     assert "TemplateBody" not in request
     digest = hashlib.sha256(body.encode()).hexdigest()
-    assert request["TemplateURL"].endswith(f"/{bed.bucket}/deployer/templates/{digest}")
+    assert request["TemplateURL"].endswith(f"/{env.bucket}/deployer/templates/{digest}")
 
 
-def test_transform(bed: Bed) -> None:
+def test_transform(env: Environment) -> None:
     """A stack whose template has a transform is scaled by sending that template itself, as it was written."""
-    bed.needs("transforms")
-    body = bed.template(Transform="AWS::LanguageExtensions")
+    env.needs("transforms")
+    body = env.template(Transform="AWS::LanguageExtensions")
     capable = ("CAPABILITY_AUTO_EXPAND",)
-    bed.deploy("d1", body, capabilities=capable)
-    assert bed.deploy("d2", body, version="2", capabilities=capable).outcome == "DONE"
-    for request in bed.sent("update_stack"):
+    env.deploy("d1", body, capabilities=capable)
+    assert env.deploy("d2", body, version="2", capabilities=capable).outcome == "DONE"
+    for request in env.sent("update_stack"):
         assert "UsePreviousTemplate" not in request
         assert json.loads(request["TemplateBody"])["Transform"] == "AWS::LanguageExtensions"
         assert request["Capabilities"] == ["CAPABILITY_AUTO_EXPAND"]
 
 
-def test_capabilities_are_sent_again_when_scaling(bed: Bed) -> None:
+def test_capabilities_are_sent_again_when_scaling(env: Environment) -> None:
     """Scaling a stack with IAM resources resends the capabilities that the stack was made with."""
-    bed.needs("capabilities in descriptions")
+    env.needs("capabilities in descriptions")
     role: dict[str, Any] = {
         "Type": "AWS::IAM::Role",
         "Properties": {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": []}},
     }
-    body = bed.template(resources={"Role": role})
-    bed.deploy("d1", body, quick=True, capabilities=("CAPABILITY_IAM",))
-    assert bed.deploy("d2", body, version="2", capabilities=("CAPABILITY_NAMED_IAM",)).outcome == "DONE"
-    scaled = bed.sent("update_stack", UsePreviousTemplate=True)
+    body = env.template(resources={"Role": role})
+    env.deploy("d1", body, quick=True, capabilities=("CAPABILITY_IAM",))
+    assert env.deploy("d2", body, version="2", capabilities=("CAPABILITY_NAMED_IAM",)).outcome == "DONE"
+    scaled = env.sent("update_stack", UsePreviousTemplate=True)
     assert scaled[0]["Capabilities"] == ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]
 
 
-def test_missing_capability(bed: Bed) -> None:
+def test_missing_capability(env: Environment) -> None:
     """A capability that the spec lacks is a failure with AWS's words and with what to do."""
-    bed.needs("capabilities")
+    env.needs("capabilities")
     role: dict[str, Any] = {
         "Type": "AWS::IAM::Role",
         "Properties": {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": []}},
     }
-    failed = bed.deploy("d1", bed.template(resources={"Role": role}), quick=True)
+    failed = env.deploy("d1", env.template(resources={"Role": role}), quick=True)
     assert "CAPABILITY_IAM" in failed.reason
     assert "name the capability under stack.capabilities" in failed.reason
     assert "UpsertStack" in failed.reason
-    assert bed.stack in failed.reason
-    assert bed.actions == []
+    assert env.stack in failed.reason
+    assert env.actions == []
 
 
-def test_ssm_parameters_are_warned_of(bed: Bed, caplog: pytest.LogCaptureFixture) -> None:
+def test_ssm_parameters_are_warned_of(env: Environment, caplog: pytest.LogCaptureFixture) -> None:
     """Scaling a stack with SSM-typed parameters warns that their values are read anew."""
-    bed.parameter_store("/shop/image", "shop:1")
-    body = bed.template(parameters={"Image": {"Type": "AWS::SSM::Parameter::Value<String>"}})
-    bed.deploy("d1", body, parameters={"Image": "/shop/image"})
+    env.parameter_store("/shop/image", "shop:1")
+    body = env.template(parameters={"Image": {"Type": "AWS::SSM::Parameter::Value<String>"}})
+    env.deploy("d1", body, parameters={"Image": "/shop/image"})
     caplog.clear()
     with caplog.at_level(logging.WARNING, "deployer"):
-        bed.deploy("d2", body, version="2", parameters={"Image": "/shop/image"})
+        env.deploy("d2", body, version="2", parameters={"Image": "/shop/image"})
     assert any("reads Image anew from the SSM Parameter Store" in record.message for record in caplog.records)
 
 
-def test_unknown_parameter(bed: Bed) -> None:
+def test_unknown_parameter(env: Environment) -> None:
     """A template that lacks a parameter of the spec is AWS's word, with what to do."""
-    bed.needs("parameter checks")
-    failed = bed.deploy("d1", bed.template(), quick=True, parameters={"Color": "blue"})
+    env.needs("parameter checks")
+    failed = env.deploy("d1", env.template(), quick=True, parameters={"Color": "blue"})
     assert "[Color] do not exist in the template" in failed.reason
     assert "correct the spec or the template" in failed.reason

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from deployer_aws.simulator import ClientError, ConnectionClosedError, ScriptError
-from tests.deployer_aws.simulator.test_stacks import TEMPLATE, Bed
+from tests.deployer_aws.simulator.test_stacks import TEMPLATE, Environment
 from tests.support.conformance import CheckedSimulator
 
 FAULTS = [
@@ -95,97 +95,97 @@ def test_rules_are_about_one_stack_or_definition() -> None:
 
 def test_a_lost_reply_is_a_change_made_and_a_lost_request_is_none() -> None:
     """The client sees the same connection error; only the account knows whether anything was done."""
-    bed = Bed(
+    env = Environment(
         {"on": "create_stack", "nth": 1, "lost_request": True},
         {"on": "create_stack", "nth": 2, "lost_reply": True},
     )
     for made in (0, 1):
         with pytest.raises(ConnectionClosedError):
-            bed.create()
-        assert len(bed.sim.changes) == made
-    bed.create()
-    assert len(bed.sim.changes) == 1
-    assert [call.outcome for call in bed.sim.calls] == ["lost request", "lost reply", "ok"]
-    assert bed.sim.call_counts == {"create_stack": 3}
+            env.create()
+        assert len(env.sim.changes) == made
+    env.create()
+    assert len(env.sim.changes) == 1
+    assert [call.outcome for call in env.sim.calls] == ["lost request", "lost reply", "ok"]
+    assert env.sim.call_counts == {"create_stack": 3}
 
 
 def test_behaviours_count_changes_not_calls() -> None:
     """A refused update, and one replayed by its token, is not the nth one of a rule about changes."""
-    bed = Bed(
+    env = Environment(
         {"on": "update_stack", "nth": 1, "throttle": True},
         {"on": "update_stack", "nth": 2, "fail": True},
     )
-    bed.create()
-    bed.settle()
+    env.create()
+    env.settle()
     with pytest.raises(ClientError, match="Rate exceeded"):
-        bed.update(Count=1)
-    bed.update(Count=1)
-    bed.update(Count=1)
-    assert bed.settle() == "UPDATE_COMPLETE"
-    bed.update("update-2", Count=3)
-    assert bed.settle() == "UPDATE_ROLLBACK_COMPLETE"
+        env.update(Count=1)
+    env.update(Count=1)
+    env.update(Count=1)
+    assert env.settle() == "UPDATE_COMPLETE"
+    env.update("update-2", Count=3)
+    assert env.settle() == "UPDATE_ROLLBACK_COMPLETE"
 
 
 def test_a_young_stack_may_not_be_seen_yet() -> None:
     """Reads are eventually consistent: for a scripted time a created stack 'does not exist'; writes know of it."""
-    bed = Bed({"on": "create_stack", "hidden": 5})
-    bed.create()
+    env = Environment({"on": "create_stack", "hidden": 5})
+    env.create()
     with pytest.raises(ClientError, match="does not exist"):
-        bed.status()
+        env.status()
     with pytest.raises(ClientError, match="does not exist"):
-        bed.events()
+        env.events()
     with pytest.raises(ClientError, match="AlreadyExistsException"):
-        bed.create(ClientRequestToken="other")
-    assert bed.cloudformation.describe_stacks()["Stacks"] == []
-    assert bed.settle(5) == "CREATE_IN_PROGRESS"
+        env.create(ClientRequestToken="other")
+    assert env.cloudformation.describe_stacks()["Stacks"] == []
+    assert env.settle(5) == "CREATE_IN_PROGRESS"
 
 
 def test_reads_may_be_stale_after_a_change() -> None:
     """For a scripted time after an update, reads show the stack and its events as they were before it."""
-    bed = Bed({"on": "update_stack", "stale": 5}, {"on": "delete_stack", "stale": 5})
-    bed.create()
-    bed.settle()
-    bed.update(Count=3)
-    assert bed.status() == "CREATE_COMPLETE"
-    assert {event["ClientRequestToken"] for event in bed.events()} == {"create-1"}
+    env = Environment({"on": "update_stack", "stale": 5}, {"on": "delete_stack", "stale": 5})
+    env.create()
+    env.settle()
+    env.update(Count=3)
+    assert env.status() == "CREATE_COMPLETE"
+    assert {event["ClientRequestToken"] for event in env.events()} == {"create-1"}
     with pytest.raises(ClientError, match="UPDATE_IN_PROGRESS state and can not be updated"):
-        bed.update("update-2", Count=4)
-    assert bed.settle(5) == "UPDATE_IN_PROGRESS"
-    assert bed.events()[-1]["ClientRequestToken"] == "update-1"
-    bed.settle()
-    bed.cloudformation.delete_stack(StackName="orders")
-    assert bed.status() == "UPDATE_COMPLETE"
+        env.update("update-2", Count=4)
+    assert env.settle(5) == "UPDATE_IN_PROGRESS"
+    assert env.events()[-1]["ClientRequestToken"] == "update-1"
+    env.settle()
+    env.cloudformation.delete_stack(StackName="orders")
+    assert env.status() == "UPDATE_COMPLETE"
 
 
 def test_a_failure_of_an_unknown_resource_is_a_mistake_of_the_script() -> None:
     """A rule that lets a resource fail which the template lacks is reported, and nothing has begun."""
-    bed = Bed({"on": "create_stack", "fail": {"resource": "Servce"}})
+    env = Environment({"on": "create_stack", "fail": {"resource": "Servce"}})
     with pytest.raises(ScriptError, match="fail at 'Servce'; its resources: Bucket, Cluster"):
-        bed.create()
-    assert bed.sim.changes == []
+        env.create()
+    assert env.sim.changes == []
 
 
 def test_times_of_stack_changes_are_scripted() -> None:
     """How long a change, its rollback and its cleanup take is as scripted."""
-    bed = Bed(
+    env = Environment(
         {"on": "create_stack", "takes": 1000},
         {"on": "update_stack", "nth": 1, "takes": 10, "cleanup_takes": 500},
         {"on": "update_stack", "nth": 2, "fail": True, "rollback_takes": 900},
     )
-    bed.create()
-    assert bed.settle(999) == "CREATE_IN_PROGRESS"
-    assert bed.settle(1) == "CREATE_COMPLETE"
-    bed.update(Count=1)
-    assert bed.settle(11) == "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"
-    assert bed.settle(500) == "UPDATE_COMPLETE"
-    bed.update("update-2", Count=2)
-    assert bed.settle(900) == "UPDATE_ROLLBACK_IN_PROGRESS"
+    env.create()
+    assert env.settle(999) == "CREATE_IN_PROGRESS"
+    assert env.settle(1) == "CREATE_COMPLETE"
+    env.update(Count=1)
+    assert env.settle(11) == "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"
+    assert env.settle(500) == "UPDATE_COMPLETE"
+    env.update("update-2", Count=2)
+    assert env.settle(900) == "UPDATE_ROLLBACK_IN_PROGRESS"
 
 
 def test_others_change_things_at_their_time() -> None:
     """Updates, protection, deletes and cancels by others happen at the scripted times, with tokens of their own."""
     update = {"parameters": {"Count": 3}, "token": "console-1", "takes": 20}
-    bed = Bed(
+    env = Environment(
         stacks=[{"name": "orders", "template": TEMPLATE}],
         events=[
             {"at": 10, "stack": "orders", "update": update},
@@ -200,35 +200,35 @@ def test_others_change_things_at_their_time() -> None:
         ],
         templates={"small": {"Resources": {"Bucket": {"Type": "AWS::S3::Bucket"}}}},
     )
-    stack_id = bed.cloudformation.describe_stacks()["Stacks"][0]["StackId"]
-    assert bed.settle(12) == "UPDATE_IN_PROGRESS"
-    assert bed.events()[-1]["ClientRequestToken"] == "console-1"
-    assert bed.settle(80) == "UPDATE_ROLLBACK_COMPLETE"
-    assert bed.events()[-1]["ClientRequestToken"].startswith("Console-CancelUpdateStack-")
-    assert bed.settle(150) == "UPDATE_ROLLBACK_COMPLETE"
-    assert bed.settle(75) == "DELETE_IN_PROGRESS"
-    bed.sim.clock.sleep(100)
-    assert bed.status(stack_id) == "DELETE_COMPLETE"
-    assert [c.action for c in bed.sim.changes] == [
+    stack_id = env.cloudformation.describe_stacks()["Stacks"][0]["StackId"]
+    assert env.settle(12) == "UPDATE_IN_PROGRESS"
+    assert env.events()[-1]["ClientRequestToken"] == "console-1"
+    assert env.settle(80) == "UPDATE_ROLLBACK_COMPLETE"
+    assert env.events()[-1]["ClientRequestToken"].startswith("Console-CancelUpdateStack-")
+    assert env.settle(150) == "UPDATE_ROLLBACK_COMPLETE"
+    assert env.settle(75) == "DELETE_IN_PROGRESS"
+    env.sim.clock.sleep(100)
+    assert env.status(stack_id) == "DELETE_COMPLETE"
+    assert [c.action for c in env.sim.changes] == [
         "update_stack",
         "cancel_update_stack",
         "update_stack",
         "delete_stack",
     ]
-    assert {c.details["by"] for c in bed.sim.changes} == {"others"}
+    assert {c.details["by"] for c in env.sim.changes} == {"others"}
 
 
 def test_others_act_while_a_change_runs() -> None:
     """Deeds can be timed from the start of a change: here an update of ours is cancelled by somebody else."""
     meanwhile = [{"after": 5, "cancel": {"token": "theirs"}}, {"after": 1, "protect": True}]
-    bed = Bed({"on": "update_stack", "meanwhile": meanwhile})
-    bed.create()
-    bed.settle()
-    bed.update(Count=0)
-    assert bed.settle() == "UPDATE_ROLLBACK_COMPLETE"
-    assert bed.events()[-1]["ClientRequestToken"] == "theirs"
+    env = Environment({"on": "update_stack", "meanwhile": meanwhile})
+    env.create()
+    env.settle()
+    env.update(Count=0)
+    assert env.settle() == "UPDATE_ROLLBACK_COMPLETE"
+    assert env.events()[-1]["ClientRequestToken"] == "theirs"
     with pytest.raises(ClientError, match="TerminationProtection"):
-        bed.cloudformation.delete_stack(StackName="orders")
+        env.cloudformation.delete_stack(StackName="orders")
 
 
 def test_others_stop_tasks_and_deregister_definitions() -> None:
@@ -256,16 +256,16 @@ def test_others_stop_tasks_and_deregister_definitions() -> None:
 def test_a_services_count_is_found_by_name_too() -> None:
     """Others may name a service by its own name and cluster; one that is not there is left alone."""
     named = {"service": "web", "cluster": "main", "count": 4}
-    bed = Bed(
+    env = Environment(
         stacks=[{"name": "orders", "template": TEMPLATE}],
         events=[
             {"at": 5, "desired_count": named},
             {"at": 6, "desired_count": {"service": "none", "count": 1}},
         ],
     )
-    bed.sim.clock.sleep(30)
-    assert bed.desired() == 4
-    assert [c.action for c in bed.sim.changes] == ["set_desired_count"]
+    env.sim.clock.sleep(30)
+    assert env.desired() == 4
+    assert [c.action for c in env.sim.changes] == ["set_desired_count"]
 
 
 @pytest.mark.parametrize(
@@ -281,13 +281,13 @@ def test_stacks_are_founded_in_any_status(status: str) -> None:
         "parameters": {"Count": 1},
         "tags": {"a": "b"},
     }
-    bed = Bed(stacks=[stack])
-    assert bed.status() == status
-    resources = bed.cloudformation.list_stack_resources(StackName="orders")["StackResourceSummaries"]
+    env = Environment(stacks=[stack])
+    assert env.status() == status
+    resources = env.cloudformation.list_stack_resources(StackName="orders")["StackResourceSummaries"]
     assert bool(resources) == (status not in ("ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS"))
     if resources:
-        assert bed.desired() == 1
-    assert bed.sim.changes == []
+        assert env.desired() == 1
+    assert env.sim.changes == []
 
 
 @pytest.mark.parametrize(
@@ -296,9 +296,9 @@ def test_stacks_are_founded_in_any_status(status: str) -> None:
 )
 def test_stacks_are_founded_on_their_way(status: str, after: str) -> None:
     """A stack founded in the middle of a change goes on from there."""
-    bed = Bed(stacks=[{"name": "orders", "template": TEMPLATE, "status": status}])
-    assert bed.status() == status
-    assert bed.settle() == after
+    env = Environment(stacks=[{"name": "orders", "template": TEMPLATE, "status": status}])
+    assert env.status() == status
+    assert env.settle() == after
 
 
 def test_time_passes_by_calls_and_sleep_alone() -> None:
@@ -315,13 +315,13 @@ def test_time_passes_by_calls_and_sleep_alone() -> None:
 
 def test_answers_are_not_shared_with_the_account() -> None:
     """Whatever a caller does to an answer or a request, the account stays as it is."""
-    bed = Bed()
+    env = Environment()
     tags = [{"Key": "a", "Value": "b"}]
-    bed.create(Tags=tags)
+    env.create(Tags=tags)
     tags[0]["Value"] = "c"
-    bed.settle()
-    bed.cloudformation.describe_stacks(StackName="orders")["Stacks"][0]["Outputs"].clear()
-    stack = bed.cloudformation.describe_stacks(StackName="orders")["Stacks"][0]
+    env.settle()
+    env.cloudformation.describe_stacks(StackName="orders")["Stacks"][0]["Outputs"].clear()
+    stack = env.cloudformation.describe_stacks(StackName="orders")["Stacks"][0]
     assert stack["Outputs"]
     assert stack["Tags"] == [{"Key": "a", "Value": "b"}]
-    assert bed.sim.calls[0].request["Tags"] == stack["Tags"]
+    assert env.sim.calls[0].request["Tags"] == stack["Tags"]

@@ -35,7 +35,7 @@ def parameters(**values: Any) -> list[dict[str, Any]]:
     return [{"ParameterKey": key, "ParameterValue": str(value)} for key, value in values.items()]
 
 
-class Bed:
+class Environment:
     """A simulator with one stack, and short words for what is done with it."""
 
     def __init__(self, *rules: dict[str, Any], **script: Any) -> None:
@@ -83,76 +83,76 @@ class Bed:
 
 def test_a_create_goes_through_its_resources() -> None:
     """A good create ends in CREATE_COMPLETE with outputs, each resource created after those that it refers to."""
-    bed = Bed()
-    stack_id = bed.create()
-    assert bed.status() == "CREATE_IN_PROGRESS"
-    assert bed.settle() == "CREATE_COMPLETE"
-    assert bed.statuses() == ["CREATE_IN_PROGRESS", "CREATE_COMPLETE"]
-    events = [(e["LogicalResourceId"], e["ResourceStatus"]) for e in bed.events()]
+    env = Environment()
+    stack_id = env.create()
+    assert env.status() == "CREATE_IN_PROGRESS"
+    assert env.settle() == "CREATE_COMPLETE"
+    assert env.statuses() == ["CREATE_IN_PROGRESS", "CREATE_COMPLETE"]
+    events = [(e["LogicalResourceId"], e["ResourceStatus"]) for e in env.events()]
     assert events.index(("Service", "CREATE_IN_PROGRESS")) > events.index(("Task", "CREATE_COMPLETE"))
-    stack = bed.cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]
+    stack = env.cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]
     (output,) = stack["Outputs"]
     assert output["OutputValue"].endswith(":service/main/web")
     assert output["ExportName"] == "orders-service"
-    assert bed.desired() == 2
+    assert env.desired() == 2
 
 
 def test_every_event_of_an_operation_bears_its_token() -> None:
     """Stack events show the ClientRequestToken of the operation that they belong to, rollback events included."""
-    bed = Bed({"on": "update_stack", "fail": {"resource": "Service", "reason": "no capacity"}})
-    bed.create()
-    bed.settle()
-    assert {e["ClientRequestToken"] for e in bed.events()} == {"create-1"}
-    bed.update(Count=3)
-    assert bed.settle() == "UPDATE_ROLLBACK_COMPLETE"
-    tokens = [e["ClientRequestToken"] for e in bed.events()]
+    env = Environment({"on": "update_stack", "fail": {"resource": "Service", "reason": "no capacity"}})
+    env.create()
+    env.settle()
+    assert {e["ClientRequestToken"] for e in env.events()} == {"create-1"}
+    env.update(Count=3)
+    assert env.settle() == "UPDATE_ROLLBACK_COMPLETE"
+    tokens = [e["ClientRequestToken"] for e in env.events()]
     first = tokens.index("update-1")
     assert set(tokens[first:]) == {"update-1"}
 
 
 def test_a_good_update_passes_through_its_cleanup() -> None:
     """A good update is UPDATE_COMPLETE_CLEANUP_IN_PROGRESS before it is UPDATE_COMPLETE, and touches what changed."""
-    bed = Bed()
-    bed.create()
-    bed.settle()
-    bed.update(Count=5)
-    assert bed.settle() == "UPDATE_COMPLETE"
-    assert bed.statuses()[2:] == [
+    env = Environment()
+    env.create()
+    env.settle()
+    env.update(Count=5)
+    assert env.settle() == "UPDATE_COMPLETE"
+    assert env.statuses()[2:] == [
         "UPDATE_IN_PROGRESS",
         "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
         "UPDATE_COMPLETE",
     ]
-    touched = {e["LogicalResourceId"] for e in bed.events() if e["ResourceStatus"] == "UPDATE_COMPLETE"}
+    touched = {e["LogicalResourceId"] for e in env.events() if e["ResourceStatus"] == "UPDATE_COMPLETE"}
     assert touched == {"Service", "orders"}
-    assert bed.desired() == 5
+    assert env.desired() == 5
 
 
 def test_a_new_definition_replaces_the_old_one() -> None:
     """A changed task definition is a new revision, its service is updated too, and the old revision ends INACTIVE."""
-    bed = Bed()
-    bed.create()
-    bed.settle()
-    bed.update(Image="shop:2")
-    assert bed.settle() == "UPDATE_COMPLETE"
-    service = bed.ecs.describe_services(cluster="main", services=["web"])["services"][0]
+    env = Environment()
+    env.create()
+    env.settle()
+    env.update(Image="shop:2")
+    assert env.settle() == "UPDATE_COMPLETE"
+    service = env.ecs.describe_services(cluster="main", services=["web"])["services"][0]
     assert service["taskDefinition"].endswith(":task-definition/orders:2")
-    old = bed.ecs.describe_task_definition(taskDefinition="orders:1")["taskDefinition"]
+    old = env.ecs.describe_task_definition(taskDefinition="orders:1")["taskDefinition"]
     assert old["status"] == "INACTIVE"
     assert "deregisteredAt" in old
 
 
 def test_resources_come_and_go_with_the_template() -> None:
     """An update creates what its conditions newly ask for, and deletes in the cleanup what they no longer do."""
-    bed = Bed()
-    bed.create()
-    bed.settle()
-    bed.update(Image="shop:queue")
-    bed.settle()
-    summaries = bed.cloudformation.list_stack_resources(StackName="orders")["StackResourceSummaries"]
+    env = Environment()
+    env.create()
+    env.settle()
+    env.update(Image="shop:queue")
+    env.settle()
+    summaries = env.cloudformation.list_stack_resources(StackName="orders")["StackResourceSummaries"]
     assert {s["LogicalResourceId"]: s["ResourceStatus"] for s in summaries}["Queue"] == "CREATE_COMPLETE"
-    bed.update("update-2", Image="shop:1")
-    bed.settle()
-    events = [(e["LogicalResourceId"], e["ResourceStatus"]) for e in bed.events()]
+    env.update("update-2", Image="shop:1")
+    env.settle()
+    events = [(e["LogicalResourceId"], e["ResourceStatus"]) for e in env.events()]
     cleanup = events.index(("Queue", "DELETE_IN_PROGRESS"))
     assert events[cleanup - 1] == ("orders", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
     assert ("Queue", "DELETE_COMPLETE") in events
@@ -160,61 +160,61 @@ def test_resources_come_and_go_with_the_template() -> None:
 
 def test_a_failed_create_is_rolled_back() -> None:
     """A failing resource cancels its siblings, the stack is emptied, and it rests in ROLLBACK_COMPLETE."""
-    bed = Bed({"on": "create_stack", "fail": {"resource": "Bucket", "reason": "the name is taken"}})
-    bed.create()
-    assert bed.settle() == "ROLLBACK_COMPLETE"
-    assert bed.statuses() == ["CREATE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS", "ROLLBACK_COMPLETE"]
+    env = Environment({"on": "create_stack", "fail": {"resource": "Bucket", "reason": "the name is taken"}})
+    env.create()
+    assert env.settle() == "ROLLBACK_COMPLETE"
+    assert env.statuses() == ["CREATE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS", "ROLLBACK_COMPLETE"]
     reasons = {
         e["LogicalResourceId"]: e.get("ResourceStatusReason")
-        for e in bed.events()
+        for e in env.events()
         if "FAILED" in e["ResourceStatus"]
     }
     assert reasons["Bucket"] == "the name is taken"
     assert reasons["Task"] == "Resource creation cancelled"
     with pytest.raises(ClientError, match="is in ROLLBACK_COMPLETE state and can not be updated"):
-        bed.update(Count=1)
+        env.update(Count=1)
 
 
 def test_a_failed_update_restores_what_was() -> None:
     """After a failed update the stack has its earlier parameters, and its services their counts and definitions."""
-    bed = Bed({"on": "update_stack", "fail": {"resource": "Service", "reason": "no capacity"}})
-    bed.create()
-    bed.settle()
-    bed.update(Count=0, Image="shop:queue")
-    assert bed.settle() == "UPDATE_ROLLBACK_COMPLETE"
-    assert bed.statuses()[2:] == [
+    env = Environment({"on": "update_stack", "fail": {"resource": "Service", "reason": "no capacity"}})
+    env.create()
+    env.settle()
+    env.update(Count=0, Image="shop:queue")
+    assert env.settle() == "UPDATE_ROLLBACK_COMPLETE"
+    assert env.statuses()[2:] == [
         "UPDATE_IN_PROGRESS",
         "UPDATE_ROLLBACK_IN_PROGRESS",
         "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
         "UPDATE_ROLLBACK_COMPLETE",
     ]
-    assert bed.desired() == 2
-    service = bed.ecs.describe_services(cluster="main", services=["web"])["services"][0]
+    assert env.desired() == 2
+    service = env.ecs.describe_services(cluster="main", services=["web"])["services"][0]
     assert service["taskDefinition"].endswith("orders:1")
-    assert bed.ecs.describe_task_definition(taskDefinition="orders")["taskDefinition"]["revision"] == 1
-    stack = bed.cloudformation.describe_stacks(StackName="orders")["Stacks"][0]
+    assert env.ecs.describe_task_definition(taskDefinition="orders")["taskDefinition"]["revision"] == 1
+    stack = env.cloudformation.describe_stacks(StackName="orders")["Stacks"][0]
     assert {p["ParameterKey"]: p["ParameterValue"] for p in stack["Parameters"]} == {
         "Count": "2",
         "Image": "shop:1",
     }
-    events = [(e["LogicalResourceId"], e["ResourceStatus"]) for e in bed.events()]
+    events = [(e["LogicalResourceId"], e["ResourceStatus"]) for e in env.events()]
     assert ("Queue", "DELETE_COMPLETE") in events
 
 
 @pytest.mark.parametrize("operation", ["create_stack", "update_stack"])
 def test_a_rollback_can_fail(operation: str) -> None:
     """A scripted failure of the rollback leaves ROLLBACK_FAILED or UPDATE_ROLLBACK_FAILED."""
-    bed = Bed({"on": operation, "fail": True, "rollback_fails": "cannot go back"})
-    bed.create()
-    bed.settle()
+    env = Environment({"on": operation, "fail": True, "rollback_fails": "cannot go back"})
+    env.create()
+    env.settle()
     if operation == "update_stack":
-        bed.update(Count=0)
-        assert bed.settle() == "UPDATE_ROLLBACK_FAILED"
+        env.update(Count=0)
+        assert env.settle() == "UPDATE_ROLLBACK_FAILED"
         with pytest.raises(ClientError, match="UPDATE_ROLLBACK_FAILED state and can not be updated"):
-            bed.update("update-2", Count=1)
+            env.update("update-2", Count=1)
     else:
-        assert bed.status() == "ROLLBACK_FAILED"
-    assert "cannot go back" in {e.get("ResourceStatusReason") for e in bed.events()}
+        assert env.status() == "ROLLBACK_FAILED"
+    assert "cannot go back" in {e.get("ResourceStatusReason") for e in env.events()}
 
 
 @pytest.mark.parametrize(
@@ -228,121 +228,121 @@ def test_a_rollback_can_fail(operation: str) -> None:
 )
 def test_on_failure_decides_what_a_failed_create_becomes(request_: dict[str, Any], status: str) -> None:
     """OnFailure and DisableRollback are honoured."""
-    bed = Bed({"on": "create_stack", "fail": True})
-    stack_id = bed.create(**request_)
-    bed.sim.clock.sleep(300)
-    assert bed.status(stack_id) == status
+    env = Environment({"on": "create_stack", "fail": True})
+    stack_id = env.create(**request_)
+    env.sim.clock.sleep(300)
+    assert env.status(stack_id) == status
 
 
 def test_a_create_times_out() -> None:
     """A create that takes longer than TimeoutInMinutes is rolled back."""
-    bed = Bed({"on": "create_stack", "takes": 1000})
-    bed.create(TimeoutInMinutes=2)
-    bed.settle(121)
-    stack = bed.cloudformation.describe_stacks(StackName="orders")["Stacks"][0]
+    env = Environment({"on": "create_stack", "takes": 1000})
+    env.create(TimeoutInMinutes=2)
+    env.settle(121)
+    stack = env.cloudformation.describe_stacks(StackName="orders")["Stacks"][0]
     assert stack["StackStatus"] == "ROLLBACK_IN_PROGRESS"
     assert "exceeded the specified timeout" in stack["StackStatusReason"]
 
 
 def test_a_create_in_time_does_not_time_out_later() -> None:
     """Once a stack is complete its TimeoutInMinutes has no effect any more."""
-    bed = Bed()
-    bed.create(TimeoutInMinutes=2)
-    assert bed.settle(500) == "CREATE_COMPLETE"
+    env = Environment()
+    env.create(TimeoutInMinutes=2)
+    assert env.settle(500) == "CREATE_COMPLETE"
 
 
 def test_a_cancel_rolls_the_update_back() -> None:
     """A cancel is taken in UPDATE_IN_PROGRESS only; the events after it bear its own token."""
-    bed = Bed()
-    bed.create()
-    bed.settle()
+    env = Environment()
+    env.create()
+    env.settle()
     with pytest.raises(ClientError, match="cannot be called from current stack status"):
-        bed.cloudformation.cancel_update_stack(StackName="orders")
-    bed.update(Count=0)
-    bed.settle(10)
-    bed.cloudformation.cancel_update_stack(StackName="orders", ClientRequestToken="cancel-1")
-    bed.cloudformation.cancel_update_stack(StackName="orders", ClientRequestToken="cancel-1")
-    assert bed.settle() == "UPDATE_ROLLBACK_COMPLETE"
-    assert bed.events()[-1]["ClientRequestToken"] == "cancel-1"
-    assert bed.desired() == 2
-    assert [c.action for c in bed.sim.changes] == ["create_stack", "update_stack", "cancel_update_stack"]
+        env.cloudformation.cancel_update_stack(StackName="orders")
+    env.update(Count=0)
+    env.settle(10)
+    env.cloudformation.cancel_update_stack(StackName="orders", ClientRequestToken="cancel-1")
+    env.cloudformation.cancel_update_stack(StackName="orders", ClientRequestToken="cancel-1")
+    assert env.settle() == "UPDATE_ROLLBACK_COMPLETE"
+    assert env.events()[-1]["ClientRequestToken"] == "cancel-1"
+    assert env.desired() == 2
+    assert [c.action for c in env.sim.changes] == ["create_stack", "update_stack", "cancel_update_stack"]
 
 
 def test_a_delete_frees_the_name() -> None:
     """A deleted stack is found by its id alone; its name can be used again; deleting what is not there is no error."""
-    bed = Bed()
-    stack_id = bed.create()
-    bed.settle()
-    bed.cloudformation.delete_stack(StackName="orders", ClientRequestToken="delete-1")
-    bed.cloudformation.delete_stack(StackName="orders", ClientRequestToken="delete-1")
-    bed.sim.clock.sleep(100)
+    env = Environment()
+    stack_id = env.create()
+    env.settle()
+    env.cloudformation.delete_stack(StackName="orders", ClientRequestToken="delete-1")
+    env.cloudformation.delete_stack(StackName="orders", ClientRequestToken="delete-1")
+    env.sim.clock.sleep(100)
     with pytest.raises(ClientError, match="Stack with id orders does not exist"):
-        bed.status()
-    assert bed.status(stack_id) == "DELETE_COMPLETE"
-    bed.cloudformation.delete_stack(StackName="orders")
-    assert bed.cloudformation.describe_stacks()["Stacks"] == []
-    assert bed.create(ClientRequestToken="create-2") != stack_id
-    assert [c.action for c in bed.sim.changes] == ["create_stack", "delete_stack", "create_stack"]
+        env.status()
+    assert env.status(stack_id) == "DELETE_COMPLETE"
+    env.cloudformation.delete_stack(StackName="orders")
+    assert env.cloudformation.describe_stacks()["Stacks"] == []
+    assert env.create(ClientRequestToken="create-2") != stack_id
+    assert [c.action for c in env.sim.changes] == ["create_stack", "delete_stack", "create_stack"]
 
 
 def test_a_delete_can_fail() -> None:
     """A resource that cannot be deleted leaves DELETE_FAILED; a second delete may retain it."""
-    bed = Bed({"on": "delete_stack", "nth": 1, "fail": {"resource": "Bucket", "reason": "not empty"}})
-    stack_id = bed.create()
-    bed.settle()
-    bed.cloudformation.delete_stack(StackName="orders")
-    assert bed.settle() == "DELETE_FAILED"
-    bed.cloudformation.delete_stack(StackName="orders", RetainResources=["Bucket"])
-    bed.sim.clock.sleep(100)
-    assert bed.status(stack_id) == "DELETE_COMPLETE"
+    env = Environment({"on": "delete_stack", "nth": 1, "fail": {"resource": "Bucket", "reason": "not empty"}})
+    stack_id = env.create()
+    env.settle()
+    env.cloudformation.delete_stack(StackName="orders")
+    assert env.settle() == "DELETE_FAILED"
+    env.cloudformation.delete_stack(StackName="orders", RetainResources=["Bucket"])
+    env.sim.clock.sleep(100)
+    assert env.status(stack_id) == "DELETE_COMPLETE"
 
 
 def test_deletes_are_refused_where_aws_refuses_them() -> None:
     """A protected stack, and one that is being updated, is not deleted."""
-    bed = Bed()
-    bed.create(EnableTerminationProtection=True)
-    bed.settle()
+    env = Environment()
+    env.create(EnableTerminationProtection=True)
+    env.settle()
     with pytest.raises(ClientError, match="cannot be deleted while TerminationProtection is enabled"):
-        bed.cloudformation.delete_stack(StackName="orders")
-    bed = Bed()
-    bed.create()
-    bed.settle()
-    bed.update(Count=0)
+        env.cloudformation.delete_stack(StackName="orders")
+    env = Environment()
+    env.create()
+    env.settle()
+    env.update(Count=0)
     with pytest.raises(ClientError, match="cannot be deleted while in status UPDATE_IN_PROGRESS"):
-        bed.cloudformation.delete_stack(StackName="orders")
+        env.cloudformation.delete_stack(StackName="orders")
 
 
 def test_nested_stacks_show_in_the_parent() -> None:
     """A nested stack's own id is the physical id of its events in the parent, which are not the parent's own."""
     template = "{Resources: {Inner: {Type: 'AWS::CloudFormation::Stack', Properties: {TemplateURL: !Ref 'AWS::StackName'}}}}"
-    bed = Bed({"on": "update_stack", "fail": {"resource": "Inner", "reason": "inner trouble"}})
-    stack_id = bed.create(TemplateBody=template)
-    bed.settle()
+    env = Environment({"on": "update_stack", "fail": {"resource": "Inner", "reason": "inner trouble"}})
+    stack_id = env.create(TemplateBody=template)
+    env.settle()
     inner = next(
         e
-        for e in bed.events()
+        for e in env.events()
         if e["LogicalResourceId"] == "Inner" and e["ResourceStatus"] == "CREATE_COMPLETE"
     )
     assert inner["ResourceType"] == "AWS::CloudFormation::Stack"
     nested = inner["PhysicalResourceId"]
-    described = bed.cloudformation.describe_stacks(StackName=nested)["Stacks"][0]
+    described = env.cloudformation.describe_stacks(StackName=nested)["Stacks"][0]
     assert (described["ParentId"], described["StackStatus"]) == (stack_id, "CREATE_COMPLETE")
-    assert bed.statuses(nested) == ["CREATE_IN_PROGRESS", "CREATE_COMPLETE"]
+    assert env.statuses(nested) == ["CREATE_IN_PROGRESS", "CREATE_COMPLETE"]
     tags = [{"Key": "a", "Value": "b"}]
-    bed.cloudformation.update_stack(StackName="orders", UsePreviousTemplate=True, Tags=tags)
-    assert bed.settle() == "UPDATE_ROLLBACK_COMPLETE"
-    assert bed.status(nested) == "UPDATE_COMPLETE"
-    bed.cloudformation.delete_stack(StackName="orders")
-    bed.sim.clock.sleep(100)
-    assert bed.status(nested) == "DELETE_COMPLETE"
+    env.cloudformation.update_stack(StackName="orders", UsePreviousTemplate=True, Tags=tags)
+    assert env.settle() == "UPDATE_ROLLBACK_COMPLETE"
+    assert env.status(nested) == "UPDATE_COMPLETE"
+    env.cloudformation.delete_stack(StackName="orders")
+    env.sim.clock.sleep(100)
+    assert env.status(nested) == "DELETE_COMPLETE"
 
 
 def test_status_changes_are_emitted() -> None:
     """Each status of the stack is emitted as EventBridge has it, with its token."""
-    bed = Bed()
-    stack_id = bed.create()
-    bed.settle()
-    events = [e for e in bed.sim.emitted if e["detail-type"] == "CloudFormation Stack Status Change"]
-    assert [e["detail"]["status-details"]["status"] for e in events] == bed.statuses()
+    env = Environment()
+    stack_id = env.create()
+    env.settle()
+    events = [e for e in env.sim.emitted if e["detail-type"] == "CloudFormation Stack Status Change"]
+    assert [e["detail"]["status-details"]["status"] for e in events] == env.statuses()
     assert events[0]["detail"]["client-request-token"] == "create-1"
     assert (events[0]["source"], events[0]["resources"]) == ("aws.cloudformation", [stack_id])

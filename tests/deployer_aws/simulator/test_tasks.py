@@ -25,7 +25,7 @@ LIFE = [
 ]
 
 
-class Bed:
+class Environment:
     """A simulator with task definitions, and short words for running them."""
 
     def __init__(self, *rules: dict[str, Any], **script: Any) -> None:
@@ -57,10 +57,10 @@ def codes(task: dict[str, Any]) -> dict[str, int | None]:
 
 def test_a_task_lives_through_every_status() -> None:
     """A good task passes through the whole lifecycle in order, ends with 0, and its sidecar is killed."""
-    bed = Bed()
-    arn = bed.run()
-    task = bed.end(arn)
-    changes = [e["detail"] for e in bed.sim.emitted if e["detail-type"] == "ECS Task State Change"]
+    env = Environment()
+    arn = env.run()
+    task = env.end(arn)
+    changes = [e["detail"] for e in env.sim.emitted if e["detail-type"] == "ECS Task State Change"]
     assert list(dict.fromkeys(detail["lastStatus"] for detail in changes)) == LIFE
     assert [detail["version"] for detail in changes] == list(range(1, len(changes) + 1))
     assert (task["lastStatus"], task["stopCode"]) == ("STOPPED", "EssentialContainerExited")
@@ -72,9 +72,9 @@ def test_a_task_lives_through_every_status() -> None:
 
 def test_emitted_tasks_have_the_shape_of_the_api() -> None:
     """The detail of a task event is the API's Task, with times as texts and one member of its own."""
-    bed = Bed()
-    bed.end(bed.run())
-    for event in bed.sim.emitted:
+    env = Environment()
+    env.end(env.run())
+    for event in env.sim.emitted:
         detail = {k: datetime.fromisoformat(v) if k.endswith("At") else v for k, v in event["detail"].items()}
         assert detail.pop("updatedAt")
         check_shape("ecs", "Task", detail)
@@ -105,8 +105,8 @@ def test_a_script_says_how_a_task_ends(
     rule: dict[str, Any], stop_code: str, exit_codes: dict[str, int | None]
 ) -> None:
     """Exit codes, stop codes, missing exit codes and missing containers are as scripted."""
-    bed = Bed({"definition": "migrate", "reason": "as scripted", **rule})
-    task = bed.end(bed.run())
+    env = Environment({"definition": "migrate", "reason": "as scripted", **rule})
+    task = env.end(env.run())
     assert (task["stopCode"], task["stoppedReason"], codes(task)) == (stop_code, "as scripted", exit_codes)
     assert ("startedAt" in task) == (stop_code != "TaskFailedToStart")
     if "oom" in rule:
@@ -115,77 +115,77 @@ def test_a_script_says_how_a_task_ends(
 
 def test_times_are_scripted() -> None:
     """How long a task takes to start, to run and to stop is as scripted."""
-    bed = Bed({"starts_in": 100, "takes": 50, "linger": 30})
-    arn = bed.run()
-    assert bed.end(arn, 99)["lastStatus"] == "ACTIVATING"
-    assert bed.end(arn, 1)["lastStatus"] == "RUNNING"
-    assert bed.end(arn, 49)["lastStatus"] == "RUNNING"
-    assert bed.end(arn, 25)["desiredStatus"] == "STOPPED"
-    assert bed.task(arn)["lastStatus"] != "STOPPED"
-    assert bed.end(arn, 25)["lastStatus"] == "STOPPED"
+    env = Environment({"starts_in": 100, "takes": 50, "linger": 30})
+    arn = env.run()
+    assert env.end(arn, 99)["lastStatus"] == "ACTIVATING"
+    assert env.end(arn, 1)["lastStatus"] == "RUNNING"
+    assert env.end(arn, 49)["lastStatus"] == "RUNNING"
+    assert env.end(arn, 25)["desiredStatus"] == "STOPPED"
+    assert env.task(arn)["lastStatus"] != "STOPPED"
+    assert env.end(arn, 25)["lastStatus"] == "STOPPED"
 
 
 def test_a_token_runs_a_task_once() -> None:
     """The same token and request give the same task; another request with it is a conflict that names the task."""
-    bed = Bed()
-    arn = bed.run(clientToken="t1", startedBy="d1")
-    assert bed.run(clientToken="t1", startedBy="d1") == arn
-    assert [(c.action, c.target, c.token) for c in bed.sim.changes] == [("run_task", arn, "t1")]
+    env = Environment()
+    arn = env.run(clientToken="t1", startedBy="d1")
+    assert env.run(clientToken="t1", startedBy="d1") == arn
+    assert [(c.action, c.target, c.token) for c in env.sim.changes] == [("run_task", arn, "t1")]
     with pytest.raises(ClientError) as caught:
-        bed.run(clientToken="t1", startedBy="d2")
+        env.run(clientToken="t1", startedBy="d2")
     response: Any = caught.value.response
     assert (response["Error"]["Code"], response["resourceIds"]) == ("ConflictException", [arn])
-    assert bed.run(clientToken="t1" * 2) != arn
+    assert env.run(clientToken="t1" * 2) != arn
     assert (
-        bed.refusal("run_task", taskDefinition="migrate", clientToken="a b")[0] == "InvalidParameterException"
+        env.refusal("run_task", taskDefinition="migrate", clientToken="a b")[0] == "InvalidParameterException"
     )
 
 
 def test_a_token_is_forgotten_an_hour_after_the_task() -> None:
     """A token lives as long as its task and an hour; sent again later, it runs another task."""
-    bed = Bed()
-    arn = bed.run(clientToken="t1")
-    bed.sim.clock.sleep(3000)
-    assert bed.run(clientToken="t1") == arn
-    bed.sim.clock.sleep(1000)
-    assert bed.run(clientToken="t1") != arn
+    env = Environment()
+    arn = env.run(clientToken="t1")
+    env.sim.clock.sleep(3000)
+    assert env.run(clientToken="t1") == arn
+    env.sim.clock.sleep(1000)
+    assert env.run(clientToken="t1") != arn
 
 
 def test_a_token_lives_24_hours_at_most() -> None:
     """The token of a task that runs for days is forgotten after a day."""
-    bed = Bed({"takes": 10**6})
-    arn = bed.run(clientToken="t1")
-    bed.sim.clock.sleep(24 * 3600 - 10)
-    assert bed.run(clientToken="t1") == arn
-    bed.sim.clock.sleep(20)
-    assert bed.run(clientToken="t1") != arn
+    env = Environment({"takes": 10**6})
+    arn = env.run(clientToken="t1")
+    env.sim.clock.sleep(24 * 3600 - 10)
+    assert env.run(clientToken="t1") == arn
+    env.sim.clock.sleep(20)
+    assert env.run(clientToken="t1") != arn
 
 
 def test_capacity_is_refused_in_the_answer() -> None:
     """A lack of capacity is no error but a failure in the answer; its token repeats the refusal, another one runs."""
-    bed = Bed({"nth": 1, "capacity": "unavailable"}, {"nth": 2, "capacity": "RESOURCE:MEMORY"})
-    first = bed.ecs.run_task(taskDefinition="migrate", clientToken="t1")
+    env = Environment({"nth": 1, "capacity": "unavailable"}, {"nth": 2, "capacity": "RESOURCE:MEMORY"})
+    first = env.ecs.run_task(taskDefinition="migrate", clientToken="t1")
     assert first["tasks"] == []
     assert first["failures"][0]["reason"].startswith("Capacity is unavailable at this time")
-    assert bed.ecs.run_task(taskDefinition="migrate", clientToken="t1")["failures"] == first["failures"]
-    second = bed.ecs.run_task(taskDefinition="migrate", clientToken="t2")
+    assert env.ecs.run_task(taskDefinition="migrate", clientToken="t1")["failures"] == first["failures"]
+    second = env.ecs.run_task(taskDefinition="migrate", clientToken="t2")
     assert second["failures"][0]["reason"] == "RESOURCE:MEMORY"
-    assert bed.run(clientToken="t3")
+    assert env.run(clientToken="t3")
 
 
 def test_stopping_takes_its_time() -> None:
     """StopTask begins to stop a task; the stop code is UserInitiated, and the exit codes are those of signals."""
-    bed = Bed({"takes": 10**6, "exit_code": 5})
-    arn = bed.run()
-    bed.sim.clock.sleep(60)
-    stopping = bed.ecs.stop_task(task=arn, reason="enough")["task"]
+    env = Environment({"takes": 10**6, "exit_code": 5})
+    arn = env.run()
+    env.sim.clock.sleep(60)
+    stopping = env.ecs.stop_task(task=arn, reason="enough")["task"]
     assert (stopping["desiredStatus"], stopping["lastStatus"]) == ("STOPPED", "RUNNING")
-    bed.ecs.stop_task(task=arn)
-    task = bed.end(arn)
+    env.ecs.stop_task(task=arn)
+    task = env.end(arn)
     assert (task["stopCode"], task["stoppedReason"]) == ("UserInitiated", "enough")
     assert codes(task) == {"migrate": 143, "log-router": 137}
-    assert [c.action for c in bed.sim.changes] == ["run_task", "stop_task"]
-    assert bed.refusal("stop_task", task="none") == (
+    assert [c.action for c in env.sim.changes] == ["run_task", "stop_task"]
+    assert env.refusal("stop_task", task="none") == (
         "InvalidParameterException",
         "The referenced task was not found.",
     )
@@ -193,66 +193,66 @@ def test_stopping_takes_its_time() -> None:
 
 def test_a_task_is_stopped_before_it_runs() -> None:
     """A task that is stopped while it starts never runs, and its containers have no exit codes."""
-    bed = Bed()
-    arn = bed.run()
-    bed.ecs.stop_task(task=arn)
-    task = bed.end(arn)
+    env = Environment()
+    arn = env.run()
+    env.ecs.stop_task(task=arn)
+    task = env.end(arn)
     assert "startedAt" not in task
     assert codes(task) == {"migrate": None, "log-router": None}
 
 
 def test_stopped_tasks_are_forgotten() -> None:
     """A stopped task is described for an hour, and then MISSING; so is one that the script lets vanish."""
-    bed = Bed({"nth": 2, "vanishes": 5})
-    arn = bed.run()
-    bed.sim.clock.sleep(3600)
-    assert bed.task(arn)["lastStatus"] == "STOPPED"
-    bed.sim.clock.sleep(100)
-    answer = bed.ecs.describe_tasks(tasks=[arn])
+    env = Environment({"nth": 2, "vanishes": 5})
+    arn = env.run()
+    env.sim.clock.sleep(3600)
+    assert env.task(arn)["lastStatus"] == "STOPPED"
+    env.sim.clock.sleep(100)
+    answer = env.ecs.describe_tasks(tasks=[arn])
     assert (answer["tasks"], answer["failures"]) == ([], [{"arn": arn, "reason": "MISSING"}])
-    vanishing = bed.run()
-    bed.sim.clock.sleep(6)
-    assert bed.ecs.describe_tasks(tasks=[vanishing.rsplit("/", 1)[-1]])["failures"][0]["arn"] == vanishing
-    assert bed.ecs.list_tasks(desiredStatus="STOPPED")["taskArns"] == []
+    vanishing = env.run()
+    env.sim.clock.sleep(6)
+    assert env.ecs.describe_tasks(tasks=[vanishing.rsplit("/", 1)[-1]])["failures"][0]["arn"] == vanishing
+    assert env.ecs.list_tasks(desiredStatus="STOPPED")["taskArns"] == []
 
 
 def test_a_young_task_may_not_be_seen_yet() -> None:
     """Reads are eventually consistent: for a scripted time a task that was run is MISSING."""
-    bed = Bed({"hidden": 10})
-    arn = bed.run()
-    assert bed.ecs.describe_tasks(tasks=[arn])["failures"]
-    assert bed.ecs.list_tasks()["taskArns"] == []
-    bed.sim.clock.sleep(10)
-    assert bed.task(arn)
-    assert bed.ecs.list_tasks()["taskArns"] == [arn]
+    env = Environment({"hidden": 10})
+    arn = env.run()
+    assert env.ecs.describe_tasks(tasks=[arn])["failures"]
+    assert env.ecs.list_tasks()["taskArns"] == []
+    env.sim.clock.sleep(10)
+    assert env.task(arn)
+    assert env.ecs.list_tasks()["taskArns"] == [arn]
 
 
 def test_tasks_are_listed_by_what_is_asked() -> None:
     """ListTasks shows RUNNING unless STOPPED is asked for, and filters by starter, family and launch type; in pages."""
-    bed = Bed({"definition": "migrate", "takes": 10**6})
-    first = bed.run(startedBy="d1")
-    second = bed.run(
+    env = Environment({"definition": "migrate", "takes": 10**6})
+    first = env.run(startedBy="d1")
+    second = env.run(
         "inside", startedBy="d2", networkConfiguration={"awsvpcConfiguration": {"subnets": ["s"]}}
     )
-    listed = bed.ecs.list_tasks
+    listed = env.ecs.list_tasks
     assert listed(startedBy="d1")["taskArns"] == [first]
     assert listed(family="inside")["taskArns"] == [second]
     assert listed(launchType="EC2")["taskArns"] == []
-    bed.sim.clock.sleep(100)
+    env.sim.clock.sleep(100)
     assert listed(startedBy="d2")["taskArns"] == []
     assert listed(startedBy="d2", desiredStatus="STOPPED")["taskArns"] == [second]
-    assert bed.refusal("list_tasks", startedBy="d1", family="migrate")[0] == "InvalidParameterException"
+    assert env.refusal("list_tasks", startedBy="d1", family="migrate")[0] == "InvalidParameterException"
     for _ in range(3):
-        bed.run()
-    pages = list(bed.ecs.get_paginator("list_tasks").paginate(maxResults=3))
+        env.run()
+    pages = list(env.ecs.get_paginator("list_tasks").paginate(maxResults=3))
     assert [len(page["taskArns"]) for page in pages] == [3, 1]
 
 
 def test_what_was_asked_for_is_shown() -> None:
     """Group, starter, tags and overrides come back as they were given, tags only when they are asked for."""
-    bed = Bed()
+    env = Environment()
     overrides = {"containerOverrides": [{"name": "migrate", "command": ["up"]}]}
-    arn = bed.run(
+    arn = env.run(
         "migrate:3",
         startedBy="d1",
         group="migrations",
@@ -260,15 +260,15 @@ def test_what_was_asked_for_is_shown() -> None:
         tags=[{"key": "a", "value": "b"}],
         count=1,
     )
-    task = bed.task(arn)
+    task = env.task(arn)
     assert (task["startedBy"], task["group"], task["overrides"]) == ("d1", "migrations", overrides)
     assert task["tags"] == [{"key": "a", "value": "b"}]
-    assert bed.ecs.describe_tasks(tasks=[arn])["tasks"][0]["tags"] == []
+    assert env.ecs.describe_tasks(tasks=[arn])["tasks"][0]["tags"] == []
 
 
 def test_bad_runs_are_refused() -> None:
     """Unknown and inactive definitions, unknown clusters and containers, and bad counts are refused, in AWS's words."""
-    bed = Bed()
+    env = Environment()
     inactive = "arn:aws:ecs:eu-west-1:123456789012:task-definition/old:1"
     override = {"containerOverrides": [{"name": "app"}]}
     for request, code, message in [
@@ -285,38 +285,38 @@ def test_bad_runs_are_refused() -> None:
         ({"taskDefinition": "inside"}, "InvalidParameterException", None),
         ({"taskDefinition": "migrate", "overrides": override}, "InvalidParameterException", None),
     ]:
-        refused = bed.refusal("run_task", **request)  # type: ignore[arg-type]  # mixed values
+        refused = env.refusal("run_task", **request)  # type: ignore[arg-type]  # mixed values
         assert refused[0] == code
         assert message in (None, refused[1])
-    assert bed.sim.changes == []
+    assert env.sim.changes == []
 
 
 def test_definitions_are_described() -> None:
     """A definition is found by family, family and revision, or ARN; an inactive one by these last two alone."""
-    bed = Bed()
-    described = bed.ecs.describe_task_definition(taskDefinition="migrate", include=["TAGS"])
+    env = Environment()
+    described = env.ecs.describe_task_definition(taskDefinition="migrate", include=["TAGS"])
     definition = described["taskDefinition"]
     assert (definition["revision"], definition["status"], described["tags"]) == (3, "ACTIVE", [])
     assert [c["essential"] for c in definition["containerDefinitions"]] == [True, False]
-    assert bed.ecs.describe_task_definition(taskDefinition="old:1")["taskDefinition"]["status"] == "INACTIVE"
+    assert env.ecs.describe_task_definition(taskDefinition="old:1")["taskDefinition"]["status"] == "INACTIVE"
     assert (
-        bed.ecs.describe_task_definition(taskDefinition="inside")["taskDefinition"]["networkMode"] == "awsvpc"
+        env.ecs.describe_task_definition(taskDefinition="inside")["taskDefinition"]["networkMode"] == "awsvpc"
     )
     unknown = ("ClientException", "Unable to describe task definition.")
-    assert bed.refusal("describe_task_definition", taskDefinition="old") == unknown
-    assert bed.refusal("describe_tasks", tasks=[])[0] == "InvalidParameterException"
-    assert bed.refusal("describe_tasks", tasks=["x"] * 101)[0] == "InvalidParameterException"
+    assert env.refusal("describe_task_definition", taskDefinition="old") == unknown
+    assert env.refusal("describe_tasks", tasks=[])[0] == "InvalidParameterException"
+    assert env.refusal("describe_tasks", tasks=["x"] * 101)[0] == "InvalidParameterException"
 
 
 def test_a_task_leaves_a_log() -> None:
     """The scripted lines are in the stream of the task's container, once it has run."""
-    bed = Bed({"log": ["one", "two"]})
-    logs = bed.sim.client("logs")
-    arn = bed.run()
+    env = Environment({"log": ["one", "two"]})
+    logs = env.sim.client("logs")
+    arn = env.run()
     stream = f"ecs/migrate/{arn.rsplit('/', 1)[-1]}"
     with pytest.raises(ClientError, match="does not exist"):
         logs.get_log_events(logGroupName="/ecs/migrate", logStreamName=stream)
-    bed.sim.clock.sleep(60)
+    env.sim.clock.sleep(60)
     events = logs.get_log_events(logGroupName="/ecs/migrate", logStreamName=stream, limit=1)["events"]
     assert [event["message"] for event in events] == ["two"]
     head = logs.get_log_events(logGroupName="/ecs/migrate", logStreamName=stream, startFromHead=True)[

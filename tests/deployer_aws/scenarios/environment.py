@@ -1,6 +1,6 @@
-"""A test bed: an AWS to deploy into, with the real runner and the real executors in front of it.
+"""A test environment: an AWS to deploy into, with the real runner and the real executors in front of it.
 
-Scenarios speak to every bed in the same words. What a bed cannot do it skips, and says why.
+Scenarios speak to each of them in the same words. What one cannot do it skips, and says why.
 """
 
 from abc import ABC, abstractmethod
@@ -79,8 +79,8 @@ def _half() -> float:
     return 0.5
 
 
-class Bed(ABC):
-    """What every bed has. `lacks` says of what it cannot do, why."""
+class Environment(ABC):
+    """What every test environment has. `lacks` says of what it cannot do, why."""
 
     name: ClassVar[str]
     lacks: ClassVar[Mapping[str, str]] = {}
@@ -98,7 +98,7 @@ class Bed(ABC):
         self.react: Callable[[Appended], None] | None = None
         self._runner: Runner | None = None
 
-    # What a bed has to have
+    # What a test environment has to have
 
     @property
     @abstractmethod
@@ -174,7 +174,7 @@ class Bed(ABC):
         return "main"
 
     def database(self, **settings: Any) -> DatabaseSpec[Text]:
-        """Return a database whose tasks can run on this bed."""
+        """Return a database whose tasks can run here."""
         settings.setdefault("cluster", self.cluster)
         return database(**settings)
 
@@ -193,7 +193,7 @@ class Bed(ABC):
     # What follows
 
     def needs(self, *abilities: str) -> None:
-        """Skip, visibly, what this bed cannot do."""
+        """Skip, visibly, what cannot be done here."""
         for ability in abilities:
             if ability in self.lacks:
                 pytest.skip(f"{self.name}: {self.lacks[ability]}")
@@ -245,7 +245,7 @@ class Bed(ABC):
         return asked(self.stack, self.template() if body is None else body, **settings)
 
     def template(self, **parts: Any) -> str:
-        """Return the scenarios' template, as this bed takes it."""
+        """Return the scenarios' template, as this test environment takes it."""
         return template(**parts)
 
     def seconds(self, scripted: int) -> int:

@@ -6,13 +6,13 @@ import pytest
 
 from deployer_aws import specfile
 from deployer_aws.environment import open_environment
-from tests.support.command import EXAMPLE, Bed
+from tests.support.command import EXAMPLE, Deployer
 
 
 @pytest.fixture
-def bed(tmp_path: Path) -> Bed:
+def deployer(tmp_path: Path) -> Deployer:
     """Make a folder with a journal in it, and the command there."""
-    return Bed(tmp_path)
+    return Deployer(tmp_path)
 
 
 @pytest.fixture(autouse=True)
@@ -33,9 +33,9 @@ def no_account(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def real(bed: Bed) -> Bed:
+def real(deployer: Deployer) -> Deployer:
     """Make a journal that is about the real AWS: version 3 was requested there, and nothing more."""
     loaded = specfile.load(EXAMPLE / "hotfix.yaml")
-    with open_environment(bed.journal, spec=loaded.spec, act=False) as environment:
+    with open_environment(deployer.journal, spec=loaded.spec, act=False) as environment:
         environment.runner().request("real", loaded.spec, loaded.templates)
-    return bed
+    return deployer
