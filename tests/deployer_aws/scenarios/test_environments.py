@@ -1,4 +1,4 @@
-"""The test environments compared: the same calls on all three, and how each differs, as `docs/test-environments.md` lists it."""
+"""The same calls in all three test environments, and how each differs, as `docs/test-environments.md` lists it."""
 
 import re
 from pathlib import Path
@@ -29,7 +29,7 @@ def test_differences_are_as_documented(env: Environment, question: str) -> None:
 
 @pytest.mark.parametrize("kind", [Ministack, Moto])
 def test_every_lack_is_asked_about(kind: type[Environment]) -> None:
-    """What a test environment is said to lack, some scenario needs: a lack that nobody asks about would be out of date unseen."""
+    """What a test environment is said to lack, some scenario needs: an unused lack would be out of date unseen."""
     scenarios = "".join(path.read_text("utf-8") for path in Path(__file__).parent.glob("test_*.py"))
     asked = set(re.findall(r'needs\("([^"]+)"\)|"([^"]+)" (?:not )?in env\.lacks', scenarios))
     assert set(kind.lacks) <= {ability for found in asked for ability in found}
@@ -42,7 +42,7 @@ def test_every_question_is_documented() -> None:
 
 @pytest.mark.parametrize("service", ["cloudformation", "ecs"])
 def test_answers_have_the_shapes_of_botocores_models(env: Environment, service: str) -> None:
-    """What boto3 hands over of a deployment conforms to botocore's models on every test environment, but for what is listed."""
+    """What boto3 hands over of a deployment conforms to botocore's models everywhere, but for what is listed."""
     env.task_definition("orders-migrate")
     quick = "tasks that end" in env.lacks
     env.deploy("d1", quick=quick, databases=() if quick else (env.database(),))
