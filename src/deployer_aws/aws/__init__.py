@@ -1,1 +1,1 @@
-"""What is read from AWS, and how it is called: clients, the error table, permissions, stacks, services, tasks."""
+"""Make boto3's clients, class AWS's errors, and read stacks, services and tasks; the IAM policy as data."""

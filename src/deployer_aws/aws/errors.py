@@ -9,7 +9,7 @@ from attrs import frozen
 
 
 class ErrorClass(Enum):
-    """What an error means for the command that met it. The values are what a person reads."""
+    """The meaning of an error for the command that met it. The values are what a person reads."""
 
     PERMANENT = "permanent"
     """An answer: the command has failed, in AWS's own words."""
@@ -46,7 +46,7 @@ class Problem:
 
     @property
     def is_missing_stack(self) -> bool:
-        """Whether it is CloudFormation's word for a stack that is not there."""
+        """True for CloudFormation's answer that a stack does not exist."""
         return self.code == "ValidationError" and "does not exist" in self.message
 
 

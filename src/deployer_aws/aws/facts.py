@@ -1,4 +1,4 @@
-"""What AWS says before anything is changed: read here, decided on in `preflight`.
+"""Read what AWS says before anything is changed; `preflight` decides on it.
 
 Where AWS refuses an answer, a `Problem` stands in its place. What is no error of AWS's is raised.
 """
@@ -29,7 +29,7 @@ Place: TypeAlias = tuple[str, int]
 
 @frozen
 class Questions:
-    """What a spec makes worth asking. An empty template is not validated; `services` asks where the stack's run."""
+    """The questions that a spec raises. An empty template is not validated; `services` asks where the stack's run."""
 
     stack: str
     template_body: str = ""
@@ -49,7 +49,7 @@ class SecretPlace:
 
 @frozen
 class Facts:
-    """What AWS said.
+    """The answers of AWS.
 
     `stack` is None where there is none, `validation` where nothing was validated, `principal` where IAM cannot simulate
     the caller. Definitions and secrets stand by the names with which they were asked for.
@@ -70,7 +70,7 @@ class Facts:
 
     @property
     def has_stack(self) -> bool:
-        """Whether there is a stack that may be seen."""
+        """True where there is a stack that may be seen."""
         return self.stack is not None and not isinstance(self.stack, Problem)
 
     @property

@@ -14,7 +14,7 @@ from attrs import asdict, field, frozen
 
 @frozen
 class Scope:
-    """What a policy is for: names, not ARNs. What is empty is not needed, and nothing is granted for it."""
+    """The names, not ARNs, that a policy is for. Nothing is granted for a name that is empty."""
 
     account: str
     region: str

@@ -41,14 +41,14 @@ WAYS_OUT: Mapping[str, str] = {
     "DELETE_FAILED": "delete the stack in CloudFormation, keeping what it cannot delete",
     "IMPORT_ROLLBACK_FAILED": "put right in AWS what could not be rolled back",
 }
-"""What somebody has to do about each status of which CloudFormation itself knows no way out."""
+"""The manual way out of each status that CloudFormation does not leave by itself."""
 
 MOVING = frozenset({Lifecycle.PROGRESS, Lifecycle.ROLLING_BACK})
 SKEW = 300.0
 """Seconds by which AWS's clock and ours may differ when events are searched by time."""
 
 BARE_SKEW = 5.0
-"""The same where events bear no tokens, as with some emulators, whose clock is ours."""
+"""Seconds of skew where events bear no tokens, as with some emulators, whose clock is ours."""
 NESTED = 6 * 3600.0
 """Seconds before a nested stack's failure within which its own events may say why."""
 

@@ -1,8 +1,8 @@
 """The application's credentials: a login with a random password, and the secret that they are kept in.
 
 A new password is first kept as a version of the secret that is not current, under an id that follows from the command:
-whoever carries the command on reads it there. Then the login is made and tried, the version becomes current, and only
-then are older logins disabled: the steps of a rotation as AWS has them (Secrets Manager, 'Rotation function').
+the process that carries the command on reads it there. Then the login is made and tried, the version becomes current,
+and only then are older logins disabled: the steps of a rotation as AWS has them (Secrets Manager, 'Rotation function').
 """
 
 import json
@@ -26,7 +26,7 @@ _EXISTS = "ResourceExistsException"
 
 @frozen
 class Credentials:
-    """What the application logs in with. The password is in no text that is made of it."""
+    """The credentials that the application logs in with. The password is in no text that is made of it."""
 
     username: str
     password: str = field(repr=False)

@@ -20,7 +20,7 @@ OLDEST = 150_000
 
 @frozen
 class Administrator:
-    """Who the executor is on the server, and what it may do there. `version` is PostgreSQL's, 160002 say."""
+    """The executor's user on the server, and its rights. `version` is PostgreSQL's, 160002 say."""
 
     name: str
     version: int

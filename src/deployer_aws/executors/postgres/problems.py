@@ -44,7 +44,7 @@ _ADVICE = {
     "3F000": "extensions are made in the schema public; make one",
 }
 _STALE = re.compile(r"must be (a )?member of role|must be able to SET ROLE")
-"""What a session may say that has not heard yet of a membership that another has just granted: the executor looks for
+"""The words of a session that does not know yet a membership that another has just granted: the executor looks for
 the membership before whatever needs it."""
 _PASSWORD = r"password authentication failed"
 _CONNECTING = {
@@ -64,7 +64,7 @@ _CONNECTING = {
     r"not currently accepting connections": "allow connections to it again",
     r"invalid (connection option|integer value|sslmode|port)|missing \"=\"": "correct the administrator's url",
 }
-"""What libpq says when it is no use to try again."""
+"""The words of libpq where trying again is no use, with what to do."""
 
 
 def postgres_error(error: psycopg.Error, where: str) -> PostgresError:

@@ -25,7 +25,7 @@ _TRIES = 5
 
 @frozen
 class Server:
-    """Where a server is, and how to get in. The password is in no text that is made of it."""
+    """A server's address and login. The password is in no text that is made of it."""
 
     host: str
     port: int
@@ -34,7 +34,7 @@ class Server:
     maintenance: str = "postgres"
     sslmode: str = ""
     more: tuple[tuple[str, str], ...] = ()
-    """What else a URL says to libpq."""
+    """Other parameters of a URL for libpq."""
     as_itself: bool = True
     """Whether the user works as itself, even where its role is set to another one."""
 
