@@ -30,7 +30,7 @@ STOPPED = ecs_task.StatusStopped((Exit("main", 0, judged=True),), EXITED)
 
 
 def moves(command: int, times: int) -> list[Event]:
-    """Progress, as whoever polls CloudFormation sees it: the same again and again."""
+    """Progress, as a poll of CloudFormation sees it: the same again and again."""
     return [Replied(command, StackStatus(Lifecycle.PROGRESS, "UPDATE_IN_PROGRESS"), 0)] * times
 
 

@@ -75,13 +75,13 @@ class Spent:
         return f"{self.calls:>10}{mean(self.late):>14.1f}{max(self.late):>12.1f}"
 
 
-def rules(chance: random.Random) -> str:
+def rules(rng: random.Random) -> str:
     """Give each change and task a usual time, from which it differs by a tenth; each evaluation finds changes."""
     found: list[str] = []
     for change, least, most, times in (("update_stack", 60, 300, 3), ("run_task", 20, 120, 3)):
-        usual = [chance.uniform(least, most) for _ in range(times)]
+        usual = [rng.uniform(least, most) for _ in range(times)]
         for nth in range(1, times * DEPLOYMENTS + 1):
-            takes = usual[nth % times] * chance.uniform(0.9, 1.1)
+            takes = usual[nth % times] * rng.uniform(0.9, 1.1)
             code = ", exit_code: 2" if change == "run_task" and nth % 3 == 0 else ""
             found.append(f"{{on: {change}, nth: {nth}, takes: {takes:.1f}{code}}}")
     return f"rules: [{', '.join(found)}]"
@@ -145,8 +145,8 @@ def deployments() -> None:
     """Print the third table."""
     rows: dict[str, list[dict[str, Spent]]] = {"the first time": [], "later on": []}
     for seed in SEEDS:
-        chance = random.Random(seed)
-        world = World(rules(chance), listens=False, jitter=chance.random)
+        rng = random.Random(seed)
+        world = World(rules(rng), listens=False, jitter=rng.random)
         world.deploy("1.0")
         for version in range(1, DEPLOYMENTS):
             found = spent(world, f"1.{version}")

@@ -85,7 +85,7 @@ def test_the_glossary_holds_to_the_code() -> None:
 
 
 def test_the_core_needs_three_packages() -> None:
-    """Whoever embeds the core takes on attrs, typing-extensions and msgspec, and nothing more."""
+    """A program that embeds the core takes on attrs, typing-extensions and msgspec, and nothing more."""
     names = {requirement.partition(">")[0] for requirement in pyproject()["project"]["dependencies"]}
     assert names == {"attrs", "typing-extensions", "msgspec"}
 

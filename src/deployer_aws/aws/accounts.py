@@ -2,7 +2,7 @@
 
 A stack that is carried on elsewhere would be missing there, or be made a second time; and one of CloudFormation's that
 two streams deploy would be changed by two deployers at once. So each request to the real AWS brings a
-`ports.Binding` along, and whoever carries a stream on compares.
+`ports.Binding` along, and every later run compares it.
 """
 
 from deployer_aws.aws.clients import Clients, ClientsError

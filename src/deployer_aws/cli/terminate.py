@@ -23,8 +23,8 @@ from deployer_aws.runner import Requests
 def terminate(stack: str, deployment: str, journal: Path, by: str | None, as_json: bool) -> Exit:
     """End DEPLOYMENT of STACK: it fails, and nobody waits for it any more.
 
-    A change that CloudFormation has begun runs on there; a task that has begun is stopped by whoever carries the stack
-    on. One that only waits for its turn leaves the queue, and the stack is not broken by it.
+    A change that CloudFormation has begun runs on there; a task that has begun is stopped by the runner that carries
+    the stack on. One that only waits for its turn leaves the queue, and the stack is not broken by it.
     """
     screen = Screen()
     with open_environment(journal, act=False) as environment:

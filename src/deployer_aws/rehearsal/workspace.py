@@ -132,7 +132,7 @@ class Workspace:
             self._server = given_server(self._url)
         else:
             self._server = own = new_server(self.folder, lasting=self._kept)
-            self._save()  # whoever comes after us has to find the server, even if we are killed while it is made
+            self._save()  # the next process has to find the server, even if this one is killed while it is made
             own.make()
         for password in self.server.passwords:
             self.mask.add(password)

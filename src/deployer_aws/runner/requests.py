@@ -1,4 +1,4 @@
-"""Requests: what people ask for becomes an event in the journal. Whoever runs the stream carries it out."""
+"""Requests: what people ask for becomes an event in the journal. The runner of the stream carries it out."""
 
 import secrets
 from collections.abc import Mapping

@@ -69,8 +69,8 @@ class Account:
         self._faults: list[CountedRule] = []
         self._behaviours: list[CountedRule] = []
         for index, rule in enumerate(script.rules):
-            chance = CountedRule(rule, f"{script.digest}/{index}")
-            (self._faults if rule.is_fault else self._behaviours).append(chance)
+            counted = CountedRule(rule, f"{script.digest}/{index}")
+            (self._faults if rule.is_fault else self._behaviours).append(counted)
 
     # time
 
@@ -186,25 +186,25 @@ class Account:
 
     def _decide(self, rules: list[CountedRule], operation: str, facts: dict[str, str]) -> Rule | None:
         chosen = None
-        for chance in rules:
-            rule = chance.rule
+        for counted in rules:
+            rule = counted.rule
             if rule.on not in ("*", operation):
                 continue
             if rule.stack is not None and rule.stack != facts.get("stack"):
                 continue
             if rule.definition is not None and rule.definition != facts.get("definition"):
                 continue
-            if self._applies(chance) and chosen is None:
+            if self._applies(counted) and chosen is None:
                 chosen = rule
         return chosen
 
-    def _applies(self, chance: CountedRule) -> bool:
-        tally = self.store.get(RuleCount, chance.key)
+    def _applies(self, counted: CountedRule) -> bool:
+        tally = self.store.get(RuleCount, counted.key)
         if tally is None:
-            tally = RuleCount(chance.key)
+            tally = RuleCount(counted.key)
             self.store.add(tally)
         tally.seen += 1
-        rule, seen = chance.rule, tally.seen
+        rule, seen = counted.rule, tally.seen
         if rule.nth is not None and seen != rule.nth:
             return False
         if rule.first is not None and seen > rule.first:
@@ -212,7 +212,7 @@ class Account:
         if rule.every is not None and seen % rule.every:
             return False
         if rule.rate is not None:
-            roll = hashlib.sha256(f"{self.script.seed}/{chance.key}/{seen}".encode()).digest()
+            roll = hashlib.sha256(f"{self.script.seed}/{counted.key}/{seen}".encode()).digest()
             return int.from_bytes(roll[:4], "big") / 2**32 < rule.rate
         return True
 

@@ -1,4 +1,4 @@
-"""Follow a stream while it moves, whoever moves it: this process's runner, or another's."""
+"""Follow a stream while this process's runner, or another's, carries it on."""
 
 from collections.abc import Callable
 

@@ -21,12 +21,12 @@ HERE, THERE = Account("111111111111", "eu-west-1"), Account("222222222222", "eu-
 
 
 def here(_: Clients) -> Account:
-    """Whoever asks is here."""
+    """Answer that the caller is in this account."""
     return HERE
 
 
 def there(_: Clients) -> Account:
-    """Whoever asks is there."""
+    """Answer that the caller is in another account."""
     return THERE
 
 
@@ -49,14 +49,14 @@ def test_every_command_has_its_executor_on_the_real_aws(deployer: Deployer) -> N
         world.close()
 
 
-def test_without_a_login_nothing_is_requested_and_the_command_is_to_be_run_again(bed: Bed) -> None:
+def test_without_a_login_nothing_is_requested_and_the_command_is_to_be_run_again(deployer: Deployer) -> None:
     """There is nothing to resume before the first request."""
     spec = specfile.load(HOTFIX).spec
     with pytest.raises(
         ClientsError, match="nothing was requested yet: .*; log in again, then run the same again$"
     ):
-        open_environment(bed.journal, spec=spec, options=Options(region="eu-west-1"))
-    assert not bed.journal.exists()
+        open_environment(deployer.journal, spec=spec, options=Options(region="eu-west-1"))
+    assert not deployer.journal.exists()
 
 
 @pytest.mark.usefixtures("in_account")
@@ -154,7 +154,7 @@ def test_what_only_writes_to_a_journal_has_no_executors(real: Deployer) -> None:
 def test_a_stack_is_bound_to_the_account_where_it_is_first_deployed(
     deployer: Deployer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever opens its environment to deploy it from another account is refused, and the journal is closed again."""
+    """An environment opened to deploy it from another account is refused, and the journal is closed again."""
     loaded, options = specfile.load(HOTFIX), Options(region="eu-west-1")
     with open_environment(deployer.journal, spec=loaded.spec, options=options) as environment:
         assert environment.properties.binding == Binding(HERE, loaded.spec.stack.name)

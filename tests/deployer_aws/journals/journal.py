@@ -82,7 +82,7 @@ class JournalContract(LogicContract):
         verify(journal, KEY)
 
     def test_what_was_written_after_a_version_is_read_alone(self, journal: Journal) -> None:
-        """For whoever follows a stream: what is known already is not given again, and at the head there is nothing."""
+        """Following a stream, what is known already is not given again, and at the head there is nothing."""
         events = good_path()
         append(journal, KEY, *events)
         for known in (0, 1, len(events) - 1, len(events), len(events) + 1):

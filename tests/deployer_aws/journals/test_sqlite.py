@@ -108,7 +108,7 @@ def test_a_journal_in_memory_is_one_too() -> None:
 
 
 def test_a_lock_that_is_held_too_long_is_named(journal: SqliteJournal, path: Path) -> None:
-    """Whoever holds the file for good is waited for as long as was said, and readers are not held up by it."""
+    """A process that holds the file for good is waited for as long as was said, and readers are not held up by it."""
     append(journal, KEY, request())
     with closing(SqliteJournal(path, busy_seconds=0.1)) as other:
         journal._db.execute("BEGIN IMMEDIATE")
@@ -131,7 +131,7 @@ def test_a_file_that_is_being_made_is_waited_for(path: Path) -> None:
 
 @pytest.mark.parametrize("_", range(10))
 def test_many_make_a_file_at_once(path: Path, _: int) -> None:
-    """Whoever comes first makes the schema; nobody fails."""
+    """The first of many processes makes the schema; none fails."""
     opened: list[SqliteJournal] = []
     start = threading.Barrier(8)
 

@@ -22,7 +22,7 @@ from tests.support.streams import append, good_path, request
 
 
 def test_a_missing_journal_is_made_only_when_asked(path: Path) -> None:
-    """Whoever only reads is told that the path is wrong, and no empty file is left there."""
+    """A reader is told that the path is wrong, and no empty file is left there."""
     assert "no such journal" in refused(path, create=False)
     assert not path.exists()
     SqliteJournal(path).close()

@@ -62,7 +62,7 @@ if word == "hang":
     Path("child").write_text(str(child.pid))
     time.sleep(600)
 if word == "fail":
-    print("the last words")
+    print("the last line")
     sys.exit(int(version))
 with psycopg.connect() as connection:
     there = connection.execute("SELECT to_regclass('versions') IS NOT NULL").fetchone()[0]

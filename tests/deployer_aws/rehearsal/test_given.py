@@ -54,12 +54,12 @@ def test_what_was_there_stays_and_is_used(project: Project, server: RealServer, 
 
 
 def test_what_cannot_be_dropped_is_told(server: RealServer, given: str) -> None:
-    """A database that has come to belong to somebody else is no mistake of the deployer's."""
-    ground = given_server(given)
+    """A database that has come to belong to somebody else is no internal error."""
+    theirs = given_server(given)
     server.run("CREATE DATABASE theirs")
     try:
         with pytest.raises(RehearsalError, match="is not all dropped: must be owner of database theirs"):
-            ground.end({"theirs": "orders"})
+            theirs.end({"theirs": "orders"})
     finally:
         server.run("DROP DATABASE theirs")
 

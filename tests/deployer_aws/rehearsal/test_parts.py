@@ -137,7 +137,7 @@ ENDLESS = "import os\nwhile True: os.write(1, b'on\\n' * 1000)"
 
 
 def test_who_writes_without_an_end_keeps_nobody_waiting(host: TaskProcesses, shown: Shown) -> None:
-    """A look is over in time, so that the task's own time can end, and whoever waits can be interrupted."""
+    """A look is over in time, so that the task's own time can end, and the wait can be interrupted."""
     launch(host, ENDLESS)
     wait_for(lambda: bool(host.wait(0.05) or shown))
     host.stop("task")

@@ -65,7 +65,7 @@ def test_a_failed_evaluation_holds_its_siblings_at_the_barrier(project: Project,
     assert said.code == 1
     assert project.words == ["orders fail"]
     assert "container migrate exited with 3 (its last lines in shop: " in said.out
-    assert "the last words" in said.out.split("FAILED  test/shop")[1]
+    assert "the last line" in said.out.split("FAILED  test/shop")[1]
 
 
 def test_a_failed_migration_lets_its_sibling_end(project: Project, given: str) -> None:

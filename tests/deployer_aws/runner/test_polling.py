@@ -81,7 +81,7 @@ ONE, TWO = ("prod/shop", 1), ("prod/shop", 2)
 
 @given(SECONDS, SECONDS)
 def test_what_is_new_is_due_and_looked_at_by_itself(now: float, wait: float) -> None:
-    """A command without a turn is due at any time and comes along with nobody; after a look it waits."""
+    """A command without a turn is due at any time and is batchable with nothing; after a look it waits."""
     schedule = Schedule()
     assert schedule.is_due(ONE, -math.inf)
     assert not schedule.is_batchable(ONE, math.inf)
@@ -93,7 +93,7 @@ def test_what_is_new_is_due_and_looked_at_by_itself(now: float, wait: float) -> 
 
 @given(st.floats(1, 1e6))
 def test_what_is_due_soon_is_batchable(wait: float) -> None:
-    """A command comes along once a third of its wait is over, and not before that; then it is due."""
+    """A command is batchable once a third of its wait is over, and not before that; then it is due."""
     schedule = Schedule()
     schedule.set(ONE, 0, wait)
     assert not schedule.is_batchable(ONE, wait * 0.32)
@@ -104,7 +104,7 @@ def test_what_is_due_soon_is_batchable(wait: float) -> None:
     assert schedule.is_batchable(ONE, wait * 0.34)
 
 
-def test_hurry_is_for_what_has_not_failed() -> None:
+def test_only_what_has_not_failed_is_expedited() -> None:
     """A hint makes a command new again, so that it is looked at by itself; one that failed waits for its turn."""
     schedule = Schedule()
     schedule.set(ONE, 0, 10)

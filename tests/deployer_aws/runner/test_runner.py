@@ -128,7 +128,7 @@ def test_resend_is_acted_on_only_while_it_is_pending() -> None:
 
 
 def test_what_the_last_holder_of_a_lease_did_is_seen() -> None:
-    """Where another runner sends and then gives its lease back, whoever takes it next acts on what that has journaled."""
+    """Where another runner sends and then gives its lease back, the next one acts on what that has journaled."""
 
     class Handed(SqliteJournal):
         """A journal in which somebody sends a command while its lease is waited for."""

@@ -177,7 +177,7 @@ def test_reading_on_takes_only_what_is_new() -> None:
 
 
 def test_a_follower_tells_what_others_append_too(tmp_path: Path) -> None:
-    """In order, each once, whoever appended it."""
+    """Events are given in order, each once, from every process that appends."""
     journal = SqliteJournal(tmp_path / "journal")
     seen: list[int] = []
     follower = Follower(journal, KEY, lambda _, change: seen.append(change.version))

@@ -1,6 +1,6 @@
 """Ownership and default privileges in a database: what was made under another role is given to the owner.
 
-In every schema of the application: `public`, and those that belong to the owner, to whoever owns the database, to the
+In every schema of the application: `public`, and those that belong to the owner, to the database's owner, to the
 administrator or to a member of the owner; and large objects of all these, which stand in no schema. What belongs to an
 extension is left to it; a linked sequence and a table's row type follow their table, a multirange its range ('ALTER
 TABLE', 'ALTER TYPE'). What else stands in no schema is given to the owner only with an old login that is dropped.

@@ -82,7 +82,7 @@ def extensions(job: DatabaseJob, inside: DatabaseSession) -> Steps:
 def grants(job: DatabaseJob, inside: DatabaseSession) -> Steps:
     """Ensure that the owner may use the schema public.
 
-    From 15 on it belongs to whoever owns the database (release notes of 15), unless the server was upgraded.
+    From 15 on it belongs to the database's owner (release notes of 15), unless the server was upgraded.
     """
     owner = job.spec.owner_role
     query = (

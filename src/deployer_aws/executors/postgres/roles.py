@@ -210,7 +210,7 @@ def iam_login(job: DatabaseJob) -> Steps:
 def _make_apart(job: DatabaseJob, name: str) -> None:
     """Make a login that the administrator is no member of.
 
-    From PostgreSQL 16 on whoever is no superuser becomes a member of each role that it makes, and cannot leave it
+    From PostgreSQL 16 on a role that is no superuser becomes a member of each role that it makes, and cannot leave it
     ('CREATE ROLE'): with rds_iam in that role, the administrator could not log in with its password any more. So a
     role that lives within this transaction alone makes it, and the membership goes with that role.
     """
