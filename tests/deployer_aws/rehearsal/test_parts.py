@@ -3,9 +3,12 @@
 import os
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -304,11 +307,24 @@ def test_a_server_whose_port_is_taken_while_it_starts(
     left.halt()
     answers = iter([True, False, False])
     monkeypatch.setattr(left, "_is_free", lambda: next(answers))
-    with socket.create_server(("127.0.0.1", left.port)) as other:
+    with _hanging_up(left.port) as taken:
         left.start()
         left.leave()
-        assert left.port != other.getsockname()[1]
+        assert left.port != taken
     assert left.answers()
+
+
+@contextmanager
+def _hanging_up(port: int) -> Iterator[int]:
+    """Listen on a port, and end each connection at once, so that nobody waits for an answer."""
+    with _Taken(("127.0.0.1", port), socketserver.BaseRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,)).start()
+        yield port
+        server.shutdown()
+
+
+class _Taken(socketserver.TCPServer):
+    allow_reuse_address = True
 
 
 def test_a_process_file(tmp_path: Path) -> None:
