@@ -7,8 +7,7 @@ from attrs import define, field
 
 from deployer_aws.aws.batch_describe import BatchDescribe
 from deployer_aws.aws.stacks import StackDescription
-from tests.deployer_aws.cloudformation_answers import shown
-from tests.deployer_aws.stubs import Refused
+from tests.deployer_aws.aws_answers import Refused, shown
 
 
 @define

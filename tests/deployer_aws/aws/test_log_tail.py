@@ -10,8 +10,21 @@ from deployer_aws.aws.log_tail import LENGTH, LogTail
 from deployer_aws.executors.ecs import Ecs
 from deployer_core.engine.messages import Accepted, Attempt, StopTask
 from deployer_core.machines.ecs_task import StatusStopped
-from tests.deployer_aws.ecs_answers import ARN, NEWEST, NONE, NOTHING, STOP, defined, observed, task
-from tests.deployer_aws.stubs import NOW, Refused, Stub, events, work
+from tests.deployer_aws.aws_answers import (
+    ARN,
+    NEWEST,
+    NONE,
+    NOTHING,
+    NOW,
+    STOP,
+    Refused,
+    Stub,
+    defined,
+    events,
+    task,
+    task_observed,
+    work,
+)
 
 # Last words
 
@@ -30,14 +43,14 @@ LOGGED = defined(
 def test_last_words_of_a_failed_container() -> None:
     """The end of the judged container's log is put behind its reason; that of a good run is not fetched."""
     logs = Stub({"get_log_events": [{"events": [{"message": "one\n"}, {"message": "two"}]}]})
-    (end,) = observed(
+    (end,) = task_observed(
         task("STOPPED", {"name": "app", "exitCode": 1, "reason": "oops"}), definition=LOGGED, logs=logs
     )
     assert end.exits[0].reason == "oops; its last lines in /ecs/migrate: one\ntwo"
     assert logs.sent("get_log_events") == [
         {"logGroupName": "/ecs/migrate", "logStreamName": "ecs/app/0123", "limit": 20, "startFromHead": False}
     ]
-    (end,) = observed(task("STOPPED", {"name": "app", "exitCode": 0}), definition=LOGGED, logs=logs)
+    (end,) = task_observed(task("STOPPED", {"name": "app", "exitCode": 0}), definition=LOGGED, logs=logs)
     assert end.exits[0].reason == ""
     assert len(logs.calls) == 1
 

@@ -20,18 +20,24 @@ from deployer_core.machines.deployment import (
 )
 from deployer_core.machines.stack_status import Lifecycle
 from deployer_core.spec import ListenerPriority, TemplateUrl
-from tests.deployer_aws.cloudformation_answers import (
+from tests.deployer_aws.aws_answers import (
     COUNTS,
     ID,
     MISSING,
+    NOW,
     SPEC,
     TOKEN,
+    Refused,
+    Stub,
+    answers,
     at,
+    attempts,
     event,
+    events,
     page,
     shown,
+    work,
 )
-from tests.deployer_aws.stubs import NOW, Refused, Stub, answers, attempts, events, work
 
 pytestmark = pytest.mark.quick
 

@@ -21,19 +21,25 @@ from deployer_core.machines.ecs_task import (
     StatusStopped,
 )
 from deployer_core.spec import TaskSpec
-from tests.deployer_aws.ecs_answers import (
+from tests.deployer_aws.aws_answers import (
     ARN,
     NEWEST,
     NONE,
     NOTHING,
+    NOW,
     RESOLVED,
     RUN,
     TASK,
+    Refused,
+    Stub,
+    answers,
+    attempts,
     defined,
-    observed,
+    events,
     task,
+    task_observed,
+    work,
 )
-from tests.deployer_aws.stubs import NOW, Refused, Stub, answers, attempts, events, work
 
 pytestmark = pytest.mark.quick
 
@@ -296,24 +302,24 @@ def test_definition_by_family_is_read_anew() -> None:
 @pytest.mark.parametrize("status", ["PROVISIONING", "PENDING", "ACTIVATING"])
 def test_coming_up(status: str) -> None:
     """Before RUNNING the status is told."""
-    assert observed(task(status)) == [Status(status)]
+    assert task_observed(task(status)) == [Status(status)]
 
 
 @pytest.mark.parametrize("status", ["DEACTIVATING", "STOPPING", "DEPROVISIONING"])
 def test_going_down(status: str) -> None:
     """Beyond RUNNING the task was running, even if nobody saw it."""
-    assert observed(task(status)) == [Started(ARN), Status(status)]
+    assert task_observed(task(status)) == [Started(ARN), Status(status)]
 
 
 def test_running() -> None:
     """RUNNING is told with the task's ARN."""
-    assert observed(task("RUNNING")) == [Started(ARN)]
+    assert task_observed(task("RUNNING")) == [Started(ARN)]
 
 
 def test_missing_is_no_news_for_five_minutes() -> None:
     """MISSING soon after the task was run is no news; later the task has vanished."""
-    assert observed(NOTHING, age=299) == []
-    (answer,) = observed(NOTHING, age=301)
+    assert task_observed(NOTHING, age=299) == []
+    (answer,) = task_observed(NOTHING, age=301)
     assert f"the task {ARN} has vanished" in answer.reason
 
 
@@ -328,7 +334,7 @@ def test_end(status: str) -> None:
         stoppedReason="Essential container in task exited",
     )
     definition = defined({"name": "app"}, {"name": "proxy", "essential": False})
-    assert observed(answer, definition=definition) == [
+    assert task_observed(answer, definition=definition) == [
         StatusStopped(
             (Exit("app", 0, True), Exit("proxy", None, False, "killed")),
             "EssentialContainerExited",
@@ -347,7 +353,7 @@ def stop_codes() -> list[str]:
 def test_every_stop_code_ends_the_run(code: str) -> None:
     """Under EssentialContainerExited, or without a stop code, the exit code counts; any other one is an error."""
     members = {"stopCode": code} if code else {}
-    (end,) = observed(task("STOPPED", {"name": "app", "exitCode": 0}, **members))
+    (end,) = task_observed(task("STOPPED", {"name": "app", "exitCode": 0}, **members))
     state, commands = ecs_task.MACHINE.reduce(ecs_task.Requested(RUN.run), end)
     done = code in ("EssentialContainerExited", "")
     assert isinstance(state, ecs_task.Done if done else ecs_task.Error)
@@ -359,7 +365,7 @@ def test_definition_that_can_no_longer_be_read() -> None:
     gone = Refused("ClientException", "Unable to describe task definition.")
     answer = task("STOPPED", {"name": "app", "exitCode": 0})
     named = RunTask(Run("d1", "orders", Purpose.MIGRATE, evolve(TASK, container="app"), (0,)))
-    assert observed(answer, definition=gone, run=named) == [StatusStopped((Exit("app", 0, True),))]
-    assert observed(answer, definition=gone) == [StatusStopped((Exit("app", 0, False),))]
+    assert task_observed(answer, definition=gone, run=named) == [StatusStopped((Exit("app", 0, True),))]
+    assert task_observed(answer, definition=gone) == [StatusStopped((Exit("app", 0, False),))]
     with pytest.raises(Refused):
-        observed(answer, definition=Refused("ThrottlingException"))
+        task_observed(answer, definition=Refused("ThrottlingException"))

@@ -14,10 +14,28 @@ from deployer_core.engine.messages import Attempt, StackProgress, TaskProgress
 from deployer_core.machines.deployment import ScaleStack, StabiliseStack, UpsertStack
 from deployer_core.machines.ecs_task import RunTask, Status, StatusStopped
 from deployer_core.machines.stack_status import Lifecycle
-from tests.deployer_aws.cloudformation_answers import COUNTS, ID, SPEC, TOKEN, event, page, shown
-from tests.deployer_aws.ecs_answers import ARN, RESOLVED, RUN, STOP, TASK, task
+from tests.deployer_aws.aws_answers import (
+    ARN,
+    COUNTS,
+    ID,
+    NOW,
+    RESOLVED,
+    RUN,
+    SPEC,
+    STOP,
+    TASK,
+    TOKEN,
+    Refused,
+    Stub,
+    answers,
+    event,
+    events,
+    page,
+    shown,
+    task,
+    work,
+)
 from tests.deployer_aws.executors.test_outcomes import summaries, tasks
-from tests.deployer_aws.stubs import NOW, Refused, Stub, answers, events, work
 from tests.support.listening import World
 
 # CloudFormation: a view spares a look that would tell nothing, and no other

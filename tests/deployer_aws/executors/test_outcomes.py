@@ -10,19 +10,24 @@ from deployer_aws.executors.cloudformation import CloudFormation, Settings
 from deployer_core.engine.messages import Accepted, Attempt, Attempted, Progress, Replied, StackProgress
 from deployer_core.machines.deployment import Failure, ScaleStack, StabiliseStack, UpsertStack
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
-from tests.deployer_aws.cloudformation_answers import (
+from tests.deployer_aws.aws_answers import (
     ID,
     MISSING,
     NESTED,
+    NOW,
     SPEC,
     TOKEN,
+    Refused,
+    Stub,
+    answers,
     event,
-    observed,
+    events,
     page,
     resource,
     shown,
+    stack_observed,
+    work,
 )
-from tests.deployer_aws.stubs import NOW, Refused, Stub, answers, events, work
 
 # Outcomes
 
@@ -30,7 +35,7 @@ from tests.deployer_aws.stubs import NOW, Refused, Stub, answers, events, work
 def test_outcome_is_the_last_event_of_the_stack_itself() -> None:
     """COMPLETE events of nested stacks and of resources are not the stack's; pages are read until the command began."""
     nested = event("UPDATE_COMPLETE", TOKEN, -1, PhysicalResourceId=NESTED, LogicalResourceId="Nested")
-    (answer,) = observed(
+    (answer,) = stack_observed(
         page(nested, more="2"), page(event("UPDATE_IN_PROGRESS", TOKEN, -5)), status="UPDATE_IN_PROGRESS"
     )
     assert (answer.lifecycle, answer.status) == (Lifecycle.PROGRESS, "UPDATE_IN_PROGRESS")
@@ -39,20 +44,20 @@ def test_outcome_is_the_last_event_of_the_stack_itself() -> None:
 def test_events_from_before_the_command_are_not_read() -> None:
     """What is older than the command, by more than clocks may differ, is not asked for."""
     old = page(event("UPDATE_COMPLETE", "other", -1_000), more="never asked for")
-    assert observed(old, KeyError("a page too many"), status="UPDATE_COMPLETE") == []
+    assert stack_observed(old, KeyError("a page too many"), status="UPDATE_COMPLETE") == []
 
 
 def test_no_event_yet() -> None:
     """While no event bears our token, nothing is said of the change."""
-    assert observed(page(), status="UPDATE_COMPLETE") == []
-    assert observed(page(event("UPDATE_COMPLETE", "other", -200)), status="UPDATE_COMPLETE") == []
+    assert stack_observed(page(), status="UPDATE_COMPLETE") == []
+    assert stack_observed(page(event("UPDATE_COMPLETE", "other", -200)), status="UPDATE_COMPLETE") == []
 
 
 def test_taken_over_by_a_change_without_a_token() -> None:
     """A cancel from a command line bears no token: events without one that follow ours take ours over."""
     ours = event("UPDATE_IN_PROGRESS", TOKEN, -5)
     theirs = event("UPDATE_ROLLBACK_COMPLETE", None, -1)
-    (answer,) = observed(page(theirs, ours), status="UPDATE_ROLLBACK_COMPLETE")
+    (answer,) = stack_observed(page(theirs, ours), status="UPDATE_ROLLBACK_COMPLETE")
     assert answer.lifecycle is Lifecycle.ROLLED_BACK
     assert answer.reason == "taken over by another change of the stack"
 
@@ -60,22 +65,22 @@ def test_taken_over_by_a_change_without_a_token() -> None:
 def test_taken_over_is_not_a_success() -> None:
     """Where another's change completes after ours was taken over, ours has failed."""
     ours, theirs = event("UPDATE_IN_PROGRESS", TOKEN, -5), event("UPDATE_COMPLETE", "other", -1)
-    (answer,) = observed(page(theirs, ours), status="UPDATE_COMPLETE")
+    (answer,) = stack_observed(page(theirs, ours), status="UPDATE_COMPLETE")
     assert answer == Failure("the stack is UPDATE_COMPLETE: taken over by another change of the stack")
 
 
 def test_stack_read_staler_than_its_events() -> None:
     """An end in the events that the stack itself does not show yet is waited for."""
-    assert observed(page(event("UPDATE_COMPLETE", TOKEN)), status="UPDATE_IN_PROGRESS") == []
+    assert stack_observed(page(event("UPDATE_COMPLETE", TOKEN)), status="UPDATE_IN_PROGRESS") == []
 
 
 def test_events_without_tokens(caplog: pytest.LogCaptureFixture) -> None:
     """Where no event bears a token, status and time are trusted, and the log says so."""
     with caplog.at_level("WARNING", "deployer"):
-        (answer,) = observed(page(event("UPDATE_COMPLETE", None, -9)), status="UPDATE_COMPLETE")
+        (answer,) = stack_observed(page(event("UPDATE_COMPLETE", None, -9)), status="UPDATE_COMPLETE")
     assert answer.lifecycle is Lifecycle.COMPLETE
     assert "bear no tokens" in caplog.text
-    assert observed(page(event("UPDATE_COMPLETE", None, -200)), status="UPDATE_COMPLETE") == []
+    assert stack_observed(page(event("UPDATE_COMPLETE", None, -200)), status="UPDATE_COMPLETE") == []
 
 
 @pytest.mark.parametrize("status", [s for s, where in LIFECYCLES.items() if where is Lifecycle.TERMINAL])
@@ -83,7 +88,7 @@ def test_status_without_a_way_out(status: str) -> None:
     """A stack that only somebody can bring back says how, whether we wait for it or have changed it ourselves."""
     client = Stub({"describe_stacks": [shown(status)]})
     (found,) = answers(CloudFormation(client, Stub({})).act(work(StabiliseStack("d1", SPEC, False))))
-    (changed,) = observed(page(event(status, TOKEN)), status=status)
+    (changed,) = stack_observed(page(event(status, TOKEN)), status=status)
     for answer in (found, changed):
         assert answer.reason == f"{WAYS_OUT[status]}, then repair"
 
@@ -95,7 +100,7 @@ def test_resource_status_that_nobody_knows() -> None:
         resource("QUANTUM_FAILED", "it was both", TOKEN, name="Cat"),
         resource("QUANTUM_SKIPPED", "not looked at", TOKEN, name="Box"),
     )
-    (answer,) = observed(found, status="UPDATE_ROLLBACK_COMPLETE")
+    (answer,) = stack_observed(found, status="UPDATE_ROLLBACK_COMPLETE")
     assert answer.reason == "Cat (AWS::SNS::Topic): it was both"
 
 
@@ -119,7 +124,7 @@ def test_gone_while_observed() -> None:
 
 def test_unknown_status_fails_closed() -> None:
     """A status that this version does not know is a failure that names it."""
-    (answer,) = observed(page(event("QUANTUM_COMPLETE", TOKEN)), status="QUANTUM_COMPLETE")
+    (answer,) = stack_observed(page(event("QUANTUM_COMPLETE", TOKEN)), status="QUANTUM_COMPLETE")
     assert (answer.lifecycle, answer.status) == (Lifecycle.TERMINAL, "QUANTUM_COMPLETE")
     assert "a status that this version does not know; look at the stack in AWS" in answer.reason
 
@@ -146,7 +151,7 @@ def test_reason_is_of_the_first_failing_resources() -> None:
         resource("CREATE_FAILED", "name taken", TOKEN),
         resource("CREATE_FAILED", "of an earlier change", "other", name="Old"),
     )
-    (answer,) = observed(found, status="ROLLBACK_COMPLETE")
+    (answer,) = stack_observed(found, status="ROLLBACK_COMPLETE")
     assert answer.reason == "Topic (AWS::SNS::Topic): name taken"
 
 
@@ -155,7 +160,7 @@ def test_reason_without_a_failing_resource() -> None:
     failed = event(
         "CREATE_FAILED", TOKEN, ResourceStatusReason="Stack creation time exceeded the specified timeout"
     )
-    (answer,) = observed(page(failed), status="CREATE_FAILED")
+    (answer,) = stack_observed(page(failed), status="CREATE_FAILED")
     assert answer.reason == (
         "Stack creation time exceeded the specified timeout; delete the stack in CloudFormation, or roll it back, "
         "then repair"
@@ -181,7 +186,7 @@ def test_reason_inside_a_nested_stack() -> None:
         event("UPDATE_IN_PROGRESS", None, of=NESTED),
         resource("CREATE_FAILED", "of an earlier change", None, name="Older", StackId=NESTED),
     )
-    (answer,) = observed(parent, inner, status="UPDATE_ROLLBACK_COMPLETE")
+    (answer,) = stack_observed(parent, inner, status="UPDATE_ROLLBACK_COMPLETE")
     assert answer.reason == "Inner (AWS::SNS::Topic): quota of topics reached"
 
 
@@ -192,7 +197,7 @@ def test_nested_stack_whose_events_are_gone() -> None:
         event("ROLLBACK_COMPLETE", TOKEN),
         resource("CREATE_FAILED", "Embedded stack", TOKEN, name="Nested", **about),
     )
-    (answer,) = observed(parent, MISSING, status="ROLLBACK_COMPLETE")
+    (answer,) = stack_observed(parent, MISSING, status="ROLLBACK_COMPLETE")
     assert answer.reason == "Nested (AWS::CloudFormation::Stack): Embedded stack"
 
 

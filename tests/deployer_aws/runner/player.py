@@ -17,7 +17,8 @@ from deployer_aws.ports import Act, Appended, LeaseRow, Work
 from deployer_aws.runner import PollingPolicy, Runner
 from deployer_core.engine.messages import Notice
 from deployer_core.kernel.machine import IllegalEvent
-from tests.deployer_aws.runner_world import COMPLETE, CREATING, KEY, STACKS, Clock, Refused
+from tests.deployer_aws.aws_answers import Refused
+from tests.deployer_aws.runner.scripted import COMPLETE, CREATING, KEY, STACKS, Clock
 from tests.deployer_aws.scenarios.specs import asked, template
 
 __all__ = ["Running"]

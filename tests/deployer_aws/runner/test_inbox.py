@@ -9,7 +9,15 @@ from attrs import define, field
 from deployer_aws.ports import Clock as AnyClock
 from deployer_aws.ports import Received, Taken, Work
 from deployer_aws.runner.inbox import NoEvents
-from tests.deployer_aws.runner_world import COMPLETE, CREATING, KEY, Clock, World, moving, world
+from tests.deployer_aws.runner.scripted import (
+    COMPLETE,
+    CREATING,
+    KEY,
+    Clock,
+    ScriptedRunner,
+    moving,
+    scripted,
+)
 
 
 @define
@@ -37,11 +45,11 @@ class Source:
         self.acknowledged += [message.name for message in messages]
 
 
-def under_way(**settings: Any) -> tuple[World, Source, int]:
+def under_way(**settings: Any) -> tuple[ScriptedRunner, Source, int]:
     """Return a runner with such a source, and the id of the command that it has under way."""
     clock = Clock()
     source = Source(clock)
-    w = world(moving, moving, moving, clock=clock, events=source, **settings)
+    w = scripted(moving, moving, moving, clock=clock, events=source, **settings)
     w.request()
     w.runner.step()
     return w, source, w.state.pending[0].id
@@ -126,6 +134,6 @@ def test_without_a_source_a_runner_waits_on_its_clock() -> None:
     source = NoEvents(clock)
     assert (source.receive(7.0), source.available) == ((), False)
     assert clock.slept == [7.0]
-    w = world(moving)
+    w = scripted(moving)
     assert not w.runner.wait(3.0)
     assert w.clock.slept == [3.0]

@@ -3,7 +3,7 @@
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import LeaseRow
 from deployer_aws.runner.leases import Leases
-from tests.deployer_aws.runner_world import Clock
+from tests.deployer_aws.runner.scripted import Clock
 
 TERM = 60.0
 

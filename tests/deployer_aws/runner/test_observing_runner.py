@@ -12,10 +12,10 @@ from deployer_aws.runner import PollingPolicy
 from deployer_aws.runner.loop import SLICE
 from deployer_core.engine.messages import Replied
 from deployer_core.machines.stack_status import StackStatus
-from tests.deployer_aws.runner_world import CREATING, STACKS, moving, world
+from tests.deployer_aws.aws_answers import Refused
+from tests.deployer_aws.runner.scripted import CREATING, STACKS, moving, scripted
 from tests.deployer_aws.scenarios.simulated import SimulatedEnvironment
 from tests.deployer_aws.scenarios.specs import asked, template
-from tests.deployer_aws.stubs import Refused
 from tests.support.crowd import PAGE, Crowd, full_path
 
 
@@ -45,7 +45,7 @@ def observing(
 ) -> tuple[Any, Observing]:
     """Return a runner with such an executor, and so many streams that are under way."""
     executor = Observing(STACKS, list(views), looks=list(looks))
-    w = world(others=[executor], **settings)
+    w = scripted(others=[executor], **settings)
     for n in range(streams):
         wanted = asked(f"shop-{n}", template(), quick=True, timeout=timeout)
         w.runner.request("d", wanted.spec, wanted.templates)

@@ -10,7 +10,7 @@ from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import Act, Entry, LeaseRow, Work
 from deployer_aws.runner import Runner
 from deployer_core.engine.messages import Accepted, Attempted, Notice
-from tests.deployer_aws.runner_world import (
+from tests.deployer_aws.runner.scripted import (
     COMPLETE,
     CREATING,
     KEY,
@@ -18,7 +18,7 @@ from tests.deployer_aws.runner_world import (
     Script,
     complete,
     moving,
-    world,
+    scripted,
 )
 from tests.deployer_aws.scenarios.simulated import SimulatedEnvironment
 from tests.deployer_aws.scenarios.specs import asked, database, template
@@ -78,7 +78,7 @@ def test_each_event_is_journaled_before_the_executor_goes_on() -> None:
             yield event
             versions.append(w.journal.head(KEY).version - before)
 
-    w = world(complete, look)
+    w = scripted(complete, look)
     w.request()
     w.runner.run([KEY])
     assert versions == [1, 1, 1]
@@ -93,7 +93,7 @@ def test_stale_attempt_is_not_acted_on() -> None:
         yield work.attempt(1)
         went_on.append(1)
 
-    w = world(complete, other_is_faster)
+    w = scripted(complete, other_is_faster)
     w.request()
     w.runner.run([KEY])
     assert went_on == []
@@ -121,7 +121,7 @@ def test_resend_is_acted_on_only_while_it_is_pending() -> None:
         yield work.attempt(1)
         went_on.append("late")
 
-    w = world(complete, first, again, accepted_meanwhile, answered_meanwhile)
+    w = scripted(complete, first, again, accepted_meanwhile, answered_meanwhile)
     w.request()
     w.runner.run([KEY])
     assert went_on == ["first", "again"]
@@ -145,10 +145,10 @@ def test_what_the_last_holder_of_a_lease_did_is_seen() -> None:
             return super().compare_and_set_lease(key, owner, expected)
 
     journal = Handed(":memory:")
-    w = world(complete, moving, journal=journal)
+    w = scripted(complete, moving, journal=journal)
     w.request()
     w.runner.step([KEY])
-    taker = world(moving, journal=journal)
+    taker = scripted(moving, journal=journal)
     w.journal.compare_and_set_lease(KEY, "", w.journal.lease(KEY))
     journal.waiting = True
     taker.runner.step([KEY])
@@ -166,7 +166,7 @@ def test_nothing_is_sent_without_time_left_on_the_lease() -> None:
         yield work.attempt(1)
         went_on.append(1)
 
-    w = world(complete, robbed)
+    w = scripted(complete, robbed)
     w.request()
     assert w.runner.step([KEY]) is not None
     assert went_on == []
@@ -185,7 +185,7 @@ def test_late_answers_are_counted() -> None:
         yield work.reply(COMPLETE)
         raise AssertionError("a command that was answered is not acted on")
 
-    w = world(complete, keep)
+    w = scripted(complete, keep)
     w.request()
     w.runner.run([KEY])
     before = w.journal.head(KEY)
@@ -210,7 +210,7 @@ def test_somebody_appended_first() -> None:
             super().append(entries)
 
     journal = Crowded(":memory:")
-    w = world(journal=journal)
+    w = scripted(journal=journal)
     journal.rival = Runner(journal, [], Clock())
     w.request()
     assert [name for name, _ in w.state.known] == ["d1", "rival"] or [name for name, _ in w.state.known] == [
@@ -229,7 +229,7 @@ def test_without_anybody_to_notify_the_notices_of_others_are_left_alone() -> Non
     def unheard(_: str, notice: Notice) -> None:
         raise OSError(notice.deployment)
 
-    w = world(notify=unheard)
+    w = scripted(notify=unheard)
     w.request()
     w.runner.run([KEY])
     silent = Runner(w.journal, [w.script], w.clock)

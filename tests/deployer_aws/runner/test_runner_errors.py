@@ -13,7 +13,8 @@ from deployer_core.engine.messages import StopTask
 from deployer_core.machines.ecs_task import RunTask, Started, Status, StatusStopped
 from deployer_core.machines.postgres_migration import UpsertDatabase
 from tests.deployer_aws.aws.test_errors import TEXTS
-from tests.deployer_aws.runner_world import KEY, Refused, complete, moving, raising, world
+from tests.deployer_aws.aws_answers import Refused
+from tests.deployer_aws.runner.scripted import KEY, complete, moving, raising, scripted
 from tests.deployer_aws.scenarios.environment import InstantPostgres
 from tests.deployer_aws.scenarios.specs import database
 
@@ -31,7 +32,7 @@ from tests.deployer_aws.scenarios.specs import database
 )
 def test_words_of_every_permanent_error(code: str, message: str) -> None:
     """Whatever AWS refuses, a person reads the command, the stack, AWS's words and what to do next."""
-    w = world(complete, raising(Refused(code, message)))
+    w = scripted(complete, raising(Refused(code, message)))
     w.request()
     w.runner.run([KEY])
     problem = classify(Refused(code, message))
@@ -46,7 +47,7 @@ def test_retries_back_off_with_full_jitter() -> None:
     """The longest wait doubles up to a limit, and the wait is a random part of it; a success starts anew."""
     parts = iter([1.0, 0.25, 1.0, 0.0, 1.0, *[0.5] * 9])
     trouble = raising(Refused("Throttling"))
-    w = world(
+    w = scripted(
         complete,
         *[trouble] * 5,
         moving,
@@ -63,7 +64,7 @@ def test_retries_back_off_with_full_jitter() -> None:
 
 def test_looks_become_rarer() -> None:
     """A command is looked at often at first, and less and less often as it grows old, within limits."""
-    w = world(complete, *[moving] * 90, jitter=lambda: 1.0, polling=PollingPolicy(quick=2.0, slow=20.0))
+    w = scripted(complete, *[moving] * 90, jitter=lambda: 1.0, polling=PollingPolicy(quick=2.0, slow=20.0))
     w.request()
     w.runner.run([KEY])
     assert w.clock.slept[0] == 2.0
@@ -73,7 +74,7 @@ def test_looks_become_rarer() -> None:
 
 def test_mistakes_of_our_own_are_not_hidden() -> None:
     """An error that is no answer of AWS ends the run; nothing has failed."""
-    w = world(raising(KeyError("oops")))
+    w = scripted(raising(KeyError("oops")))
     w.request()
     with pytest.raises(KeyError):
         w.runner.run([KEY])
@@ -82,7 +83,7 @@ def test_mistakes_of_our_own_are_not_hidden() -> None:
 
 def test_throttled_past_the_deadline() -> None:
     """Where no look succeeds any more after the deadline, the command is given up, with AWS's words for it."""
-    w = world(*[raising(Refused("Throttling"))] * 500)
+    w = scripted(*[raising(Refused("Throttling"))] * 500)
     w.request(timeout=10)
     w.runner.run([KEY])
     assert w.notices[0].reason == (
@@ -116,7 +117,7 @@ class Tasks:
 def test_unresolved_task_is_looked_at_but_not_waited_for() -> None:
     """A task that did not stop in time ends the run; each later run looks again, until it was seen STOPPED."""
     tasks = Tasks()
-    w = world(others=[tasks, InstantPostgres()])
+    w = scripted(others=[tasks, InstantPostgres()])
     w.request(quick=False, databases=(database(timeout=60),))
     w.runner.run([KEY])
     assert w.state.pending[0].unresolved
@@ -133,7 +134,7 @@ def test_unresolved_task_is_looked_at_but_not_waited_for() -> None:
 def test_unresolved_task_under_anothers_lease_is_left_to_it() -> None:
     """A runner does not wait for the lease of a stream in which there is nothing to wait for."""
     tasks = Tasks()
-    w = world(others=[tasks, InstantPostgres()])
+    w = scripted(others=[tasks, InstantPostgres()])
     w.request(quick=False, databases=(database(timeout=60),))
     w.runner.run([KEY])
     row = w.journal.lease(KEY)
@@ -162,7 +163,7 @@ def test_failures_name_what_failed(kind: type, words: str) -> None:
             raise Refused("BlockedException")
 
     others = [Blocked(), Tasks() if kind is not RunTask else InstantPostgres()]
-    w = world(others=others)
+    w = scripted(others=others)
     w.request(quick=False, databases=(database(),))
     w.runner.run([KEY])
     assert words in w.notices[0].reason
