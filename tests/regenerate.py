@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from deployer_core.analysis.diagram import machines, mermaid
+from tests.deployer_aws.executors.player import Looking
 from tests.deployer_aws.runner.player import Running
 from tests.deployer_core.matrix import matrix
 from tests.support import derived as examples
@@ -27,6 +28,7 @@ def derived() -> dict[Path, str]:
     matrices = {ROOT / "tests" / "deployer_core" / "golden" / f"{key}.txt": matrix(key) for key in machines()}
     players: dict[str, Callable[[], Player]] = {
         "deployer_core/engine": Engine,
+        "deployer_aws/executors": Looking,
         "deployer_aws/runner": Running,
     }
     transcripts = {

@@ -9,66 +9,26 @@ import pytest
 from attrs import evolve
 
 from deployer_aws.executors.cloudformation import CloudFormation, Settings
-from deployer_core.engine.messages import Accepted, Attempt, Progress, StackProgress
 from deployer_core.machines.deployment import (
     CreateStack,
-    Failure,
     ScaleStack,
     StabiliseStack,
     UpdateStack,
-    UpsertStack,
 )
-from deployer_core.machines.stack_status import Lifecycle
 from deployer_core.spec import ListenerPriority, TemplateUrl
 from tests.deployer_aws.aws_answers import (
     COUNTS,
     ID,
     MISSING,
-    NOW,
     SPEC,
-    TOKEN,
-    Refused,
     Stub,
     answers,
-    at,
-    attempts,
-    event,
     events,
-    page,
     shown,
     work,
 )
 
 pytestmark = pytest.mark.quick
-
-
-def test_whole_request() -> None:
-    """A create sends all that the spec has: tags, topics, capabilities, role, parameters and counts, and our token."""
-    spec = evolve(
-        SPEC,
-        parameters=(("Version", "1"),),
-        tags=(("team", "shop"),),
-        notifications=("arn:aws:sns:eu-west-1:123456789012:news",),
-        capabilities=("CAPABILITY_IAM",),
-        role="arn:aws:iam::123456789012:role/cloudformation",
-    )
-    client = Stub({"describe_stacks": [MISSING], "create_stack": [{"StackId": ID}]})
-    found = events(CloudFormation(client, Stub({})).act(work(CreateStack("d1", spec, COUNTS))))
-    (request,) = client.sent("create_stack")
-    assert request.pop("TemplateBody").startswith("{")
-    assert request == {
-        "StackName": "shop",
-        "ClientRequestToken": TOKEN,
-        "Parameters": [
-            {"ParameterKey": "Version", "ParameterValue": "1"},
-            {"ParameterKey": "Count", "ParameterValue": "2"},
-        ],
-        "Tags": [{"Key": "team", "Value": "shop"}],
-        "NotificationARNs": ["arn:aws:sns:eu-west-1:123456789012:news"],
-        "Capabilities": ["CAPABILITY_IAM"],
-        "RoleARN": "arn:aws:iam::123456789012:role/cloudformation",
-    }
-    assert [type(e).__name__ for e in found] == ["Attempted", "Accepted"]
 
 
 DEPLOYED = shown(
@@ -80,35 +40,6 @@ DEPLOYED = shown(
     Capabilities=["CAPABILITY_IAM"],
     Outputs=[{"OutputKey": "Host", "OutputValue": "db"}],
 )
-
-
-def test_whole_request_of_scaling() -> None:
-    """Scaling sends counts, previous values, capabilities and role; tags and topics stay since none are sent."""
-    spec = evolve(
-        SPEC,
-        parameters=(("Secret", "hunter2"),),
-        tags=(("team", "shop"),),
-        notifications=("arn:aws:sns:eu-west-1:123456789012:news",),
-        capabilities=("CAPABILITY_AUTO_EXPAND",),
-        role="arn:aws:iam::123456789012:role/cloudformation",
-    )
-    client = Stub(
-        {"describe_stacks": [DEPLOYED], "get_template_summary": [{}], "update_stack": [{"StackId": ID}]}
-    )
-    events(CloudFormation(client, Stub({})).act(work(ScaleStack("d1", spec, COUNTS))))
-    assert client.sent("update_stack") == [
-        {
-            "StackName": "shop",
-            "ClientRequestToken": TOKEN,
-            "Parameters": [
-                {"ParameterKey": "Secret", "UsePreviousValue": True},
-                {"ParameterKey": "Count", "ParameterValue": "2"},
-            ],
-            "Capabilities": ["CAPABILITY_AUTO_EXPAND", "CAPABILITY_IAM"],
-            "RoleARN": "arn:aws:iam::123456789012:role/cloudformation",
-            "UsePreviousTemplate": True,
-        }
-    ]
 
 
 @pytest.mark.parametrize("body", ["Transform: T", {"Transform": "T"}])
@@ -127,24 +58,6 @@ def test_scaling_with_a_transform_sends_the_template_itself(body: Any) -> None:
     (request,) = client.sent("update_stack")
     assert "UsePreviousTemplate" not in request
     assert request["TemplateBody"] == (body if isinstance(body, str) else '{"Transform": "T"}')
-
-
-def test_no_updates_are_a_success_with_the_outputs_that_there_are() -> None:
-    """What the stack gives to the databases is known although nothing was changed."""
-    refusal = Refused("ValidationError", "No updates are to be performed.")
-    client = Stub({"describe_stacks": [DEPLOYED], "update_stack": [refusal]})
-    (done,) = answers(CloudFormation(client, Stub({})).act(work(UpsertStack("d1", SPEC, COUNTS))))
-    assert (done.lifecycle, done.outputs) == (Lifecycle.COMPLETE, (("Host", "db"),))
-
-
-def test_an_accepted_change_is_observed_by_its_stack_id() -> None:
-    """A name may stand for another stack by then."""
-    ended = page(event("UPDATE_COMPLETE", TOKEN))
-    client = Stub({"describe_stacks": [DEPLOYED], "describe_stack_events": [ended]})
-    pending = work(UpsertStack("d1", SPEC, COUNTS), attempt=Attempt(1, NOW - 10), ref=ID)
-    (done,) = answers(CloudFormation(client, Stub({})).act(pending))
-    assert done.lifecycle is Lifecycle.COMPLETE
-    assert {request["StackName"] for _, request in client.calls} == {ID}
 
 
 @pytest.mark.parametrize(
@@ -242,46 +155,6 @@ def test_listener_priority_without_a_client() -> None:
     assert "parameter Priority" in failed.reason
 
 
-@pytest.mark.parametrize("command", [UpdateStack("d1", SPEC, COUNTS), ScaleStack("d1", SPEC, COUNTS)])
-def test_stack_that_is_not_visible_is_not_changed(command: Any) -> None:
-    """A stack that reads do not show is waited for, five minutes long, and then it has gone; nothing is sent."""
-    client = Stub({"describe_stacks": [MISSING]})
-    executor = CloudFormation(client, Stub({}))
-    assert events(executor.act(work(command, age=100))) == []
-    (gone,) = answers(executor.act(work(command, age=301)))
-    assert gone.lifecycle is Lifecycle.MISSING
-
-
-def test_created_by_somebody_else() -> None:
-    """'Already exists' at a first send is somebody else's stack; at a resend our own may be yet to be seen."""
-    refusal = Refused("AlreadyExistsException", "Stack [shop] already exists")
-    client = Stub(
-        {"describe_stacks": [MISSING], "describe_stack_events": [MISSING], "create_stack": [refusal]}
-    )
-    executor, command = CloudFormation(client, Stub({})), CreateStack("d1", SPEC, ())
-    (failed,) = answers(executor.act(work(command)))
-    assert "CreateStack of stack shop: Stack [shop] already exists" in failed.reason
-    assert "somebody else has created the stack meanwhile; repair, and deploy again" in failed.reason
-    (waits,) = answers(executor.act(work(command, attempt=Attempt(1, NOW - 100), age=100)))
-    assert isinstance(waits, Progress)
-    (failed,) = answers(executor.act(work(command, attempt=Attempt(1, NOW - 301), age=301)))
-    assert isinstance(failed, Failure)
-
-
-def test_token_that_was_taken_is_looked_for_again() -> None:
-    """'Token already exists' says that the change was accepted before: it is found by its events."""
-    refusal = Refused("TokenAlreadyExistsException")
-    client = Stub(
-        {"describe_stacks": [shown()], "describe_stack_events": [page()], "update_stack": [refusal]}
-    )
-    command = UpdateStack("d1", SPEC, COUNTS)
-    executor = CloudFormation(client, Stub({}))
-    (waits,) = answers(executor.act(work(command, attempt=Attempt(1, NOW))))
-    assert isinstance(waits, Progress)
-    client.answers["describe_stack_events"] = [page(event("UPDATE_IN_PROGRESS", TOKEN))]
-    assert events(executor.act(work(command, attempt=Attempt(1, NOW)))) == [Accepted(7, ID, NOW)]
-
-
 def test_error_that_is_none_of_aws_escapes() -> None:
     """A mistake of our own is not taken for an answer."""
     client = Stub({"describe_stacks": [shown()], "update_stack": [KeyError("oops")]})
@@ -292,84 +165,6 @@ def test_error_that_is_none_of_aws_escapes() -> None:
     )
     with pytest.raises(KeyError):
         events(CloudFormation(client, Stub({})).act(work(StabiliseStack("d1", SPEC, True))))
-
-
-# Discarding
-
-
-def test_every_rolled_back_creation_is_deleted_under_a_token_of_its_own() -> None:
-    """A delete that was lost is sent again with its token; one that somebody has left meanwhile is another one."""
-    client = Stub({"describe_stacks": [shown("ROLLBACK_COMPLETE")], "delete_stack": [{}]})
-    executor, command = CloudFormation(client, Stub({})), StabiliseStack("d1", SPEC, False)
-    (first,) = attempts(events(executor.act(work(command))))
-    sent = Attempt(first.number, NOW, first.resolved)
-    events(executor.act(work(command, attempt=sent)))
-    client.answers["describe_stacks"] = [shown("ROLLBACK_COMPLETE", StackId=f"{ID}-again")]
-    events(executor.act(work(command, attempt=sent)))
-    one, two = (work(command).token(number) for number in (1, 2))
-    assert [tuple(request.values()) for request in client.sent("delete_stack")] == [
-        (ID, one),
-        (ID, one),
-        (f"{ID}-again", two),
-    ]
-
-
-# Cancelling
-
-
-def test_cancel_happens_before_the_update_is_spoken_of() -> None:
-    """The update is cancelled before it is journaled as seen: a runner that dies in between still cancels it."""
-    client = Stub({"describe_stacks": [shown("UPDATE_IN_PROGRESS")], "cancel_update_stack": [{}]})
-    found = events(CloudFormation(client, Stub({})).act(work(StabiliseStack("d1", SPEC, True))))
-    assert [type(e).__name__ for e in found] == ["Attempted", "Accepted", "Replied"]
-    assert client.sent("cancel_update_stack") == [{"StackName": ID, "ClientRequestToken": TOKEN}]
-
-
-@pytest.mark.parametrize("code", ["ValidationError", "TokenAlreadyExistsException"])
-def test_cancel_of_what_has_just_ended(code: str) -> None:
-    """An update that has ended, or was cancelled with this token, needs no cancelling."""
-    client = Stub({"describe_stacks": [shown("UPDATE_IN_PROGRESS")], "cancel_update_stack": [Refused(code)]})
-    found = events(CloudFormation(client, Stub({})).act(work(StabiliseStack("d1", SPEC, True))))
-    assert any(isinstance(e, Accepted) for e in found)
-
-
-def test_cancel_that_was_lost_is_sent_again() -> None:
-    """A cancel without an answer is sent again, as long as it is still the same update."""
-    same = shown("UPDATE_IN_PROGRESS", LastUpdatedTime=at(-5))
-    client = Stub({"describe_stacks": [same], "cancel_update_stack": [Refused("Throttling"), {}]})
-    executor, command = CloudFormation(client, Stub({})), StabiliseStack("d1", SPEC, True)
-    seen: list[Any] = []
-    with pytest.raises(Refused):
-        seen.extend(executor.act(work(command)))
-    act = executor.act(work(command))
-    attempt: Any = next(act)
-    again = work(command, attempt=Attempt(1, NOW, attempt.resolved))
-    assert any(isinstance(e, Accepted) for e in executor.act(again))
-    taken = work(command, attempt=again.pending.attempt, ref=ID)
-    assert [type(e).__name__ for e in executor.act(taken)] == ["Replied"], "it is cancelled once"
-    client.answers["describe_stacks"] = [shown("UPDATE_IN_PROGRESS", LastUpdatedTime=at(-1))]
-    assert [type(e).__name__ for e in executor.act(again)] == ["Replied"], "another update is waited for"
-
-
-@pytest.mark.parametrize(
-    "pending", [{"progress": StackProgress("CREATE_IN_PROGRESS")}, {"attempt": Attempt(1, NOW), "ref": ID}]
-)
-def test_later_updates_are_waited_for(pending: dict[str, Any]) -> None:
-    """An update that was not there at the first look is not cancelled, nor is one after the one that was."""
-    client = Stub({"describe_stacks": [shown("UPDATE_IN_PROGRESS")]})
-    found = answers(CloudFormation(client, Stub({})).act(work(StabiliseStack("d1", SPEC, True), **pending)))
-    assert [answer.status for answer in found] == ["UPDATE_IN_PROGRESS"]
-
-
-def test_attempts_are_numbered_once() -> None:
-    """A resend bears the number, and so the token, of the first send."""
-    client = Stub(
-        {"describe_stacks": [shown()], "describe_stack_events": [page()], "update_stack": [{"StackId": ID}]}
-    )
-    pending = work(UpdateStack("d1", SPEC, COUNTS), attempt=Attempt(1, NOW - 20), age=20)
-    found = events(CloudFormation(client, Stub({})).act(pending))
-    assert [a.number for a in attempts(found)] == [1]
-    assert client.sent("update_stack")[0]["ClientRequestToken"] == TOKEN
 
 
 def test_commands_of_others_are_left_alone() -> None:

@@ -20,12 +20,10 @@ from deployer_core.machines.ecs_task import (
     Status,
     StatusStopped,
 )
-from deployer_core.spec import TaskSpec
 from tests.deployer_aws.aws_answers import (
     ARN,
     NEWEST,
     NONE,
-    NOTHING,
     NOW,
     RESOLVED,
     RUN,
@@ -33,7 +31,6 @@ from tests.deployer_aws.aws_answers import (
     Refused,
     Stub,
     answers,
-    attempts,
     defined,
     events,
     task,
@@ -44,57 +41,6 @@ from tests.deployer_aws.aws_answers import (
 pytestmark = pytest.mark.quick
 
 # Running
-
-
-def test_whole_request() -> None:
-    """A run sends all that the spec has, with our token as client token and as startedBy, and the run as a tag."""
-    spec = TaskSpec[str](
-        "main",
-        "migrate",
-        "app",
-        command=("migrate", "--all"),
-        environment=(("LEVEL", "debug"),),
-        subnets=("subnet-1",),
-        security_groups=("sg-1",),
-        public_ip=True,
-        capacity_provider="FARGATE_SPOT",
-        platform_version="1.4.0",
-    )
-    client = Stub({"describe_task_definition": [defined()], "run_task": [{"tasks": [{"taskArn": ARN}]}]})
-    pending = work(RunTask(Run("d1", "orders", Purpose.MIGRATE, spec, (0,))), database="orders")
-    found = events(Ecs(client).act(pending))
-    token = pending.token(1)
-    assert client.sent("run_task") == [
-        {
-            "cluster": "main",
-            "taskDefinition": NEWEST,
-            "clientToken": token,
-            "startedBy": token,
-            "count": 1,
-            "tags": [{"key": "deployer:run", "value": "d1/orders/migrate"}],
-            "capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT"}],
-            "platformVersion": "1.4.0",
-            "networkConfiguration": {
-                "awsvpcConfiguration": {
-                    "subnets": ["subnet-1"],
-                    "securityGroups": ["sg-1"],
-                    "assignPublicIp": "ENABLED",
-                }
-            },
-            "overrides": {
-                "containerOverrides": [
-                    {
-                        "name": "app",
-                        "command": ["migrate", "--all"],
-                        "environment": [{"name": "LEVEL", "value": "debug"}],
-                    }
-                ]
-            },
-        }
-    ]
-    assert len(token) <= 64, "clientToken's limit"
-    assert attempts(found)[0].resolved == RESOLVED
-    assert found[-1] == Accepted(7, ARN, NOW)
 
 
 @pytest.mark.parametrize(
@@ -133,16 +79,7 @@ def test_parts_of_the_request(settings: dict[str, Any], member: str, value: Any)
     plain = {"cluster", "taskDefinition", "clientToken", "startedBy", "count", "tags"}
     assert set(request) == plain | {member}
     assert request[member] == value
-
-
-def test_conflict_names_the_task_to_adopt() -> None:
-    """A conflict says that the token has run a task already: the one that it names is ours."""
-    conflict = Refused("ConflictException", "already in use", resourceIds=[ARN])
-    client = Stub({"list_tasks": [NONE], "run_task": [conflict]})
-    found = events(
-        Ecs(client).act(work(RUN, database="orders", attempt=Attempt(1, NOW - 60, RESOLVED), age=60))
-    )
-    assert found[-1] == Accepted(7, ARN, NOW)
+    assert len(request["clientToken"]) <= 64, "clientToken's limit"
 
 
 @pytest.mark.parametrize(
@@ -222,23 +159,6 @@ def test_other_failures_are_answers(failures: list[dict[str, str]], words: str) 
     )
 
 
-def test_next_attempt_after_a_refusal() -> None:
-    """A refused attempt is followed by the next one, with a token of its own and the same revision, in time."""
-    client = Stub({"run_task": [{"tasks": [{"taskArn": ARN}]}]})
-    refused: dict[str, Any] = {
-        "database": "orders",
-        "attempt": Attempt(1, NOW - 9, RESOLVED, refused=True),
-        "seen": "attempt 1 was refused for want of",
-    }
-    pending = work(RUN, **refused)
-    found = events(Ecs(client).act(pending))
-    assert [a.number for a in attempts(found)] == [2]
-    assert client.sent("run_task")[0]["clientToken"] == pending.token(2)
-    assert client.sent("run_task")[0]["taskDefinition"] == NEWEST
-    (late,) = answers(Ecs(client).act(work(RUN, deadline=NOW, **refused)))
-    assert late == Errored("the task never ran: attempt 1 was refused for want of")
-
-
 @pytest.mark.parametrize(("age", "sends"), [(60, 1), (49 * 60, 1), (51 * 60, 0), (90_000, 0)])
 def test_resend(age: float, sends: int) -> None:
     """An attempt without a trace is sent again while ECS honours its token for certain, and else never run again."""
@@ -250,14 +170,6 @@ def test_resend(age: float, sends: int) -> None:
     if not sends:
         assert isinstance(found[0], Replied)
         assert "unknown whether it ran" in str(found[0].answer)
-
-
-def test_found_by_its_token_while_it_is_to_run() -> None:
-    """An attempt without an answer is looked for by `startedBy`, which must be the only filter."""
-    client = Stub({"list_tasks": [{"taskArns": [ARN]}]})
-    pending = work(RUN, database="orders", attempt=Attempt(1, NOW - 9_000, RESOLVED), age=9_000)
-    assert events(Ecs(client).act(pending)) == [Accepted(7, ARN, NOW)]
-    assert client.sent("list_tasks") == [{"cluster": "main", "startedBy": pending.token(1)}]
 
 
 @pytest.mark.parametrize("named", ["migrate", "migrate:3", NEWEST])
@@ -311,18 +223,6 @@ def test_going_down(status: str) -> None:
     assert task_observed(task(status)) == [Started(ARN), Status(status)]
 
 
-def test_running() -> None:
-    """RUNNING is told with the task's ARN."""
-    assert task_observed(task("RUNNING")) == [Started(ARN)]
-
-
-def test_missing_is_no_news_for_five_minutes() -> None:
-    """MISSING soon after the task was run is no news; later the task has vanished."""
-    assert task_observed(NOTHING, age=299) == []
-    (answer,) = task_observed(NOTHING, age=301)
-    assert f"the task {ARN} has vanished" in answer.reason
-
-
 @pytest.mark.parametrize("status", ["STOPPED", "DELETED"])
 def test_end(status: str) -> None:
     """The end is told with every container, the judged one marked, stop code and reason."""
@@ -358,14 +258,3 @@ def test_every_stop_code_ends_the_run(code: str) -> None:
     done = code in ("EssentialContainerExited", "")
     assert isinstance(state, ecs_task.Done if done else ecs_task.Error)
     assert len(commands) == 1
-
-
-def test_definition_that_can_no_longer_be_read() -> None:
-    """A task whose definition is gone is judged by the container that the spec names, if it names one."""
-    gone = Refused("ClientException", "Unable to describe task definition.")
-    answer = task("STOPPED", {"name": "app", "exitCode": 0})
-    named = RunTask(Run("d1", "orders", Purpose.MIGRATE, evolve(TASK, container="app"), (0,)))
-    assert task_observed(answer, definition=gone, run=named) == [StatusStopped((Exit("app", 0, True),))]
-    assert task_observed(answer, definition=gone) == [StatusStopped((Exit("app", 0, False),))]
-    with pytest.raises(Refused):
-        task_observed(answer, definition=Refused("ThrottlingException"))

@@ -8,11 +8,10 @@ import pytest
 from deployer_aws.aws.stacks import LIFECYCLES, WAYS_OUT, StackReader
 from deployer_aws.executors.cloudformation import CloudFormation, Settings
 from deployer_core.engine.messages import Accepted, Attempt, Attempted, Progress, Replied, StackProgress
-from deployer_core.machines.deployment import Failure, ScaleStack, StabiliseStack, UpsertStack
+from deployer_core.machines.deployment import ScaleStack, StabiliseStack, UpsertStack
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
 from tests.deployer_aws.aws_answers import (
     ID,
-    MISSING,
     NESTED,
     NOW,
     SPEC,
@@ -23,64 +22,12 @@ from tests.deployer_aws.aws_answers import (
     event,
     events,
     page,
-    resource,
     shown,
     stack_observed,
     work,
 )
 
 # Outcomes
-
-
-def test_outcome_is_the_last_event_of_the_stack_itself() -> None:
-    """COMPLETE events of nested stacks and of resources are not the stack's; pages are read until the command began."""
-    nested = event("UPDATE_COMPLETE", TOKEN, -1, PhysicalResourceId=NESTED, LogicalResourceId="Nested")
-    (answer,) = stack_observed(
-        page(nested, more="2"), page(event("UPDATE_IN_PROGRESS", TOKEN, -5)), status="UPDATE_IN_PROGRESS"
-    )
-    assert (answer.lifecycle, answer.status) == (Lifecycle.PROGRESS, "UPDATE_IN_PROGRESS")
-
-
-def test_events_from_before_the_command_are_not_read() -> None:
-    """What is older than the command, by more than clocks may differ, is not asked for."""
-    old = page(event("UPDATE_COMPLETE", "other", -1_000), more="never asked for")
-    assert stack_observed(old, KeyError("a page too many"), status="UPDATE_COMPLETE") == []
-
-
-def test_no_event_yet() -> None:
-    """While no event bears our token, nothing is said of the change."""
-    assert stack_observed(page(), status="UPDATE_COMPLETE") == []
-    assert stack_observed(page(event("UPDATE_COMPLETE", "other", -200)), status="UPDATE_COMPLETE") == []
-
-
-def test_taken_over_by_a_change_without_a_token() -> None:
-    """A cancel from a command line bears no token: events without one that follow ours take ours over."""
-    ours = event("UPDATE_IN_PROGRESS", TOKEN, -5)
-    theirs = event("UPDATE_ROLLBACK_COMPLETE", None, -1)
-    (answer,) = stack_observed(page(theirs, ours), status="UPDATE_ROLLBACK_COMPLETE")
-    assert answer.lifecycle is Lifecycle.ROLLED_BACK
-    assert answer.reason == "taken over by another change of the stack"
-
-
-def test_taken_over_is_not_a_success() -> None:
-    """Where another's change completes after ours was taken over, ours has failed."""
-    ours, theirs = event("UPDATE_IN_PROGRESS", TOKEN, -5), event("UPDATE_COMPLETE", "other", -1)
-    (answer,) = stack_observed(page(theirs, ours), status="UPDATE_COMPLETE")
-    assert answer == Failure("the stack is UPDATE_COMPLETE: taken over by another change of the stack")
-
-
-def test_stack_read_staler_than_its_events() -> None:
-    """An end in the events that the stack itself does not show yet is waited for."""
-    assert stack_observed(page(event("UPDATE_COMPLETE", TOKEN)), status="UPDATE_IN_PROGRESS") == []
-
-
-def test_events_without_tokens(caplog: pytest.LogCaptureFixture) -> None:
-    """Where no event bears a token, status and time are trusted, and the log says so."""
-    with caplog.at_level("WARNING", "deployer"):
-        (answer,) = stack_observed(page(event("UPDATE_COMPLETE", None, -9)), status="UPDATE_COMPLETE")
-    assert answer.lifecycle is Lifecycle.COMPLETE
-    assert "bear no tokens" in caplog.text
-    assert stack_observed(page(event("UPDATE_COMPLETE", None, -200)), status="UPDATE_COMPLETE") == []
 
 
 @pytest.mark.parametrize("status", [s for s, where in LIFECYCLES.items() if where is Lifecycle.TERMINAL])
@@ -93,17 +40,6 @@ def test_status_without_a_way_out(status: str) -> None:
         assert answer.reason == f"{WAYS_OUT[status]}, then repair"
 
 
-def test_resource_status_that_nobody_knows() -> None:
-    """Events know values that botocore's enumeration lacks: a failure is told by its text, and nothing else of it."""
-    found = page(
-        event("UPDATE_ROLLBACK_COMPLETE", TOKEN),
-        resource("QUANTUM_FAILED", "it was both", TOKEN, name="Cat"),
-        resource("QUANTUM_SKIPPED", "not looked at", TOKEN, name="Box"),
-    )
-    (answer,) = stack_observed(found, status="UPDATE_ROLLBACK_COMPLETE")
-    assert answer.reason == "Cat (AWS::SNS::Topic): it was both"
-
-
 def test_events_without_tokens_are_not_ours_on_aws() -> None:
     """On AWS an end without a token is another's, whose change ours had waited for: ours is yet to be seen."""
     theirs = event("UPDATE_COMPLETE", None, -1)
@@ -111,94 +47,6 @@ def test_events_without_tokens_are_not_ours_on_aws() -> None:
     pending = work(UpsertStack("d1", SPEC, ()), attempt=Attempt(1, NOW - 10), ref=ID)
     on_aws = CloudFormation(stale, Stub({}), settings=Settings(bare_events=False))
     assert events(on_aws.act(pending)) == []
-
-
-def test_gone_while_observed() -> None:
-    """A stack that is no longer there is not news for five minutes after AWS accepted, and then it has gone."""
-    client = Stub({"describe_stacks": [MISSING]})
-    executor, command = CloudFormation(client, Stub({})), UpsertStack("d1", SPEC, ())
-    assert events(executor.act(work(command, attempt=Attempt(1, NOW - 299), ref=ID, age=900))) == []
-    (gone,) = answers(executor.act(work(command, attempt=Attempt(1, NOW - 301), ref=ID, age=900)))
-    assert gone == StackStatus(Lifecycle.MISSING, "MISSING", "the stack has gone")
-
-
-def test_unknown_status_fails_closed() -> None:
-    """A status that this version does not know is a failure that names it."""
-    (answer,) = stack_observed(page(event("QUANTUM_COMPLETE", TOKEN)), status="QUANTUM_COMPLETE")
-    assert (answer.lifecycle, answer.status) == (Lifecycle.TERMINAL, "QUANTUM_COMPLETE")
-    assert "a status that this version does not know; look at the stack in AWS" in answer.reason
-
-
-def test_review_with_resources_is_somebody_elses_work() -> None:
-    """A stack in REVIEW_IN_PROGRESS that holds resources is no rolled-back creation: somebody is about to change it."""
-    resources = {
-        "StackResourceSummaries": [{"ResourceType": "AWS::SNS::Topic", "ResourceStatus": "IMPORT_COMPLETE"}]
-    }
-    client = Stub({"describe_stacks": [shown("REVIEW_IN_PROGRESS")], "list_stack_resources": [resources]})
-    (answer,) = answers(CloudFormation(client, Stub({})).act(work(StabiliseStack("d1", SPEC, False))))
-    assert answer.lifecycle is Lifecycle.PROGRESS
-
-
-# Reasons
-
-
-def test_reason_is_of_the_first_failing_resources() -> None:
-    """The first failures are named, in AWS's words and once each; what was only cancelled is left out."""
-    found = page(
-        event("ROLLBACK_COMPLETE", TOKEN),
-        resource("CREATE_FAILED", "Resource creation cancelled", TOKEN, name="Queue"),
-        resource("CREATE_FAILED", "name taken", TOKEN),
-        resource("CREATE_FAILED", "name taken", TOKEN),
-        resource("CREATE_FAILED", "of an earlier change", "other", name="Old"),
-    )
-    (answer,) = stack_observed(found, status="ROLLBACK_COMPLETE")
-    assert answer.reason == "Topic (AWS::SNS::Topic): name taken"
-
-
-def test_reason_without_a_failing_resource() -> None:
-    """Where no resource is to blame, CloudFormation's reason for the stack's status is told."""
-    failed = event(
-        "CREATE_FAILED", TOKEN, ResourceStatusReason="Stack creation time exceeded the specified timeout"
-    )
-    (answer,) = stack_observed(page(failed), status="CREATE_FAILED")
-    assert answer.reason == (
-        "Stack creation time exceeded the specified timeout; delete the stack in CloudFormation, or roll it back, "
-        "then repair"
-    )
-
-
-def test_reason_inside_a_nested_stack() -> None:
-    """A nested stack that failed is descended into, down to its resource, and no further back than this change."""
-    parent = page(
-        event("UPDATE_ROLLBACK_COMPLETE", TOKEN),
-        resource(
-            "UPDATE_FAILED",
-            "Embedded stack was not successfully updated",
-            TOKEN,
-            name="Nested",
-            PhysicalResourceId=NESTED,
-            ResourceType="AWS::CloudFormation::Stack",
-        ),
-    )
-    inner = page(
-        event("UPDATE_ROLLBACK_COMPLETE", None, of=NESTED),
-        resource("UPDATE_FAILED", "quota of topics reached", None, name="Inner", StackId=NESTED),
-        event("UPDATE_IN_PROGRESS", None, of=NESTED),
-        resource("CREATE_FAILED", "of an earlier change", None, name="Older", StackId=NESTED),
-    )
-    (answer,) = stack_observed(parent, inner, status="UPDATE_ROLLBACK_COMPLETE")
-    assert answer.reason == "Inner (AWS::SNS::Topic): quota of topics reached"
-
-
-def test_nested_stack_whose_events_are_gone() -> None:
-    """A nested stack that can no longer be looked into is named itself, with the parent's words."""
-    about = {"PhysicalResourceId": NESTED, "ResourceType": "AWS::CloudFormation::Stack"}
-    parent = page(
-        event("ROLLBACK_COMPLETE", TOKEN),
-        resource("CREATE_FAILED", "Embedded stack", TOKEN, name="Nested", **about),
-    )
-    (answer,) = stack_observed(parent, MISSING, status="ROLLBACK_COMPLETE")
-    assert answer.reason == "Nested (AWS::CloudFormation::Stack): Embedded stack"
 
 
 @pytest.mark.parametrize("operation", ["describe_stacks", "describe_stack_events"])
