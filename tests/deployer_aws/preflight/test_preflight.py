@@ -112,7 +112,7 @@ def deaf(host: str, port: int) -> None:
     raise OSError("timed out")
 
 
-class Patient:
+class Examined:
     """A spec and an AWS in which all is well, until something is changed."""
 
     def __init__(self, folder: Path) -> None:
@@ -143,13 +143,13 @@ class Patient:
 
 
 @pytest.fixture
-def patient(tmp_path: Path) -> Patient:
-    return Patient(tmp_path)
+def examined(tmp_path: Path) -> Examined:
+    return Examined(tmp_path)
 
 
-def test_where_all_is_well_every_check_says_so(patient: Patient) -> None:
+def test_where_all_is_well_every_check_says_so(examined: Examined) -> None:
     """One finding of each check, none but 'ok'."""
-    findings = list(examine(patient.context()))
+    findings = list(examine(examined.context()))
     assert [f.check for f in findings] == [name_of(check) for check in CHECKS]
     assert {f.result for f in findings} == {Verdict.OK}, findings
     assert is_sound(findings)
@@ -161,33 +161,33 @@ def test_the_page_has_every_check() -> None:
     assert re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE) == [name_of(check) for check in CHECKS]
 
 
-def test_the_checks_change_nothing(patient: Patient) -> None:
+def test_the_checks_change_nothing(examined: Examined) -> None:
     """They only ask."""
-    list(examine(patient.context()))
-    assert {name for name, _ in patient.client.asked} == set(SOUND)
+    list(examine(examined.context()))
+    assert {name for name, _ in examined.client.asked} == set(SOUND)
 
 
-def test_without_credentials_there_is_one_fault(patient: Patient) -> None:
+def test_without_credentials_there_is_one_fault(examined: Examined) -> None:
     """Whatever needs AWS is then not verifiable, and AWS is not asked."""
-    patient.answers["get_caller_identity"] = NoCredentialsError()
-    findings = list(examine(patient.context()))
+    examined.answers["get_caller_identity"] = NoCredentialsError()
+    findings = list(examine(examined.context()))
     faults = [f for f in findings if f.result is Verdict.FAULT]
     assert [f.check for f in faults] == ["credentials"]
     assert "aws sso login" in faults[0].advice
-    assert {name for name, _ in patient.client.asked} == {"get_caller_identity"}
+    assert {name for name, _ in examined.client.asked} == {"get_caller_identity"}
 
 
-def test_what_may_not_be_asked_is_not_verifiable(patient: Patient) -> None:
+def test_what_may_not_be_asked_is_not_verifiable(examined: Examined) -> None:
     """Access denied to the simulation, to a role or to the template is no fault of the deployment's."""
     for name in ("get_role", "simulate_principal_policy", "validate_template", "describe_task_definition"):
-        patient.answers[name] = refusal("AccessDenied")
+        examined.answers[name] = refusal("AccessDenied")
     for check in ("permissions", "service linked role", "template", "task definitions"):
-        result, text = patient.result(check)
+        result, text = examined.result(check)
         assert result is Verdict.UNVERIFIED
         assert "AccessDenied" in text
 
 
-def test_a_permission_that_is_missing_is_named_with_its_statement(patient: Patient) -> None:
+def test_a_permission_that_is_missing_is_named_with_its_statement(examined: Examined) -> None:
     """IAM is asked about the role that was assumed, path included, and about this very stack."""
 
     def denied(**parameters: Any) -> Any:
@@ -197,25 +197,25 @@ def test_a_permission_that_is_missing_is_named_with_its_statement(patient: Patie
                 one["EvalDecision"] = "implicitDeny"
         return answer
 
-    patient.answers["simulate_principal_policy"] = denied
-    result, text = patient.result("permissions")
+    examined.answers["simulate_principal_policy"] = denied
+    result, text = examined.result("permissions")
     assert result is Verdict.FAULT
     assert "role/team/deployer may not ecs:RunTask" in text
     assert "task-definition/migrate:*" in text
     assert "RunTasks of docs/permissions.md" in text
-    asked = [p for name, p in patient.client.asked if name == "simulate_principal_policy"]
+    asked = [p for name, p in examined.client.asked if name == "simulate_principal_policy"]
     assert {p["PolicySourceArn"] for p in asked} == {"arn:aws:iam::123456789012:role/team/deployer"}
     assert any("stack/staging-orders/*" in arn for p in asked for arn in p["ResourceArns"])
     known = {action for grant in GRANTS for action in grant.actions}
     assert {action for p in asked for action in p["ActionNames"]} <= known
 
 
-def test_a_stack_that_may_not_be_looked_at_is_a_permission_that_is_missing(patient: Patient) -> None:
+def test_a_stack_that_may_not_be_looked_at_is_a_permission_that_is_missing(examined: Examined) -> None:
     """What the spec takes from the stack's outputs is not known then; what is missing is named all the same."""
-    patient.spec = SPEC.replace("cluster: staging, ", "cluster: {output: Host}, ")
-    patient.answers["describe_stacks"] = refusal("AccessDenied")
-    patient.answers["simulate_principal_policy"] = refusing("cloudformation:DescribeStacks")
-    result, text = patient.result("permissions")
+    examined.spec = SPEC.replace("cluster: staging, ", "cluster: {output: Host}, ")
+    examined.answers["describe_stacks"] = refusal("AccessDenied")
+    examined.answers["simulate_principal_policy"] = refusing("cloudformation:DescribeStacks")
+    result, text = examined.result("permissions")
     assert result is Verdict.FAULT
     assert "may not cloudformation:DescribeStacks" in text
     assert "ObserveTheStack" in text
@@ -267,21 +267,21 @@ RICH_TEMPLATE = TEMPLATE.replace(
 )
 
 
-def test_all_that_a_spec_needs_is_simulated(patient: Patient) -> None:
+def test_all_that_a_spec_needs_is_simulated(examined: Examined) -> None:
     """IAM is asked about each statement that the spec has a use for, with the names that the spec and AWS know."""
-    patient.spec, patient.template = RICH, RICH_TEMPLATE
-    patient.options = Options(template_bucket="templates")
-    patient.answers["get_secret_value"] = {"SecretString": '{"host": "db.example.com"}'}
+    examined.spec, examined.template = RICH, RICH_TEMPLATE
+    examined.options = Options(template_bucket="templates")
+    examined.answers["get_secret_value"] = {"SecretString": '{"host": "db.example.com"}'}
     log = {"logDriver": "awslogs", "options": {"awslogs-group": "/ecs/migrate"}}
-    patient.answers["describe_task_definition"] = {
+    examined.answers["describe_task_definition"] = {
         "taskDefinition": {
             "taskRoleArn": f"{ACCOUNT}:role/team/migrate",
             "executionRoleArn": f"{ACCOUNT}:role/execution",
             "containerDefinitions": [{"name": "main", "logConfiguration": log}],
         }
     }
-    assert patient.result("permissions")[0] is Verdict.OK
-    asked = [p for name, p in patient.client.asked if name == "simulate_principal_policy"]
+    assert examined.result("permissions")[0] is Verdict.OK
+    asked = [p for name, p in examined.client.asked if name == "simulate_principal_policy"]
     arns = {arn for p in asked for arn in p["ResourceArns"]}
     assert arns >= {
         "arn:aws:cloudformation:eu-west-1:123456789012:stack/staging-network/*",
@@ -302,22 +302,22 @@ def test_all_that_a_spec_needs_is_simulated(patient: Patient) -> None:
 
 
 @pytest.mark.parametrize("quick", [False, True])
-def test_the_clusters_of_the_services_are_known_by_the_stack(patient: Patient, quick: bool) -> None:
+def test_the_clusters_of_the_services_are_known_by_the_stack(examined: Examined, quick: bool) -> None:
     """Its services are looked at when they are scaled to zero; in quick mode nobody does."""
     web = "arn:aws:ecs:eu-west-1:123456789012:service/front/web"
-    patient.answers["describe_stacks"] = {"Stacks": [{"StackStatus": "UPDATE_COMPLETE"}]}
-    patient.answers["list_stack_resources"] = resources(web)
-    patient.spec = SPEC + f"quick: {str(quick).lower()}\n"
-    assert patient.result("permissions")[0] is Verdict.OK
-    asked = [p for name, p in patient.client.asked if name == "simulate_principal_policy"]
+    examined.answers["describe_stacks"] = {"Stacks": [{"StackStatus": "UPDATE_COMPLETE"}]}
+    examined.answers["list_stack_resources"] = resources(web)
+    examined.spec = SPEC + f"quick: {str(quick).lower()}\n"
+    assert examined.result("permissions")[0] is Verdict.OK
+    asked = [p for name, p in examined.client.asked if name == "simulate_principal_policy"]
     arns = {arn for p in asked for arn in p["ResourceArns"]}
     assert ("arn:aws:ecs:eu-west-1:123456789012:service/front/*" in arns) is not quick
     listed = [p["ContextEntries"] for p in asked if p["ActionNames"] == ["ecs:ListTasks"]]
     names = [entry["ContextKeyValues"] for (entry,) in listed]
     cluster = "arn:aws:ecs:eu-west-1:123456789012:cluster/"
     assert names == ([] if quick else [[f"{cluster}staging"], [f"{cluster}front"]]), "one cluster at a time"
-    patient.answers["list_stack_resources"] = refusal("AccessDenied")
-    assert patient.result("permissions")[0] is Verdict.OK
+    examined.answers["list_stack_resources"] = refusal("AccessDenied")
+    assert examined.result("permissions")[0] is Verdict.OK
 
 
 @pytest.mark.parametrize(
@@ -331,17 +331,17 @@ def test_the_clusters_of_the_services_are_known_by_the_stack(patient: Patient, q
     ],
 )
 def test_what_is_only_of_help_or_is_a_guess_keeps_nobody_from_deploying(
-    patient: Patient, action: str, result: Verdict
+    examined: Examined, action: str, result: Verdict
 ) -> None:
     """A policy may name a database or a secret as IAM's simulation cannot; without a log line a deployment goes well."""
-    patient.spec, patient.template = RICH, RICH_TEMPLATE
-    patient.answers["get_secret_value"] = {"SecretString": '{"host": "db.example.com"}'}
+    examined.spec, examined.template = RICH, RICH_TEMPLATE
+    examined.answers["get_secret_value"] = {"SecretString": '{"host": "db.example.com"}'}
     log = {"logDriver": "awslogs", "options": {"awslogs-group": "/ecs/migrate"}}
     definition = containers("main", taskRoleArn=f"{ACCOUNT}:role/migrate")
     definition["taskDefinition"]["containerDefinitions"][0]["logConfiguration"] = log
-    patient.answers["describe_task_definition"] = definition
-    patient.answers["simulate_principal_policy"] = refusing(action)
-    found, text = patient.result("permissions")
+    examined.answers["describe_task_definition"] = definition
+    examined.answers["simulate_principal_policy"] = refusing(action)
+    found, text = examined.result("permissions")
     assert found is result
     assert action in text
     assert "docs/permissions.md" in text
@@ -366,34 +366,34 @@ def test_what_is_only_of_help_or_is_a_guess_keeps_nobody_from_deploying(
     ],
 )
 def test_a_database_by_a_secret_is_reached_where_the_secret_says(
-    patient: Patient, secret: Any, result: Verdict, words: str
+    examined: Examined, secret: Any, result: Verdict, words: str
 ) -> None:
     """As the deployment itself would read it; nothing else of the secret is told."""
-    patient.spec = SPEC.replace("admin: {host: db.example.com, user: admin}", "admin: {secret: rds/admin}")
-    patient.answers["get_secret_value"] = secret
-    found, text = patient.result("databases")
+    examined.spec = SPEC.replace("admin: {host: db.example.com, user: admin}", "admin: {secret: rds/admin}")
+    examined.answers["get_secret_value"] = secret
+    found, text = examined.result("databases")
     assert found is result
     assert words in text
 
 
-def test_the_port_of_a_secret_counts_without_its_host_too(patient: Patient) -> None:
+def test_the_port_of_a_secret_counts_without_its_host_too(examined: Examined) -> None:
     """The host of the spec is reached at the port of the secret, as the deployment itself would."""
-    patient.answers["get_secret_value"] = {"SecretString": '{"port": 6543}'}
+    examined.answers["get_secret_value"] = {"SecretString": '{"port": 6543}'}
     admin = "admin: {secret: rds/admin, host: db.example.com, port: 5432}"
-    patient.spec = SPEC.replace("admin: {host: db.example.com, user: admin}", admin)
-    found, text = patient.result("databases")
+    examined.spec = SPEC.replace("admin: {host: db.example.com, user: admin}", admin)
+    found, text = examined.result("databases")
     assert found is Verdict.OK
     assert "db.example.com:6543" in text
 
 
-def test_a_secret_that_rds_keeps_has_its_host_in_the_spec(patient: Patient) -> None:
+def test_a_secret_that_rds_keeps_has_its_host_in_the_spec(examined: Examined) -> None:
     """Such a secret holds no host; where the host is an output yet to come, nobody can tell."""
-    patient.answers["get_secret_value"] = {"SecretString": '{"username": "admin", "password": "hunter2"}'}
+    examined.answers["get_secret_value"] = {"SecretString": '{"username": "admin", "password": "hunter2"}'}
     for host, result in (("db.example.com", Verdict.OK), ("{output: Host}", Verdict.UNVERIFIED)):
-        patient.spec = SPEC.replace(
+        examined.spec = SPEC.replace(
             "admin: {host: db.example.com, user: admin}", f"admin: {{secret: rds/admin, host: {host}}}"
         )
-        found, text = patient.result("databases")
+        found, text = examined.result("databases")
         assert found is result
         assert "hunter2" not in text
 
@@ -407,13 +407,13 @@ def test_a_secret_that_rds_keeps_has_its_host_in_the_spec(patient: Patient) -> N
     ],
 )
 def test_the_queue_and_the_channel_are_asked_about_where_they_are_named(
-    patient: Patient, notify: str, action: str, resource: str
+    examined: Examined, notify: str, action: str, resource: str
 ) -> None:
     """Each by its name; nothing is asked about the one that is not named."""
     queue = "https://sqs.eu-west-1.amazonaws.com/123456789012/deployer-events"
-    patient.options = Options(queue=queue, notify=notify)
-    assert patient.result("permissions")[0] is Verdict.OK
-    asked = [p for name, p in patient.client.asked if name == "simulate_principal_policy"]
+    examined.options = Options(queue=queue, notify=notify)
+    assert examined.result("permissions")[0] is Verdict.OK
+    asked = [p for name, p in examined.client.asked if name == "simulate_principal_policy"]
     resources = {action: p["ResourceArns"] for p in asked for action in p["ActionNames"]}
     assert resources["sqs:ReceiveMessage"] == ["arn:aws:sqs:eu-west-1:123456789012:deployer-events"]
     assert [arn.endswith(resource) for arn in resources[action]] == [True]
@@ -428,41 +428,41 @@ def test_the_queue_and_the_channel_are_asked_about_where_they_are_named(
         ("arn:aws:sts::123456789012:federated-user/me", Verdict.UNVERIFIED),
     ],
 )
-def test_only_users_and_roles_can_be_simulated(patient: Patient, arn: str, result: Verdict) -> None:
+def test_only_users_and_roles_can_be_simulated(examined: Examined, arn: str, result: Verdict) -> None:
     """IAM knows no policies of the root user and of federated ones."""
-    patient.answers["get_caller_identity"] = {"Account": "123456789012", "Arn": arn}
-    assert patient.result("permissions")[0] is result
+    examined.answers["get_caller_identity"] = {"Account": "123456789012", "Arn": arn}
+    assert examined.result("permissions")[0] is result
 
 
-def test_the_root_user_is_warned_of(patient: Patient) -> None:
+def test_the_root_user_is_warned_of(examined: Examined) -> None:
     """It can do everything, and should not."""
-    patient.answers["get_caller_identity"] = {
+    examined.answers["get_caller_identity"] = {
         "Account": "123456789012",
         "Arn": "arn:aws:iam::123456789012:root",
     }
-    assert patient.result("credentials")[0] is Verdict.WARNING
+    assert examined.result("credentials")[0] is Verdict.WARNING
 
 
-def test_temporary_credentials_without_a_stack_role_are_warned_of(patient: Patient) -> None:
+def test_temporary_credentials_without_a_stack_role_are_warned_of(examined: Examined) -> None:
     """CloudFormation goes on with them, and fails when they end; with a role it does not."""
-    patient.temporary = True
-    assert patient.result("temporary credentials")[0] is Verdict.OK
-    patient.spec = SPEC.replace("  role: arn:aws:iam::123456789012:role/cloudformation\n", "")
-    result, text = patient.result("temporary credentials")
+    examined.temporary = True
+    assert examined.result("temporary credentials")[0] is Verdict.OK
+    examined.spec = SPEC.replace("  role: arn:aws:iam::123456789012:role/cloudformation\n", "")
+    result, text = examined.result("temporary credentials")
     assert result is Verdict.WARNING
     assert "stack.role" in text
 
 
-def test_a_region_that_nobody_knows_is_warned_of(patient: Patient) -> None:
+def test_a_region_that_nobody_knows_is_warned_of(examined: Examined) -> None:
     """It may be newer than botocore."""
-    patient.region = "eu-nowhere-1"
-    assert patient.result("region")[0] is Verdict.WARNING
+    examined.region = "eu-nowhere-1"
+    assert examined.result("region")[0] is Verdict.WARNING
 
 
-def test_an_account_without_the_service_linked_role_is_warned_of(patient: Patient) -> None:
+def test_an_account_without_the_service_linked_role_is_warned_of(examined: Examined) -> None:
     """With the command that makes it."""
-    patient.answers["get_role"] = refusal("NoSuchEntity")
-    result, text = patient.result("service linked role")
+    examined.answers["get_role"] = refusal("NoSuchEntity")
+    result, text = examined.result("service linked role")
     assert result is Verdict.WARNING
     assert "create-service-linked-role" in text
 
@@ -476,49 +476,49 @@ def test_an_account_without_the_service_linked_role_is_warned_of(patient: Patien
         ("DELETE_COMPLETE", Verdict.OK),
     ],
 )
-def test_a_stack_that_cannot_be_changed_is_a_fault(patient: Patient, status: str, result: Verdict) -> None:
+def test_a_stack_that_cannot_be_changed_is_a_fault(examined: Examined, status: str, result: Verdict) -> None:
     """One that somebody changes is waited for; one that was deleted is none."""
-    patient.answers["describe_stacks"] = {"Stacks": [{"StackStatus": status}]}
-    assert patient.result("stack")[0] is result
+    examined.answers["describe_stacks"] = {"Stacks": [{"StackStatus": status}]}
+    assert examined.result("stack")[0] is result
 
 
 @pytest.mark.parametrize("status", [*WAYS_OUT, "QUANTUM_COMPLETE"])
-def test_a_stack_without_a_way_out_says_what_to_do(patient: Patient, status: str) -> None:
+def test_a_stack_without_a_way_out_says_what_to_do(examined: Examined, status: str) -> None:
     """As the deployment's failure would, and of a status that nobody knows that somebody must look."""
-    patient.answers["describe_stacks"] = {"Stacks": [{"StackStatus": status}]}
-    result, text = patient.result("stack")
+    examined.answers["describe_stacks"] = {"Stacks": [{"StackStatus": status}]}
+    result, text = examined.result("stack")
     assert result is Verdict.FAULT
     assert text.endswith(WAYS_OUT.get(status, "look at the stack in CloudFormation"))
 
 
-def test_a_protected_rolled_back_creation_is_a_fault(patient: Patient) -> None:
+def test_a_protected_rolled_back_creation_is_a_fault(examined: Examined) -> None:
     """It would have to be deleted first; one without protection is."""
     left = {"StackStatus": "ROLLBACK_COMPLETE", "EnableTerminationProtection": True}
-    patient.answers["describe_stacks"] = {"Stacks": [left]}
-    result, text = patient.result("stack")
+    examined.answers["describe_stacks"] = {"Stacks": [left]}
+    result, text = examined.result("stack")
     assert result is Verdict.FAULT
     assert "termination protection" in text
-    patient.answers["describe_stacks"] = {"Stacks": [{**left, "EnableTerminationProtection": False}]}
-    assert patient.result("stack")[0] is Verdict.OK
+    examined.answers["describe_stacks"] = {"Stacks": [{**left, "EnableTerminationProtection": False}]}
+    assert examined.result("stack")[0] is Verdict.OK
 
 
-def test_a_template_that_is_refused_is_a_fault_in_awss_words(patient: Patient) -> None:
+def test_a_template_that_is_refused_is_a_fault_in_awss_words(examined: Examined) -> None:
     """As ValidateTemplate says it."""
-    patient.answers["validate_template"] = refusal("ValidationError", "Template format error: x")
-    result, text = patient.result("template")
+    examined.answers["validate_template"] = refusal("ValidationError", "Template format error: x")
+    result, text = examined.result("template")
     assert result is Verdict.FAULT
     assert "Template format error: x" in text
 
 
-def test_capabilities_and_parameters_that_are_missing_are_faults(patient: Patient) -> None:
+def test_capabilities_and_parameters_that_are_missing_are_faults(examined: Examined) -> None:
     """As ValidateTemplate lists them, for a template that is not here to be read."""
-    patient.spec = SPEC.replace("template: template.yaml", "template: s3://templates/a.yaml")
-    patient.answers["validate_template"] = {
+    examined.spec = SPEC.replace("template: template.yaml", "template: s3://templates/a.yaml")
+    examined.answers["validate_template"] = {
         "Capabilities": ["CAPABILITY_IAM"],
         "CapabilitiesReason": "it has a role",
         "Parameters": [{"ParameterKey": "Zone"}, {"ParameterKey": "Kind", "DefaultValue": "small"}],
     }
-    findings = patient.findings("template")
+    findings = examined.findings("template")
     assert {f.result for f in findings} == {Verdict.FAULT}
     texts = " ".join(f.text for f in findings)
     for words in (
@@ -530,30 +530,30 @@ def test_capabilities_and_parameters_that_are_missing_are_faults(patient: Patien
     assert "Kind" not in texts
 
 
-def test_a_long_template_needs_a_bucket(patient: Patient) -> None:
+def test_a_long_template_needs_a_bucket(examined: Examined) -> None:
     """With one, it is CloudFormation that says more, once it is uploaded."""
-    patient.template += "# " + "x" * 51_200
-    result, text = patient.result("template")
+    examined.template += "# " + "x" * 51_200
+    result, text = examined.result("template")
     assert result is Verdict.FAULT
     assert "--template-bucket" in text
-    patient.options = Options(template_bucket="templates")
-    assert patient.result("template")[0] is Verdict.UNVERIFIED
+    examined.options = Options(template_bucket="templates")
+    assert examined.result("template")[0] is Verdict.UNVERIFIED
 
 
 @pytest.mark.parametrize("scheme", ["s3://templates/", "https://templates.s3.amazonaws.com/"])
-def test_a_template_by_url_is_validated_where_it_is(patient: Patient, scheme: str) -> None:
+def test_a_template_by_url_is_validated_where_it_is(examined: Examined, scheme: str) -> None:
     """And what only its text could say is not verifiable."""
-    patient.spec = SPEC.replace("template: template.yaml", f"template: {scheme}a.yaml")
-    patient.spec = patient.spec.replace("host: db.example.com", "host: {output: Host}")
-    assert patient.result("template")[0] is Verdict.OK
+    examined.spec = SPEC.replace("template: template.yaml", f"template: {scheme}a.yaml")
+    examined.spec = examined.spec.replace("host: db.example.com", "host: {output: Host}")
+    assert examined.result("template")[0] is Verdict.OK
     url = "https://templates.s3.amazonaws.com/a.yaml"
-    assert ("validate_template", {"TemplateURL": url}) in patient.client.asked
+    assert ("validate_template", {"TemplateURL": url}) in examined.client.asked
     for check in ("outputs", "services", "circuit breaker", "databases"):
-        assert patient.result(check)[0] is Verdict.UNVERIFIED
+        assert examined.result(check)[0] is Verdict.UNVERIFIED
     outputs = [{"OutputKey": "Host", "OutputValue": "db.example.com"}]
-    patient.answers["describe_stacks"] = {"Stacks": [{"StackStatus": "CREATE_COMPLETE", "Outputs": outputs}]}
+    examined.answers["describe_stacks"] = {"Stacks": [{"StackStatus": "CREATE_COMPLETE", "Outputs": outputs}]}
     for check in ("outputs", "databases"):
-        assert patient.result(check)[0] is Verdict.OK
+        assert examined.result(check)[0] is Verdict.OK
 
 
 @pytest.mark.parametrize(
@@ -566,13 +566,13 @@ def test_a_template_by_url_is_validated_where_it_is(patient: Patient, scheme: st
     ],
 )
 def test_a_service_without_circuit_breaker_is_warned_of(
-    patient: Patient, configuration: str, result: Verdict
+    examined: Examined, configuration: str, result: Verdict
 ) -> None:
     """A failed update of it hangs for hours."""
-    patient.template = TEMPLATE.replace(
+    examined.template = TEMPLATE.replace(
         "DeploymentCircuitBreaker: {Enable: true, Rollback: true}", configuration
     )
-    found, text = patient.result("circuit breaker")
+    found, text = examined.result("circuit breaker")
     assert found is result
     assert "Web" in text
 
@@ -587,35 +587,37 @@ def test_a_service_without_circuit_breaker_is_warned_of(
         ("SchedulingStrategy: DAEMON", "Web is a daemon"),
     ],
 )
-def test_a_service_that_does_not_go_to_zero_is_a_fault(patient: Patient, properties: str, words: str) -> None:
+def test_a_service_that_does_not_go_to_zero_is_a_fault(
+    examined: Examined, properties: str, words: str
+) -> None:
     """It would be seen when the others are at zero; one that may be left out of the stack is a warning."""
     kept = TEMPLATE.replace("Parameters:", "Parameters:\n  Kept: {Type: Number, Default: 1}")
-    patient.template = kept.replace("DesiredCount: !Ref DesiredCount", properties)
-    found, text = patient.result("services")
+    examined.template = kept.replace("DesiredCount: !Ref DesiredCount", properties)
+    found, text = examined.result("services")
     assert found is Verdict.FAULT
     assert words in text
     assert "scaling: none" in text
-    patient.template = patient.template.replace("    Properties:", "    Condition: Big\n    Properties:")
-    assert patient.result("services")[0] is Verdict.WARNING
-    patient.spec = SPEC + "quick: true\n"
-    assert patient.result("services")[0] is Verdict.OK
+    examined.template = examined.template.replace("    Properties:", "    Condition: Big\n    Properties:")
+    assert examined.result("services")[0] is Verdict.WARNING
+    examined.spec = SPEC + "quick: true\n"
+    assert examined.result("services")[0] is Verdict.OK
 
 
 @pytest.mark.parametrize(
     "count", ["0", "{Ref: DesiredCount}", "!If [A, !Ref DesiredCount, 0]", "{'Fn::If': [A, 1, 0]}"]
 )
-def test_a_service_that_may_go_to_zero_is_none(patient: Patient, count: str) -> None:
+def test_a_service_that_may_go_to_zero_is_none(examined: Examined, count: str) -> None:
     """What the counts carry goes to zero; what a function decides may."""
-    patient.template = TEMPLATE.replace("DesiredCount: !Ref DesiredCount", f"DesiredCount: {count}")
-    assert patient.result("services")[0] is Verdict.OK
+    examined.template = TEMPLATE.replace("DesiredCount: !Ref DesiredCount", f"DesiredCount: {count}")
+    assert examined.result("services")[0] is Verdict.OK
 
 
-def test_quick_with_databases_is_warned_of(patient: Patient) -> None:
+def test_quick_with_databases_is_warned_of(examined: Examined) -> None:
     """They are not migrated then, so nothing else of them is checked."""
-    patient.spec = SPEC + "quick: true\n"
-    assert patient.result("spec")[0] is Verdict.WARNING
-    assert patient.result("databases")[0] is Verdict.OK
-    assert patient.result("task definitions")[1].startswith("no task is run")
+    examined.spec = SPEC + "quick: true\n"
+    assert examined.result("spec")[0] is Verdict.WARNING
+    assert examined.result("databases")[0] is Verdict.OK
+    assert examined.result("task definitions")[1].startswith("no task is run")
 
 
 @pytest.mark.parametrize(
@@ -626,42 +628,44 @@ def test_quick_with_databases_is_warned_of(patient: Patient) -> None:
         (containers("other"), "no container main; it has other"),
     ],
 )
-def test_a_task_that_could_not_be_run_or_judged_is_a_fault(patient: Patient, answer: Any, words: str) -> None:
+def test_a_task_that_could_not_be_run_or_judged_is_a_fault(
+    examined: Examined, answer: Any, words: str
+) -> None:
     """It would fail in the midst of the deployment, with the services at zero."""
-    patient.answers["describe_task_definition"] = answer
-    result, text = patient.result("task definitions")
+    examined.answers["describe_task_definition"] = answer
+    result, text = examined.result("task definitions")
     assert result is Verdict.FAULT
     assert words in text
 
 
-def test_of_several_essential_containers_one_must_be_named(patient: Patient) -> None:
+def test_of_several_essential_containers_one_must_be_named(examined: Examined) -> None:
     """Else nobody could tell whose exit code counts."""
-    patient.spec = SPEC.replace(", container: main", "")
-    assert "several essential containers: agent, main" in patient.result("task definitions")[1]
+    examined.spec = SPEC.replace(", container: main", "")
+    assert "several essential containers: agent, main" in examined.result("task definitions")[1]
 
 
-def test_a_database_that_cannot_be_reached_is_a_fault(patient: Patient) -> None:
+def test_a_database_that_cannot_be_reached_is_a_fault(examined: Examined) -> None:
     """It is prepared from here."""
-    patient.connect = deaf
-    result, text = patient.result("databases")
+    examined.connect = deaf
+    result, text = examined.result("databases")
     assert result is Verdict.FAULT
     assert "db.example.com:5432 cannot be reached from here: timed out" in text
 
 
-def test_on_an_emulator_permissions_are_not_asked_for(patient: Patient) -> None:
+def test_on_an_emulator_permissions_are_not_asked_for(examined: Examined) -> None:
     """It knows none."""
-    patient.endpoint_url = "http://127.0.0.1:4566"
-    assert patient.result("permissions")[0] is Verdict.UNVERIFIED
-    assert patient.result("service linked role")[0] is Verdict.UNVERIFIED
+    examined.endpoint_url = "http://127.0.0.1:4566"
+    assert examined.result("permissions")[0] is Verdict.UNVERIFIED
+    assert examined.result("service linked role")[0] is Verdict.UNVERIFIED
 
 
-def test_a_previous_value_of_a_stack_that_is_not_there_is_a_fault(patient: Patient) -> None:
+def test_a_previous_value_of_a_stack_that_is_not_there_is_a_fault(examined: Examined) -> None:
     """It could not be created."""
-    patient.template = TEMPLATE.replace("Parameters:", "Parameters:\n  Zone: {Type: String}")
-    patient.spec = SPEC.replace("  counts:", "  parameters: {Zone: {previous: true}}\n  counts:")
-    assert patient.result("spec")[0] is Verdict.FAULT
-    patient.answers["describe_stacks"] = {"Stacks": [{"StackStatus": "UPDATE_COMPLETE"}]}
-    assert patient.result("spec")[0] is Verdict.OK
+    examined.template = TEMPLATE.replace("Parameters:", "Parameters:\n  Zone: {Type: String}")
+    examined.spec = SPEC.replace("  counts:", "  parameters: {Zone: {previous: true}}\n  counts:")
+    assert examined.result("spec")[0] is Verdict.FAULT
+    examined.answers["describe_stacks"] = {"Stacks": [{"StackStatus": "UPDATE_COMPLETE"}]}
+    assert examined.result("spec")[0] is Verdict.OK
 
 
 def test_the_real_clients_are_asked_as_botocore_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
