@@ -22,29 +22,9 @@ from typing import Any, TypeVar, get_args, get_origin, overload
 from attrs import frozen
 from hypothesis import strategies as st
 
+from deployer_core import spec
 from deployer_core.kernel.machine import IllegalEvent, Machine, name_of
 from deployer_core.kernel.tags import discover
-from deployer_core.spec import (
-    AdminIam,
-    AdminSecret,
-    AdminUrl,
-    DatabaseSpec,
-    DeploymentSpec,
-    Evaluation,
-    FixedCount,
-    ListenerPriority,
-    Migration,
-    Output,
-    ParameterValue,
-    PreviousCount,
-    Scale,
-    StackOutput,
-    StackSpec,
-    TaskSpec,
-    TemplateBody,
-    TemplateUrl,
-    Text,
-)
 from deployer_core.spec.database import SERVER_DATABASES
 from deployer_core.wire.hints import class_of, fields_of, members_of
 
@@ -166,47 +146,47 @@ _NAMED: dict[str, Strategy] = {"deployment": _DASHED}
 """Texts by the names of their fields, in whatever class."""
 
 _TEXTS: dict[tuple[type, str], Strategy] = {
-    (Output, "name"): _WORD,
-    (StackOutput, "stack"): _DASHED.map("s-{}".format),
-    (StackOutput, "name"): _WORD,
-    (ListenerPriority, "listener"): _LINE,
-    (TemplateBody, "sha256"): st.text("0123456789abcdef", min_size=64, max_size=64),
-    (TemplateBody, "source"): _LINE,
-    (TemplateUrl, "url"): _WORD.map("https://example.com/{}".format),
-    (FixedCount, "parameter"): _WORD,
-    (PreviousCount, "parameter"): _WORD,
-    (StackSpec, "name"): _DASHED.map("s-{}".format),
-    (StackSpec, "capabilities"): st.sampled_from(
+    (spec.Output, "name"): _WORD,
+    (spec.StackOutput, "stack"): _DASHED.map("s-{}".format),
+    (spec.StackOutput, "name"): _WORD,
+    (spec.ListenerPriority, "listener"): _LINE,
+    (spec.TemplateBody, "sha256"): st.text("0123456789abcdef", min_size=64, max_size=64),
+    (spec.TemplateBody, "source"): _LINE,
+    (spec.TemplateUrl, "url"): _WORD.map("https://example.com/{}".format),
+    (spec.FixedCount, "parameter"): _WORD,
+    (spec.PreviousCount, "parameter"): _WORD,
+    (spec.StackSpec, "name"): _DASHED.map("s-{}".format),
+    (spec.StackSpec, "capabilities"): st.sampled_from(
         ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
     ),
-    (StackSpec, "role"): _WORD.map(lambda name: _ARN("iam:", f"role/{name}")),
-    (StackSpec, "notifications"): _WORD.map(lambda name: _ARN("sns:eu-west-1", name)),
-    (TaskSpec, "cluster"): _LINE,
-    (TaskSpec, "task_definition"): _LINE,
-    (TaskSpec, "container"): _DASHED,
-    (TaskSpec, "command"): _NO_NUL,
-    (TaskSpec, "subnets"): _LINE,
-    (TaskSpec, "security_groups"): _LINE,
-    (TaskSpec, "launch_type"): st.sampled_from(["", "EC2", "FARGATE", "EXTERNAL"]),
-    (TaskSpec, "capacity_provider"): st.just("") | _DASHED,
-    (TaskSpec, "platform_version"): st.just("") | _WORD,
-    (AdminSecret, "secret"): _DASHED,
-    (AdminSecret, "host"): _LINE,
-    (AdminIam, "host"): _LINE,
-    (AdminIam, "user"): _IDENTIFIER,
-    (AdminIam, "database"): _IDENTIFIER,
-    (AdminIam, "region"): st.sampled_from(["", "eu-west-1", "us-east-1"]),
-    (AdminUrl, "url"): _WORD.map("postgresql://admin@{}/postgres".format),
-    (AdminUrl, "password_variable"): st.just("") | _WORD,
-    (DatabaseSpec, "name"): _DATABASE,
-    (DatabaseSpec, "extensions"): _IDENTIFIER,
-    (DatabaseSpec, "app_secret"): _DASHED,
-    (DatabaseSpec, "owner"): _IDENTIFIER.map("o{:.15}".format),
-    (DatabaseSpec, "login"): _IDENTIFIER.map("l{:.15}".format),
-    (DatabaseSpec, "sslmode"): st.sampled_from(["", "require", "verify-full"]),
-    (DeploymentSpec, "environment"): _DASHED,
-    (DeploymentSpec, "application"): _DASHED,
-    (DeploymentSpec, "version"): _LINE,
+    (spec.StackSpec, "role"): _WORD.map(lambda name: _ARN("iam:", f"role/{name}")),
+    (spec.StackSpec, "notifications"): _WORD.map(lambda name: _ARN("sns:eu-west-1", name)),
+    (spec.TaskSpec, "cluster"): _LINE,
+    (spec.TaskSpec, "task_definition"): _LINE,
+    (spec.TaskSpec, "container"): _DASHED,
+    (spec.TaskSpec, "command"): _NO_NUL,
+    (spec.TaskSpec, "subnets"): _LINE,
+    (spec.TaskSpec, "security_groups"): _LINE,
+    (spec.TaskSpec, "launch_type"): st.sampled_from(["", "EC2", "FARGATE", "EXTERNAL"]),
+    (spec.TaskSpec, "capacity_provider"): st.just("") | _DASHED,
+    (spec.TaskSpec, "platform_version"): st.just("") | _WORD,
+    (spec.AdminSecret, "secret"): _DASHED,
+    (spec.AdminSecret, "host"): _LINE,
+    (spec.AdminIam, "host"): _LINE,
+    (spec.AdminIam, "user"): _IDENTIFIER,
+    (spec.AdminIam, "database"): _IDENTIFIER,
+    (spec.AdminIam, "region"): st.sampled_from(["", "eu-west-1", "us-east-1"]),
+    (spec.AdminUrl, "url"): _WORD.map("postgresql://admin@{}/postgres".format),
+    (spec.AdminUrl, "password_variable"): st.just("") | _WORD,
+    (spec.DatabaseSpec, "name"): _DATABASE,
+    (spec.DatabaseSpec, "extensions"): _IDENTIFIER,
+    (spec.DatabaseSpec, "app_secret"): _DASHED,
+    (spec.DatabaseSpec, "owner"): _IDENTIFIER.map("o{:.15}".format),
+    (spec.DatabaseSpec, "login"): _IDENTIFIER.map("l{:.15}".format),
+    (spec.DatabaseSpec, "sslmode"): st.sampled_from(["", "require", "verify-full"]),
+    (spec.DeploymentSpec, "environment"): _DASHED,
+    (spec.DeploymentSpec, "application"): _DASHED,
+    (spec.DeploymentSpec, "version"): _LINE,
 }
 """The texts in a spec's fields; what else a field may hold follows from its type."""
 
@@ -226,26 +206,26 @@ def _pairs(names: Strategy, held: Strategy) -> Strategy:
 _COUNT, _PRIORITY, _TIMEOUT = st.integers(0, 10_000), st.integers(1, 50_000), st.integers(1, 7 * 24 * 3600)
 _EXIT_CODES = _each(st.integers(0, 255), hash, least=1)
 _FIELDS: dict[tuple[type, str], Strategy] = {
-    (ListenerPriority, "lowest"): _PRIORITY,
-    (ListenerPriority, "highest"): _PRIORITY,
-    (FixedCount, "count"): _COUNT,
-    (PreviousCount, "initial"): _COUNT,
-    (StackSpec, "parameters"): _pairs(_WORD, st.deferred(lambda: values(ParameterValue))),
-    (StackSpec, "scaling"): _each(st.deferred(lambda: values(Scale)), attrgetter("parameter")),
-    (StackSpec, "tags"): _pairs(_LINE.filter(lambda key: not key.lower().startswith("aws:")), _LINE),
-    (StackSpec, "timeout"): _TIMEOUT,
-    (TaskSpec, "environment"): _pairs(_VARIABLE, _NO_NUL),
-    (TaskSpec, "timeout"): _TIMEOUT,
-    (Migration, "success"): _EXIT_CODES,
-    (Evaluation, "no_changes"): _EXIT_CODES,
-    (Evaluation, "changes"): _EXIT_CODES,
-    (AdminSecret, "port"): st.integers(1, 65_535),
-    (AdminIam, "port"): st.integers(1, 65_535),
-    (DatabaseSpec, "statement_timeout"): st.integers(1, 30),
-    (DatabaseSpec, "lock_timeout"): st.integers(1, 30),
-    (DatabaseSpec, "timeout"): _TIMEOUT,
-    (DeploymentSpec, "databases"): _each(
-        st.deferred(lambda: values(DatabaseSpec[Text])), attrgetter("name")
+    (spec.ListenerPriority, "lowest"): _PRIORITY,
+    (spec.ListenerPriority, "highest"): _PRIORITY,
+    (spec.FixedCount, "count"): _COUNT,
+    (spec.PreviousCount, "initial"): _COUNT,
+    (spec.StackSpec, "parameters"): _pairs(_WORD, st.deferred(lambda: values(spec.ParameterValue))),
+    (spec.StackSpec, "scaling"): _each(st.deferred(lambda: values(spec.Scale)), attrgetter("parameter")),
+    (spec.StackSpec, "tags"): _pairs(_LINE.filter(lambda key: not key.lower().startswith("aws:")), _LINE),
+    (spec.StackSpec, "timeout"): _TIMEOUT,
+    (spec.TaskSpec, "environment"): _pairs(_VARIABLE, _NO_NUL),
+    (spec.TaskSpec, "timeout"): _TIMEOUT,
+    (spec.Migration, "success"): _EXIT_CODES,
+    (spec.Evaluation, "no_changes"): _EXIT_CODES,
+    (spec.Evaluation, "changes"): _EXIT_CODES,
+    (spec.AdminSecret, "port"): st.integers(1, 65_535),
+    (spec.AdminIam, "port"): st.integers(1, 65_535),
+    (spec.DatabaseSpec, "statement_timeout"): st.integers(1, 30),
+    (spec.DatabaseSpec, "lock_timeout"): st.integers(1, 30),
+    (spec.DatabaseSpec, "timeout"): _TIMEOUT,
+    (spec.DeploymentSpec, "databases"): _each(
+        st.deferred(lambda: values(spec.DatabaseSpec[spec.Text])), attrgetter("name")
     ).filter(lambda databases: not _share_a_secret(databases)),
 }
 
@@ -253,9 +233,9 @@ _FIELDS: dict[tuple[type, str], Strategy] = {
 # Rules between the fields of a spec
 
 
-def _share_a_secret(databases: tuple[DatabaseSpec[Text], ...]) -> bool:
+def _share_a_secret(databases: tuple[spec.DatabaseSpec[spec.Text], ...]) -> bool:
     kept = [one.app_secret for one in databases if one.app_secret is not None]
-    admins = {one.admin.secret for one in databases if isinstance(one.admin, AdminSecret)}
+    admins = {one.admin.secret for one in databases if isinstance(one.admin, spec.AdminSecret)}
     return len(set(kept)) < len(kept) or bool(admins.intersection(kept))
 
 
@@ -282,16 +262,18 @@ def _evaluation(drawn: dict[str, Any]) -> dict[str, Any]:
 def _database(drawn: dict[str, Any]) -> dict[str, Any]:
     """Make the roles' names differ by their first letters; the default ones need a name that a role may have."""
     drawn = drawn | ({"evaluate": None} if drawn["migrate"] is None else {})
-    overwritten = isinstance(drawn["admin"], AdminSecret) and drawn["admin"].secret == drawn["app_secret"]
+    overwritten = (
+        isinstance(drawn["admin"], spec.AdminSecret) and drawn["admin"].secret == drawn["app_secret"]
+    )
     drawn = drawn | ({"app_secret": None} if overwritten else {})
     drawn = drawn | ({"rotate_credentials": False} if drawn["app_secret"] is None else {"iam_login": False})
     return drawn | ({"login": "l"} if drawn["iam_login"] and drawn["login"] is None else {})
 
 
 _FITS: dict[type, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    ListenerPriority: _priority,
-    StackSpec: _stack,
-    TaskSpec: _task,
-    Evaluation: _evaluation,
-    DatabaseSpec: _database,
+    spec.ListenerPriority: _priority,
+    spec.StackSpec: _stack,
+    spec.TaskSpec: _task,
+    spec.Evaluation: _evaluation,
+    spec.DatabaseSpec: _database,
 }

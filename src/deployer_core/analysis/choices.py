@@ -6,20 +6,7 @@ from itertools import combinations, combinations_with_replacement
 from attrs import evolve
 
 from deployer_core.analysis.invariants import current, queue, stops
-from deployer_core.engine.messages import (
-    Accepted,
-    Answer,
-    Attempted,
-    AttemptRefused,
-    DeadlinePassed,
-    Event,
-    Pending,
-    Repaired,
-    Replied,
-    Requested,
-    StopTask,
-    Terminated,
-)
+from deployer_core.engine import messages
 from deployer_core.engine.routing import DeployerState
 from deployer_core.kernel.machine import Absent
 from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
@@ -82,7 +69,7 @@ def specs(databases: int) -> tuple[DeploymentSpec, ...]:
 
 
 _OUTPUTS = (("Cluster", "main"),)
-_WRONG: tuple[Answer, ...] = (UpsertDone(), ecs_task.Started("arn:wrong"))
+_WRONG: tuple[messages.Answer, ...] = (UpsertDone(), ecs_task.Started("arn:wrong"))
 """Answers of a faulty adapter, the last one and not: no stack takes them."""
 
 
@@ -94,23 +81,23 @@ def _seen(lifecycle: Lifecycle) -> StackStatus:
 
 
 COMPLETE = _seen(Lifecycle.COMPLETE)
-OF_STACK: tuple[Answer, ...] = (
+OF_STACK: tuple[messages.Answer, ...] = (
     *(_seen(lifecycle) for lifecycle in Lifecycle),
     StackStatus(Lifecycle.COMPLETE, "COMPLETE without outputs"),
     deployment.Failure("denied"),
-    DeadlinePassed(),
+    messages.DeadlinePassed(),
     *_WRONG,
 )
-OF_DATABASE: tuple[Answer, ...] = (
+OF_DATABASE: tuple[messages.Answer, ...] = (
     UpsertDone(),
     CleanupDone(),
     postgres_migration.Errored("no connection"),
-    DeadlinePassed(),
+    messages.DeadlinePassed(),
     ecs_task.Started("arn:wrong"),
     StackStatus(Lifecycle.COMPLETE, "COMPLETE"),
 )
 _MAIN = "main"
-OF_TASK: tuple[Answer, ...] = (
+OF_TASK: tuple[messages.Answer, ...] = (
     ecs_task.Started("arn:task"),
     ecs_task.Status("PENDING"),
     StatusStopped((Exit(_MAIN, 0, judged=True), Exit("sidecar", 137)), ecs_task.EXITED),
@@ -121,23 +108,23 @@ OF_TASK: tuple[Answer, ...] = (
     StatusStopped((), "TaskFailedToStart", "no capacity"),
     ecs_task.Errored("refused"),
     ecs_task.Errored("lost", may_still_run=True),
-    DeadlinePassed(),
+    messages.DeadlinePassed(),
     UpsertDone(),
     StackStatus(Lifecycle.PROGRESS, "PROGRESS"),
 )
-OF_STOP: tuple[Answer, ...] = (
+OF_STOP: tuple[messages.Answer, ...] = (
     StatusStopped((), "UserInitiated"),
     ecs_task.Status("DEPROVISIONING"),
     ecs_task.Errored("not found"),
-    DeadlinePassed(),
+    messages.DeadlinePassed(),
     UpsertDone(),
 )
 
 
-EARLIER: tuple[Event, ...] = (
-    Requested("d0", QUICK, AT, stream="stream"),
-    Replied(1, COMPLETE, AT),
-    Replied(2, COMPLETE, AT),
+EARLIER: tuple[messages.Event, ...] = (
+    messages.Requested("d0", QUICK, AT, stream="stream"),
+    messages.Replied(1, COMPLETE, AT),
+    messages.Replied(2, COMPLETE, AT),
 )
 """How a stack comes to have been deployed before: a quick deployment, DONE."""
 
@@ -173,60 +160,69 @@ def specified_as(state: DeployerState, name: str, spec: DeploymentSpec) -> Deplo
     return evolve(state, deployments=deployments, known=known)
 
 
-def answers(pending: Pending) -> tuple[Answer, ...]:
+def answers(pending: messages.Pending) -> tuple[messages.Answer, ...]:
     """Return every answer to a command that means something of its own, and some that mean nothing to it."""
     if not pending.database:
         return OF_STACK
-    if isinstance(pending.command, StopTask):
+    if isinstance(pending.command, messages.StopTask):
         return OF_STOP
     if isinstance(pending.command, RunTask):
-        return (*OF_TASK, AttemptRefused(pending.attempt.number if pending.attempt else 1, "no capacity"))
+        return (
+            *OF_TASK,
+            messages.AttemptRefused(pending.attempt.number if pending.attempt else 1, "no capacity"),
+        )
     return OF_DATABASE
 
 
-STALE: tuple[Answer, ...] = (
-    *(COMPLETE, deployment.Failure("late"), DeadlinePassed()),
+STALE: tuple[messages.Answer, ...] = (
+    *(COMPLETE, deployment.Failure("late"), messages.DeadlinePassed()),
     *(UpsertDone(), CleanupDone(), postgres_migration.Errored("late")),
     *(ecs_task.Started("arn:late"), ecs_task.Status("PENDING"), StatusStopped((), "UserInitiated")),
-    *(ecs_task.Errored("late", may_still_run=True), AttemptRefused(1, "late")),
+    *(ecs_task.Errored("late", may_still_run=True), messages.AttemptRefused(1, "late")),
 )
 """An answer of each kind, for a command that is no longer pending."""
 
 
-def stale(state: DeployerState) -> Iterator[Event]:
+def stale(state: DeployerState) -> Iterator[messages.Event]:
     """Give what may still come in for a command that has had its last answer, or was dropped."""
     pending = {p.id for p in state.pending}
     for gone in [number for number in range(1, state.next_command) if number not in pending][-1:]:
-        yield Attempted(gone, 1, AT)
-        yield Accepted(gone, "late", AT)
+        yield messages.Attempted(gone, 1, AT)
+        yield messages.Accepted(gone, "late", AT)
         for answer in STALE:
-            yield Replied(gone, answer, AT)
+            yield messages.Replied(gone, answer, AT)
 
 
-def replies(pending: Pending) -> Iterator[Event]:
+def replies(pending: messages.Pending) -> Iterator[messages.Event]:
     """Give the same, each when it may come."""
     for answer in answers(pending):
-        yield Replied(pending.id, answer, pending.deadline if isinstance(answer, DeadlinePassed) else AT)
+        yield messages.Replied(
+            pending.id, answer, pending.deadline if isinstance(answer, messages.DeadlinePassed) else AT
+        )
 
 
-def events(state: DeployerState, menu: tuple[DeploymentSpec, ...], deployments: int) -> Iterator[Event]:
+def events(
+    state: DeployerState, menu: tuple[DeploymentSpec, ...], deployments: int
+) -> Iterator[messages.Event]:
     """Give everything that the world may say next, sense and nonsense.
 
     A deployment that will have to wait is requested in one way: see `in_turn`.
     """
     if more := left(state, deployments):
         for spec in menu[:1] if will_wait(state) else menu:
-            yield Requested(f"d{deployments - more + 1}", spec, AT, stream="" if state.stream else "stream")
+            yield messages.Requested(
+                f"d{deployments - more + 1}", spec, AT, stream="" if state.stream else "stream"
+            )
     for pending in state.pending:
-        yield Attempted(pending.id, pending.attempt.number + 1 if pending.attempt else 1, AT)
-        yield Accepted(pending.id, f"ref-{pending.id}", AT)
+        yield messages.Attempted(pending.id, pending.attempt.number + 1 if pending.attempt else 1, AT)
+        yield messages.Accepted(pending.id, f"ref-{pending.id}", AT)
         yield from replies(pending)
     yield from stale(state)
     known = [name for name, _ in state.known]
     for name in known:
-        yield Terminated(name, "ann", AT)
+        yield messages.Terminated(name, "ann", AT)
     if known:
         runs = stops(state)
         for many in range(len(runs) + 1):
             for force in combinations(runs, many):
-                yield Repaired("ann", AT, force)
+                yield messages.Repaired("ann", AT, force)

@@ -16,15 +16,9 @@ from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
+from deployer_core.analysis import invariants
 from deployer_core.analysis.canonical import canonical
 from deployer_core.analysis.choices import AT, EARLIER, events, in_turn, left, specified_as, specs
-from deployer_core.analysis.invariants import (
-    STALE_INVARIANTS,
-    STATE_INVARIANTS,
-    STEP_INVARIANTS,
-    makes_sense,
-    opened,
-)
 from deployer_core.engine import reducer
 from deployer_core.engine.messages import Event, Notice, Pending, Replied, Requested, Terminated
 from deployer_core.engine.routing import INITIAL, Commands, DeployerState
@@ -176,7 +170,7 @@ class _Walk:
     def take(self, number: int, state: DeployerState, event: Event, asked: Requested | None = None) -> None:
         """One event in one state: refused with reason, or taken and checked."""
         way = _Way(number, (event,), asked)
-        sense = makes_sense(state, event)
+        sense = invariants.makes_sense(state, event)
         try:
             after, commands = self.reducer(state, event)
         except IllegalEvent:
@@ -192,13 +186,11 @@ class _Walk:
             return
         self.transitions += 1
         changed = after is not state or bool(commands)
-        wrong = [
-            s
-            for s in (STEP_INVARIANTS if changed else STALE_INVARIANTS)
-            if not s.holds(state, event, after, commands)
-        ]
-        for step in wrong:
-            self.violate(step.sentence, way)
+        step = invariants.Taken(state, event, after, commands)
+        checked = invariants.STEP_INVARIANTS if changed else invariants.STALE_INVARIANTS
+        wrong = [invariant for invariant in checked if not invariant.holds(step)]
+        for invariant in wrong:
+            self.violate(invariant.sentence, way)
         if wrong or not changed:
             return
         if not self.changes_nothing(after, event):
@@ -216,7 +208,7 @@ class _Walk:
         try:
             return self.reducer(state, event) == (state, ())
         except IllegalEvent:
-            return not makes_sense(state, event)
+            return not invariants.makes_sense(state, event)
 
     def arrive(self, way: _Way, after: DeployerState) -> int:
         """Where a way led: to a state that is known, or to a new one. Gives its number."""
@@ -227,12 +219,12 @@ class _Walk:
             self.parents.append(way)
             self.shapes.append(_shape(after))
             self.answered.append([])
-            wrong = [invariant for invariant in STATE_INVARIANTS if not invariant.holds(after)]
+            wrong = [invariant for invariant in invariants.STATE_INVARIANTS if not invariant.holds(after)]
             for invariant in wrong:
                 self.violate(invariant.sentence, way)
             if wrong:
                 self.broken.add(there)
-            if wrong or not opened(after):
+            if wrong or not invariants.opened(after):
                 self.ends.add(there)
         return there
 

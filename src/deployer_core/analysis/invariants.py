@@ -4,71 +4,66 @@ The explorer walks all states of a small world with them, and tests walk random 
 """
 
 from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Generic, TypeVar
 
 from attrs import frozen
 
-from deployer_core.engine.messages import (
-    AttemptRefused,
-    DeadlinePassed,
-    DeploymentOutcome,
-    Event,
-    Notice,
-    Pending,
-    Progress,
-    Repaired,
-    Replied,
-    Requested,
-    StopTask,
-    Terminated,
-)
+from deployer_core.engine import messages
+from deployer_core.engine.messages import DeploymentOutcome, Pending, StopTask
 from deployer_core.engine.routing import Commands, DeployerState
 from deployer_core.kernel.machine import Absent
 from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
 from deployer_core.machines.ecs_task import RunTask
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
 
-
-@frozen
-class StateInvariant:
-    """What holds in every state."""
-
-    sentence: str
-    holds: Callable[[DeployerState], bool]
+T = TypeVar("T")
 
 
 @frozen
-class StepInvariant:
-    """What holds of every event that was taken: the state before, the event, the state after, what was given out."""
+class Taken:
+    """An event that was taken: the state before it, the state after it, and what was given out."""
+
+    before: DeployerState
+    event: Any
+    after: DeployerState
+    commands: Commands
+
+    def ended(self, *outcomes: DeploymentOutcome) -> list[str]:
+        """Return the deployments whose notice of one of these outcomes was given out."""
+        return [
+            c.deployment for c in self.commands if isinstance(c, messages.Notice) and c.outcome in outcomes
+        ]
+
+
+@frozen
+class Invariant(Generic[T]):
+    """What holds in every state, or of every event that was taken."""
 
     sentence: str
-    holds: Callable[[DeployerState, Any, DeployerState, Commands], bool]
+    holds: Callable[[T], bool]
 
 
-Invariant: TypeAlias = StateInvariant | StepInvariant
-STATE_INVARIANTS: list[StateInvariant] = []
-STEP_INVARIANTS: list[StepInvariant] = []
+STATE_INVARIANTS: list[Invariant[DeployerState]] = []
+STEP_INVARIANTS: list[Invariant[Taken]] = []
 """Every invariant, filled as this module is imported."""
-STALE_INVARIANTS: list[StepInvariant] = []
+STALE_INVARIANTS: list[Invariant[Taken]] = []
 """Those of the steps that can fail where an event changed nothing at all: the others hold then."""
 
-A = TypeVar("A", bound=Callable[[DeployerState], bool])
-B = TypeVar("B", bound=Callable[[DeployerState, Any, DeployerState, Commands], bool])
+
+def _into(*lists: list[Invariant[T]]) -> Callable[[Callable[[T], bool]], Callable[[T], bool]]:
+    """Keep an invariant. Its sentence is its docstring in one line; its name where Python strips docstrings."""
+
+    def keep(holds: Callable[[T], bool]) -> Callable[[T], bool]:
+        for kept in lists:
+            kept.append(Invariant(" ".join((holds.__doc__ or holds.__name__).split()), holds))
+        return holds
+
+    return keep
 
 
-def _sentence(holds: Callable[..., bool]) -> str:
-    """Return the first sentence of its docstring, in one line; its name where Python was told to strip docstrings."""
-    return " ".join((holds.__doc__ or holds.__name__).split())
-
-
-def _of_state(holds: A) -> A:
-    STATE_INVARIANTS.append(StateInvariant(_sentence(holds), holds))
-    return holds
-
-
-def _of_step(holds: B) -> B:
-    STEP_INVARIANTS.append(StepInvariant(_sentence(holds), holds))
-    return holds
+_of_state = _into(STATE_INVARIANTS)
+_of_step = _into(STEP_INVARIANTS)
+_of_stale = _into(STEP_INVARIANTS, STALE_INVARIANTS)
 
 
 # Words
@@ -106,7 +101,7 @@ def stops(state: DeployerState) -> dict[str, Pending]:
 
 _MOVING = (Lifecycle.PROGRESS, Lifecycle.ROLLING_BACK)
 _OF_WHAT_IS = (deployment.StabiliseStack, deployment.ScaleStack, deployment.UpdateStack)
-_UNFINISHED = (ecs_task.Started, ecs_task.Status, Progress, AttemptRefused)
+_UNFINISHED = (ecs_task.Started, ecs_task.Status, messages.Progress, messages.AttemptRefused)
 _BEFORE_BARRIER = (
     postgres_migration.Upserting,
     postgres_migration.Ready,
@@ -133,27 +128,22 @@ def is_final(pending: Pending, answer: object) -> bool:
     return not isinstance(answer, _UNFINISHED)
 
 
-def makes_sense(state: DeployerState, event: Event) -> bool:
+def makes_sense(state: DeployerState, event: messages.Event) -> bool:
     """Tell whether an event has to be taken; what does not make sense has to be refused."""
-    if isinstance(event, Replied):
+    if isinstance(event, messages.Replied):
         late = next((event.at >= p.deadline for p in state.pending if p.id == event.command), True)
-        return late or not isinstance(event.answer, DeadlinePassed)
-    if isinstance(event, Requested):
+        return late or not isinstance(event.answer, messages.DeadlinePassed)
+    if isinstance(event, messages.Requested):
         known = event.deployment in dict(state.known)
         held = isinstance(state.stack, stack.Creating | stack.Migrating | stack.Broken)
         return known or (
             bool(state.stream or event.stream) and not (held and len(queue(state)) >= event.queue_limit)
         )
-    if isinstance(event, Terminated):
+    if isinstance(event, messages.Terminated):
         return event.deployment in requested(state)
-    return not isinstance(event, Repaired) or (
+    return not isinstance(event, messages.Repaired) or (
         isinstance(state.stack, stack.Broken) and set(event.force) == set(stops(state))
     )
-
-
-def _of_stale(holds: B) -> B:
-    STALE_INVARIANTS.append(STEP_INVARIANTS[-1])
-    return holds
 
 
 # In every state
@@ -238,72 +228,65 @@ def tasks_of_the_ended_are_stopped(state: DeployerState) -> bool:
 
 
 @_of_step
-def stale_changes_nothing(
-    before: DeployerState, event: Any, after: DeployerState, commands: Commands
-) -> bool:
+def stale_changes_nothing(step: Taken) -> bool:
     """An answer to a command that is not pending changes nothing."""
-    command = getattr(event, "command", None)
-    return (
-        command is None or any(p.id == command for p in before.pending) or (after is before and not commands)
-    )
+    command = getattr(step.event, "command", None)
+    changed = step.after is not step.before or step.commands
+    return command is None or not changed or any(p.id == command for p in step.before.pending)
 
 
 @_of_stale
-@_of_step
-def last_answer_ends(before: DeployerState, event: Any, after: DeployerState, _: Commands) -> bool:
+def last_answer_ends(step: Taken) -> bool:
     """Every command ends: its last answer takes it out of what is pending."""
-    if not isinstance(event, Replied):
+    if not isinstance(step.event, messages.Replied):
         return True
-    asked = next((p for p in before.pending if p.id == event.command), None)
-    ended = all(p.id != event.command for p in after.pending)
-    return asked is None or is_final(asked, event.answer) == ended
+    asked = next((p for p in step.before.pending if p.id == step.event.command), None)
+    ended = all(p.id != step.event.command for p in step.after.pending)
+    return asked is None or is_final(asked, step.event.answer) == ended
 
 
 @_of_step
-def each_ends_once(before: DeployerState, event: Any, after: DeployerState, commands: Commands) -> bool:
+def each_ends_once(step: Taken) -> bool:
     """Every requested deployment ends once, with one notice, and does not come back."""
-    if after.deployments is before.deployments and not commands:
+    before, event, after = step.before, step.event, step.after
+    if after.deployments is before.deployments and not step.commands:
         return True
     was, now = set(requested(before)), requested(after)
-    if isinstance(event, Requested) and event.deployment not in dict(before.known):
+    if isinstance(event, messages.Requested) and event.deployment not in dict(before.known):
         was.add(event.deployment)
-    noticed = [c.deployment for c in commands if isinstance(c, Notice)]
-    return (
-        was.issuperset(now) and sorted(noticed) == sorted(was.difference(now)) and len(now) == len(set(now))
-    )
+    ended = sorted(step.ended(*DeploymentOutcome))
+    return was.issuperset(now) and ended == sorted(was.difference(now)) and len(now) == len(set(now))
 
 
 @_of_step
-def done_is_done(before: DeployerState, event: Any, after: DeployerState, commands: Commands) -> bool:
+def done_is_done(step: Taken) -> bool:
     """A deployment is DONE only when it was upserted or scaled up."""
     last = (deployment.Upserting, deployment.ScalingUp)
-    noticed = [
-        c.deployment for c in commands if isinstance(c, Notice) and c.outcome is DeploymentOutcome.DONE
-    ]
-    done = [d.info.id for d in before.deployments if isinstance(d, last) and d.info.id in noticed]
-    return noticed == done
+    done = step.ended(DeploymentOutcome.DONE)
+    return done == [d.info.id for d in step.before.deployments if isinstance(d, last) and d.info.id in done]
 
 
 @_of_step
-def plans_are_good(before: DeployerState, event: Any, after: DeployerState, _: Commands) -> bool:
+def plans_are_good(step: Taken) -> bool:
     """No migration passes BLOCKED when a sibling has failed before it."""
-    if after.migrations is before.migrations or any(isinstance(m, _PAST_BARRIER) for m in before.migrations):
+    was, now = step.before.migrations, step.after.migrations
+    if now is was or any(isinstance(m, _PAST_BARRIER) for m in was):
         return True
-    return not any(isinstance(m, _PAST_BARRIER) for m in after.migrations) or not any(
-        isinstance(m, postgres_migration.Failed) for m in after.migrations
-    )
+    failed = any(isinstance(m, postgres_migration.Failed) for m in now)
+    return not failed or not any(isinstance(m, _PAST_BARRIER) for m in now)
 
 
 @_of_step
-def dropped_tasks_are_stopped(before: DeployerState, event: Any, after: DeployerState, _: Commands) -> bool:
+def dropped_tasks_are_stopped(step: Taken) -> bool:
     """A task that is dropped and may still run is stopped in the same step."""
-    if after.pending is before.pending:
+    event, after = step.event, step.after
+    if after.pending is step.before.pending:
         return True
     kept, stopped = {p.id for p in after.pending}, stops(after)
-    for p in before.pending:
+    for p in step.before.pending:
         if not isinstance(p.command, RunTask) or p.id in kept or not p.may_have_begun:
             continue
-        answer = event.answer if isinstance(event, Replied) and event.command == p.id else None
+        answer = event.answer if isinstance(event, messages.Replied) and event.command == p.id else None
         seen_to_end = isinstance(answer, ecs_task.StatusStopped) or (
             isinstance(answer, ecs_task.Errored) and not answer.may_still_run
         )
@@ -313,49 +296,43 @@ def dropped_tasks_are_stopped(before: DeployerState, event: Any, after: Deployer
 
 
 @_of_step
-def stopping_lasts(before: DeployerState, event: Any, after: DeployerState, _: Commands) -> bool:
+def stopping_lasts(step: Taken) -> bool:
     """A task that is being stopped is so until it was seen STOPPED, or an operator names it."""
-    if after.pending is before.pending:
+    if step.after.pending is step.before.pending:
         return True
-    for run in stops(before).keys() - stops(after).keys():
-        forced = isinstance(event, Repaired) and run in event.force
-        if not forced and not (
-            isinstance(event, Replied) and isinstance(event.answer, ecs_task.StatusStopped)
-        ):
-            return False
-    return True
+    forced = step.event.force if isinstance(step.event, messages.Repaired) else ()
+    seen = isinstance(getattr(step.event, "answer", None), ecs_task.StatusStopped)
+    return all(seen or run in forced for run in stops(step.before).keys() - stops(step.after).keys())
 
 
 @_of_step
-def given_out_once(before: DeployerState, event: Any, after: DeployerState, commands: Commands) -> bool:
+def given_out_once(step: Taken) -> bool:
     """A command is given out once, when it becomes pending, under the next free id."""
+    before, after = step.before, step.after
+    given = [c.id for c in step.commands if isinstance(c, Pending)]
     if after.pending is before.pending:
-        return not any(isinstance(c, Pending) for c in commands) and after.next_command >= before.next_command
-    known = {p.id for p in before.pending}
-    new = [p.id for p in after.pending if p.id not in known]
-    given = [c.id for c in commands if isinstance(c, Pending)]
-    return given == list(range(before.next_command, after.next_command)) and set(new) <= set(given)
+        return not given and after.next_command >= before.next_command
+    new = {p.id for p in after.pending} - {p.id for p in before.pending}
+    return given == list(range(before.next_command, after.next_command)) and new <= set(given)
 
 
 @_of_step
-def broken_by_failure(before: DeployerState, event: Any, after: DeployerState, commands: Commands) -> bool:
+def broken_by_failure(step: Taken) -> bool:
     """The stack is BROKEN by a deployment that failed, and mended by an operator alone."""
-    was, now = isinstance(before.stack, stack.Broken), isinstance(after.stack, stack.Broken)
+    was, now = (isinstance(state.stack, stack.Broken) for state in (step.before, step.after))
     if was == now:
         return True
-    failed = [
-        c.deployment for c in commands if isinstance(c, Notice) and c.outcome is DeploymentOutcome.FAILED
-    ]
-    return isinstance(event, Repaired) if was else current(before) == failed
+    if was:
+        return isinstance(step.event, messages.Repaired)
+    return current(step.before) == step.ended(DeploymentOutcome.FAILED)
 
 
 @_of_step
-def counts_are_remembered(
-    before: DeployerState, event: Any, after: DeployerState, commands: Commands
-) -> bool:
+def counts_are_remembered(step: Taken) -> bool:
     """The counts from before are remembered when services go to zero, and forgotten when a deployment is DONE."""
-    if any(isinstance(c, Notice) and c.outcome is DeploymentOutcome.DONE for c in commands):
-        return after.baseline is None
-    kept = dict(before.baseline or ()).items() <= dict(after.baseline or ()).items()
+    kept = step.after.baseline
+    if step.ended(DeploymentOutcome.DONE):
+        return kept is None
     to_zero = (deployment.ScalingDown, deployment.Creating)
-    return kept and not (after.baseline is None and any(isinstance(d, to_zero) for d in after.deployments))
+    lost = kept is None and any(isinstance(d, to_zero) for d in step.after.deployments)
+    return not lost and dict(step.before.baseline or ()).items() <= dict(kept or ()).items()

@@ -25,29 +25,10 @@ from deployer_core.analysis.preview_values import (
     as_data,
     render,
 )
-from deployer_core.engine import reducer
-from deployer_core.engine.messages import (
-    Accepted,
-    Attempted,
-    DeadlinePassed,
-    Event,
-    Notice,
-    Pending,
-    Replied,
-    Requested,
-    StopTask,
-    Terminated,
-)
+from deployer_core.engine import messages, reducer
 from deployer_core.engine.routing import INITIAL, DeployerState
 from deployer_core.kernel.machine import name_of
-from deployer_core.machines import ecs_task, postgres_migration
-from deployer_core.machines.deployment import (
-    CreateStack,
-    ScaleStack,
-    StabiliseStack,
-    StackChange,
-    UpdateStack,
-)
+from deployer_core.machines import deployment, ecs_task, postgres_migration
 from deployer_core.machines.ecs_task import RunTask
 from deployer_core.machines.postgres_migration import CleanupDatabase
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
@@ -77,7 +58,7 @@ def preview(spec: DeploymentSpec, exists: bool) -> Preview:
 
     With `changes` to come in every database that is evaluated, since that is the long way; a branch shows the other.
     """
-    requested = Requested(ID, spec, 0, stream=ID)
+    requested = messages.Requested(ID, spec, 0, stream=ID)
     walk = _take(_PreviewWalk(INITIAL, spec, exists), requested)
     branches: dict[int, tuple[Branch, ...]] = {}
     while (pending := _next(walk)) is not None:
@@ -127,34 +108,34 @@ class _PreviewWalk:
     exists: bool
     at: float = 0
     given: tuple[PreviewCommand, ...] = ()
-    asked: tuple[Pending, ...] = ()
+    asked: tuple[messages.Pending, ...] = ()
     good: frozenset[int] = frozenset()
     bad: frozenset[int] = frozenset()
-    notice: Notice | None = None
+    notice: messages.Notice | None = None
 
 
-def _take(walk: _PreviewWalk, event: Event) -> _PreviewWalk:
+def _take(walk: _PreviewWalk, event: messages.Event) -> _PreviewWalk:
     """Reduce; whatever is given out is sent, and accepted, at once."""
     state, commands = reducer.reduce(walk.state, event)
     walk = evolve(walk, state=state)
     for command in commands:
         walk = evolve(walk, given=(*walk.given, _describe(walk.state, command)))
-        if isinstance(command, Notice):
+        if isinstance(command, messages.Notice):
             walk = evolve(walk, notice=command)
             continue
-        state, _ = reducer.reduce(walk.state, Attempted(command.id, 1, walk.at))
-        state, _ = reducer.reduce(state, Accepted(command.id, f"ref-{command.id}", walk.at))
+        state, _ = reducer.reduce(walk.state, messages.Attempted(command.id, 1, walk.at))
+        state, _ = reducer.reduce(state, messages.Accepted(command.id, f"ref-{command.id}", walk.at))
         walk = evolve(walk, state=state, asked=(*walk.asked, command))
     return walk
 
 
-def _answer(walk: _PreviewWalk, pending: Pending, answer: Any, *, good: bool = True) -> _PreviewWalk:
+def _answer(walk: _PreviewWalk, pending: messages.Pending, answer: Any, *, good: bool = True) -> _PreviewWalk:
     ended = evolve(walk, good=walk.good | {pending.id}) if good else evolve(walk, bad=walk.bad | {pending.id})
-    return _take(ended, Replied(pending.id, answer, walk.at))
+    return _take(ended, messages.Replied(pending.id, answer, walk.at))
 
 
-def _next(walk: _PreviewWalk) -> Pending | None:
-    return next((p for p in walk.state.pending if not isinstance(p.command, StopTask)), None)
+def _next(walk: _PreviewWalk) -> messages.Pending | None:
+    return next((p for p in walk.state.pending if not isinstance(p.command, messages.StopTask)), None)
 
 
 def _branch(walk: _PreviewWalk, when: str, answer: Callable[[_PreviewWalk], _PreviewWalk]) -> Branch:
@@ -169,7 +150,7 @@ def _branch(walk: _PreviewWalk, when: str, answer: Callable[[_PreviewWalk], _Pre
 # Answers
 
 
-def _good(walk: _PreviewWalk, pending: Pending) -> Any:
+def _good(walk: _PreviewWalk, pending: messages.Pending) -> Any:
     command = pending.command
     if isinstance(command, RunTask):
         return _exit(_codes(walk, pending)[-1])
@@ -177,7 +158,7 @@ def _good(walk: _PreviewWalk, pending: Pending) -> Any:
         return postgres_migration.UpsertDone()
     if isinstance(command, CleanupDatabase):
         return postgres_migration.CleanupDone()
-    if isinstance(command, StabiliseStack) and not walk.exists:
+    if isinstance(command, deployment.StabiliseStack) and not walk.exists:
         return StackStatus(Lifecycle.MISSING, "missing")
     outputs = tuple((name, _placeholder(name)) for name in outputs_named(walk.spec.databases))
     counts = tuple((scale.parameter, AS_BEFORE) for scale in walk.spec.stack.scaling)
@@ -185,11 +166,11 @@ def _good(walk: _PreviewWalk, pending: Pending) -> Any:
 
 
 def _others(
-    walk: _PreviewWalk, pending: Pending
+    walk: _PreviewWalk, pending: messages.Pending
 ) -> Iterator[tuple[str, Callable[[_PreviewWalk], _PreviewWalk]]]:
     """Every other way that a step may go, by its name."""
     outputs = outputs_named(walk.spec.databases)
-    if isinstance(pending.command, CreateStack | UpdateStack) and outputs:
+    if isinstance(pending.command, deployment.CreateStack | deployment.UpdateStack) and outputs:
         bare = StackStatus(Lifecycle.COMPLETE, "UPDATE_COMPLETE")
         yield f"done without the output {outputs[0]}", lambda walk: _answer(walk, pending, bare)
     if len(codes := _codes(walk, pending)) > 1:
@@ -198,13 +179,14 @@ def _others(
     yield (
         "deadline",
         lambda walk: _take(
-            evolve(walk, at=pending.deadline), Replied(pending.id, DeadlinePassed(), pending.deadline)
+            evolve(walk, at=pending.deadline),
+            messages.Replied(pending.id, messages.DeadlinePassed(), pending.deadline),
         ),
     )
-    yield "terminated", lambda walk: _take(walk, Terminated(ID, "the operator", walk.at))
+    yield "terminated", lambda walk: _take(walk, messages.Terminated(ID, "the operator", walk.at))
 
 
-def _failure(pending: Pending) -> Any:
+def _failure(pending: messages.Pending) -> Any:
     if isinstance(pending.command, RunTask):
         success = pending.command.run.success
         return _exit(next(code for code in range(1, 257) if code not in success))
@@ -213,7 +195,7 @@ def _failure(pending: Pending) -> Any:
     return StackStatus(Lifecycle.TERMINAL, "UPDATE_ROLLBACK_FAILED")
 
 
-def _codes(walk: _PreviewWalk, pending: Pending) -> tuple[int, ...]:
+def _codes(walk: _PreviewWalk, pending: messages.Pending) -> tuple[int, ...]:
     """Exit codes that stand for a task's different outcomes, the one of the long way last."""
     if not isinstance(pending.command, RunTask):
         return ()
@@ -235,8 +217,8 @@ def _placeholder(output: str) -> str:
 # What is shown of a command
 
 
-def _describe(state: DeployerState, given: Pending | Notice) -> PreviewCommand:
-    if isinstance(given, Notice):
+def _describe(state: DeployerState, given: messages.Pending | messages.Notice) -> PreviewCommand:
+    if isinstance(given, messages.Notice):
         return PreviewCommand(given.outcome, "Notice")
     command = given.command
     migration = next(
@@ -249,8 +231,10 @@ def _describe(state: DeployerState, given: Pending | Notice) -> PreviewCommand:
         type(command).__name__,
         given.database,
         name_of(type(migration)) if migration else "",
-        _shown(command.counts) if isinstance(command, StackChange) else (),
-        _task(command.run.purpose, command.run.task) if isinstance(command, RunTask | StopTask) else None,
+        _shown(command.counts) if isinstance(command, deployment.StackChange) else (),
+        _task(command.run.purpose, command.run.task)
+        if isinstance(command, RunTask | messages.StopTask)
+        else None,
         round(given.deadline - given.issued),
     )
 
@@ -280,34 +264,36 @@ def _outcome(walk: _PreviewWalk) -> Outcome:
         name_of(type(walk.state.stack)),
         _services(walk),
         tuple((database.name, _fate(walk, database.name)) for database in walk.spec.databases),
-        tuple(f"{p.database}/{p.command.run.purpose}" for p in left if isinstance(p.command, StopTask)),
+        tuple(
+            f"{p.database}/{p.command.run.purpose}" for p in left if isinstance(p.command, messages.StopTask)
+        ),
         tuple(f"{type(p.command).__name__} {p.database}".rstrip() for p in left if _runs_on(p)),
         walk.notice.reason,
     )
 
 
-def _runs_on(pending: Pending) -> bool:
+def _runs_on(pending: messages.Pending) -> bool:
     """Tasks are stopped, looking is no change, and with nothing to scale there is no call."""
-    if isinstance(pending.command, ScaleStack):
+    if isinstance(pending.command, deployment.ScaleStack):
         return pending.command.counts != ()
-    return not isinstance(pending.command, StabiliseStack | RunTask | StopTask)
+    return not isinstance(pending.command, deployment.StabiliseStack | RunTask | messages.StopTask)
 
 
 def _services(walk: _PreviewWalk) -> tuple[str, ...]:
     """Count both possibilities of a change that was not seen to succeed: it may have happened or not."""
     possible = ["as before" if walk.exists else "not there"]
     for pending in walk.asked:
-        if isinstance(pending.command, StackChange):
+        if isinstance(pending.command, deployment.StackChange):
             wanted = _level(pending.command, possible)
             unsure = pending.id not in walk.good
             possible = list(dict.fromkeys([*possible, *wanted])) if unsure else wanted
     return tuple(possible)
 
 
-def _level(command: StackChange, before: list[str]) -> list[str]:
+def _level(command: deployment.StackChange, before: list[str]) -> list[str]:
     counts = _shown(command.counts)
     if not counts:
-        return before if isinstance(command, ScaleStack) else ["as the template has them"]
+        return before if isinstance(command, deployment.ScaleStack) else ["as the template has them"]
     values = {count for _, count in counts}
     if values == {0}:
         return ["at zero"]

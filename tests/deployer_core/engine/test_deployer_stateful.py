@@ -68,8 +68,9 @@ class Lives(RuleBasedStateMachine):
             return
         assert self.meaningful(event)
         assert reducer.reduce(before, event) == (after, commands), "equal inputs, equal outputs"
-        for step in invariants.STEP_INVARIANTS:
-            assert step.holds(before, event, after, commands), step.sentence
+        step = invariants.Taken(before, event, after, commands)
+        for each in invariants.STEP_INVARIANTS:
+            assert each.holds(step), each.sentence
         self.state = after
         self.taken.append(event)
         self.ended += [c.deployment for c in commands if isinstance(c, Notice)]
