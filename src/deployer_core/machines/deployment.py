@@ -273,32 +273,31 @@ Event: TypeAlias = Requested | Started | Progress | Stable | Failure | DatabaseR
 
 
 @frozen
-class QueueOnStack:
+class _Named:
+    deployment: str
+
+
+@frozen
+class QueueOnStack(_Named):
     """Ask the stack for a turn."""
 
-    deployment: str
-
 
 @frozen
-class ReleaseStack:
+class ReleaseStack(_Named):
     """Tell the stack that the deployment is DONE."""
 
-    deployment: str
-
 
 @frozen
-class BreakStack:
+class BreakStack(_Named):
     """Tell the stack that the deployment FAILED."""
 
-    deployment: str
     reason: str
 
 
 @frozen
-class WithdrawFromStack:
+class WithdrawFromStack(_Named):
     """Tell the stack that the deployment no longer waits for its turn."""
 
-    deployment: str
     reason: str
 
 
@@ -310,35 +309,31 @@ class PrepareMigration:
 
 
 @frozen
-class UnblockMigration:
+class UnblockMigration(_Named):
     """Every plan is known good: let this database's migration go on."""
 
-    deployment: str
     database: str
 
 
 @frozen
-class AbandonMigration:
+class AbandonMigration(_Named):
     """A sibling failed before the barrier: give this database's migration up."""
 
-    deployment: str
     database: str
     reason: str
 
 
 @tagged("Deployment.StabiliseStack/1")
 @frozen
-class StabiliseStack:
+class StabiliseStack(_Named):
     """Wait until the stack is at rest; `cancel_updates` cancels the update that was first seen in progress."""
 
-    deployment: str
     stack: StackSpec
     cancel_updates: bool
 
 
 @frozen
-class _Change:
-    deployment: str
+class _Change(_Named):
     stack: StackSpec
     counts: Counts
 

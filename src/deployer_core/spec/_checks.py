@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from operator import attrgetter, itemgetter
 from typing import Any, TypeAlias, cast
 
 from attrs import Attribute
@@ -123,9 +124,8 @@ def pair(check_name: Check, check_value: Check) -> Check:
     return check
 
 
-def first(item: Any) -> object:
-    """Return the name in a pair."""
-    return item[0]
+first = itemgetter(0)
+"""The name in a pair."""
 
 
 # Converters: they never fail; a value that they cannot make sense of is left to the validator
@@ -157,12 +157,12 @@ def by_first(value: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def by_parameter(value: tuple[Any, ...]) -> tuple[Any, ...]:
     """Sort counts by their parameters."""
-    return _by(lambda item: item.parameter, value)
+    return _by(attrgetter("parameter"), value)
 
 
 def by_name(value: tuple[Any, ...]) -> tuple[Any, ...]:
     """Sort databases by their names."""
-    return _by(lambda item: item.name, value)
+    return _by(attrgetter("name"), value)
 
 
 # What AWS accepts: CloudFormation's and ECS's API references, and 'Naming constraints' of Elastic Load Balancing

@@ -1,6 +1,6 @@
 """One version of one application in one environment."""
 
-from typing import Any
+from operator import attrgetter
 
 from attrs import field, frozen
 
@@ -10,10 +10,6 @@ from deployer_core.spec.database import AdminSecret, DatabaseSpec
 from deployer_core.spec.errors import SpecError
 from deployer_core.spec.stack import StackSpec
 from deployer_core.spec.text import Text
-
-
-def _name_of(database: DatabaseSpec[Any]) -> str:
-    return database.name
 
 
 @tagged("spec.Deployment/1")
@@ -28,7 +24,7 @@ class DeploymentSpec:
     databases: tuple[DatabaseSpec[Text], ...] = field(
         default=(),
         converter=check.by_name,
-        validator=check.each(check.kind(DatabaseSpec), 50, key=_name_of),
+        validator=check.each(check.kind(DatabaseSpec), 50, key=attrgetter("name")),
     )
     quick: bool = field(default=False, validator=check.flag)
     cancel_updates: bool = field(default=False, validator=check.flag)

@@ -1,5 +1,6 @@
 """The stack of a deployment: its template, its parameters, and the counts that its services are scaled to."""
 
+from operator import attrgetter
 from typing import TypeAlias
 
 from attrs import field, frozen
@@ -85,10 +86,6 @@ class PreviousCount:
 Scale: TypeAlias = FixedCount | PreviousCount
 
 
-def _parameter_of(scale: Scale) -> str:
-    return scale.parameter
-
-
 @tagged("spec.Stack/1")
 @frozen
 class StackSpec:
@@ -114,7 +111,7 @@ class StackSpec:
     scaling: tuple[Scale, ...] = field(
         default=(),
         converter=check.by_parameter,
-        validator=check.each(check.kind(FixedCount, PreviousCount), key=_parameter_of),
+        validator=check.each(check.kind(FixedCount, PreviousCount), key=attrgetter("parameter")),
     )
     capabilities: tuple[str, ...] = field(
         default=(), converter=check.in_order, validator=check.each(check.capability)

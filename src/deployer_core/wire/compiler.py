@@ -18,7 +18,7 @@ class Compiler:
     """The codecs of a set of tagged classes and of all that stands in their fields."""
 
     def __init__(self, versions: Versions) -> None:
-        self._versions = versions
+        self._versions, self._tag = versions, versions.tag_of
         self._hints: dict[Any, Codec] = {}
         self._classes: dict[Any, Codec] = {}
 
@@ -35,9 +35,6 @@ class Compiler:
                 codec = evolve(codec, encode=remember(codec.encode))
             self._classes[hint] = codec
         return codec
-
-    def _tag(self, cls: type) -> str:
-        return self._versions.tag_of(cls)
 
     def _field(self, hint: Any, where: str) -> Codec:
         """Return the codec of a class's field, or of a part of one."""

@@ -1,14 +1,14 @@
 """The written form of a set of tagged classes: `[tag, payload]`, as bytes."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, overload
+from typing import Any, Final, TypeVar, overload
 
 from deployer_core.wire.codecs import Codec
 from deployer_core.wire.compiler import Compiler
 from deployer_core.wire.errors import WireError
 from deployer_core.wire.hints import class_of, members_of
 from deployer_core.wire.json_text import dump, load
-from deployer_core.wire.versions import Find, Upcaster, Versions
+from deployer_core.wire.versions import Find, Versions
 
 T = TypeVar("T")
 
@@ -22,21 +22,10 @@ class Wire:
     def __init__(self, tags: Mapping[str, type], discover: Callable[[], object] = lambda: None) -> None:
         self._versions = Versions(tags, discover)
         self._tag = self._versions.tag_of
+        self.upcaster: Final = self._versions.upcaster
+        self.upcasters: Final = self._versions.upcasters
         self._payload = Compiler(self._versions).payload
         self._finds: dict[Any, Find] = {object: self._any}
-
-    @property
-    def upcasters(self) -> Mapping[str, tuple[str, Upcaster]]:
-        """By the tag that it reads, each upcaster with the tag that it gives."""
-        return self._versions.upcasters
-
-    def upcaster(self, old: str, new: str) -> Callable[[Upcaster], Upcaster]:
-        """Say how the payload of an old tag becomes that of the next; a chain of them is followed to its end.
-
-        The version has to rise. The function may change the payload that it is given; whatever it raises becomes a
-        WireError.
-        """
-        return self._versions.upcaster(old, new)
 
     def tag_of(self, value: object) -> str:
         """Return the tag under which a value is written; raises TypeError where its class has none."""
@@ -57,11 +46,9 @@ class Wire:
         return self.tag_of(value), dump(self._payload(type(value)).encode(value))
 
     @overload
-    def decode(self, data: bytes) -> Any: ...
-    @overload
     def decode(self, data: bytes, expected: type[T]) -> T: ...
     @overload
-    def decode(self, data: bytes, expected: object) -> Any: ...
+    def decode(self, data: bytes, expected: object = ...) -> Any: ...
     def decode(self, data: bytes, expected: object = object) -> Any:
         """Read what `encode` has written, if it is `expected`: a tagged class, a union of them, or any by default.
 
@@ -70,11 +57,9 @@ class Wire:
         return self._versions.read_pair(self._find(expected), load(data))
 
     @overload
-    def decode_payload(self, tag: str, data: bytes) -> Any: ...
-    @overload
     def decode_payload(self, tag: str, data: bytes, expected: type[T]) -> T: ...
     @overload
-    def decode_payload(self, tag: str, data: bytes, expected: object) -> Any: ...
+    def decode_payload(self, tag: str, data: bytes, expected: object = ...) -> Any: ...
     def decode_payload(self, tag: str, data: bytes, expected: object = object) -> Any:
         """Read what `encode_payload` has written, as `decode` does."""
         return self._versions.read_payload(self._find(expected), tag, load(data))
