@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from deployer_aws import specfile
-from deployer_core.analysis.preview import preview, render
+from deployer_core.analysis.preview import preview
+from deployer_core.analysis.preview_values import render
 from tests.support.project import ROOT
 
 DOC = ROOT / "docs" / "spec-file.md"

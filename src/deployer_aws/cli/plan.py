@@ -9,7 +9,7 @@ from deployer_aws.cli._files import load_spec
 from deployer_aws.cli._options import json_option, spec_argument
 from deployer_aws.cli._program import command
 from deployer_aws.cli._screen import Screen
-from deployer_core.analysis import preview
+from deployer_core.analysis import preview, preview_values
 
 _STACKS = {"exists": True, "missing": False}
 
@@ -27,7 +27,7 @@ def plan(spec: Path, stack: str | None, as_json: bool) -> Exit:
     wanted = [exists for name, exists in _STACKS.items() if stack in (name, None)]
     plans = [preview.preview(loaded.spec, exists) for exists in wanted]
     if as_json:
-        screen.data({"plans": [preview.as_data(one) for one in plans]})
+        screen.data({"plans": [preview_values.as_data(one) for one in plans]})
     else:
-        screen.text("\n".join(map(preview.render, plans)))
+        screen.text("\n".join(map(preview_values.render, plans)))
     return Exit.DONE

@@ -22,8 +22,6 @@ from deployer_core.analysis.preview_values import (
     PreviewStep,
     ShownCounts,
     TaskRun,
-    as_data,
-    render,
 )
 from deployer_core.engine import messages, reducer
 from deployer_core.engine.routing import INITIAL, DeployerState
@@ -33,20 +31,6 @@ from deployer_core.machines.ecs_task import RunTask
 from deployer_core.machines.postgres_migration import CleanupDatabase
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
 from deployer_core.spec import Counts, DeploymentSpec, Previous, TaskSpec, outputs_named
-
-__all__ = [
-    "Branch",
-    "Caution",
-    "Outcome",
-    "Preview",
-    "PreviewCommand",
-    "PreviewStep",
-    "TaskRun",
-    "as_data",
-    "cautions",
-    "preview",
-    "render",
-]
 
 AS_BEFORE = -1
 """Stands for the count that the stack has, which is unknown before the deployment."""

@@ -13,25 +13,8 @@ from typing import Any, NoReturn, TypeAlias, TypeVar, get_args
 
 from attrs import evolve
 
-from deployer_core.engine.messages import (
-    Accepted,
-    Answer,
-    Attempt,
-    Attempted,
-    AttemptRefused,
-    CommandProgress,
-    DeadlinePassed,
-    Event,
-    Pending,
-    Progress,
-    Repaired,
-    Replied,
-    Requested,
-    StackProgress,
-    StopTask,
-    TaskProgress,
-    Terminated,
-)
+from deployer_core.engine import messages
+from deployer_core.engine.messages import Answer, Pending, StopTask
 from deployer_core.engine.routing import (
     DeployerState,
     Reduction,
@@ -49,7 +32,7 @@ LOGIC = 1
 """The version of what `reduce` makes of an event: it rises when a stored stream would replay to another state."""
 
 
-def reduce(state: DeployerState, event: Event) -> Reduction:
+def reduce(state: DeployerState, event: messages.Event) -> Reduction:
     """Take one event from the world, and all that follows from it inside.
 
     Raises IllegalEvent, and changes nothing, for nonsense: an unknown deployment, a repair of what is not broken, an
@@ -58,7 +41,7 @@ def reduce(state: DeployerState, event: Event) -> Reduction:
     return _TAKES.get(type(event), _refuse)(state, event, Transaction)
 
 
-def microsteps(state: DeployerState, event: Event) -> tuple[tuple[str, Microstep[Any, Any]], ...]:
+def microsteps(state: DeployerState, event: messages.Event) -> tuple[tuple[str, Microstep[Any, Any]], ...]:
     """Take the same event one edge of one machine at a time, each with the machine's name; none if it is stale."""
     transactions: list[Traced] = []
 
@@ -94,8 +77,8 @@ def _refusal(state: DeployerState, event: object, why: str) -> IllegalEvent:
     return IllegalEvent("Deployer", name_of(type(state.stack)), event, tuple(e.__name__ for e in _TAKES), why)
 
 
-@_takes(Requested)
-def _request(state: DeployerState, event: Requested, begin: Begin) -> Reduction:
+@_takes(messages.Requested)
+def _request(state: DeployerState, event: messages.Requested, begin: Begin) -> Reduction:
     """Let a deployment in, once: the same id with the same spec is no event."""
     asked = digest(event.spec)
     before = dict(state.known).get(event.deployment)
@@ -120,41 +103,41 @@ def _pending(state: DeployerState, command: int) -> Pending | None:
     return None
 
 
-@_takes(Attempted)
-def _attempt(state: DeployerState, event: Attempted, _: Begin) -> Reduction:
+@_takes(messages.Attempted)
+def _attempt(state: DeployerState, event: messages.Attempted, _: Begin) -> Reduction:
     """Refuse a second send of what was accepted; what was found without sending may be sent (a task, to stop it)."""
     pending = _pending(state, event.command)
     if pending is None or event.number != (pending.attempt.number if pending.attempt else 0) + 1:
         return state, ()
     if pending.attempt and pending.ref:
         return state, ()
-    attempt = Attempt(event.number, event.at, event.resolved, token=event.token)
+    attempt = messages.Attempt(event.number, event.at, event.resolved, token=event.token)
     return evolve(state, pending=swap(state.pending, pending, evolve(pending, attempt=attempt))), ()
 
 
-@_takes(Accepted)
-def _accept(state: DeployerState, event: Accepted, _: Begin) -> Reduction:
+@_takes(messages.Accepted)
+def _accept(state: DeployerState, event: messages.Accepted, _: Begin) -> Reduction:
     pending = _pending(state, event.command)
     if pending is None or pending.ref or not event.ref:
         return state, ()
     return evolve(state, pending=swap(state.pending, pending, evolve(pending, ref=event.ref))), ()
 
 
-@_takes(Replied)
-def _reply(state: DeployerState, event: Replied, begin: Begin) -> Reduction:
+@_takes(messages.Replied)
+def _reply(state: DeployerState, event: messages.Replied, begin: Begin) -> Reduction:
     pending, answer = _pending(state, event.command), event.answer
     if type(answer) not in _ANSWERS:
         raise _refusal(state, event, f"{type(answer).__name__} is no answer of the world")
     if pending is None:
         return state, ()
-    if isinstance(answer, DeadlinePassed) and event.at < pending.deadline:
+    if isinstance(answer, messages.DeadlinePassed) and event.at < pending.deadline:
         raise _refusal(
             state, event, f"command {pending.id} has until {pending.deadline}, and it is {event.at}"
         )
     if isinstance(pending.command, StopTask):
         return _reply_to_stop(state, pending, answer)
-    if isinstance(answer, (Progress, AttemptRefused)):  # a union would be made anew at each call
-        told = _told(pending, answer) if isinstance(answer, Progress) else _refused(pending, answer)
+    if isinstance(answer, _NO_MACHINES):
+        told = _told(pending, answer) if isinstance(answer, messages.Progress) else _refused(pending, answer)
         if told is pending:
             return state, ()
         return evolve(state, pending=swap(state.pending, pending, told)), ()
@@ -215,7 +198,7 @@ def _told(pending: Pending, answer: Answer) -> Pending:
     )
 
 
-def _refused(pending: Pending, answer: AttemptRefused) -> Pending:
+def _refused(pending: Pending, answer: messages.AttemptRefused) -> Pending:
     """Return the command with its latest attempt refused, itself where that is no news, or of an earlier attempt."""
     attempt = pending.attempt
     if not isinstance(pending.command, RunTask) or pending.ref or attempt is None or attempt.refused:
@@ -226,6 +209,7 @@ def _refused(pending: Pending, answer: AttemptRefused) -> Pending:
 
 
 _ANSWERS = frozenset(get_args(Answer))
+_NO_MACHINES = (messages.Progress, messages.AttemptRefused)
 _FINAL = frozenset(
     {
         deployment.Stable,
@@ -248,7 +232,7 @@ def _meaning(pending: Pending, answer: Any) -> Any:
         return read(
             answer, waiting=waiting, known=bool(pending.ref) or isinstance(pending.command, _OF_A_STACK)
         )
-    if isinstance(answer, DeadlinePassed):
+    if isinstance(answer, messages.DeadlinePassed):
         time = f"{pending.deadline - pending.issued:g} s"
         reason = f"no end within {time}" + (f"; last seen: {pending.seen}" if pending.seen else "")
         return failure(pending, reason, may_still_run=True)
@@ -264,18 +248,18 @@ def failure(pending: Pending, reason: str, *, may_still_run: bool) -> Any:
     return postgres_migration.Errored(reason)
 
 
-_stack_progress = lru_cache(maxsize=64)(StackProgress)  # for speed: the same again and again
+_stack_progress = lru_cache(maxsize=64)(messages.StackProgress)  # for speed: the same again and again
 
 
-def _progress(answer: Any) -> tuple[str, CommandProgress | None]:
+def _progress(answer: Any) -> tuple[str, messages.CommandProgress | None]:
     """Return an answer that is not the last one as words for people, and as a value for programs."""
     if isinstance(answer, StackStatus):
         words = f"{answer.status}: {answer.reason}" if answer.reason else answer.status
         return words, _stack_progress(answer.status)
-    if isinstance(answer, Progress):
+    if isinstance(answer, messages.Progress):
         return answer.text, answer.value
     status = answer.last_status if isinstance(answer, ecs_task.Status) else "RUNNING"
-    return status, TaskProgress(status)
+    return status, messages.TaskProgress(status)
 
 
 def _reply_to_stop(state: DeployerState, pending: Pending, answer: Answer) -> Reduction:
@@ -283,11 +267,11 @@ def _reply_to_stop(state: DeployerState, pending: Pending, answer: Answer) -> Re
     after = pending
     if isinstance(answer, ecs_task.StatusStopped):
         return evolve(state, pending=swap(state.pending, pending)), ()
-    if isinstance(answer, DeadlinePassed):
+    if isinstance(answer, messages.DeadlinePassed):
         after = evolve(pending, unresolved=True)
     elif isinstance(answer, ecs_task.Errored):
         after = evolve(pending, seen=answer.reason, progress=None)
-    elif isinstance(answer, ecs_task.Status | ecs_task.Started | Progress):
+    elif isinstance(answer, ecs_task.Status | ecs_task.Started | messages.Progress):
         seen, progress = _progress(answer)
         after = evolve(pending, seen=seen, progress=progress)
     if after == pending:
@@ -295,8 +279,8 @@ def _reply_to_stop(state: DeployerState, pending: Pending, answer: Answer) -> Re
     return evolve(state, pending=swap(state.pending, pending, after)), ()
 
 
-@_takes(Terminated)
-def _terminate(state: DeployerState, event: Terminated, begin: Begin) -> Reduction:
+@_takes(messages.Terminated)
+def _terminate(state: DeployerState, event: messages.Terminated, begin: Begin) -> Reduction:
     if all(d.info.id != event.deployment for d in state.deployments):
         ended = event.deployment in dict(state.known)
         raise _refusal(
@@ -307,9 +291,9 @@ def _terminate(state: DeployerState, event: Terminated, begin: Begin) -> Reducti
     return transaction.result()
 
 
-@_takes(Repaired)
-def _repair(state: DeployerState, event: Repaired, begin: Begin) -> Reduction:
-    """AttemptRefused while a task may still run, unless its run is named."""
+@_takes(messages.Repaired)
+def _repair(state: DeployerState, event: messages.Repaired, begin: Begin) -> Reduction:
+    """Refuse while a task may still run, unless its run is named."""
     stops = {p.command.run.id: p for p in state.pending if isinstance(p.command, StopTask)}
     if unknown := sorted(set(event.force) - set(stops)):
         raise _refusal(state, event, f"no task is being stopped for {', '.join(unknown)}")

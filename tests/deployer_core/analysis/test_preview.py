@@ -8,7 +8,8 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployer_core.analysis.preview import Branch, Preview, PreviewStep, as_data, cautions, preview, render
+from deployer_core.analysis.preview import cautions, preview
+from deployer_core.analysis.preview_values import Branch, Preview, PreviewStep, as_data, render
 from deployer_core.spec import (
     AdminSecret,
     DatabaseSpec,
