@@ -174,11 +174,8 @@ def answers(pending: messages.Pending) -> tuple[messages.Answer, ...]:
     return OF_DATABASE
 
 
-STALE: tuple[messages.Answer, ...] = (
-    *(COMPLETE, deployment.Failure("late"), messages.DeadlinePassed()),
-    *(UpsertDone(), CleanupDone(), postgres_migration.Errored("late")),
-    *(ecs_task.Started("arn:late"), ecs_task.Status("PENDING"), StatusStopped((), "UserInitiated")),
-    *(ecs_task.Errored("late", may_still_run=True), messages.AttemptRefused(1, "late")),
+STALE: tuple[messages.Answer, ...] = tuple(
+    {type(a): a for a in (*OF_STACK, *OF_DATABASE, *OF_TASK, messages.AttemptRefused(1, "late"))}.values()
 )
 """An answer of each kind, for a command that is no longer pending."""
 
