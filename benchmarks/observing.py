@@ -22,8 +22,8 @@ from statistics import mean
 from attrs import frozen
 
 from deployer_core.engine.messages import Accepted, Replied
-from tests.support.crowd import Crowd, full_path
 from tests.support.listening import World
+from tests.support.many_stacks import ManyStacks, full_path
 from tests.support.orders import KEY
 
 MINUTES = 20
@@ -39,9 +39,9 @@ CHANGES = {"create_stack", "update_stack", "run_task", "stop_task", "cancel_upda
 # Many stacks
 
 
-def crowd(count: int) -> str:
+def many_stacks(count: int) -> str:
     """Return a line of the first table."""
-    world = Crowd(count, takes=MINUTES * 60 + count)
+    world = ManyStacks(count, takes=MINUTES * 60 + count)
     world.get_under_way()
     world.carry_on(300)
     quiet = world.carry_on(MINUTES * 60 - 600).total() / (MINUTES - 10)
@@ -162,7 +162,7 @@ def main(counts: list[str] | None = None) -> None:
     """Print the tables."""
     print(f"{'stacks':>8}{'pages':>8}{'a minute':>12}{'and page':>12}{'in all, each':>16}{'done':>8}   calls")
     for count in map(int, counts or ["10", "100", "1000"]):
-        print(crowd(count), flush=True)
+        print(many_stacks(count), flush=True)
     print(f"\n{'stacks':>8}{'to look':>12}{'to act':>12}   calls each, for a whole deployment")
     for count in TOGETHER:
         print(together(count), flush=True)

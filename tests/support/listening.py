@@ -1,4 +1,7 @@
-"""The example on the simulated AWS with a queue, through which its events go to the runner."""
+"""The example on the simulated AWS with a queue, through which its events go to the runner.
+
+Use it where a test is about events, notices or what the example does as a whole.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Collection

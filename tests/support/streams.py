@@ -1,4 +1,7 @@
-"""Real streams: deployments driven through `deployer.reduce` by scripted or arbitrary answers of the world."""
+"""Real streams: deployments driven through `reducer.reduce` by scripted or arbitrary answers.
+
+Use it where a test of a journal needs events that a deployment has, and not what they mean.
+"""
 
 import hashlib
 from collections.abc import Iterator, Sequence

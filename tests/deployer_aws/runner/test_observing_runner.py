@@ -16,7 +16,7 @@ from tests.deployer_aws.aws_answers import Refused
 from tests.deployer_aws.runner.scripted import CREATING, STACKS, moving, scripted
 from tests.deployer_aws.scenarios.simulated import SimulatedEnvironment
 from tests.deployer_aws.scenarios.specs import asked, template
-from tests.support.crowd import PAGE, Crowd, full_path
+from tests.support.many_stacks import PAGE, ManyStacks, full_path
 
 
 @define
@@ -238,38 +238,38 @@ def test_an_update_that_follows_ours_unseen_delays_its_end_and_no_more() -> None
 # At scale
 
 
-def per_minute(crowd: Crowd, minutes: int = 8) -> float:
+def per_minute(stacks: ManyStacks, minutes: int = 8) -> float:
     """Return the calls in a minute of many stacks that are under way."""
-    crowd.get_under_way()
-    crowd.carry_on(240)
-    return crowd.carry_on(minutes * 60).total() / minutes
+    stacks.get_under_way()
+    stacks.carry_on(240)
+    return stacks.carry_on(minutes * 60).total() / minutes
 
 
 def test_calls_depend_on_pages_and_not_on_stacks() -> None:
     """200 stacks under way cost as many calls a minute as 20 do, in accounts of two pages; four pages cost as much each."""
-    few, many, large = Crowd(20, others=180), Crowd(200), Crowd(20, others=380)
+    few, many, large = ManyStacks(20, others=180), ManyStacks(200), ManyStacks(20, others=380)
     assert (few.pages, many.pages, large.pages) == (2, 2, 4)
-    rates = [per_minute(crowd) / crowd.pages for crowd in (few, many, large)]
+    rates = [per_minute(stacks) / stacks.pages for stacks in (few, many, large)]
     assert max(rates) < 1.35 * min(rates)
     assert max(rates) < 6
 
 
 def test_few_stacks_in_a_large_account_cost_a_call_each() -> None:
     """Where the account has more pages than stacks are under way, each stack costs one call a look."""
-    crowd = Crowd(4, others=12 * PAGE)
-    assert per_minute(crowd) <= 4 * 6
-    assert all("StackName" in call.request for call in crowd.sim.calls[-20:])
+    stacks = ManyStacks(4, others=12 * PAGE)
+    assert per_minute(stacks) <= 4 * 6
+    assert all("StackName" in call.request for call in stacks.sim.calls[-20:])
 
 
-def test_a_crowd_comes_to_its_end() -> None:
+def test_many_stacks_come_to_their_end() -> None:
     """All are done, each is created once, and each costs a handful of calls of its own from its request to its end."""
-    crowd = Crowd(120, takes=600)
-    crowd.get_under_way()
-    before = crowd.sim.call_counts
-    crowd.runner.run()
-    assert sorted(notice.outcome for notice in crowd.notices) == ["DONE"] * 120
-    assert len(crowd.sim.changes) == 120
-    own = crowd.sim.call_counts - before
+    stacks = ManyStacks(120, takes=600)
+    stacks.get_under_way()
+    before = stacks.sim.call_counts
+    stacks.runner.run()
+    assert sorted(notice.outcome for notice in stacks.notices) == ["DONE"] * 120
+    assert len(stacks.sim.changes) == 120
+    own = stacks.sim.call_counts - before
     assert own["describe_stack_events"] <= 2 * 120, "once for each status that is news"
 
 
@@ -284,8 +284,8 @@ def test_many_whole_deployments_share_their_looks() -> None:
 
 @pytest.mark.parametrize("rule", [{"on": "describe_stacks", "every": 3, "throttle": True}])
 def test_throttled_pages_hold_nothing_up(rule: dict[str, Any]) -> None:
-    """With a third of all looks throttled, a crowd comes to its end all the same."""
-    crowd = Crowd(110, takes=600, rules=[rule])
-    crowd.runner.run()
-    assert sorted(notice.outcome for notice in crowd.notices) == ["DONE"] * 110
-    assert len(crowd.sim.changes) == 110
+    """With a third of all looks throttled, many stacks come to their end all the same."""
+    stacks = ManyStacks(110, takes=600, rules=[rule])
+    stacks.runner.run()
+    assert sorted(notice.outcome for notice in stacks.notices) == ["DONE"] * 110
+    assert len(stacks.sim.changes) == 110

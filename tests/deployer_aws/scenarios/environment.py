@@ -1,6 +1,7 @@
 """A test environment: an AWS to deploy into, with the real runner and the real executors in front of it.
 
 Scenarios speak to each of them in the same words. What one cannot do it skips, and says why.
+Use it for whatever the executors must do alike on every simulated AWS, and where a process dies between its calls.
 """
 
 from abc import ABC, abstractmethod

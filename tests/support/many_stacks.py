@@ -1,4 +1,7 @@
-"""Many stacks under way at once through one runner, on a simulated account; its calls are counted."""
+"""Many stacks under way at once through one runner, on a simulated account; its calls are counted.
+
+Use it where a test asks how the number of calls grows with the number of stacks.
+"""
 
 import hashlib
 import random
@@ -21,7 +24,7 @@ PAGE = 100
 """Stacks to a page of the simulated account."""
 
 
-class Crowd:
+class ManyStacks:
     """So many stacks that are created at once, in an account that has others too; each takes as long as is said."""
 
     def __init__(self, count: int, *, others: int = 0, takes: float = 3_600.0, **script: Any) -> None:
