@@ -19,5 +19,5 @@ def decided(*words: str) -> dict[str, object]:
 
 
 def test_rewording_every_sentence_changes_no_decision() -> None:
-    """With all texts for people changed, accounts are told apart and deployments go on, and ask AWS, as before."""
+    """With all texts for people changed, accounts, journals and logins are told apart, and deployments go on, as before."""
     assert decided("reworded") == decided()
