@@ -170,7 +170,7 @@ def _environments(folder: Path) -> list[Any]:
                     "one", loaded.spec, loaded.templates, properties=environment.properties
                 )
 
-    decided = [opened("1" * 12, loaded.spec), opened("1" * 12, loaded.spec), opened("2" * 12, loaded.spec)]
+    decided: list[Any] = [opened(account * 12, loaded.spec) for account in ("1", "1", "2")]
     decided += [opened("1" * 12, other), opened("1" * 12, other, sole=False)]
     decided.append(_tried(lambda: request(real, SCRIPT, simulate=True, spec=loaded.spec)))
     for simulate in (True, False):

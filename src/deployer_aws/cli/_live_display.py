@@ -227,7 +227,7 @@ def _total(database: DatabaseHistory, now: float) -> Text:
 def _fate(database: DatabaseHistory, task: TaskStatus | None) -> Text:
     text = state(database.state)
     if task is not None:
-        text.append(f"  task {task.run.partition('/')[2]} ", "default").append_text(state(task.state))
+        text.append(f"  task {task.purpose} ", "default").append_text(state(task.state))
     return text.append(f"  {clean(database.reason)}", "red") if database.reason else text
 
 

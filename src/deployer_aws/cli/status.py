@@ -89,7 +89,7 @@ def _current(current: DeploymentHistory, one: StackOverview, now: float) -> Iter
     for database in current.databases:
         line = Text(f"{database.name}  ").append_text(state(database.state))
         if (task := tasks.get(database.name)) is not None:
-            line.append(f"  task {task.run.partition('/')[2]} ", "default").append_text(state(task.state))
+            line.append(f"  task {task.purpose} ", "default").append_text(state(task.state))
         yield "database", line.append(f"  {database.reason}" if database.reason else "", "default")
 
 

@@ -17,7 +17,7 @@ READ = 500
 """Events that are read in a step at the most, but for the last stream that is begun: it is read to its end."""
 KEPT = 5
 """Of how many latest durations the median is what is usual."""
-_Kind: TypeAlias = tuple[str, str, str]
+_Kind: TypeAlias = tuple[type, str, str]
 
 
 class Durations:
@@ -79,6 +79,6 @@ def _kind(pending: Pending) -> _Kind:
     """Return what commands that take about as long have in common. Scaling down is not scaling up."""
     command = pending.command
     if isinstance(command, RunTask | StopTask):
-        return type(command).__name__, pending.database, command.run.purpose
+        return type(command), pending.database, command.run.purpose
     up = any(count for _, count in getattr(command, "counts", ()))
-    return type(command).__name__, pending.database, "up" if up else "to zero"
+    return type(command), pending.database, "up" if up else "to zero"

@@ -8,6 +8,7 @@ from deployer_core.engine.messages import StopTask
 from deployer_core.engine.routing import DeployerState
 from deployer_core.kernel.machine import Absent, name_of
 from deployer_core.machines import deployment, stack
+from deployer_core.machines.ecs_task import Purpose
 from deployer_core.spec import Counts
 
 
@@ -28,6 +29,7 @@ class TaskStatus:
 
     database: str
     run: str
+    purpose: Purpose
     state: str
     arn: str
 
@@ -86,7 +88,11 @@ def summarise_stack(key: str, known: StreamHistory) -> StackOverview:
 def _tasks(state: DeployerState) -> tuple[TaskStatus, ...]:
     return tuple(
         TaskStatus(
-            t.database, f"{t.database}/{t.purpose}", name_of(type(t.state)), getattr(t.state, "arn", "")
+            t.database,
+            f"{t.database}/{t.purpose}",
+            t.purpose,
+            name_of(type(t.state)),
+            getattr(t.state, "arn", ""),
         )
         for t in state.tasks
     )
