@@ -54,6 +54,12 @@ def typed(journal: Path, *words: str) -> str:
     )
 
 
+def how_ended(shown: DeploymentHistory) -> str:
+    """Say how long a deployment took, and the step that it failed in: ` after 3m10s in SCALING_DOWN`."""
+    took = f" after {duration(shown.duration)}" if shown.duration is not None else ""
+    return took + (f" in {shown.step}" if shown.outcome is HistoryOutcome.FAILED and shown.step else "")
+
+
 def as_data(report: Report) -> dict[str, Any]:
     """Return the report for a program."""
     shown, status = report.deployment, report.status
@@ -104,9 +110,7 @@ def print_report(screen: Screen, report: Report) -> None:
     if shown.outcome is HistoryOutcome.OPEN:
         _print_open(screen, report, what)
         return
-    took = f" after {duration(shown.duration)}" if shown.duration is not None else ""
-    where = f" in {shown.step}" if shown.outcome is HistoryOutcome.FAILED and shown.step else ""
-    screen.say(state(shown.outcome), f"{what}{took}{where}")
+    screen.say(state(shown.outcome), f"{what}{how_ended(shown)}")
     if shown.reason:
         screen.say(shown.reason, indent=8)
     _print_services(screen, report)

@@ -10,16 +10,16 @@ import click
 from attrs import frozen
 from rich.text import Text
 
-from deployer_aws import specfile
 from deployer_aws.aws.clients import Options
 from deployer_aws.cli._exit import BadInput, Exit
-from deployer_aws.cli._files import read_script
+from deployer_aws.cli._files import load_spec, read_script
 from deployer_aws.cli._interactive import InteractiveRun
 from deployer_aws.cli._interrupts import Interrupted, handle_signals
 from deployer_aws.cli._options import json_option, simulate_option
 from deployer_aws.cli._program import command
-from deployer_aws.cli._report import Report, as_data, print_history, print_report, typed
-from deployer_aws.cli._screen import Screen, clean, duration, joined, state
+from deployer_aws.cli._report import Report, as_data, how_ended, print_history, print_report, typed
+from deployer_aws.cli._screen import Screen, clean, joined, state
+from deployer_aws.environment import Environment
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.runner.requests import deployment_id
 from deployer_aws.simulator import Script
@@ -29,7 +29,7 @@ from deployer_core.kernel.machine import name_of
 from deployer_core.machines.postgres_migration import Done, Nop
 
 if TYPE_CHECKING:
-    from deployer_aws.rehearsal.workspace import Session, Workspace
+    from deployer_aws.rehearsal.workspace import Workspace
 
 INTERRUPTED = 130
 """The exit code after an interruption: 128 and the number of SIGINT, as shells have it."""
@@ -98,18 +98,24 @@ def rehearse(
     screen = Screen()
     try:
         from deployer_aws.rehearsal.errors import RehearsalError
+        from deployer_aws.rehearsal.workspace import KEPT, Workspace, end_kept
     except ImportError as error:
         raise BadInput(f"{_EXTRA} ({error})") from None
     try:
         if end:
             if specs or keep:
                 raise click.UsageError("--end stands alone: it begins nothing", context)
-            return _end(screen, database_url)
+            left = end_kept(KEPT, database_url)
+            screen.say("The kept rehearsal is ended, and nothing of it is left.")
+            if left:
+                screen.warn(left)
+            return Exit.DONE
         if not specs:
             raise click.UsageError("Missing argument 'SPEC'.", context)
         loaded = [_load(screen, path) for path in specs]
-        simulation = _simulation(loaded, script)
-        return _rehearse(screen, loaded, simulation, keep=keep, database_url=database_url, as_json=as_json)
+        scripts = _scripts(loaded, script)
+        workspace = Workspace(KEPT if keep else None, database_url)
+        return RehearsalRun(screen, workspace, keep=keep, as_json=as_json).run(loaded, scripts)
     except (RehearsalError, OSError) as error:  # of a rehearsal nothing is resumed
         raise BadInput(str(error)) from None
 
@@ -117,19 +123,9 @@ def rehearse(
 _EXTRA = "rehearsals need POSIX and the extra 'rehearse': pip install 'deployer-core[rehearse]'"
 
 
-def _end(screen: Screen, database_url: str | None) -> Exit:
-    from deployer_aws.rehearsal.workspace import KEPT, end_kept
-
-    left = end_kept(KEPT, database_url)
-    screen.say("The kept rehearsal is ended, and nothing of it is left.")
-    if left:
-        screen.warn(left)
-    return Exit.DONE
-
-
 def _load(screen: Screen, path: Path) -> LoadedSpec:
     """Load a spec that can be rehearsed. Raises BadInput and SpecFileError."""
-    loaded = specfile.load(path)
+    loaded = load_spec(screen, path)
     rehearsal = loaded.rehearsal or Rehearsal(path.parent)
     databases = () if loaded.spec.quick else loaded.spec.databases
     if lacking := rehearsal.lacks(databases):
@@ -138,163 +134,131 @@ def _load(screen: Screen, path: Path) -> LoadedSpec:
         )
     if not rehearsal.folder.is_dir():
         raise BadInput(f"{path}: rehearse.folder: there is no folder {rehearsal.folder}")
-    for warning in loaded.warnings:
-        screen.warn(f"{path}: {warning}")
     return loaded
 
 
-def _simulation(loaded: Sequence[LoadedSpec], script: Path | None) -> list[Script]:
+def _scripts(loaded: Sequence[LoadedSpec], script: Path | None) -> list[Script]:
     """Return the script for each spec: its own, unless one is given for all."""
     from deployer_aws.rehearsal.script import script_for
 
-    specs, found = [one.spec for one in loaded], list[Script]()
-    for one in loaded:
-        own = script or (one.rehearsal.script if one.rehearsal else None)
-        found.append(script_for(specs, read_script(own)))
-    return found
+    specs = [one.spec for one in loaded]
+    own = [script or (one.rehearsal.script if one.rehearsal else None) for one in loaded]
+    return [script_for(specs, read_script(path)) for path in own]
 
 
-def _rehearse(
-    screen: Screen,
-    loaded: Sequence[LoadedSpec],
-    scripts: Sequence[Script],
-    *,
-    keep: bool,
-    database_url: str | None,
-    as_json: bool,
-) -> int:
-    from deployer_aws.rehearsal.workspace import KEPT, Workspace
+class RehearsalRun:
+    """Deploys one spec after the other in a workspace, and shows what becomes of them."""
 
-    guard, workspace, parts = Guard(), Workspace(KEPT if keep else None, database_url), list[Part]()
-    code: int = Exit.DONE
-    with guard.installed():
+    def __init__(self, screen: Screen, workspace: "Workspace", *, keep: bool, as_json: bool) -> None:
+        self._screen, self._workspace, self._keep, self._as_json = screen, workspace, keep, as_json
+        self._guard, self._parts = Guard(), list[Part]()
+
+    def run(self, loaded: Sequence[LoadedSpec], scripts: Sequence[Script]) -> int:
+        """Rehearse, up to the first spec that fails; return the exit code."""
+        code: int = Exit.DONE
+        with self._guard.installed():
+            try:
+                self._workspace.open()
+                for one, script in zip(loaded, scripts, strict=True):
+                    self._parts.append(self._rehearse(one, script))
+                    if (code := self._parts[-1].code) != Exit.DONE:
+                        break
+                self._print_whole()
+            except Interrupted:
+                code = INTERRUPTED
+            finally:
+                self._guard.clear()
+                self._workspace.close()
+        if code == INTERRUPTED:
+            kept = f"; what it has made is kept in {self._workspace.folder}"
+            left = kept if self._keep else ", and nothing of it is left"
+            self._screen.complain(f"the rehearsal was interrupted{left}")
+        return code
+
+    def _rehearse(self, loaded: LoadedSpec, script: Script) -> Part:
+        """Deploy one spec, and run what is to run after it."""
+        session = self._workspace.session(loaded, script, self._show_output)
         try:
-            workspace.open()
-            for one, script in zip(loaded, scripts, strict=True):
-                parts.append(_deploy(screen, workspace, one, script, guard, keep=keep, as_json=as_json))
-                if (code := parts[-1].code) != Exit.DONE:
-                    break
-            _print_whole(screen, workspace, parts, keep=keep, as_json=as_json)
+            report = self._deploy(session.environment, loaded)
+            if not self._as_json:
+                self._print_part(report)
+            after = session.after() if report.code is Exit.DONE else None
+            if after and not self._as_json:
+                self._screen.complain(f"what runs after the deployment exits with {after}")
+            return Part(report, after)
         except Interrupted:
-            code = INTERRUPTED
+            self._guard.clear()
+            raise
         finally:
-            guard.clear()
-            workspace.close()
-    if code == INTERRUPTED:
-        left = f"; what it has made is kept in {KEPT}" if keep else ", and nothing of it is left"
-        screen.complain(f"the rehearsal was interrupted{left}")
-    return code
+            session.environment.close()
 
+    def _show_output(self, label: str, line: str) -> None:
+        if not self._as_json:
+            self._screen.say(Text(f"         {label} | ", "dim"), line)
 
-def _deploy(
-    screen: Screen,
-    workspace: "Workspace",
-    loaded: LoadedSpec,
-    script: Script,
-    guard: Guard,
-    *,
-    keep: bool,
-    as_json: bool,
-) -> Part:
-    """Deploy one spec, and run what is to run after it."""
+    def _deploy(self, environment: Environment, loaded: LoadedSpec) -> Report:
+        key, deployment = loaded.spec.key, deployment_id(environment.clock.now())
+        going = InteractiveRun(self._screen, environment, [key], Options(), None, self._as_json)
 
-    def show(label: str, line: str) -> None:
-        if not as_json:
-            screen.say(Text(f"         {label} | ", "dim"), line)
+        def over() -> bool:
+            found = going.find(key, deployment)
+            return (
+                found is not None
+                and found.outcome is not HistoryOutcome.OPEN
+                and not going.state(key).pending
+            )
 
-    session = workspace.session(loaded, script, show)
-    try:
-        report = _run(screen, workspace, session, loaded, as_json=as_json)
-        if not as_json:
-            _print_part(screen, report, keep=keep)
-        after = session.after() if report.code is Exit.DONE else None
-        if after and not as_json:
-            screen.complain(f"what runs after the deployment exits with {after}")
-        return Part(report, after)
-    except Interrupted:
-        guard.clear()
-        raise
-    finally:
-        session.environment.close()
+        with going:
+            going.request(deployment, loaded)
+            going.run(until=over)
+        if going.interrupts.asked:
+            raise Interrupted
+        return going.report(key, deployment, self._workspace.journal)
 
+    def _print_part(self, report: Report) -> None:
+        """Print what became of a deployment, and of each of its databases."""
+        screen, shown = self._screen, report.deployment
+        if self._keep:
+            print_report(screen, report)
+        else:
+            screen.say(
+                state(shown.outcome), f"  {report.status.key} version {shown.version}{how_ended(shown)}"
+            )
+            if report.stopped:
+                screen.say(f"{report.stopped}, and nothing of it is left.", indent=8)
+            if shown.reason:
+                screen.say(shown.reason, indent=8)
+                screen.say("With --keep the databases are left for a look.", indent=8)
+        fates = {name_of(Nop): "nothing to migrate", name_of(Done): "migrated"}
+        rows = [
+            (Text(clean(one.name)), state(one.state).append(f"  {fates.get(one.state, '')}", "default"))
+            for one in shown.databases
+        ]
+        screen.rows(rows, indent=8)
 
-def _run(
-    screen: Screen, workspace: "Workspace", session: "Session", loaded: LoadedSpec, *, as_json: bool
-) -> Report:
-    environment, key = session.environment, loaded.spec.key
-    going = InteractiveRun(screen, environment, [key], Options(), None, as_json)
-    deployment = deployment_id(environment.clock.now())
-
-    def over() -> bool:
-        found = going.find(key, deployment)
-        return found is not None and found.outcome is not HistoryOutcome.OPEN and not going.state(key).pending
-
-    with going:
-        going.request(deployment, loaded)
-        going.run(until=over)
-    if going.interrupts.asked:
-        raise Interrupted
-    return going.report(key, deployment, workspace.journal)
-
-
-def _print_part(screen: Screen, report: Report, *, keep: bool) -> None:
-    """Print what became of a deployment, and of each of its databases."""
-    shown = report.deployment
-    if keep:
-        print_report(screen, report)
-    else:
-        took = f" after {duration(shown.duration)}" if shown.duration is not None else ""
-        where = f" in {shown.step}" if shown.outcome is HistoryOutcome.FAILED and shown.step else ""
-        screen.say(state(shown.outcome), f"  {report.status.key} version {shown.version}{took}{where}")
-        if report.stopped:
-            screen.say(f"{report.stopped}, and nothing of it is left.", indent=8)
-        if shown.reason:
-            screen.say(shown.reason, indent=8)
-            screen.say("With --keep the databases are left for a look.", indent=8)
-    rows = [
-        (Text(clean(one.name)), state(one.state).append(f"  {_FATES.get(one.state, '')}", "default"))
-        for one in shown.databases
-    ]
-    screen.rows(rows, indent=8)
-
-
-_FATES = {name_of(Nop): "nothing to migrate", name_of(Done): "migrated"}
-
-
-def _print_whole(
-    screen: Screen, workspace: "Workspace", parts: Sequence[Part], *, keep: bool, as_json: bool
-) -> None:
-    """Print the rehearsal as a whole, and how to go on."""
-    if as_json:
-        screen.data(
-            {"deployments": [_data(part) for part in parts], "kept": _kept(workspace) if keep else None}
-        )
-        return
-    with closing(SqliteJournal(workspace.journal, create=False)) as journal:
-        for key in dict.fromkeys(part.report.status.key for part in parts):
-            screen.say()
-            print_history(screen, read_history(journal, key).deployments)
-    if not keep:
-        return
-    screen.say()
-    screen.say(f"Kept in {workspace.folder}. To look at the databases:")
-    for url in workspace.urls():
-        screen.say(_psql(workspace, url), indent=2)
-    screen.say("To see what happened, to rehearse the next version, and to end it:")
-    for line in (
-        typed(workspace.journal, "history", parts[-1].report.status.key),
-        "deployer rehearse SPEC --keep",
-        "deployer rehearse --end",
-    ):
-        screen.say(line, indent=2)
-
-
-def _psql(workspace: "Workspace", url: str) -> str:
-    return f"PGPASSFILE={workspace.passfile} psql {url}" if workspace.passfile.exists() else f"psql {url}"
-
-
-def _kept(workspace: "Workspace") -> dict[str, Any]:
-    return {"folder": str(workspace.folder), "journal": str(workspace.journal), "databases": workspace.urls()}
+    def _print_whole(self) -> None:
+        """Print the rehearsal as a whole, and how to go on."""
+        screen, workspace, parts = self._screen, self._workspace, self._parts
+        files = {"folder": str(workspace.folder), "journal": str(workspace.journal)}
+        if self._as_json:
+            kept = {**files, "databases": workspace.urls()} if self._keep else None
+            screen.data({"deployments": [_data(part) for part in parts], "kept": kept})
+            return
+        with closing(SqliteJournal(workspace.journal, create=False)) as journal:
+            for key in dict.fromkeys(part.report.status.key for part in parts):
+                screen.say()
+                print_history(screen, read_history(journal, key).deployments)
+        if not self._keep:
+            return
+        screen.say()
+        screen.say(f"Kept in {workspace.folder}. To look at the databases:")
+        password = f"PGPASSFILE={workspace.passfile} " if workspace.passfile.exists() else ""
+        for url in workspace.urls():
+            screen.say(f"{password}psql {url}", indent=2)
+        screen.say("To see what happened, to rehearse the next version, and to end it:")
+        screen.say(typed(workspace.journal, "history", parts[-1].report.status.key), indent=2)
+        screen.say("deployer rehearse SPEC --keep", indent=2)
+        screen.say("deployer rehearse --end", indent=2)
 
 
 def _data(part: Part) -> dict[str, Any]:

@@ -12,12 +12,12 @@ from deployer_aws.cli._exit import Exit
 from deployer_aws.cli._journal import known_stacks
 from deployer_aws.cli._options import journal_option, json_option, stack_argument
 from deployer_aws.cli._program import command
-from deployer_aws.cli._report import print_unresolved, typed
+from deployer_aws.cli._report import how_ended, print_unresolved, typed
 from deployer_aws.cli._screen import Screen, duration, moment, state
 from deployer_aws.environment import current_time
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.views import history as histories
-from deployer_aws.views.history import CommandRecord, DeploymentHistory, HistoryOutcome, read_history
+from deployer_aws.views.history import CommandRecord, DeploymentHistory, read_history
 from deployer_aws.views.status import StackOverview, summarise_stack
 
 
@@ -58,14 +58,8 @@ def _print_status(screen: Screen, one: StackOverview, now: float, journal: Path)
         rows += _current(one.current, one, now)
     elif one.last is not None:
         ended = one.last
-        where = f" in {ended.step}" if ended.outcome is HistoryOutcome.FAILED else ""
-        took = f" after {duration(ended.duration)}" if ended.duration is not None else ""
-        rows.append(
-            (
-                "last",
-                state(ended.outcome).append(f"  version {ended.version}  {ended.id}{took}{where}", "default"),
-            )
-        )
+        text = f"  version {ended.version}  {ended.id}{how_ended(ended)}"
+        rows.append(("last", state(ended.outcome).append(text, "default")))
         if ended.reason:
             rows.append(("", Text(ended.reason)))
     rows += [("pending", _pending(record, now)) for record in one.pending]

@@ -49,25 +49,13 @@ def open_environment(
     Raises WrongEnvironment, WrongAccount, JournalError, ClientsError, or what `check` does.
     """
     path, options = Path(path), options or Options()
-    account = account_file(path)
     if spec is not None:
         ensure_not_rehearsal(path)
-        if not simulate and account.exists():
-            raise WrongEnvironment(
-                f"the journal {path} is about a simulated AWS ({account}). Go on with --simulate SCRIPT, "
-                "or give another --journal for the real one"
-            )
-    if spec is None or path.exists():
-        simulate = _is_simulated(path, account, simulate=simulate) or simulate
-    elif not path.parent.is_dir():
-        raise JournalError(
-            f"the journal {path}: there is no folder {path.parent}. Make it, or give another path"
-        )
-    if simulate:
+    if _is_simulated(path, simulate=simulate, new=spec is not None):
         from deployer_aws.environment.simulated import open_simulated
 
         _refuse_what_only_aws_has(options)
-        return open_simulated(path, account, script)
+        return open_simulated(path, account_file(path), script)
     if not act:
         journal = SqliteJournal(path)
         return Environment(journal, SystemClock(), (), False, NO_PROPERTIES, Counter, journal.close)
@@ -96,8 +84,23 @@ def current_time(journal: Journal, path: Path) -> float:
         return simulator.clock.now()
 
 
-def _is_simulated(path: Path, account: Path, *, simulate: bool) -> bool:
-    """Tell whether an existing journal is simulated. Raises WrongEnvironment where that is not what is wanted."""
+def _is_simulated(path: Path, *, simulate: bool, new: bool) -> bool:
+    """Tell whether a journal is, or will be, simulated. Raises WrongEnvironment where that is not what is wanted.
+
+    A `new` deployment may make the journal, and has to say itself that it is simulated. Raises JournalError too.
+    """
+    account = account_file(path)
+    if new and not simulate and account.exists():
+        raise WrongEnvironment(
+            f"the journal {path} is about a simulated AWS ({account}). Go on with --simulate SCRIPT, "
+            "or give another --journal for the real one"
+        )
+    if new and not path.exists():
+        if not path.parent.is_dir():
+            raise JournalError(
+                f"the journal {path}: there is no folder {path.parent}. Make it, or give another path"
+            )
+        return simulate
     journal = SqliteJournal(path, create=False)
     try:
         used, simulated = bool(journal.streams()), journal.is_simulated()
@@ -113,7 +116,7 @@ def _is_simulated(path: Path, account: Path, *, simulate: bool) -> bool:
             f"the journal {path} is about the real AWS, and --simulate would mix the two. Give another --journal"
         )
     # A run that was killed before its first request has made the account, and a journal that does not say so yet.
-    return simulated or (not used and account.exists())
+    return simulate or simulated or (not used and account.exists())
 
 
 def _refuse_what_only_aws_has(options: Options) -> None:

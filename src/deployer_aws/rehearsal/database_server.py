@@ -8,7 +8,7 @@ import contextlib
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote
 
 import psycopg
@@ -48,27 +48,6 @@ class LocalAccess(Access):
         return self._server
 
 
-class DatabaseServer(Protocol):
-    """The server that the databases are on."""
-
-    @property
-    def admin(self) -> Server:
-        """How the administrator connects."""
-        ...
-
-    def kept(self) -> dict[str, Any]:
-        """Return what is needed to come back to it, as JSON values."""
-        ...
-
-    def leave(self) -> None:
-        """Release it, and leave everything as it is."""
-        ...
-
-    def end(self, databases: Mapping[str, str]) -> None:
-        """Remove all that the rehearsal made; `databases` maps the names of its databases to their owners."""
-        ...
-
-
 class OwnServer:
     """A server that the rehearsal has made."""
 
@@ -77,7 +56,7 @@ class OwnServer:
 
     @property
     def admin(self) -> Server:
-        """See `DatabaseServer`."""
+        """How the administrator connects."""
         return Server(HOST, self._server.port, ADMIN, self._password, sslmode="disable")
 
     @property
@@ -113,7 +92,7 @@ class OwnServer:
             self._server.start()
 
     def kept(self) -> dict[str, Any]:
-        """See `DatabaseServer`."""
+        """Return what is needed to come back to it, as JSON values."""
         return {
             "programs": str(self._server.programs),
             "folder": str(self._server.folder),
@@ -123,11 +102,11 @@ class OwnServer:
         }
 
     def leave(self) -> None:
-        """See `DatabaseServer`."""
+        """Release it, and leave everything as it is."""
         self._server.leave()
 
     def end(self, databases: Mapping[str, str]) -> None:
-        """See `DatabaseServer`."""
+        """Remove it, with all that is in it."""
         self._server.stop()
 
 
@@ -167,7 +146,7 @@ class GivenServer:
 
     @property
     def admin(self) -> Server:
-        """See `DatabaseServer`."""
+        """How the administrator connects."""
         return self._admin
 
     @property
@@ -175,17 +154,14 @@ class GivenServer:
         """The passwords, which must not be shown."""
         return (self._admin.password,)
 
-    def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
-        return connect(self._admin)
-
     def _look(self) -> Before:
-        with self._connect() as connection:
+        with connect(self._admin) as connection:
             databases = connection.execute("SELECT datname FROM pg_database").fetchall()
             roles = connection.execute("SELECT rolname FROM pg_roles").fetchall()
         return Before(frozenset(name for (name,) in databases), frozenset(name for (name,) in roles))
 
     def kept(self) -> dict[str, Any]:
-        """See `DatabaseServer`; leave the password out."""
+        """Return what is needed to come back to it, as JSON values, without the password."""
         return {
             "url": url(self._admin, self._admin.maintenance),
             "databases": sorted(self._before.databases),
@@ -193,10 +169,10 @@ class GivenServer:
         }
 
     def leave(self) -> None:
-        """See `DatabaseServer`."""
+        """Leave everything as it is."""
 
     def end(self, databases: Mapping[str, str]) -> None:
-        """Drop the databases and roles that were not there before; keep the others, with their owners.
+        """Drop the databases and roles that were not there before; keep the others. `databases` maps names to owners.
 
         Raises RehearsalError where not all of it can be dropped.
         """
@@ -209,7 +185,7 @@ class GivenServer:
 
     def _drop(self, databases: Mapping[str, str]) -> None:
         made = {name: owner for name, owner in databases.items() if name not in self._before.databases}
-        with self._connect() as connection:
+        with connect(self._admin) as connection:
             for name in made:
                 drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
                 connection.execute(drop.format(sql.Identifier(name)))

@@ -122,21 +122,10 @@ class PostgresProcess:
         if self._user:
             for path in (self.folder, password):
                 shutil.chown(path, self._user, pwd.getpwnam(self._user).pw_gid)
-        words = (
-            "-D",
-            self._data,
-            "-U",
-            self.superuser.name,
-            f"--pwfile={password}",
-            "-A",
-            "scram-sha-256",
-            "-E",
-            "UTF8",
-            f"--locale={LOCALE}",
-            "--no-sync",
-        )
+        paths = "-D", str(self._data), "-U", self.superuser.name, f"--pwfile={password}"
+        words = *paths, "-A", "scram-sha-256", "-E", "UTF8", f"--locale={LOCALE}", "--no-sync"
         process = self._process = self._file.start(
-            [str(self.programs / "initdb"), *map(str, words)],
+            [str(self.programs / "initdb"), *words],
             end_with_parent(signal.SIGTERM),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -156,13 +145,8 @@ class PostgresProcess:
         if self._user is None:
             return {"env": environment, "cwd": self.folder}
         entry = pwd.getpwnam(self._user)
-        return {
-            "env": environment,
-            "cwd": self.folder,
-            "user": entry.pw_uid,
-            "group": entry.pw_gid,
-            "extra_groups": [],
-        }
+        user = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+        return {"env": environment, "cwd": self.folder, **user}
 
     def start(self) -> None:
         """End what still runs of the server, start it, and wait until it answers. Raises RehearsalError."""

@@ -93,6 +93,17 @@ def test_without_the_extra_aws_that_is_said(deployer: Deployer, monkeypatch: pyt
     assert not list(deployer.folder.iterdir())
 
 
+@pytest.mark.parametrize("words", [[str(EXAMPLE / "v1.yaml")], ["--end"]])
+def test_without_the_extra_rehearse_that_is_said(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one line, and it is no internal error."""
+    for name in [name for name in sys.modules if name.startswith("deployer_aws.rehearsal.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    said = invoke("rehearse", *words)
+    assert said.code == 2
+    assert "pip install 'deployer-core[rehearse]'" in said.err
+
+
 def test_without_the_extra_cli_that_is_said() -> None:
     """In one line, by the command itself."""
     code = "import sys; sys.modules['rich'] = None; from deployer_aws.cli import main; main(['status'])"
