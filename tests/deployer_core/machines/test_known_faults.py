@@ -1,4 +1,8 @@
-"""Faults of earlier systems, each with a test that would have caught it."""
+"""Faults of earlier systems, each with a test that would have caught it.
+
+These are the machines by themselves. The transcripts of `engine/` show the same of all machines together: requests.txt a
+withdrawn deployment and a repair, statuses.txt a failure, barrier.txt two migrations, tasks.txt a task that is gone.
+"""
 
 import pytest
 
