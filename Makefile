@@ -1,4 +1,5 @@
-# Everything happens in $(VENV), which is made on first use and made anew when pyproject.toml changes.
+# Everything happens in $(VENV), which is made on first use and made anew when pyproject.toml or requirements.lock changes:
+# by uv where there is one, with the versions of requirements.lock, and by pip otherwise, with the newest that fit.
 # Another Python, in an environment of its own:  make test PYTHON=python3.13 VENV=.venv-3.13
 
 PYTHON ?= python3
@@ -8,14 +9,14 @@ WORKERS ?= auto
 PYTEST_ARGS ?=
 BOTO3_TESTS := $(addprefix tests/deployer_aws/,aws events executors scenarios simulator)
 
-UV ?=
+UV ?= $(shell command -v uv)
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 SUITE = $(PYTEST) -n $(WORKERS) --maxprocesses 8
 
 .DEFAULT_GOAL := help
-.PHONY: help run quick test thorough campaign newest check format lint types imports docs templates rendered drawings cover bench golden clean
+.PHONY: help run quick test thorough campaign newest check format lint types imports docs templates rendered drawings cover bench golden lock clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,17 +87,22 @@ golden: $(READY)  ## write what is derived from the code anew: diagrams, golden 
 	$(BIN)/python -m tests.regenerate
 	$(BIN)/python -m tests.deployer_core.samples
 
+lock:  ## write requirements.lock anew, with the newest versions that fit (needs uv)
+	uv pip compile --universal --upgrade --quiet --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --extra dev --custom-compile-command 'make lock' --output-file requirements.lock pyproject.toml
+
 clean:  ## remove all that make has made
 	rm -rf $(VENV) .venv-* .deployer .coverage .coverage.* build dist .hypothesis
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or newer is needed and '$(PYTHON)' is not: try make PYTHON=python3.12" >&2; exit 1; }
 ifneq ($(UV),)
 	@echo 'Setting up $(VENV) with uv.'
-	@UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync --quiet --frozen --python '$(shell command -v $(PYTHON))' --extra $(EXTRAS)
+	@$(UV) venv --quiet --clear --python '$(shell command -v $(PYTHON))' $(VENV)
+	@$(UV) pip install --quiet --python $(BIN)/python --constraints requirements.lock --editable '.[$(EXTRAS)]'
 else
 	@$(PYTHON) -m venv --clear $(VENV) \
 	  || { echo "'$(PYTHON) -m venv' failed: on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }

@@ -5,7 +5,6 @@ import importlib
 import inspect
 import pkgutil
 import re
-import tomllib
 from typing import Any
 
 import pytest
@@ -99,3 +98,20 @@ def test_every_test_states_the_fact_that_it_proves() -> None:
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and not ast.get_docstring(node)
     ]
     assert silent == []
+
+
+def test_the_lock_is_of_these_requirements() -> None:
+    """requirements.lock has a version that fits for each requirement of a developer's; `make lock` makes it anew."""
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    locked = dict(re.findall(r"^([a-z0-9-]+)(?:\[[\w,-]+\])?==([^ ;]+)", text, re.MULTILINE))
+    project = pyproject()["project"]
+    asked = [
+        Requirement(line)
+        for extra, lines in {"": project["dependencies"], **project["optional-dependencies"]}.items()
+        for line in lines
+    ]
+    others = [requirement for requirement in asked if requirement.name != project["name"]]
+    assert len(others) > 20
+    unfit = [r.name for r in others if not r.specifier.contains(locked.get(canonicalize_name(r.name), "0"))]
+    assert unfit == []
+    assert "://" not in text
