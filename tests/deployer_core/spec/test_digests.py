@@ -3,21 +3,26 @@
 from collections.abc import Iterator
 
 import pytest
-from attrs import evolve
+from attrs import evolve, fields
+from hypothesis import given
+from hypothesis import strategies as st
 
 from deployer_core.kernel import tags
 from deployer_core.spec import (
     DeploymentSpec,
     FixedCount,
     PreviousCount,
+    SpecError,
     StackSpec,
     TemplateUrl,
     digest,
     digests,
 )
+from deployer_core.testing import values
 
 STACK = StackSpec("orders", TemplateUrl("https://bucket/orders.yaml"), scaling=(PreviousCount("Count", 2),))
 SPEC = DeploymentSpec("staging", "orders", "1", STACK)
+specs = values(DeploymentSpec)
 DIGEST = "spec/1:834bb4e0c8c7a89c"
 
 
@@ -75,3 +80,20 @@ def test_the_name_of_a_class_leaves_no_trace() -> None:
 def test_another_spec_has_another_digest(other: DeploymentSpec) -> None:
     """Whatever is different in a spec, its kind of count too, makes another digest."""
     assert digest(other) != DIGEST
+
+
+@given(specs, specs)
+def test_specs_that_differ_have_different_digests(one: DeploymentSpec, other: DeploymentSpec) -> None:
+    """Two specs have one digest exactly where they are equal."""
+    assert (digest(one) == digest(other)) == (one == other)
+
+
+@given(specs, st.sampled_from([field.name for field in fields(DeploymentSpec)]), st.data())
+def test_every_field_of_a_spec_is_in_its_digest(one: DeploymentSpec, name: str, data: st.DataObject) -> None:
+    """A spec that differs in one field alone has another digest, whichever field it is."""
+    other = data.draw(specs)
+    try:
+        changed = evolve(one, **{name: getattr(other, name)})
+    except SpecError:
+        return
+    assert (digest(one) == digest(changed)) == (one == changed)
