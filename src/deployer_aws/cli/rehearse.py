@@ -39,11 +39,16 @@ class Guard:
     """SIGINT, SIGTERM and SIGHUP raise Interrupted, once, and never while things are cleared away."""
 
     def __init__(self) -> None:
-        self._clearing = False
+        self._asked = self._clearing = False
 
     def _take(self, _: int, __: FrameType | None) -> None:
-        if not self._clearing:
-            self._clearing = True
+        if not (self._asked or self._clearing):
+            self._asked = True
+            raise Interrupted
+
+    def check(self) -> None:
+        """Raise Interrupted for a signal whose exception was lost: Python drops it at a fork and in finalizers."""
+        if self._asked and not self._clearing:
             raise Interrupted
 
     def installed(self) -> AbstractContextManager[None]:
@@ -160,9 +165,11 @@ class RehearsalRun:
             try:
                 self._workspace.open()
                 for one, script in zip(loaded, scripts, strict=True):
+                    self._guard.check()
                     self._parts.append(self._rehearse(one, script))
                     if (code := self._parts[-1].code) != Exit.DONE:
                         break
+                self._guard.check()
                 self._print_whole()
             except Interrupted:
                 code = INTERRUPTED
@@ -179,6 +186,7 @@ class RehearsalRun:
         """Deploy one spec, and run what is to run after it."""
         session = self._workspace.session(loaded, script, self._show_output)
         try:
+            self._guard.check()
             report = self._deploy(session.environment, loaded)
             if not self._as_json:
                 self._print_part(report)

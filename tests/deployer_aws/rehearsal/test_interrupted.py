@@ -1,14 +1,17 @@
 """Rehearsals that somebody ends."""
 
+import contextlib
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from deployer_aws.cli._interrupts import Interrupted
-from deployer_aws.cli.rehearse import Guard
+from deployer_aws.cli._screen import Screen
+from deployer_aws.cli.rehearse import INTERRUPTED, Guard, RehearsalRun
 from tests.deployer_aws.rehearsal.fixtures import Project, runs, wait_for
 
 
@@ -39,6 +42,29 @@ def test_a_second_signal_does_not_disturb_the_clearing_away() -> None:
     with done.installed():
         done.clear()
         signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interruption_whose_exception_is_lost_ends_the_rehearsal_all_the_same() -> None:
+    """Python drops what a signal raises at a fork or in a finalizer; the next step sees the signal, and nothing is begun."""
+    calls: list[str] = []
+
+    class Losing:
+        folder = Path("gone")
+
+        def open(self) -> None:
+            with contextlib.suppress(Interrupted):
+                signal.raise_signal(signal.SIGINT)
+            calls.append("opened")
+
+        def session(self, *_: object) -> None:
+            calls.append("session")
+
+        def close(self) -> None:
+            calls.append("closed")
+
+    run = RehearsalRun(Screen(), cast(Any, Losing()), keep=False, as_json=False)
+    assert run.run([cast(Any, None)], [cast(Any, None)]) == INTERRUPTED
+    assert calls == ["opened", "closed"]
 
 
 def test_an_interruption_before_the_server_is_there(project: Project) -> None:
