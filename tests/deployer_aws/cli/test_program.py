@@ -53,8 +53,8 @@ def test_a_command_that_is_none_is_refused() -> None:
 def test_a_command_imports_what_it_needs_alone(words: list[str], absent: tuple[str, ...]) -> None:
     """The suite starts many processes, and so do scripts: what a command does not use must not slow it down."""
     code = (
-        "import sys; from deployer_aws.cli._program import program; "
-        f"program.main({words!r}, standalone_mode=False); print(*sys.modules)"
+        "import sys; before = {*sys.modules}; from deployer_aws.cli._program import program; "
+        f"program.main({words!r}, standalone_mode=False); print(*({{*sys.modules}} - before))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, env=environment(), check=True, timeout=60
