@@ -107,7 +107,7 @@ def test_the_lock_is_of_these_requirements() -> None:
     project = pyproject()["project"]
     asked = [
         Requirement(line)
-        for extra, lines in {"": project["dependencies"], **project["optional-dependencies"]}.items()
+        for lines in (project["dependencies"], *project["optional-dependencies"].values())
         for line in lines
     ]
     others = [requirement for requirement in asked if requirement.name != project["name"]]
