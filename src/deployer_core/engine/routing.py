@@ -12,7 +12,6 @@ from deployer_core.machines import deployment, ecs_task, postgres_migration, sta
 from deployer_core.machines.deployment import DatabaseProgress
 from deployer_core.machines.ecs_task import Purpose, Run, RunTask
 from deployer_core.machines.postgres_migration import Database
-from deployer_core.machines.stack import State as StackState
 from deployer_core.spec import Counts, Pairs, TaskSpec
 
 STOP_TIMEOUT = 900
@@ -26,7 +25,10 @@ class Task:
 
     database: str
     purpose: Purpose
-    state: ecs_task.State
+    state: ecs_task.Resting
+
+
+StackState: TypeAlias = stack.Resting | Absent
 
 
 @tagged("Deployer.State/1")
@@ -40,9 +42,9 @@ class DeployerState:
     """
 
     stream: str = ""
-    stack: StackState | Absent = ABSENT
-    deployments: tuple[deployment.State, ...] = ()
-    migrations: tuple[postgres_migration.State, ...] = ()
+    stack: StackState = ABSENT
+    deployments: tuple[deployment.Resting, ...] = ()
+    migrations: tuple[postgres_migration.Resting, ...] = ()
     tasks: tuple[Task, ...] = ()
     pending: tuple[Pending, ...] = ()
     next_command: int = 1
@@ -81,9 +83,9 @@ class Transaction:
     def __init__(self, state: DeployerState, at: float) -> None:
         self.at: float = at
         self.stream: str = state.stream
-        self.stack: stack.State | Absent = state.stack
-        self.deployments: tuple[deployment.State, ...] = state.deployments
-        self.migrations: tuple[postgres_migration.State, ...] = state.migrations
+        self.stack: StackState = state.stack
+        self.deployments: tuple[deployment.Resting, ...] = state.deployments
+        self.migrations: tuple[postgres_migration.Resting, ...] = state.migrations
         self.tasks: tuple[Task, ...] = state.tasks
         self.pending: tuple[Pending, ...] = state.pending
         self.next_command: int = state.next_command
@@ -114,8 +116,8 @@ class Transaction:
         for command in commands:
             _ROUTES[type(command)](self, command)
 
-    def step(self, machine: Machine[S, E, C], state: S | Absent, event: E) -> tuple[S, tuple[C, ...]]:
-        """Give one machine one event: every step inside the deployer passes here."""
+    def step(self, machine: Machine[S, E, C], state: S | Absent, event: E) -> tuple[Any, tuple[C, ...]]:
+        """Give one machine one event: every step inside the deployer passes here, and ends in a resting state."""
         return machine.reduce(state, event)
 
     def add(self, info: deployment.DeploymentInfo) -> None:
@@ -162,14 +164,14 @@ class Transaction:
         else:
             self.to_migration(pending.database, event)
 
-    def find(self, name: str) -> deployment.State:
+    def find(self, name: str) -> deployment.Resting:
         """Return a deployment that has not ended, by its id."""
         for each in self.deployments:
             if each.info.id == name:
                 return each
         raise LookupError(name)
 
-    def find_migration(self, database: str) -> postgres_migration.State:
+    def find_migration(self, database: str) -> postgres_migration.Resting:
         """Return the migration of one of the current deployment's databases."""
         for each in self.migrations:
             if each.database.spec.name == database:
@@ -231,7 +233,7 @@ class Traced(Transaction):
         super().__init__(state, at)
         self.taken: list[tuple[str, Microstep[Any, Any]]] = []
 
-    def step(self, machine: Machine[S, E, C], state: S | Absent, event: E) -> tuple[S, tuple[C, ...]]:
+    def step(self, machine: Machine[S, E, C], state: S | Absent, event: E) -> tuple[Any, tuple[C, ...]]:
         """Take the same step, edge by edge."""
         steps = machine.microsteps(state, event)
         self.taken += [(machine.name, step) for step in steps]

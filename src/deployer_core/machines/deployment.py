@@ -80,7 +80,6 @@ class Queued(_OfDeployment):
     """Waits for its turn."""
 
 
-@tagged("Deployment.TRIGGERED/1")
 @frozen
 class Triggered(_OfDeployment):
     """Auto: it is this deployment's turn. `baseline` is what the stack remembers of its counts, if it does."""
@@ -96,7 +95,6 @@ class Waiting(_OfDeployment):
     baseline: Counts
 
 
-@tagged("Deployment.AVAILABLE/1")
 @frozen
 class Available(_OfDeployment):
     """Auto: the stack is at rest, and it is known whether it exists. `counts` are those to scale up to."""
@@ -111,7 +109,6 @@ class Upserting(_OfDeployment):
     """Quick mode: the stack is created or updated in one step."""
 
 
-@tagged("Deployment.UPSERTED/1")
 @frozen
 class Upserted(_OfDeployment):
     """Auto: quick mode has done its step."""
@@ -129,7 +126,6 @@ class ScalingDown(_Counted):
     """The services are scaled to zero, with the template as it was."""
 
 
-@tagged("Deployment.SCALED_DOWN/1")
 @frozen
 class ScaledDown(_Counted):
     """Auto: no task of the services runs."""
@@ -141,7 +137,6 @@ class InfraMigrate(_Counted):
     """The infrastructure is updated, at zero."""
 
 
-@tagged("Deployment.INFRA_MIGRATED/1")
 @frozen
 class InfraMigrated(_Counted):
     """Auto: the infrastructure is there, and its outputs are known."""
@@ -158,7 +153,6 @@ class DbMigrating(_Counted):
     passed: bool = False
 
 
-@tagged("Deployment.DB_MIGRATED/1")
 @frozen
 class DbMigrated(_Counted):
     """Auto: every database is DONE or NOP."""
@@ -170,19 +164,16 @@ class ScalingUp(_OfDeployment):
     """The services are scaled up again."""
 
 
-@tagged("Deployment.SCALED_UP/1")
 @frozen
 class ScaledUp(_OfDeployment):
     """Auto: the services run."""
 
 
-@tagged("Deployment.DONE/1")
 @frozen
 class Done(_OfDeployment):
     """The version is out."""
 
 
-@tagged("Deployment.FAILED/1")
 @frozen
 class Failed(_OfDeployment):
     """The version is not out; `reason` says why, in AWS's own words where it was AWS."""
@@ -190,21 +181,18 @@ class Failed(_OfDeployment):
     reason: str
 
 
+Resting: TypeAlias = (
+    Queued | Waiting | Upserting | Creating | ScalingDown | InfraMigrate | DbMigrating | ScalingUp
+)
+"""The states in which something is awaited: those that are stored."""
 State: TypeAlias = (
-    Queued
+    Resting
     | Triggered
-    | Waiting
     | Available
-    | Upserting
     | Upserted
-    | Creating
-    | ScalingDown
     | ScaledDown
-    | InfraMigrate
     | InfraMigrated
-    | DbMigrating
     | DbMigrated
-    | ScalingUp
     | ScaledUp
     | Done
     | Failed

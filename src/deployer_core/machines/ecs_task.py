@@ -79,7 +79,6 @@ class Running(_OfRun):
     last_status: str = "RUNNING"
 
 
-@tagged("EcsTask.STOPPED/1")
 @frozen
 class Stopped(_OfRun):
     """Auto: the task has stopped, and its end is judged."""
@@ -89,7 +88,6 @@ class Stopped(_OfRun):
     exits: tuple[Exit, ...]
 
 
-@tagged("EcsTask.DONE/1")
 @frozen
 class Done(_OfRun):
     """The judged container exited with an accepted code."""
@@ -97,7 +95,6 @@ class Done(_OfRun):
     exit_code: int
 
 
-@tagged("EcsTask.ERROR/1")
 @frozen
 class Error(_OfRun):
     """The task did not run, was lost, or did not do what it should."""
@@ -105,7 +102,9 @@ class Error(_OfRun):
     reason: str
 
 
-State: TypeAlias = Requested | Running | Stopped | Done | Error
+Resting: TypeAlias = Requested | Running
+"""The states in which something is awaited: those that are stored."""
+State: TypeAlias = Resting | Stopped | Done | Error
 
 
 # Events

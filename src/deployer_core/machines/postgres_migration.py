@@ -59,7 +59,6 @@ class Upserting(_Unplanned):
     """The database, its roles and extensions are being made sure of."""
 
 
-@tagged("PostgresMigration.READY/1")
 @frozen
 class Ready(_Unplanned):
     """Auto: the database is there; what comes next depends on the spec."""
@@ -71,7 +70,6 @@ class Evaluating(_Unplanned):
     """The task `evaluate` runs, or there is nothing to evaluate."""
 
 
-@tagged("PostgresMigration.EVALUATED/1")
 @frozen
 class Evaluated(_Unplanned):
     """Auto: it is known whether there are changes to come."""
@@ -91,7 +89,6 @@ class Blocked(_OfDatabase):
     """Ready to migrate, and waiting for the siblings."""
 
 
-@tagged("PostgresMigration.TRIGGERED/1")
 @frozen
 class Triggered(_OfDatabase):
     """Auto: the migration may start."""
@@ -103,7 +100,6 @@ class Running(_OfDatabase):
     """The task `migrate` runs."""
 
 
-@tagged("PostgresMigration.MIGRATED/1")
 @frozen
 class Migrated(_OfDatabase):
     """Auto: the task did its work."""
@@ -129,20 +125,9 @@ class Failed(_OfDatabase):
     reason: str
 
 
-State: TypeAlias = (
-    Upserting
-    | Ready
-    | Evaluating
-    | Evaluated
-    | Nop
-    | Blocked
-    | Triggered
-    | Running
-    | Migrated
-    | CleaningUp
-    | Done
-    | Failed
-)
+Resting: TypeAlias = Upserting | Evaluating | Nop | Blocked | Running | CleaningUp | Done | Failed
+"""The states that a reduction may end in: those that are stored."""
+State: TypeAlias = Resting | Ready | Evaluated | Triggered | Migrated
 Preparing = TypeVar("Preparing", Upserting, Evaluating)
 
 

@@ -49,7 +49,6 @@ class Migrating(_Held):
     """A later deployment runs; others wait, first in, first out."""
 
 
-@tagged("Stack.STABLE/1")
 @frozen
 class Stable:
     """Auto: the lock is free, and the queue decides what is next."""
@@ -71,7 +70,9 @@ class Broken:
     queue: Queue = ()
 
 
-State: TypeAlias = Creating | Migrating | Stable | Available | Broken
+Resting: TypeAlias = Creating | Migrating | Available | Broken
+"""The states that a reduction may end in: those that are stored."""
+State: TypeAlias = Resting | Stable
 Held = TypeVar("Held", Creating, Migrating)
 Queueing = TypeVar("Queueing", Creating, Migrating, Broken)
 

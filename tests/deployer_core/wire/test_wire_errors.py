@@ -87,7 +87,7 @@ def test_errors_say_what_is_wrong_and_where(data: bytes, error: str) -> None:
 def test_a_tag_that_is_known_may_be_out_of_place() -> None:
     """Another class than the expected one is refused, outermost and inside."""
     with pytest.raises(WireError, match=r"^\$\[0\]: a Stack\.BROKEN/1 does not belong here$"):
-        wire.decode(b'["Stack.BROKEN/1",{"queue":[]}]', deployment.State)
+        wire.decode(b'["Stack.BROKEN/1",{"queue":[]}]', deployment.Resting)
     wrong = SPEC.replace(b'"spec.TemplateUrl/1"', b'"Stack.BROKEN/1"')
     with pytest.raises(WireError, match=r"^\$\[1\]\.stack\.template\[0\]: a Stack\.BROKEN/1 does not"):
         wire.decode(wrong)
@@ -96,7 +96,7 @@ def test_a_tag_that_is_known_may_be_out_of_place() -> None:
 def test_a_payload_has_paths_of_its_own() -> None:
     """Where the tag is kept apart, paths begin at the payload."""
     with pytest.raises(WireError, match=r"^\$\.queue: a list is needed"):
-        wire.decode_payload("Stack.BROKEN/1", b'{"queue":1}', stack.State)
+        wire.decode_payload("Stack.BROKEN/1", b'{"queue":1}', stack.Resting)
     with pytest.raises(WireError, match=r"^\$: unknown tag 'Stack.BROKEN/2'"):
         wire.decode_payload("Stack.BROKEN/2", b"{}")
 
