@@ -8,12 +8,13 @@ Each check is a small function of the facts that it is handed. It calls nothing;
 
 from collections.abc import Callable, Iterable, Iterator
 
+from attrs import evolve
+
 from deployer_aws.aws.errors import ErrorClass, Problem
 from deployer_aws.preflight import account, stack, tasks
 from deployer_aws.preflight.context import (
     CheckContext,
     CheckResult,
-    Found,
     Unverifiable,
     Verdict,
     questions,
@@ -36,7 +37,7 @@ __all__ = [
     "questions",
 ]
 
-Check = Callable[[CheckContext], Iterator[Found]]
+Check = Callable[[CheckContext], Iterator[CheckResult]]
 
 CHECKS: tuple[Check, ...] = (*account.CHECKS, *stack.CHECKS, *tasks.CHECKS)
 """In the order in which they are made: whether AWS knows the caller at all comes first."""
@@ -52,7 +53,7 @@ def examine(context: CheckContext) -> Iterator[CheckResult]:
     known = not isinstance(context.facts.identity, Problem)
     for check in CHECKS:
         for found in _findings(check, context, known):
-            yield CheckResult(name_of(check), found.result, found.text, found.advice)
+            yield evolve(found, check=name_of(check))
 
 
 def is_sound(findings: Iterable[CheckResult]) -> bool:
@@ -60,7 +61,7 @@ def is_sound(findings: Iterable[CheckResult]) -> bool:
     return all(finding.result is not Verdict.FAULT for finding in findings)
 
 
-def _findings(check: Check, context: CheckContext, known: bool) -> Iterator[Found]:
+def _findings(check: Check, context: CheckContext, known: bool) -> Iterator[CheckResult]:
     if not known and check not in account.LOCAL:
         yield unverified("AWS does not know who asks", "see credentials")
         return

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from deployer_aws.aws.errors import ErrorClass, Problem
 from deployer_aws.preflight.context import (
     CheckContext,
-    Found,
+    CheckResult,
     fault,
     known,
     ok,
@@ -15,7 +15,7 @@ from deployer_aws.preflight.context import (
 from deployer_aws.preflight.scope import is_guess
 
 
-def credentials(context: CheckContext) -> Iterator[Found]:
+def credentials(context: CheckContext) -> Iterator[CheckResult]:
     """Check that AWS knows the caller (STS API Reference, GetCallerIdentity)."""
     identity = context.facts.identity
     if isinstance(identity, Problem):
@@ -33,7 +33,7 @@ def credentials(context: CheckContext) -> Iterator[Found]:
         yield ok(text)
 
 
-def region(context: CheckContext) -> Iterator[Found]:
+def region(context: CheckContext) -> Iterator[CheckResult]:
     """Check that botocore knows the region, which may be newer than botocore."""
     name, at = context.facts.region, context.facts.endpoint_url
     if at:
@@ -46,7 +46,7 @@ def region(context: CheckContext) -> Iterator[Found]:
         )
 
 
-def temporary_credentials(context: CheckContext) -> Iterator[Found]:
+def temporary_credentials(context: CheckContext) -> Iterator[CheckResult]:
     """Check that CloudFormation does not work with credentials that may end first (CreateStack, RoleARN)."""
     if context.spec.stack.role:
         yield ok(f"CloudFormation works as {context.spec.stack.role}")
@@ -60,7 +60,7 @@ def temporary_credentials(context: CheckContext) -> Iterator[Found]:
         yield ok("the credentials do not end by themselves")
 
 
-def permissions(context: CheckContext) -> Iterator[Found]:
+def permissions(context: CheckContext) -> Iterator[CheckResult]:
     """Check that IAM's own simulation allows each call (IAM API Reference, SimulatePrincipalPolicy)."""
     principal = context.facts.principal
     if context.facts.endpoint_url:
@@ -85,7 +85,7 @@ def permissions(context: CheckContext) -> Iterator[Found]:
         yield ok(f"all that is needed is allowed to {principal}")
 
 
-def service_linked_role(context: CheckContext) -> Iterator[Found]:
+def service_linked_role(context: CheckContext) -> Iterator[CheckResult]:
     """Check that ECS has its own role in the account (ECS Developer Guide, 'Service-linked roles')."""
     if context.facts.endpoint_url:
         yield unverified("an emulator needs none")

@@ -29,41 +29,35 @@ class Verdict(Enum):
 
 @frozen
 class CheckResult:
-    """One thing that a check found, and what to do about it; a check that finds several things gives several."""
+    """One thing that a check found, and what to do about it; a check that finds several things gives several.
 
-    check: str
-    result: Verdict
-    text: str
-    advice: str = ""
-
-
-@frozen
-class Found:
-    """A finding, before it is known which check it is of."""
+    `examine` adds the name of the check.
+    """
 
     result: Verdict
     text: str
     advice: str = ""
+    check: str = ""
 
 
-def ok(text: str) -> Found:
+def ok(text: str) -> CheckResult:
     """Report that all is well."""
-    return Found(Verdict.OK, text)
+    return CheckResult(Verdict.OK, text)
 
 
-def warning(text: str, advice: str) -> Found:
+def warning(text: str, advice: str) -> CheckResult:
     """Report what a person should know."""
-    return Found(Verdict.WARNING, text, advice)
+    return CheckResult(Verdict.WARNING, text, advice)
 
 
-def fault(text: str, advice: str) -> Found:
+def fault(text: str, advice: str) -> CheckResult:
     """Report with what the deployment would fail."""
-    return Found(Verdict.FAULT, text, advice)
+    return CheckResult(Verdict.FAULT, text, advice)
 
 
-def unverified(text: str, advice: str = "") -> Found:
+def unverified(text: str, advice: str = "") -> CheckResult:
     """Report what nobody can tell from here."""
-    return Found(Verdict.UNVERIFIED, text, advice)
+    return CheckResult(Verdict.UNVERIFIED, text, advice)
 
 
 class Unverifiable(Exception):

@@ -6,7 +6,7 @@ from typing import Any, cast
 from deployer_aws.aws.errors import ErrorClass, Problem
 from deployer_aws.aws.stacks import WAYS_OUT, lifecycle
 from deployer_aws.aws.template_urls import INLINE
-from deployer_aws.preflight.context import CheckContext, Found, fault, known, ok, unverified, warning
+from deployer_aws.preflight.context import CheckContext, CheckResult, fault, known, ok, unverified, warning
 from deployer_aws.templates import Template, as_map
 from deployer_core.analysis.preview import cautions
 from deployer_core.machines.stack_status import Lifecycle
@@ -15,7 +15,7 @@ from deployer_core.spec import outputs_named
 _SERVICE = "AWS::ECS::Service"
 
 
-def stack(context: CheckContext) -> Iterator[Found]:
+def stack(context: CheckContext) -> Iterator[CheckResult]:
     """Check that the stack is in a status that it can be changed from (User Guide, 'Stack status codes')."""
     found = context.stack
     if found is None:
@@ -35,7 +35,7 @@ def stack(context: CheckContext) -> Iterator[Found]:
         yield ok(text)
 
 
-def template(context: CheckContext) -> Iterator[Found]:
+def template(context: CheckContext) -> Iterator[CheckResult]:
     """Check that CloudFormation accepts the template, and what the spec gives it (API Reference, ValidateTemplate)."""
     unsent = _too_large(context)
     if unsent is not None:
@@ -54,7 +54,7 @@ def template(context: CheckContext) -> Iterator[Found]:
     yield from found or [ok("CloudFormation accepts it")]
 
 
-def _too_large(context: CheckContext) -> Found | None:
+def _too_large(context: CheckContext) -> CheckResult | None:
     """Report a template that does not fit into a request (CloudFormation quotas)."""
     size = len((context.template_text or "").encode())
     if size <= INLINE:
@@ -67,7 +67,7 @@ def _too_large(context: CheckContext) -> Found | None:
     return unverified(f"it has {size:,} bytes, so CloudFormation sees it only when it was uploaded")
 
 
-def _capabilities(context: CheckContext, answer: Mapping[str, Any]) -> Iterator[Found]:
+def _capabilities(context: CheckContext, answer: Mapping[str, Any]) -> Iterator[CheckResult]:
     given = set(context.spec.stack.capabilities)
     given |= {"CAPABILITY_IAM"} if "CAPABILITY_NAMED_IAM" in given else set()
     if missing := sorted(set(answer.get("Capabilities", [])) - given):
@@ -77,7 +77,7 @@ def _capabilities(context: CheckContext, answer: Mapping[str, Any]) -> Iterator[
         )
 
 
-def _parameters(context: CheckContext, answer: Mapping[str, Any]) -> Iterator[Found]:
+def _parameters(context: CheckContext, answer: Mapping[str, Any]) -> Iterator[CheckResult]:
     """Check the parameters of a template that is not here: else they were read with the spec. Emulators list none."""
     if context.template is not None or context.facts.endpoint_url:
         return
@@ -91,7 +91,7 @@ def _parameters(context: CheckContext, answer: Mapping[str, Any]) -> Iterator[Fo
         yield fault(f"its parameter {', '.join(missing)} has no default", "set it under stack.parameters")
 
 
-def outputs(context: CheckContext) -> Iterator[Found]:
+def outputs(context: CheckContext) -> Iterator[CheckResult]:
     """Check that the outputs that the databases name exist: without one its database cannot be prepared."""
     names = () if context.spec.quick else outputs_named(context.spec.databases)
     declared = set(context.template.outputs) if context.template else set[str]()
@@ -109,7 +109,7 @@ def outputs(context: CheckContext) -> Iterator[Found]:
         yield fault(f"the template has no output {', '.join(missing)}", "add it, or correct the databases")
 
 
-def services(context: CheckContext) -> Iterator[Found]:
+def services(context: CheckContext) -> Iterator[CheckResult]:
     """Check that each ECS service goes to zero with the counts: else the deployment fails with the others at zero.
 
     A daemon has a task on every instance (ECS API Reference, CreateService, schedulingStrategy).
@@ -138,7 +138,7 @@ def services(context: CheckContext) -> Iterator[Found]:
         yield ok(", ".join(sorted(found)))
 
 
-def _no_service(context: CheckContext, template: Template) -> Found:
+def _no_service(context: CheckContext, template: Template) -> CheckResult:
     if template.macros or template.properties("AWS::CloudFormation::Stack"):
         return unverified("the template itself has no ECS service")
     return (fault if context.stack else warning)(
@@ -160,7 +160,7 @@ def _never_zero(service: Mapping[str, Any], counted: Collection[str], parameters
     return f"always has the desired count {count}" if fixed else ""
 
 
-def circuit_breaker(context: CheckContext) -> Iterator[Found]:
+def circuit_breaker(context: CheckContext) -> Iterator[CheckResult]:
     """Check that each ECS service gives up when tasks do not start (ECS Developer Guide, 'Circuit breaker')."""
     if context.template is None:
         yield unverified("the template is not here", "give its services a deployment circuit breaker")
@@ -193,7 +193,7 @@ def _breaks(service: Mapping[str, Any]) -> bool | None:
     return {"true": True, "false": False}.get(str(value).lower())
 
 
-def spec(context: CheckContext) -> Iterator[Found]:
+def spec(context: CheckContext) -> Iterator[CheckResult]:
     """Check that nothing in the spec is a likely mistake, or one for the stack as it is (`preview.cautions`)."""
     anyway, found = cautions(context.spec), cautions(context.spec, context.stack is not None)
     for caution in found:

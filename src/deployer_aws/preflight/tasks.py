@@ -3,13 +3,23 @@
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from attrs import evolve
+
 from deployer_aws.aws.errors import ErrorClass, Problem
 from deployer_aws.aws.facts import Answer, Place
-from deployer_aws.preflight.context import CheckContext, Found, Unverifiable, fault, known, ok, unverified
+from deployer_aws.preflight.context import (
+    CheckContext,
+    CheckResult,
+    Unverifiable,
+    fault,
+    known,
+    ok,
+    unverified,
+)
 from deployer_core.spec import Admin, AdminIam, AdminSecret, AdminUrl, TaskSpec, Text
 
 
-def task_definitions(context: CheckContext) -> Iterator[Found]:
+def task_definitions(context: CheckContext) -> Iterator[CheckResult]:
     """Check that each task's definition is active (ECS API Reference, RunTask), and one container the judged one."""
     sound: list[str] = []
     for name, task in context.tasks:
@@ -26,7 +36,7 @@ def task_definitions(context: CheckContext) -> Iterator[Found]:
         yield ok(", ".join(sound) or "no task is run")
 
 
-def _problem(answer: Answer | Problem, definition: str, task: TaskSpec[Text]) -> Found | None:
+def _problem(answer: Answer | Problem, definition: str, task: TaskSpec[Text]) -> CheckResult | None:
     if (
         isinstance(answer, Problem)
         and answer.error_class is ErrorClass.PERMANENT
@@ -50,15 +60,15 @@ def _problem(answer: Answer | Problem, definition: str, task: TaskSpec[Text]) ->
     return None
 
 
-def databases(context: CheckContext) -> Iterator[Found]:
+def databases(context: CheckContext) -> Iterator[CheckResult]:
     """Check that the servers of the databases can be reached from here, where they are prepared from."""
     if context.spec.quick or not context.spec.databases:
         yield ok("none is prepared")
         return
     for database in context.spec.databases:
         place = _place(context, database.admin)
-        found = place if isinstance(place, Found) else _reached(context, place)
-        yield Found(found.result, f"{database.name}: {found.text}", found.advice)
+        found = place if isinstance(place, CheckResult) else _reached(context, place)
+        yield evolve(found, text=f"{database.name}: {found.text}")
 
 
 def database_places(context: CheckContext) -> Iterator[Place]:
@@ -68,11 +78,11 @@ def database_places(context: CheckContext) -> Iterator[Place]:
             place = _place(context, database.admin)
         except Unverifiable:
             continue
-        if not isinstance(place, Found):
+        if not isinstance(place, CheckResult):
             yield place
 
 
-def _place(context: CheckContext, admin: Admin[Text]) -> Place | Found:
+def _place(context: CheckContext, admin: Admin[Text]) -> Place | CheckResult:
     if isinstance(admin, AdminIam):
         host = context.value(admin.host)
         return (
@@ -90,7 +100,7 @@ def _place(context: CheckContext, admin: Admin[Text]) -> Place | Found:
     return _place_by_secret(context, admin)
 
 
-def _place_by_secret(context: CheckContext, admin: AdminSecret[Text]) -> Place | Found:
+def _place_by_secret(context: CheckContext, admin: AdminSecret[Text]) -> Place | CheckResult:
     """Return the host and the port that the secret holds, else those of the spec, as the executor does."""
     named, host = context.value(admin.secret), admin.host
     if named is None:
@@ -112,7 +122,7 @@ def _place_by_secret(context: CheckContext, admin: AdminSecret[Text]) -> Place |
     return named_host, int(port)
 
 
-def _reached(context: CheckContext, place: Place) -> Found:
+def _reached(context: CheckContext, place: Place) -> CheckResult:
     host, port = place
     if place in context.unreachable:
         return fault(
