@@ -24,8 +24,7 @@ from deployer_aws.ports import Appended
 from deployer_aws.specfile import LoadedSpec
 from deployer_aws.views.follow import Follower
 from deployer_aws.views.history import DeploymentHistory, HistoryOutcome
-from deployer_aws.views.status import summarise_stack
-from deployer_core.engine.routing import DeployerState
+from deployer_aws.views.status import stopping, summarise_stack
 
 YIELD = 0.05
 """Real seconds that a simulated runner leaves to another one, for whose lease it waits."""
@@ -86,10 +85,19 @@ class InteractiveRun:
 
     # What goes on
 
-    def request(self, deployment: str, loaded: LoadedSpec) -> None:
-        """Ask for a deployment; see `Requests.request`."""
+    def deploy(self, deployment: str, loaded: LoadedSpec) -> None:
+        """Ask for a deployment, and run until it is over."""
         properties = self._environment.properties
         self._runner.request(deployment, loaded.spec, loaded.templates, properties=properties)
+        self.run(until=lambda: self._is_over(loaded.spec.key, deployment))
+
+    def _is_over(self, key: str, deployment: str) -> bool:
+        """Tell whether a deployment has ended, and none of its tasks is still being stopped."""
+        found, state = self._find(key, deployment), self._followers[key].history.state
+        if found is None or found.outcome is HistoryOutcome.OPEN:
+            return False
+        pending = [p for p in state.pending if p.deployment == deployment and not p.unresolved]
+        return not (stopping(state) and pending)
 
     def run(self, until: Callable[[], bool] = lambda: False) -> None:
         """Run until nothing is left to do, or `until` says so, or the user or AWS stops it."""
@@ -128,11 +136,7 @@ class InteractiveRun:
 
     # What has come of it
 
-    def state(self, key: str) -> DeployerState:
-        """Return the state of a stream."""
-        return self._followers[key].history.state
-
-    def find(self, key: str, deployment: str) -> DeploymentHistory | None:
+    def _find(self, key: str, deployment: str) -> DeploymentHistory | None:
         """Return the history of a deployment, or None where it was never requested."""
         return self._followers[key].history.find(deployment)
 
@@ -147,7 +151,7 @@ class InteractiveRun:
 
     def report(self, key: str, deployment: str, journal: Path) -> Report:
         """Return how a deployment stands now. Raises BadInput where there is none of that id."""
-        found = self.find(key, deployment)
+        found = self._find(key, deployment)
         if found is None:
             raise BadInput(f"there is no deployment {deployment} of {key}")
         return Report(

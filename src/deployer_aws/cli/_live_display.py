@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deployer_aws.cli._plain_display import Display
+from deployer_aws.cli._report import database_state
 from deployer_aws.cli._screen import Screen, clean, duration, state
 from deployer_aws.views.follow import Follower
 from deployer_aws.views.history import (
@@ -24,7 +25,7 @@ from deployer_aws.views.history import (
     StateInterval,
     StreamChange,
 )
-from deployer_aws.views.status import StackOverview, TaskStatus, summarise_stack
+from deployer_aws.views.status import StackOverview, summarise_stack
 from deployer_core.analysis.preview import preview
 from deployer_core.engine.routing import DeployerState
 from deployer_core.kernel.machine import name_of
@@ -165,7 +166,7 @@ class LiveDisplay(Display):
                 "",
                 Text("  ").append(clean(database.name)),
                 _total(database, picture.now),
-                _fate(database, tasks.get(database.name)),
+                database_state(database, tasks.get(database.name)),
             )
 
     def _commands(self, picture: Picture) -> Table:
@@ -222,13 +223,6 @@ def _total(database: DatabaseHistory, now: float) -> Text:
     ended = database.state in _MIGRATED
     until = database.intervals[-1].since if ended else max(now, database.intervals[-1].since)
     return Text(duration(until - database.intervals[0].since), "dim", justify="right")
-
-
-def _fate(database: DatabaseHistory, task: TaskStatus | None) -> Text:
-    text = state(database.state)
-    if task is not None:
-        text.append(f"  task {task.purpose} ", "default").append_text(state(task.state))
-    return text.append(f"  {clean(database.reason)}", "red") if database.reason else text
 
 
 def _command(record: CommandRecord, now: float) -> tuple[Text, Text, Text]:

@@ -4,7 +4,7 @@ from typing import Self
 
 from rich.text import Text
 
-from deployer_aws.cli._screen import STYLES, Screen, clean, duration, elapsed
+from deployer_aws.cli._screen import STYLES, Screen, duration, elapsed
 from deployer_aws.views.describe import COMMAND, DEPLOYMENT, PEOPLE, Description
 from deployer_aws.views.follow import Follower
 from deployer_aws.views.history import StreamChange
@@ -67,12 +67,12 @@ def told_text(told: Description) -> Text:
     """Return one change in a line: what kind, which one, what it is now, and why."""
     text = Text(f"{told.kind:<10}  ")
     if told.name:
-        text.append(clean(told.name) + "  " * bool(told.text))
+        text.append(told.name + "  " * bool(told.text))
     style = "bold red" if told.bad else _STYLES.get(told.kind, "cyan")
-    text.append(clean(told.text), STYLES.get(told.text, style))
+    text.append(told.text, STYLES.get(told.text, style))
     if told.since is not None:
         text.append(f" after {duration(told.at - told.since)}")
-    return text.append(f": {clean(told.note)}" if told.note and told.note != told.text else "")
+    return text.append(f": {told.note}" if told.note and told.note != told.text else "")
 
 
 _STYLES = {COMMAND: "", PEOPLE: ""}

@@ -12,9 +12,9 @@ from rich.text import Text
 from deployer_aws.aws.clients import Options
 from deployer_aws.cli._exit import Exit
 from deployer_aws.cli._options import DEFAULT_JOURNAL
-from deployer_aws.cli._screen import Screen, duration, moment, state
+from deployer_aws.cli._screen import Screen, clean, duration, moment, state
 from deployer_aws.views.history import DatabaseHistory, DeploymentHistory, HistoryOutcome
-from deployer_aws.views.status import StackOverview
+from deployer_aws.views.status import StackOverview, TaskStatus
 
 
 @frozen
@@ -60,6 +60,14 @@ def how_ended(shown: DeploymentHistory) -> str:
     return took + (f" in {shown.step}" if shown.outcome is HistoryOutcome.FAILED and shown.step else "")
 
 
+def database_state(database: DatabaseHistory, task: TaskStatus | None) -> Text:
+    """Say where a database stands, with the task that runs for it, and why it failed."""
+    text = state(database.state)
+    if task is not None:
+        text.append(f"  task {task.purpose} ", "default").append_text(state(task.state))
+    return text.append(f"  {clean(database.reason)}", "red") if database.reason else text
+
+
 def as_data(report: Report) -> dict[str, Any]:
     """Return the report for a program."""
     shown, status = report.deployment, report.status
@@ -103,8 +111,11 @@ def _database_data(shown: DeploymentHistory, database: DatabaseHistory) -> dict[
     return {"name": database.name, "state": database.state, "reason": database.reason, "seconds": seconds}
 
 
-def print_report(screen: Screen, report: Report) -> None:
-    """Print the report for a person."""
+def print_report(screen: Screen, report: Report, as_json: bool = False) -> None:
+    """Print the report for a person, or for a program."""
+    if as_json:
+        screen.data(as_data(report))
+        return
     shown, status = report.deployment, report.status
     what = f"  {status.key} version {shown.version}"
     if shown.outcome is HistoryOutcome.OPEN:

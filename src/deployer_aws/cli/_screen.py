@@ -65,7 +65,7 @@ class Screen:
         """Write one line to stdout."""
         line = Text(" " * indent)
         for part in parts:
-            line.append_text(part if isinstance(part, Text) else Text(clean(part)))
+            line.append_text(_shown(part))
         self.out.print(line, soft_wrap=True)
 
     def text(self, text: str) -> None:
@@ -78,7 +78,7 @@ class Screen:
 
     def rows(self, rows: Sequence[Sequence[str | Text]], *, indent: int = 0) -> None:
         """Write columns, as wide as they need to be; the last one may be long."""
-        texts = [[c if isinstance(c, Text) else Text(clean(c)) for c in row] for row in rows]
+        texts = [list(map(_shown, row)) for row in rows]
         if not texts:
             return
         widths = [max(cell.cell_len for cell in column) for column in zip(*texts, strict=True)]
@@ -106,7 +106,14 @@ class Screen:
 
 def clean(text: str) -> str:
     """Return a text in one line, with nothing in it that a terminal would obey."""
-    return " ".join(text.translate(_CONTROL).split(" ")) if text.isprintable() else text.translate(_CONTROL)
+    return text.translate(_CONTROL)
+
+
+def _shown(part: str | Text) -> Text:
+    """Return a part of a line, cleaned; styles stay where they are, since no letter comes or goes."""
+    text = part if isinstance(part, Text) else Text(part)
+    text.plain = clean(text.plain)
+    return text
 
 
 def state(name: str) -> Text:

@@ -18,13 +18,13 @@ from deployer_aws.cli._interrupts import Interrupted, handle_signals
 from deployer_aws.cli._options import json_option, simulate_option
 from deployer_aws.cli._program import command
 from deployer_aws.cli._report import Report, as_data, how_ended, print_history, print_report, typed
-from deployer_aws.cli._screen import Screen, clean, joined, state
+from deployer_aws.cli._screen import Screen, joined, state
 from deployer_aws.environment import Environment
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.runner.requests import deployment_id
 from deployer_aws.simulator import Script
 from deployer_aws.specfile import LoadedSpec, Rehearsal
-from deployer_aws.views.history import HistoryOutcome, read_history
+from deployer_aws.views.history import read_history
 from deployer_core.kernel.machine import name_of
 from deployer_core.machines.postgres_migration import Done, Nop
 
@@ -207,18 +207,8 @@ class RehearsalRun:
     def _deploy(self, environment: Environment, loaded: LoadedSpec) -> Report:
         key, deployment = loaded.spec.key, deployment_id(environment.clock.now())
         going = InteractiveRun(self._screen, environment, [key], Options(), None, self._as_json)
-
-        def over() -> bool:
-            found = going.find(key, deployment)
-            return (
-                found is not None
-                and found.outcome is not HistoryOutcome.OPEN
-                and not going.state(key).pending
-            )
-
         with going:
-            going.request(deployment, loaded)
-            going.run(until=over)
+            going.deploy(deployment, loaded)
         if going.interrupts.asked:
             raise Interrupted
         return going.report(key, deployment, self._workspace.journal)
@@ -239,7 +229,7 @@ class RehearsalRun:
                 screen.say("With --keep the databases are left for a look.", indent=8)
         fates = {name_of(Nop): "nothing to migrate", name_of(Done): "migrated"}
         rows = [
-            (Text(clean(one.name)), state(one.state).append(f"  {fates.get(one.state, '')}", "default"))
+            (one.name, state(one.state).append(f"  {fates.get(one.state, '')}", "default"))
             for one in shown.databases
         ]
         screen.rows(rows, indent=8)

@@ -21,12 +21,10 @@ from deployer_aws.cli._options import (
     speed_option,
 )
 from deployer_aws.cli._program import command
-from deployer_aws.cli._report import as_data, print_report
+from deployer_aws.cli._report import print_report
 from deployer_aws.cli._screen import Screen
 from deployer_aws.environment import open_environment
 from deployer_aws.runner.requests import deployment_id
-from deployer_aws.views.history import HistoryOutcome
-from deployer_aws.views.status import stopping
 from deployer_core.engine.messages import Requested
 
 
@@ -57,10 +55,9 @@ def run(
     under way, this one waits for its turn.
     """
     screen = Screen()
-    loaded = load_spec(screen, spec)
+    loaded, simulation = load_spec(screen, spec), read_script(script)
     if name is not None:
         Requested(name, loaded.spec, 0)  # refuses an id that is none
-    simulation = read_script(script)
     if journal == DEFAULT_JOURNAL:
         journal.parent.mkdir(exist_ok=True)
     with open_environment(
@@ -75,21 +72,8 @@ def run(
         going = InteractiveRun(screen, environment, [loaded.spec.key], aws, speed, as_json)
         deployment = name or deployment_id(environment.clock.now())
         with logged_on(screen), going:
-            going.request(deployment, loaded)
-            going.run(until=lambda: _is_over(going, loaded.spec.key, deployment))
+            going.deploy(deployment, loaded)
         report = going.report(loaded.spec.key, deployment, journal)
         going.warn_of_undelivered()
-    if as_json:
-        screen.data(as_data(report))
-    else:
-        print_report(screen, report)
+    print_report(screen, report, as_json)
     return report.code
-
-
-def _is_over(going: InteractiveRun, key: str, deployment: str) -> bool:
-    """Tell whether a deployment has ended, and none of its tasks is still being stopped."""
-    found, state = going.find(key, deployment), going.state(key)
-    if found is None or found.outcome is HistoryOutcome.OPEN:
-        return False
-    pending = [p for p in state.pending if p.deployment == deployment and not p.unresolved]
-    return not (stopping(state) and pending)

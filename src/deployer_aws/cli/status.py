@@ -12,7 +12,7 @@ from deployer_aws.cli._exit import Exit
 from deployer_aws.cli._journal import known_stacks
 from deployer_aws.cli._options import journal_option, json_option, stack_argument
 from deployer_aws.cli._program import command
-from deployer_aws.cli._report import how_ended, print_unresolved, typed
+from deployer_aws.cli._report import database_state, how_ended, print_unresolved, typed
 from deployer_aws.cli._screen import Screen, duration, moment, state
 from deployer_aws.environment import current_time
 from deployer_aws.journals.sqlite import SqliteJournal
@@ -61,7 +61,7 @@ def _print_status(screen: Screen, one: StackOverview, now: float, journal: Path)
         text = f"  version {ended.version}  {ended.id}{how_ended(ended)}"
         rows.append(("last", state(ended.outcome).append(text, "default")))
         if ended.reason:
-            rows.append(("", Text(ended.reason)))
+            rows.append(("", ended.reason))
     rows += [("pending", _pending(record, now)) for record in one.pending]
     rows += [
         ("queue", f"{number}  version {waiting.version}  {waiting.id}  since {moment(waiting.requested)}")
@@ -81,10 +81,8 @@ def _current(current: DeploymentHistory, one: StackOverview, now: float) -> Iter
     yield "deployment", state(interval.state).append(text, "default")
     tasks = {task.database: task for task in one.tasks}
     for database in current.databases:
-        line = Text(f"{database.name}  ").append_text(state(database.state))
-        if (task := tasks.get(database.name)) is not None:
-            line.append(f"  task {task.purpose} ", "default").append_text(state(task.state))
-        yield "database", line.append(f"  {database.reason}" if database.reason else "", "default")
+        stands = database_state(database, tasks.get(database.name))
+        yield "database", Text(f"{database.name}  ").append_text(stands)
 
 
 def _pending(record: CommandRecord, now: float) -> Text:

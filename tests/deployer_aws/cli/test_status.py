@@ -44,6 +44,15 @@ def test_status_of_a_broken_stack_says_what_to_do(deployer: Deployer) -> None:
     assert (data["state"], data["baseline"]) == ("BROKEN", {"DesiredCount": 2})
 
 
+def test_what_aws_says_is_shown_in_one_line_that_commands_no_terminal(deployer: Deployer) -> None:
+    """The words of a failed stack or task may hold line breaks and escapes: each is a space in what is shown."""
+    fails = r'rules: [{on: create_stack, fail: {resource: Service, reason: "first\nsecond \e[2J"}}]'
+    deployer.run("v1", script=deployer.script(fails))
+    out = deployer("status").out
+    assert "first second  [2J" in out
+    assert "\x1b" not in out
+
+
 def test_without_a_journal_there_is_nothing_to_show(deployer: Deployer) -> None:
     """And none is made by asking."""
     for words in (("status",), ("verify",), ("resume",), ("terminate", KEY, "one"), ("repair", KEY)):
