@@ -27,6 +27,9 @@ BATCH = 10
 """The most messages that SQS gives or deletes at once."""
 BATCHES = 20
 """The most batches that are received in one go, before the runner gets its turn."""
+SLICE = 10.0
+"""Seconds after which no more are received in one go: leases are to be renewed, and messages to be acknowledged before
+they are visible again."""
 REMEMBERED = 10_000
 """Of how many tasks the newest version is remembered."""
 
@@ -103,10 +106,11 @@ class EventQueue:
     def _drain(self, wait: int) -> list[Mapping[str, Any]]:
         """Receive a batch, and more without waiting while they are full."""
         messages: list[Mapping[str, Any]] = []
+        until = self._clock.monotonic() + wait + SLICE
         for _ in range(BATCHES):
             batch = self._call(wait)
             messages += batch
-            if len(batch) < BATCH:
+            if len(batch) < BATCH or self._clock.monotonic() >= until:
                 break
             wait = 0
         return messages

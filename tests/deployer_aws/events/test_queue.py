@@ -98,6 +98,22 @@ def test_a_batch_is_deleted_at_once_and_the_queue_is_drained() -> None:
     assert world.sqs.messages == []
 
 
+def test_a_queue_that_answers_slowly_keeps_the_runner_from_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came is handed over before its receipts are old, and leases are renewed meanwhile: the rest comes next time."""
+    world = in_creation()
+    receive, clock = world.sqs.receive_message, world.sim.clock
+
+    def slowly(**request: Any) -> Any:
+        clock.sleep(4.0)
+        return receive(**request)
+
+    monkeypatch.setattr(world.sqs, "receive_message", slowly)
+    world.sqs.send(*[stopped()] * (20 * BATCH))
+    before = clock.monotonic()
+    assert len(world.events.receive(0)) == 3 * BATCH
+    assert clock.monotonic() == before + 12
+
+
 def test_what_could_not_be_deleted_comes_again_and_changes_nothing() -> None:
     """A failed delete is counted; the duplicate is no news."""
     world = in_creation()
