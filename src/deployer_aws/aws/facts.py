@@ -169,7 +169,7 @@ def _has_service_linked_role(clients: Clients) -> bool | Problem:
 def _stack(clients: Clients, name: str) -> Answer | Problem | None:
     found = _try(lambda: clients.cloudformation.describe_stacks(StackName=name)["Stacks"][0])
     if isinstance(found, Problem):
-        return None if "does not exist" in found.message else found
+        return None if found.is_missing_stack else found
     return None if found["StackStatus"] == "DELETE_COMPLETE" else found
 
 

@@ -276,16 +276,6 @@ class Statement:
     resources: tuple[str, ...]
     condition: Mapping[str, Mapping[str, Any]]
 
-    def as_data(self) -> dict[str, Any]:
-        """Return the statement in the form of a policy document."""
-        data = {
-            "Sid": self.grant.sid,
-            "Effect": "Allow",
-            "Action": list(self.grant.actions),
-            "Resource": list(self.resources),
-        }
-        return {**data, "Condition": self.condition} if self.condition else data
-
 
 def statements(scope: Scope) -> Iterator[Statement]:
     """Yield the statements that a scope needs."""
@@ -296,11 +286,6 @@ def statements(scope: Scope) -> Iterator[Statement]:
                 for operator, keys in grant.condition.items()
             }
             yield Statement(grant, tuple(r for t in grant.resources for r in _expanded(t, scope)), condition)
-
-
-def policy(scope: Scope) -> dict[str, Any]:
-    """Return the least-privilege policy for a scope."""
-    return {"Version": "2012-10-17", "Statement": [statement.as_data() for statement in statements(scope)]}
 
 
 def _expanded(template: str, scope: Scope) -> tuple[str, ...]:

@@ -18,7 +18,6 @@ from deployer_aws.documents.tree import Entries, Items, Node, Scalar, read_text
 from deployer_core.spec import SpecError
 
 T = TypeVar("T")
-U = TypeVar("U")
 
 
 @frozen

@@ -3,7 +3,7 @@
 from attrs import frozen
 
 from deployer_aws.views.describe import counts_text, run_text
-from deployer_aws.views.history import CommandRecord, DatabaseHistory, DeploymentHistory, StreamHistory
+from deployer_aws.views.history import CommandRecord, DeploymentHistory, StreamHistory
 from deployer_core.engine.messages import StopTask
 from deployer_core.engine.routing import DeployerState
 from deployer_core.kernel.machine import Absent, name_of
@@ -54,11 +54,6 @@ class StackOverview:
     def broken(self) -> bool:
         """Whether an operator has to say that it is sound before anything goes on."""
         return self.state == name_of(stack.Broken)
-
-    @property
-    def databases(self) -> tuple[DatabaseHistory, ...]:
-        """Those of the current deployment."""
-        return self.current.databases if self.current else ()
 
 
 def summarise_stack(key: str, known: StreamHistory) -> StackOverview:

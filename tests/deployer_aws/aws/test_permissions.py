@@ -12,7 +12,7 @@ from attrs import evolve
 from botocore import xform_name
 
 from deployer_aws.aws import protocols
-from deployer_aws.aws.permissions import GRANTS, Scope, policy
+from deployer_aws.aws.permissions import GRANTS, Scope, Statement, statements
 from tests.support.project import ROOT, SRC
 
 PAGE = ROOT / "docs/permissions.md"
@@ -58,6 +58,23 @@ EXAMPLE = Scope(
     bus=("default",),
     topic=("deployments",),
 )
+
+
+def policy(scope: Scope) -> dict[str, Any]:
+    """Return the least-privilege policy for a scope."""
+    return {"Version": "2012-10-17", "Statement": [_as_data(statement) for statement in statements(scope)]}
+
+
+def _as_data(statement: Statement) -> dict[str, Any]:
+    data = {
+        "Sid": statement.grant.sid,
+        "Effect": "Allow",
+        "Action": list(statement.grant.actions),
+        "Resource": list(statement.resources),
+    }
+    return {**data, "Condition": statement.condition} if statement.condition else data
+
+
 """The scope of the policy in the docs."""
 COVERED = {"sqs:DeleteMessageBatch": "sqs:DeleteMessage"}
 """Operations that are allowed by another's name (Service Authorization Reference)."""
@@ -196,8 +213,8 @@ def test_what_a_deployment_does_not_need_is_not_granted() -> None:
 @pytest.mark.parametrize("clusters", [("one",), ("one", "two")])
 def test_each_name_of_a_scope_is_a_resource(clusters: tuple[str, ...]) -> None:
     """Several clusters are several resources, and several values of the condition."""
-    statements = {s["Sid"]: s for s in policy(evolve(EXAMPLE, cluster=clusters))["Statement"]}
+    found = {s["Sid"]: s for s in policy(evolve(EXAMPLE, cluster=clusters))["Statement"]}
     arns = [f"arn:aws:ecs:eu-west-1:123456789012:cluster/{name}" for name in clusters]
-    condition = statements["ListTasks"]["Condition"]["ArnEquals"]["ecs:cluster"]
+    condition = found["ListTasks"]["Condition"]["ArnEquals"]["ecs:cluster"]
     assert condition == (arns if len(arns) > 1 else arns[0])
-    assert len(statements["ObserveAndStopTasks"]["Resource"]) == len(clusters)
+    assert len(found["ObserveAndStopTasks"]["Resource"]) == len(clusters)
