@@ -135,11 +135,19 @@ class Examined:
         """Return what one check finds."""
         return [finding for finding in examine(self.context()) if finding.check == check]
 
-    def result(self, check: str) -> tuple[Verdict, str]:
-        """Return the one thing that a check finds, and what to do about it."""
+    def expect(self, check: str, verdict: Verdict, *words: str) -> str:
+        """Hold a check to one finding, with a verdict and these words; return its text, and what to do about it."""
         (finding,) = self.findings(check)
-        assert finding.advice or finding.result in (Verdict.OK, Verdict.UNVERIFIED)
-        return finding.result, f"{finding.text} | {finding.advice}"
+        text = f"{finding.text} | {finding.advice}"
+        assert finding.result is verdict, text
+        assert finding.advice or verdict in (Verdict.OK, Verdict.UNVERIFIED)
+        for part in words:
+            assert part in text
+        return text
+
+    def simulated(self) -> list[dict[str, Any]]:
+        """Return what IAM was asked to simulate."""
+        return [request for name, request in self.client.asked if name == "simulate_principal_policy"]
 
 
 @pytest.fixture
@@ -182,28 +190,20 @@ def test_what_may_not_be_asked_is_not_verifiable(examined: Examined) -> None:
     for name in ("get_role", "simulate_principal_policy", "validate_template", "describe_task_definition"):
         examined.answers[name] = refusal("AccessDenied")
     for check in ("permissions", "service linked role", "template", "task definitions"):
-        result, text = examined.result(check)
-        assert result is Verdict.UNVERIFIED
-        assert "AccessDenied" in text
+        examined.expect(check, Verdict.UNVERIFIED, "AccessDenied")
 
 
 def test_a_permission_that_is_missing_is_named_with_its_statement(examined: Examined) -> None:
     """IAM is asked about the role that was assumed, path included, and about this very stack."""
-
-    def denied(**parameters: Any) -> Any:
-        answer = allowed(**parameters)
-        for one in answer["EvaluationResults"]:
-            if one["EvalActionName"] == "ecs:RunTask":
-                one["EvalDecision"] = "implicitDeny"
-        return answer
-
-    examined.answers["simulate_principal_policy"] = denied
-    result, text = examined.result("permissions")
-    assert result is Verdict.FAULT
-    assert "role/team/deployer may not ecs:RunTask" in text
-    assert "task-definition/migrate:*" in text
-    assert "RunTasks of docs/permissions.md" in text
-    asked = [p for name, p in examined.client.asked if name == "simulate_principal_policy"]
+    examined.answers["simulate_principal_policy"] = refusing("ecs:RunTask")
+    examined.expect(
+        "permissions",
+        Verdict.FAULT,
+        "role/team/deployer may not ecs:RunTask",
+        "task-definition/migrate:*",
+        "RunTasks of docs/permissions.md",
+    )
+    asked = examined.simulated()
     assert {p["PolicySourceArn"] for p in asked} == {"arn:aws:iam::123456789012:role/team/deployer"}
     assert any("stack/staging-orders/*" in arn for p in asked for arn in p["ResourceArns"])
     known = {action for grant in GRANTS for action in grant.actions}
@@ -215,10 +215,7 @@ def test_a_stack_that_may_not_be_looked_at_is_a_permission_that_is_missing(exami
     examined.spec = SPEC.replace("cluster: staging, ", "cluster: {output: Host}, ")
     examined.answers["describe_stacks"] = refusal("AccessDenied")
     examined.answers["simulate_principal_policy"] = refusing("cloudformation:DescribeStacks")
-    result, text = examined.result("permissions")
-    assert result is Verdict.FAULT
-    assert "may not cloudformation:DescribeStacks" in text
-    assert "ObserveTheStack" in text
+    examined.expect("permissions", Verdict.FAULT, "may not cloudformation:DescribeStacks", "ObserveTheStack")
 
 
 def refusing(*actions: str) -> Any:
@@ -280,8 +277,8 @@ def test_all_that_a_spec_needs_is_simulated(examined: Examined) -> None:
             "containerDefinitions": [{"name": "main", "logConfiguration": log}],
         }
     }
-    assert examined.result("permissions")[0] is Verdict.OK
-    asked = [p for name, p in examined.client.asked if name == "simulate_principal_policy"]
+    examined.expect("permissions", Verdict.OK)
+    asked = examined.simulated()
     arns = {arn for p in asked for arn in p["ResourceArns"]}
     assert arns >= {
         "arn:aws:cloudformation:eu-west-1:123456789012:stack/staging-network/*",
@@ -308,8 +305,8 @@ def test_the_clusters_of_the_services_are_known_by_the_stack(examined: Examined,
     examined.answers["describe_stacks"] = {"Stacks": [{"StackStatus": "UPDATE_COMPLETE"}]}
     examined.answers["list_stack_resources"] = resources(web)
     examined.spec = SPEC + f"quick: {str(quick).lower()}\n"
-    assert examined.result("permissions")[0] is Verdict.OK
-    asked = [p for name, p in examined.client.asked if name == "simulate_principal_policy"]
+    examined.expect("permissions", Verdict.OK)
+    asked = examined.simulated()
     arns = {arn for p in asked for arn in p["ResourceArns"]}
     assert ("arn:aws:ecs:eu-west-1:123456789012:service/front/*" in arns) is not quick
     listed = [p["ContextEntries"] for p in asked if p["ActionNames"] == ["ecs:ListTasks"]]
@@ -317,7 +314,7 @@ def test_the_clusters_of_the_services_are_known_by_the_stack(examined: Examined,
     cluster = "arn:aws:ecs:eu-west-1:123456789012:cluster/"
     assert names == ([] if quick else [[f"{cluster}staging"], [f"{cluster}front"]]), "one cluster at a time"
     examined.answers["list_stack_resources"] = refusal("AccessDenied")
-    assert examined.result("permissions")[0] is Verdict.OK
+    examined.expect("permissions", Verdict.OK)
 
 
 @pytest.mark.parametrize(
@@ -341,10 +338,7 @@ def test_what_is_only_of_help_or_is_a_guess_keeps_nobody_from_deploying(
     definition["taskDefinition"]["containerDefinitions"][0]["logConfiguration"] = log
     examined.answers["describe_task_definition"] = definition
     examined.answers["simulate_principal_policy"] = refusing(action)
-    found, text = examined.result("permissions")
-    assert found is result
-    assert action in text
-    assert "docs/permissions.md" in text
+    text = examined.expect("permissions", result, action, "docs/permissions.md")
 
 
 @pytest.mark.parametrize(
@@ -371,9 +365,7 @@ def test_a_database_by_a_secret_is_reached_where_the_secret_says(
     """As the deployment itself would read it; nothing else of the secret is told."""
     examined.spec = SPEC.replace("admin: {host: db.example.com, user: admin}", "admin: {secret: rds/admin}")
     examined.answers["get_secret_value"] = secret
-    found, text = examined.result("databases")
-    assert found is result
-    assert words in text
+    text = examined.expect("databases", result, words)
 
 
 def test_the_port_of_a_secret_counts_without_its_host_too(examined: Examined) -> None:
@@ -381,9 +373,7 @@ def test_the_port_of_a_secret_counts_without_its_host_too(examined: Examined) ->
     examined.answers["get_secret_value"] = {"SecretString": '{"port": 6543}'}
     admin = "admin: {secret: rds/admin, host: db.example.com, port: 5432}"
     examined.spec = SPEC.replace("admin: {host: db.example.com, user: admin}", admin)
-    found, text = examined.result("databases")
-    assert found is Verdict.OK
-    assert "db.example.com:6543" in text
+    text = examined.expect("databases", Verdict.OK, "db.example.com:6543")
 
 
 def test_a_secret_that_rds_keeps_has_its_host_in_the_spec(examined: Examined) -> None:
@@ -393,8 +383,7 @@ def test_a_secret_that_rds_keeps_has_its_host_in_the_spec(examined: Examined) ->
         examined.spec = SPEC.replace(
             "admin: {host: db.example.com, user: admin}", f"admin: {{secret: rds/admin, host: {host}}}"
         )
-        found, text = examined.result("databases")
-        assert found is result
+        text = examined.expect("databases", result)
         assert "hunter2" not in text
 
 
@@ -412,8 +401,8 @@ def test_the_queue_and_the_channel_are_asked_about_where_they_are_named(
     """Each by its name; nothing is asked about the one that is not named."""
     queue = "https://sqs.eu-west-1.amazonaws.com/123456789012/deployer-events"
     examined.options = Options(queue=queue, notify=notify)
-    assert examined.result("permissions")[0] is Verdict.OK
-    asked = [p for name, p in examined.client.asked if name == "simulate_principal_policy"]
+    examined.expect("permissions", Verdict.OK)
+    asked = examined.simulated()
     resources = {action: p["ResourceArns"] for p in asked for action in p["ActionNames"]}
     assert resources["sqs:ReceiveMessage"] == ["arn:aws:sqs:eu-west-1:123456789012:deployer-events"]
     assert [arn.endswith(resource) for arn in resources[action]] == [True]
@@ -431,7 +420,7 @@ def test_the_queue_and_the_channel_are_asked_about_where_they_are_named(
 def test_only_users_and_roles_can_be_simulated(examined: Examined, arn: str, result: Verdict) -> None:
     """IAM knows no policies of the root user and of federated ones."""
     examined.answers["get_caller_identity"] = {"Account": "123456789012", "Arn": arn}
-    assert examined.result("permissions")[0] is result
+    examined.expect("permissions", result)
 
 
 def test_the_root_user_is_warned_of(examined: Examined) -> None:
@@ -440,31 +429,27 @@ def test_the_root_user_is_warned_of(examined: Examined) -> None:
         "Account": "123456789012",
         "Arn": "arn:aws:iam::123456789012:root",
     }
-    assert examined.result("credentials")[0] is Verdict.WARNING
+    examined.expect("credentials", Verdict.WARNING)
 
 
 def test_temporary_credentials_without_a_stack_role_are_warned_of(examined: Examined) -> None:
     """CloudFormation goes on with them, and fails when they end; with a role it does not."""
     examined.temporary = True
-    assert examined.result("temporary credentials")[0] is Verdict.OK
+    examined.expect("temporary credentials", Verdict.OK)
     examined.spec = SPEC.replace("  role: arn:aws:iam::123456789012:role/cloudformation\n", "")
-    result, text = examined.result("temporary credentials")
-    assert result is Verdict.WARNING
-    assert "stack.role" in text
+    examined.expect("temporary credentials", Verdict.WARNING, "stack.role")
 
 
 def test_a_region_that_nobody_knows_is_warned_of(examined: Examined) -> None:
     """It may be newer than botocore."""
     examined.region = "eu-nowhere-1"
-    assert examined.result("region")[0] is Verdict.WARNING
+    examined.expect("region", Verdict.WARNING)
 
 
 def test_an_account_without_the_service_linked_role_is_warned_of(examined: Examined) -> None:
     """With the command that makes it."""
     examined.answers["get_role"] = refusal("NoSuchEntity")
-    result, text = examined.result("service linked role")
-    assert result is Verdict.WARNING
-    assert "create-service-linked-role" in text
+    examined.expect("service linked role", Verdict.WARNING, "create-service-linked-role")
 
 
 @pytest.mark.parametrize(
@@ -479,15 +464,14 @@ def test_an_account_without_the_service_linked_role_is_warned_of(examined: Exami
 def test_a_stack_that_cannot_be_changed_is_a_fault(examined: Examined, status: str, result: Verdict) -> None:
     """One that somebody changes is waited for; one that was deleted is none."""
     examined.answers["describe_stacks"] = {"Stacks": [{"StackStatus": status}]}
-    assert examined.result("stack")[0] is result
+    examined.expect("stack", result)
 
 
 @pytest.mark.parametrize("status", [*WAYS_OUT, "QUANTUM_COMPLETE"])
 def test_a_stack_without_a_way_out_says_what_to_do(examined: Examined, status: str) -> None:
     """As the deployment's failure would, and of a status that nobody knows that somebody must look."""
     examined.answers["describe_stacks"] = {"Stacks": [{"StackStatus": status}]}
-    result, text = examined.result("stack")
-    assert result is Verdict.FAULT
+    text = examined.expect("stack", Verdict.FAULT)
     assert text.endswith(WAYS_OUT.get(status, "look at the stack in CloudFormation"))
 
 
@@ -495,19 +479,15 @@ def test_a_protected_rolled_back_creation_is_a_fault(examined: Examined) -> None
     """It would have to be deleted first; one without protection is."""
     left = {"StackStatus": "ROLLBACK_COMPLETE", "EnableTerminationProtection": True}
     examined.answers["describe_stacks"] = {"Stacks": [left]}
-    result, text = examined.result("stack")
-    assert result is Verdict.FAULT
-    assert "termination protection" in text
+    examined.expect("stack", Verdict.FAULT, "termination protection")
     examined.answers["describe_stacks"] = {"Stacks": [{**left, "EnableTerminationProtection": False}]}
-    assert examined.result("stack")[0] is Verdict.OK
+    examined.expect("stack", Verdict.OK)
 
 
 def test_a_template_that_is_refused_is_a_fault_in_awss_words(examined: Examined) -> None:
     """As ValidateTemplate says it."""
     examined.answers["validate_template"] = refusal("ValidationError", "Template format error: x")
-    result, text = examined.result("template")
-    assert result is Verdict.FAULT
-    assert "Template format error: x" in text
+    text = examined.expect("template", Verdict.FAULT, "Template format error: x")
 
 
 def test_capabilities_and_parameters_that_are_missing_are_faults(examined: Examined) -> None:
@@ -533,11 +513,9 @@ def test_capabilities_and_parameters_that_are_missing_are_faults(examined: Exami
 def test_a_long_template_needs_a_bucket(examined: Examined) -> None:
     """With one, it is CloudFormation that says more, once it is uploaded."""
     examined.template += "# " + "x" * 51_200
-    result, text = examined.result("template")
-    assert result is Verdict.FAULT
-    assert "--template-bucket" in text
+    examined.expect("template", Verdict.FAULT, "--template-bucket")
     examined.options = Options(template_bucket="templates")
-    assert examined.result("template")[0] is Verdict.UNVERIFIED
+    examined.expect("template", Verdict.UNVERIFIED)
 
 
 @pytest.mark.parametrize("scheme", ["s3://templates/", "https://templates.s3.amazonaws.com/"])
@@ -545,15 +523,15 @@ def test_a_template_by_url_is_validated_where_it_is(examined: Examined, scheme: 
     """And what only its text could say is not verifiable."""
     examined.spec = SPEC.replace("template: template.yaml", f"template: {scheme}a.yaml")
     examined.spec = examined.spec.replace("host: db.example.com", "host: {output: Host}")
-    assert examined.result("template")[0] is Verdict.OK
+    examined.expect("template", Verdict.OK)
     url = "https://templates.s3.amazonaws.com/a.yaml"
     assert ("validate_template", {"TemplateURL": url}) in examined.client.asked
     for check in ("outputs", "services", "circuit breaker", "databases"):
-        assert examined.result(check)[0] is Verdict.UNVERIFIED
+        examined.expect(check, Verdict.UNVERIFIED)
     outputs = [{"OutputKey": "Host", "OutputValue": "db.example.com"}]
     examined.answers["describe_stacks"] = {"Stacks": [{"StackStatus": "CREATE_COMPLETE", "Outputs": outputs}]}
     for check in ("outputs", "databases"):
-        assert examined.result(check)[0] is Verdict.OK
+        examined.expect(check, Verdict.OK)
 
 
 @pytest.mark.parametrize(
@@ -572,9 +550,7 @@ def test_a_service_without_circuit_breaker_is_warned_of(
     examined.template = TEMPLATE.replace(
         "DeploymentCircuitBreaker: {Enable: true, Rollback: true}", configuration
     )
-    found, text = examined.result("circuit breaker")
-    assert found is result
-    assert "Web" in text
+    text = examined.expect("circuit breaker", result, "Web")
 
 
 @pytest.mark.parametrize(
@@ -593,14 +569,11 @@ def test_a_service_that_does_not_go_to_zero_is_a_fault(
     """It would be seen when the others are at zero; one that may be left out of the stack is a warning."""
     kept = TEMPLATE.replace("Parameters:", "Parameters:\n  Kept: {Type: Number, Default: 1}")
     examined.template = kept.replace("DesiredCount: !Ref DesiredCount", properties)
-    found, text = examined.result("services")
-    assert found is Verdict.FAULT
-    assert words in text
-    assert "scaling: none" in text
+    examined.expect("services", Verdict.FAULT, words, "scaling: none")
     examined.template = examined.template.replace("    Properties:", "    Condition: Big\n    Properties:")
-    assert examined.result("services")[0] is Verdict.WARNING
+    examined.expect("services", Verdict.WARNING)
     examined.spec = SPEC + "quick: true\n"
-    assert examined.result("services")[0] is Verdict.OK
+    examined.expect("services", Verdict.OK)
 
 
 @pytest.mark.parametrize(
@@ -609,15 +582,15 @@ def test_a_service_that_does_not_go_to_zero_is_a_fault(
 def test_a_service_that_may_go_to_zero_is_none(examined: Examined, count: str) -> None:
     """What the counts carry goes to zero; what a function decides may."""
     examined.template = TEMPLATE.replace("DesiredCount: !Ref DesiredCount", f"DesiredCount: {count}")
-    assert examined.result("services")[0] is Verdict.OK
+    examined.expect("services", Verdict.OK)
 
 
 def test_quick_with_databases_is_warned_of(examined: Examined) -> None:
     """They are not migrated then, so nothing else of them is checked."""
     examined.spec = SPEC + "quick: true\n"
-    assert examined.result("spec")[0] is Verdict.WARNING
-    assert examined.result("databases")[0] is Verdict.OK
-    assert examined.result("task definitions")[1].startswith("no task is run")
+    examined.expect("spec", Verdict.WARNING)
+    examined.expect("databases", Verdict.OK)
+    examined.expect("task definitions", Verdict.OK, "no task is run")
 
 
 @pytest.mark.parametrize(
@@ -633,39 +606,35 @@ def test_a_task_that_could_not_be_run_or_judged_is_a_fault(
 ) -> None:
     """It would fail in the midst of the deployment, with the services at zero."""
     examined.answers["describe_task_definition"] = answer
-    result, text = examined.result("task definitions")
-    assert result is Verdict.FAULT
-    assert words in text
+    examined.expect("task definitions", Verdict.FAULT, words)
 
 
 def test_of_several_essential_containers_one_must_be_named(examined: Examined) -> None:
     """Else nobody could tell whose exit code counts."""
     examined.spec = SPEC.replace(", container: main", "")
-    assert "several essential containers: agent, main" in examined.result("task definitions")[1]
+    examined.expect("task definitions", Verdict.FAULT, "several essential containers: agent, main")
 
 
 def test_a_database_that_cannot_be_reached_is_a_fault(examined: Examined) -> None:
     """It is prepared from here."""
     examined.connect = deaf
-    result, text = examined.result("databases")
-    assert result is Verdict.FAULT
-    assert "db.example.com:5432 cannot be reached from here: timed out" in text
+    examined.expect("databases", Verdict.FAULT, "db.example.com:5432 cannot be reached from here: timed out")
 
 
 def test_on_an_emulator_permissions_are_not_asked_for(examined: Examined) -> None:
     """It knows none."""
     examined.endpoint_url = "http://127.0.0.1:4566"
-    assert examined.result("permissions")[0] is Verdict.UNVERIFIED
-    assert examined.result("service linked role")[0] is Verdict.UNVERIFIED
+    examined.expect("permissions", Verdict.UNVERIFIED)
+    examined.expect("service linked role", Verdict.UNVERIFIED)
 
 
 def test_a_previous_value_of_a_stack_that_is_not_there_is_a_fault(examined: Examined) -> None:
     """It could not be created."""
     examined.template = TEMPLATE.replace("Parameters:", "Parameters:\n  Zone: {Type: String}")
     examined.spec = SPEC.replace("  counts:", "  parameters: {Zone: {previous: true}}\n  counts:")
-    assert examined.result("spec")[0] is Verdict.FAULT
+    examined.expect("spec", Verdict.FAULT)
     examined.answers["describe_stacks"] = {"Stacks": [{"StackStatus": "UPDATE_COMPLETE"}]}
-    assert examined.result("spec")[0] is Verdict.OK
+    examined.expect("spec", Verdict.OK)
 
 
 def test_the_real_clients_are_asked_as_botocore_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
