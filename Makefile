@@ -76,9 +76,11 @@ format: $(READY)  ## put style and formatting right where a tool can
 
 cover: $(READY)  ## run the suite and hold the core to 100 % of branches, the rest to 97 %
 	$(BIN)/coverage erase
-	HYPOTHESIS_PROFILE=quick $(SUITE) -m 'not thorough' --cov --cov-report= $(PYTEST_ARGS)
-	$(BIN)/coverage report --include='*/deployer_core/*' --fail-under=100
-	$(BIN)/coverage report --include='*/deployer_aws/*' --fail-under=97
+	@failed=0; \
+	HYPOTHESIS_PROFILE=quick $(SUITE) -m 'not thorough' --cov --cov-report= $(PYTEST_ARGS) || failed=1; \
+	$(BIN)/coverage report --include='*/deployer_core/*' --fail-under=100 || failed=1; \
+	$(BIN)/coverage report --include='*/deployer_aws/*' --fail-under=97 || failed=1; \
+	exit $$failed
 
 bench: $(READY)  ## time the core and the journal beside hand-written floors
 	$(BIN)/python -m benchmarks

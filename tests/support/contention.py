@@ -1,5 +1,8 @@
 """What the journals' contract works with: several processes at one stream, and all that a journal says."""
 
+import pickle
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -7,6 +10,8 @@ from typing import TypeAlias
 
 from deployer_aws.ports import Conflict, Journal
 from deployer_core.engine.messages import Attempted
+from tests.support.command import environment
+from tests.support.project import ROOT
 from tests.support.streams import entry
 
 KEY = "prod/orders"
@@ -38,6 +43,16 @@ def attempt(journal: Journal, key: str) -> None:
         return
 
 
+def attempting(opener: Opener, key: str) -> "subprocess.Popen[bytes]":
+    """Start a process that appends to a stream again and again."""
+    command = [sys.executable, "-m", "tests.support.contention"]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment(), stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    with process.stdin as given:
+        pickle.dump((opener, key), given)
+    return process
+
+
 def attempt_often(opener: Opener, key: str) -> None:
     """Run what each of several processes does."""
     with closing(opener()) as journal:
@@ -51,3 +66,7 @@ def acquire_once(opener: Opener, start: "threading.Barrier", won: list[str], own
         start.wait()
         if journal.compare_and_set_lease(KEY, owner, None) is not None:
             won.append(owner)
+
+
+if __name__ == "__main__":
+    attempt_often(*pickle.load(sys.stdin.buffer))

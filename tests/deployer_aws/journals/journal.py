@@ -1,6 +1,5 @@
 """What every journal must do, as one suite: a backend's own test class inherits it and says how a journal is opened."""
 
-import multiprocessing
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -34,7 +33,7 @@ from tests.support.contention import (
     Opener,
     acquire_once,
     attempt,
-    attempt_often,
+    attempting,
     everything,
 )
 from tests.support.streams import append, entry, fold, good_path, request, walk
@@ -369,13 +368,8 @@ class JournalContract(LogicContract):
         """Several processes append to one stream: each append stands once, on the one before it."""
         with closing(opener()) as journal:
             append(journal, KEY, request())
-        spawn = multiprocessing.get_context("spawn")
-        processes = [spawn.Process(target=attempt_often, args=(opener, KEY)) for _ in range(PROCESSES)]
-        for process in processes:
-            process.start()
-        for process in processes:
-            process.join()
-        assert [process.exitcode for process in processes] == [0] * PROCESSES
+        processes = [attempting(opener, KEY) for _ in range(PROCESSES)]
+        assert [process.wait(120) for process in processes] == [0] * PROCESSES
         self._check_attempts(opener, PROCESSES * APPENDS)
 
     def test_threads_share_a_journal(self, opener: Opener) -> None:
