@@ -40,9 +40,9 @@ MOVES = d.Progress()
 MIGRATE_DATA: Any = d.migrate_data  # as a handler of eventless edges it might give None
 LONG_PATH: tuple[Any, ...] = (
     d.Requested(d.DeploymentInfo("d-1", SPEC)),
-    d.Started((("Count", 2),)),
+    d.Started(),
     MOVES,
-    d.Stable(counts=(("Count", 2),)),
+    d.Stable(counts=(("Count", 2),), zero=(("Count", 0),)),
     *(MOVES,) * 3,
     d.Stable(),
     *(MOVES,) * 5,
@@ -64,21 +64,23 @@ def by_hand(state: Any, event: Any) -> tuple[Any, tuple[Any, ...]]:
             update = d.UpdateStack(info.id, info.spec.stack, d._zero(state.counts))
             return d.InfraMigrate(info, state.counts), (update,)
         if isinstance(event, d.Failure):
-            return d._failed(state.info, event.reason)
+            return failed(state.info, event.reason)
     elif isinstance(state, d.InfraMigrate):
         if isinstance(event, d.Progress):
             return state, ()
         if isinstance(event, d.Stable):
-            return settled(*MIGRATE_DATA(d.InfraMigrated(state.info, state.counts, event.outputs)))
+            return settled(
+                *MIGRATE_DATA(d.InfraMigrated(state.info, state.counts, event.outputs, event.back))
+            )
         if isinstance(event, d.Failure):
-            return d._failed(state.info, event.reason)
+            return failed(state.info, event.reason)
     elif isinstance(state, d.ScalingUp):
         if isinstance(event, d.Progress):
             return state, ()
         if isinstance(event, d.Stable):
-            return d.Done(state.info), (d.ReleaseStack(state.info.id),)
+            return d.Done(state.info), (d.CompleteOnStack(state.info.id),)
         if isinstance(event, d.Failure):
-            return d._failed(state.info, event.reason)
+            return failed(state.info, event.reason)
     elif isinstance(state, d.DbMigrating):
         if isinstance(event, d.DatabaseReported):
             return settled(*d.report(state, event))
@@ -87,20 +89,27 @@ def by_hand(state: Any, event: Any) -> tuple[Any, tuple[Any, ...]]:
             return state, ()
         if isinstance(event, d.Stable):
             info = state.info
-            counts = d._counts(info.spec.stack.scaling, state.baseline, event.counts)
             if event.exists and not info.spec.quick:
-                scale = d.ScaleStack(info.id, info.spec.stack, d._zero(counts))
-                return d.ScalingDown(info, counts), (scale,)
+                scale = d.ScaleStack(info.id, info.spec.stack, event.zero)
+                return d.ScalingDown(info, event.counts), (scale,)
         if isinstance(event, d.Failure):
-            return d._failed(state.info, event.reason)
+            return failed(state.info, event.reason)
     elif isinstance(state, d.Queued):
         if isinstance(event, d.Started):
             spec = state.info.spec
-            stabilise = d.StabiliseStack(state.info.id, spec.stack, spec.cancel_updates)
-            return d.Waiting(state.info, event.baseline), (stabilise,)
+            discard = spec.stack.discard_rolled_back_creation
+            look = d.StabiliseStack(
+                state.info.id, spec.stack, spec.wait_timeout, spec.cancel_updates, discard
+            )
+            return d.Waiting(state.info), (look,)
     elif isinstance(state, Absent) and isinstance(event, d.Requested):
         return d.Queued(event.info), (d.QueueOnStack(event.info.id),)
     raise IllegalEvent("Deployment", type(state).__name__, event, ())
+
+
+def failed(info: d.DeploymentInfo, reason: str) -> tuple[d.Failed, tuple[d.BreakStack]]:
+    """Fail, and break the stack."""
+    return d.Failed(info, d.Cause.FAILURE, reason), (d.BreakStack(info.id, d.Cause.FAILURE, reason),)
 
 
 def settled(state: Any, commands: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:

@@ -49,7 +49,7 @@ The program takes each event by `take`, and goes round a loop as long as somethi
     ...             world.send(pending.command, token)
     ...             take(deployer.Accepted(pending.id, "arn:staging-orders", at=world.now()))
     ...     take(deployer.Replied(pending.id, world.look(token), at=world.now()))
-    >>> take(deployer.Requested("orders-1.4", spec, at=world.now(), stream="4f1c9a"))
+    >>> take(deployer.Requested("orders-1.4", spec, at=world.now(), stream="4f1c9a" + 26 * "0"))
     True
     >>> while state.pending:
     ...     act(state.pending[0])
@@ -86,7 +86,8 @@ The caller's duties
    send then starts nothing twice.
 6. Append `Accepted` as soon as the world's name for what was sent is known.
 7. Report what was seen, not what it may mean. `Progress` may be reported at any time; a task's attempt that certainly
-   began nothing is answered with `AttemptRefused`.
+   began nothing is answered with `Declined`. The first look at a stack may be answered with `Refused`. It changes
+   nothing; where it is about to cancel an update, or to discard a stack that holds nothing, append `Attempted` first.
 8. Answer `DeadlinePassed` for a command whose deadline is over, after one more look that was begun after it.
 9. Deliver each `Notice` at least once; keep it in the transaction of its event until it is delivered.
 10. Give each deployment an id that is used once, and each stream a random id with its first request.
@@ -99,8 +100,8 @@ What is guaranteed
 - `IllegalEvent` changes nothing. A stale event (a duplicate, a late answer, progress that is no news) returns the very
   same state object.
 - A request with an id and a spec that are known is stale; with a known id and another spec it is illegal.
-- One deployment at a time changes a stack; others wait in the order of their requests. A failed one leaves the stack
-  broken, and what waits stays until it is `Repaired`.
+- One deployment at a time changes a stack; others wait in the order of their requests. One that failed leaves the
+  stack broken, and what waits stays until it is `Repaired`; one that ended before it changed anything does not.
 - No database is migrated before the changes of every database are known, nor while the services are scaled up. A
   `quick` deployment migrates none.
 - A task that may still run is stopped, or named, before its stack can be repaired.
@@ -113,27 +114,33 @@ What begins with an underscore, and every module that is not named here, is priv
 
 from deployer_core import wire
 from deployer_core._version import __version__
+from deployer_core.engine.memory import Memory, rollback_target
 from deployer_core.engine.messages import (
     Accepted,
     Answer,
     Attempt,
     Attempted,
-    AttemptRefused,
     CommandProgress,
     DeadlinePassed,
+    Declined,
     DeploymentOutcome,
     Event,
+    Failure,
+    Infrastructure,
     Notice,
     Pending,
     Progress,
+    Refused,
     Repaired,
     Replied,
     Requested,
+    Rollback,
     StackProgress,
     StopTask,
     TaskProgress,
     Terminated,
     WorldCommand,
+    stream_of,
     token,
 )
 from deployer_core.engine.reducer import LOGIC, microsteps, reduce
@@ -152,6 +159,7 @@ from deployer_core.spec import (
     FixedCount,
     ListenerPriority,
     Migration,
+    OnFailure,
     Output,
     Pairs,
     ParameterValue,
@@ -178,24 +186,28 @@ __all__ = [
     "AdminUrl",
     "Answer",
     "Attempt",
-    "AttemptRefused",
     "Attempted",
     "CommandProgress",
     "Counts",
     "DatabaseSpec",
     "DeadlinePassed",
+    "Declined",
     "DeployerState",
     "DeploymentOutcome",
     "DeploymentSpec",
     "Evaluation",
     "Event",
+    "Failure",
     "FixedCount",
     "IllegalEvent",
+    "Infrastructure",
     "ListenerPriority",
     "Machine",
+    "Memory",
     "Microstep",
     "Migration",
     "Notice",
+    "OnFailure",
     "Output",
     "Pairs",
     "ParameterValue",
@@ -203,9 +215,11 @@ __all__ = [
     "Previous",
     "PreviousCount",
     "Progress",
+    "Refused",
     "Repaired",
     "Replied",
     "Requested",
+    "Rollback",
     "Scale",
     "SpecError",
     "StackOutput",
@@ -226,8 +240,10 @@ __all__ = [
     "microsteps",
     "postgres_migration",
     "reduce",
+    "rollback_target",
     "stack",
     "stack_status",
+    "stream_of",
     "token",
     "wire",
 ]

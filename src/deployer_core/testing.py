@@ -23,6 +23,7 @@ from attrs import frozen
 from hypothesis import strategies as st
 
 from deployer_core import spec
+from deployer_core.engine.messages import Requested
 from deployer_core.kernel.machine import IllegalEvent, Machine, name_of
 from deployer_core.kernel.tags import discover
 from deployer_core.spec.database import SERVER_DATABASES
@@ -142,7 +143,8 @@ _DATABASE = _IDENTIFIER.filter(
 _NO_NUL = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
 _VARIABLE = st.text(st.characters(codec="utf-8", exclude_characters="\0="), min_size=1, max_size=12)
 _ARN = "arn:aws:{}:123456789012:{}".format
-_NAMED: dict[str, Strategy] = {"deployment": _DASHED}
+_STREAM = st.text("0123456789abcdef", min_size=32, max_size=32)
+_NAMED: dict[str, Strategy] = {"deployment": _DASHED, "stream": _STREAM, "adopt": st.just("") | _STREAM}
 """Texts by the names of their fields, in whatever class."""
 
 _TEXTS: dict[tuple[type, str], Strategy] = {
@@ -164,6 +166,7 @@ _TEXTS: dict[tuple[type, str], Strategy] = {
     (spec.TaskSpec, "cluster"): _LINE,
     (spec.TaskSpec, "task_definition"): _LINE,
     (spec.TaskSpec, "container"): _DASHED,
+    (spec.TaskSpec, "excused"): _DASHED,
     (spec.TaskSpec, "command"): _NO_NUL,
     (spec.TaskSpec, "subnets"): _LINE,
     (spec.TaskSpec, "security_groups"): _LINE,
@@ -216,6 +219,7 @@ _FIELDS: dict[tuple[type, str], Strategy] = {
     (spec.StackSpec, "timeout"): _TIMEOUT,
     (spec.TaskSpec, "environment"): _pairs(_VARIABLE, _NO_NUL),
     (spec.TaskSpec, "timeout"): _TIMEOUT,
+    (spec.TaskSpec, "attempts"): st.integers(1, 10),
     (spec.Migration, "success"): _EXIT_CODES,
     (spec.Evaluation, "no_changes"): _EXIT_CODES,
     (spec.Evaluation, "changes"): _EXIT_CODES,
@@ -224,6 +228,8 @@ _FIELDS: dict[tuple[type, str], Strategy] = {
     (spec.DatabaseSpec, "statement_timeout"): st.integers(1, 30),
     (spec.DatabaseSpec, "lock_timeout"): st.integers(1, 30),
     (spec.DatabaseSpec, "timeout"): _TIMEOUT,
+    (spec.DeploymentSpec, "wait_timeout"): _TIMEOUT,
+    (Requested, "start_by"): st.integers(0, 2**31),
     (spec.DeploymentSpec, "databases"): _each(
         st.deferred(lambda: values(spec.DatabaseSpec[spec.Text])), attrgetter("name")
     ).filter(lambda databases: not _share_a_secret(databases)),
@@ -270,10 +276,15 @@ def _database(drawn: dict[str, Any]) -> dict[str, Any]:
     return drawn | ({"login": "l"} if drawn["iam_login"] and drawn["login"] is None else {})
 
 
+def _requested(drawn: dict[str, Any]) -> dict[str, Any]:
+    return drawn | {"rollback": drawn["rollback"] if drawn["spec"].quick else None}
+
+
 _FITS: dict[type, Callable[[dict[str, Any]], dict[str, Any]]] = {
     spec.ListenerPriority: _priority,
     spec.StackSpec: _stack,
     spec.TaskSpec: _task,
     spec.Evaluation: _evaluation,
     spec.DatabaseSpec: _database,
+    Requested: _requested,
 }

@@ -14,6 +14,7 @@ from attrs import fields, has
 
 from deployer_core.analysis.diagram import machines
 from deployer_core.kernel.machine import Absent, Machine
+from deployer_core.machines.deployment import Cause, NoWayBack, ScaleStack, Terms, WayBack
 from deployer_core.machines.ecs_task import EXITED, Exit
 from deployer_core.spec import (
     AdminSecret,
@@ -54,6 +55,8 @@ FULL = DeploymentSpec(
 )
 BARE = DeploymentSpec("prod", "shop", "3", StackSpec("shop", TEMPLATE))
 
+BACK = ScaleStack("a", FULL.stack, (("Count", 4),))
+
 BY_HINT: dict[Any, tuple[Any, ...]] = {
     str: ("a", "b"),
     bool: (False, True),
@@ -62,6 +65,7 @@ BY_HINT: dict[Any, tuple[Any, ...]] = {
     DeploymentSpec: (QUICK, FULL, BARE),
     StackSpec: (FULL.stack,),
     TaskSpec[str]: (TASK,),
+    Terms: (Terms(), Terms(start_by=0.5)),
 }
 BY_FIELD: dict[str, tuple[Any, ...]] = {
     "id": ("a",),
@@ -70,7 +74,11 @@ BY_FIELD: dict[str, tuple[Any, ...]] = {
     "reason": ("", "it broke"),
     "DatabaseProgress.reason": ("it broke",),
     "queue_limit": (1, 100),
-    "baseline": ((), (("Count", 2),)),
+    "Started.at": (None, 0.0, 1.0),
+    "back": (None, NoWayBack("it moved"), WayBack(None), WayBack(BACK)),
+    "change": (None, BACK),
+    "cause": (Cause.FAILURE,),
+    "zero": ((), (("Count", 0),)),
     "counts": ((), (("Count", 4),)),
     "outputs": ((), (("Secret", "rds/shop"),), (("Secret", "no secret's name"),)),
     "success": ((0,), (0, 1)),
@@ -82,6 +90,7 @@ BY_FIELD: dict[str, tuple[Any, ...]] = {
         (Exit("app", 0, judged=True), Exit("sidecar", 137)),
         (Exit("app", 1, judged=True, reason="it broke"), Exit("sidecar", 0)),
         (Exit("sidecar", 0),),
+        (Exit("app", 0, judged=True), Exit("proxy", 1, essential=True)),
     ),
 }
 

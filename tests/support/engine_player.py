@@ -2,36 +2,46 @@
 
 request d1 evaluated unmigrated version=2 scale=Count:1     (databases db0, db1; a count as before, 1 at first)
 request d1 quick limit=3 scale=Count=5 | scale=none         (a fixed count; nothing to scale)
+request d1 evaluated restore force supersede exclusive start_by=60 by=ann reason=why adopt=STREAM key=shop name=shop
+rollback d2 d1 force keep_queue sent=Name=value             (of d1, as d2)
 reply complete Count=3                                      (to the one pending command; else it is named first:)
 reply RunTask db0 exited 2 | started ARN | status PENDING | errored WORDS | lost WORDS
 reply db0 upserted | cleaned | errored WORDS
 reply missing | progress | rolled_back ... reason=WORDS     (any lifecycle; `outputs=none` takes its outputs away)
-reply failure WORDS | progressed WORDS | refused 1 WORDS
-attempt 1 | accept REF | late                               (of the one pending command, or of the one that is named)
+reply complete Count=3 removed=Bucket                       (with what the change removed)
+reply failure WORDS | refused WORDS | unchanged WORDS | changed WORDS        (what it left of the infrastructure)
+reply progressed WORDS | suspending RESOURCE | declined 1 WORDS | again WORDS | upserted took | errored took WORDS
+attempt 1 Name=value suspending=RESOURCE | accept REF | late  (of the one pending command, or the one that is named)
 run db0 0                                                   (all of a task, from its attempt to its exit code)
-terminate d1 | repair RUN... | wait SECONDS | again         (the last answer once more)
+terminate d1 | repair RUN... withdraw | wait SECONDS | again  (the last answer once more)
 keep NAME | from NAME                                       (remember how all stands; go back to that)
 """
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 from attrs import evolve
 
 from deployer_core.analysis.choices import QUICK, STACK, database
+from deployer_core.engine.memory import Memory
 from deployer_core.engine.messages import (
     Accepted,
     Attempted,
-    AttemptRefused,
     DeadlinePassed,
+    Declined,
     Event,
+    Failure,
+    Infrastructure,
     Notice,
     Pending,
     Progress,
+    Refused,
     Repaired,
     Replied,
     Requested,
+    Rollback,
+    StackProgress,
     StopTask,
     Terminated,
 )
@@ -39,11 +49,17 @@ from deployer_core.engine.reducer import reduce
 from deployer_core.engine.routing import INITIAL, DeployerState
 from deployer_core.kernel.machine import IllegalEvent, name_of
 from deployer_core.machines import deployment, ecs_task, postgres_migration
-from deployer_core.machines.deployment import CreateStack, ScaleStack, UpdateStack, UpsertStack
+from deployer_core.machines.deployment import (
+    CreateStack,
+    ScalableTarget,
+    ScaleStack,
+    UpdateStack,
+    UpsertStack,
+)
 from deployer_core.machines.ecs_task import EXITED, Exit, RunTask, Started, Status, StatusStopped
 from deployer_core.machines.postgres_migration import CleanupDone, UpsertDone
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
-from deployer_core.spec import DeploymentSpec, FixedCount, PreviousCount, Scale, StackSpec
+from deployer_core.spec import DeploymentSpec, FixedCount, OnFailure, Pairs, PreviousCount, Scale, StackSpec
 
 __all__ = ["Engine", "complete", "exited", "full", "played", "seen"]
 
@@ -91,6 +107,7 @@ class Engine:
         self.now = 1000.0
         self._answer: Replied | None = None
         self._kept: dict[str, DeployerState] = {}
+        self._specs: dict[str, DeploymentSpec] = {}
 
     def take(self, line: str) -> None:
         """Carry out one line."""
@@ -150,7 +167,10 @@ class Engine:
             case "terminate":
                 return Terminated(words[0], "ann", self.now)
             case "repair":
-                return Repaired("ann", self.now, tuple(words))
+                runs = tuple(word for word in words if word != "withdraw")
+                return Repaired("ann", self.now, runs, withdraw_queue="withdraw" in words)
+            case "rollback":
+                return self._rollback(*words)
             case "again":
                 assert self._answer is not None
                 return self._answer
@@ -164,10 +184,10 @@ class Engine:
             case "late":
                 return Replied(pending.id, DeadlinePassed(), pending.deadline)
             case "attempt":
-                resolved = tuple(
-                    (key, value) for key, _, value in (word.partition("=") for word in words[1:])
-                )
-                return Attempted(pending.id, int(words[0]), self.now, resolved)
+                given = [(key, value) for key, _, value in (word.partition("=") for word in words[1:])]
+                resolved = tuple(pair for pair in given if pair[0] != "suspending")
+                targets = tuple(ScalableTarget(value) for key, value in given if key == "suspending")
+                return Attempted(pending.id, int(words[0]), self.now, resolved, suspending=targets)
             case "accept":
                 return Accepted(pending.id, words[0], self.now)
             case _:
@@ -187,13 +207,33 @@ class Engine:
 
     def _request(self, deployment_id: str, *words: str) -> Requested:
         given = dict(word.split("=", 1) for word in words if "=" in word)
-        kinds = [word for word in words if "=" not in word]
+        flags: dict[str, Any] = {word: True for word in words if word in ("force", "supersede", "exclusive")}
+        kinds = [word for word in words if "=" not in word and word not in (*flags, "restore")]
         spec = QUICK if "quick" in kinds else PLAIN
         if "quick" not in kinds and (kinds or given.keys() & {"scale", "version"}):
             scaling = _scaling(given.get("scale", "Count:1"))
             spec = full(*kinds, version=given.get("version", "1"), scaling=scaling)
-        more: dict[str, Any] = {"queue_limit": int(given["limit"])} if "limit" in given else {}
-        return Requested(deployment_id, spec, self.now, stream=given.get("stream", "stream"), **more)
+        if "restore" in words:
+            spec = evolve(spec, on_failure=OnFailure.RESTORE)
+        spec = evolve(
+            spec,
+            application=given.get("key", spec.application),
+            stack=evolve(spec.stack, name=given.get("name", spec.stack.name)),
+        )
+        more: dict[str, Any] = {key: given[key] for key in ("by", "reason", "adopt") if key in given}
+        more |= {"queue_limit": int(given["limit"])} if "limit" in given else {}
+        more |= {"start_by": int(given["start_by"])} if "start_by" in given else {}
+        self._specs[deployment_id] = spec
+        return Requested(deployment_id, spec, self.now, stream=given.get("stream", 32 * "5"), **flags, **more)
+
+    def _rollback(self, deployment_id: str, target: str, *words: str) -> Requested:
+        sent = tuple(
+            tuple(word.removeprefix("sent=").split("=")) for word in words if word.startswith("sent=")
+        )
+        spec = evolve(self._specs.get(target, PLAIN), quick=True)
+        self._specs[deployment_id] = spec
+        rollback: Any = Rollback(target, cast(Pairs, sent), "keep_queue" in words)
+        return Requested(deployment_id, spec, self.now, rollback=rollback, force="force" in words)
 
     # What came of it
 
@@ -218,10 +258,7 @@ class Engine:
             found[f"pending {pending.id}"] = _pending(pending)
         if not state.pending:
             found["pending"] = "waits for nothing"
-        if state.baseline is None:
-            found["baseline"] = "remembers no counts"
-        else:
-            found["baseline"] = f"remembers {_pairs(state.baseline) or 'that nothing was scaled'}"
+        found.update(_memory(state.memory))
         return found
 
 
@@ -231,6 +268,20 @@ def played(*lines: str) -> Engine:
     for line in lines:
         engine.take(line)
     return engine
+
+
+def _memory(memory: Memory) -> dict[str, str]:
+    baseline, whose = memory.baseline, memory.infrastructure
+    kept = "no counts" if baseline is None else _pairs(baseline) or "that nothing was scaled"
+    return {
+        "baseline": f"remembers {kept}",
+        "infrastructure": "infrastructure "
+        + ("unsure" if whose is None else f"of {whose}" if whose else "as found"),
+        "half_way": f"half-way: {' '.join(memory.half_way) or 'none'}",
+        "suspended": f"suspended: {' '.join(t.resource for t in memory.suspended) or 'none'}",
+        "moved": f"databases moved: {memory.moved}",
+        "removed": f"removed: {' '.join(memory.removed) or 'nothing'}",
+    }
 
 
 def _pending(pending: Pending) -> str:
@@ -248,7 +299,7 @@ def _pending(pending: Pending) -> str:
     text = " ".join(filter(None, words))
     if pending.attempt is not None:
         tried = pending.attempt
-        text += f", attempt {tried.number} at {tried.at:g}{' refused' if tried.refused else ''}"
+        text += f", attempt {tried.number} at {tried.at:g}{' over' if tried.over else ''}"
         text += f" with {_pairs(tried.resolved)}" if tried.resolved else ""
     text += f", accepted as {pending.ref}" if pending.ref else ""
     text += f", seen: {pending.seen}" if pending.seen else ""
@@ -256,7 +307,8 @@ def _pending(pending: Pending) -> str:
 
 
 def _notice(notice: Notice) -> str:
-    return f"{notice.deployment} {notice.outcome}" + (f": {notice.reason}" if notice.reason else "")
+    ended = notice.cause if notice.cause not in (None, deployment.Cause.FAILURE) else notice.outcome
+    return f"{notice.deployment} {ended}" + (f": {notice.reason}" if notice.reason else "")
 
 
 def _pairs(pairs: Iterable[tuple[str, Any]]) -> str:
@@ -280,26 +332,34 @@ def _answer(pending: Pending, kind: str, *words: str) -> Any:
     if kind == "exited":
         code, *stop = words
         return exited(None if code == "none" else int(code), *stop)
-    if kind == "refused":
-        return AttemptRefused(int(words[0]), " ".join(words[1:]))
+    if kind == "declined":
+        return Declined(int(words[0]), " ".join(words[1:]))
     if kind == "errored":
         of_task = isinstance(pending.command, RunTask | StopTask)
-        return (ecs_task.Errored if of_task else postgres_migration.Errored)(text)
+        if of_task:
+            return ecs_task.Errored(text)
+        return postgres_migration.Errored(text.removeprefix("took "), took=text.startswith("took "))
     given = dict(word.split("=", 1) for word in words)
     reason = given.pop("reason", "").replace("_", " ")
     outputs: dict[str, Any] = {"outputs": ()} if given.pop("outputs", "") == "none" else {}
-    status = evolve(seen(Lifecycle[kind.upper()], **outputs), reason=reason)
+    removed = tuple(filter(None, given.pop("removed", "").split(",")))
+    status = evolve(seen(Lifecycle[kind.upper()], **outputs), reason=reason, removed=removed)
     counts = tuple((name, int(count)) for name, count in given.items() if count != "none")
     return evolve(status, counts=counts) if given else status
 
 
 _PLAIN: dict[str, Callable[[str], Any]] = {
-    "upserted": lambda _: UpsertDone(),
+    "upserted": lambda text: UpsertDone(took=text == "took"),
+    "again": ecs_task.Again,
+    "refused": Refused,
+    "unchanged": lambda text: Failure(text, Infrastructure.AS_BEFORE),
+    "changed": lambda text: Failure(text, Infrastructure.NEW),
+    "suspending": lambda text: Progress(text, StackProgress("", suspending=(ScalableTarget(text),))),
     "cleaned": lambda _: CleanupDone(),
     "started": Started,
     "status": Status,
     "lost": lambda text: ecs_task.Errored(text, may_still_run=True),
     "gone": lambda _: ecs_task.StatusStopped((), "", "gone"),
-    "failure": deployment.Failure,
+    "failure": Failure,
     "progressed": Progress,
 }

@@ -111,7 +111,7 @@ class World:
             "stack": name_of(type(self.state.stack)),
             "pending": self.state.pending,
             "deployments": self.state.deployments,
-            "baseline": self.state.baseline,
+            "baseline": self.state.memory.baseline,
             "notices": [(n.deployment, n.outcome, _plain(n.reason)) for n in self.notices],
             "changes": [(c.action, _plain(c.target)) for c in self.sim.changes],
         }

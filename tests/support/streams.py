@@ -17,6 +17,7 @@ from deployer_core.engine.messages import (
     Attempted,
     DeadlinePassed,
     Event,
+    Failure,
     Notice,
     Pending,
     Repaired,
@@ -26,7 +27,7 @@ from deployer_core.engine.messages import (
     Terminated,
 )
 from deployer_core.kernel.machine import IllegalEvent
-from deployer_core.machines import deployment, ecs_task, postgres_migration
+from deployer_core.machines import ecs_task, postgres_migration
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
 from deployer_core.spec import (
     AdminSecret,
@@ -78,7 +79,7 @@ def request(
     deployment: str = "d-1", *, specified: DeploymentSpec | None = None, at: float = 1.5
 ) -> Requested:
     """Return a request, the first of its stream or not."""
-    return Requested(deployment, specified or spec(), at, stream="a-random-stream-id")
+    return Requested(deployment, specified or spec(), at, stream=32 * "a")
 
 
 def entry(key: str, before: Head, event: Event) -> Entry:
@@ -143,7 +144,7 @@ def answers(pending: Pending) -> Sequence[Answer]:
         StackStatus(Lifecycle.PROGRESS, "UPDATE_IN_PROGRESS"),
         StackStatus(Lifecycle.MISSING, "does not exist"),
         StackStatus(Lifecycle.ROLLED_BACK, "UPDATE_ROLLBACK_COMPLETE", "Größe"),
-        deployment.Failure("AccessDenied: \x00 \U0001f512"),
+        Failure("AccessDenied: \x00 \U0001f512"),
     ]
 
 

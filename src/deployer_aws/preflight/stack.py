@@ -25,7 +25,7 @@ def stack(context: CheckContext) -> Iterator[CheckResult]:
     text = f"{context.spec.stack.name} is {status}"
     if lifecycle(status) is Lifecycle.TERMINAL:
         yield fault(text, WAYS_OUT.get(status, "look at the stack in CloudFormation"))
-    elif lifecycle(status) is Lifecycle.ROLLED_BACK_CREATION and found.get("EnableTerminationProtection"):
+    elif lifecycle(status) is Lifecycle.EMPTY_SHELL and found.get("EnableTerminationProtection"):
         yield fault(
             f"{text}, and is protected", "switch its termination protection off: it has to be deleted first"
         )

@@ -74,7 +74,7 @@ def summarise_stack(key: str, known: StreamHistory) -> StackOverview:
         _tasks(state),
         tuple(c for d in known.deployments for c in d.commands if c.ended is None and c.id not in given_up),
         unresolved,
-        state.baseline or (),
+        state.memory.baseline or (),
         services(state, last),
         known.version,
     )
@@ -118,8 +118,8 @@ _WHERE = {
 
 def services(state: DeployerState, last: DeploymentHistory | None) -> str:
     """Say where the services of a broken stack stand, and the counts from before; empty where none are remembered."""
-    if state.baseline is None or not isinstance(state.stack, stack.Broken | stack.Available | Absent):
+    if state.memory.baseline is None or not isinstance(state.stack, stack.Broken | stack.Available | Absent):
         return ""
     step = last.step if last is not None else ""
     where = _WHERE.get(step, "the services are at zero")
-    return f"{where}; before: {counts_text(state.baseline)}" if state.baseline else where
+    return f"{where}; before: {counts_text(state.memory.baseline)}" if state.memory.baseline else where

@@ -2,7 +2,7 @@
 
 from typing import Any, TypeAlias
 
-from deployer_core.analysis.invariants import current, queue
+from deployer_core.analysis.invariants import current, extended, queue
 from deployer_core.engine.messages import Pending, StopTask
 from deployer_core.engine.routing import DeployerState
 from deployer_core.machines import deployment, postgres_migration
@@ -44,7 +44,7 @@ def canonical(state: DeployerState) -> Key:
         open_key,
         tuple(sorted(tuple(facts) for facts in databases.values())),
         tuple(sorted(rest)),
-        state.baseline,
+        state.memory,
     )
 
 
@@ -72,4 +72,5 @@ def _pending(pending: Pending, *, ended: bool) -> tuple[str, ...]:
         return (name, str(pending.may_have_begun), str(bool(pending.ref)))
     if isinstance(command, postgres_migration.UpsertDatabase | postgres_migration.CleanupDatabase):
         return (name, str(ended))
-    return (name, str(bool(pending.ref)), str(ended))
+    late = f"{extended(pending)} {getattr(pending.progress, 'rolling_back', False)}"
+    return (name, str(pending.attempt is not None), str(bool(pending.ref)), late, str(ended))

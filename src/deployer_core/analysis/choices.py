@@ -30,6 +30,7 @@ from deployer_core.spec import (
 
 AT = 0.0
 """When everything happens, but for what has to be late."""
+STREAM = "5" * 32
 
 KINDS = ("evaluated", "unevaluated", "unmigrated")
 """The kinds of database: with an evaluation, with a migration alone, with neither."""
@@ -84,7 +85,7 @@ COMPLETE = _seen(Lifecycle.COMPLETE)
 OF_STACK: tuple[messages.Answer, ...] = (
     *(_seen(lifecycle) for lifecycle in Lifecycle),
     StackStatus(Lifecycle.COMPLETE, "COMPLETE without outputs"),
-    deployment.Failure("denied"),
+    messages.Failure("denied"),
     messages.DeadlinePassed(),
     *_WRONG,
 )
@@ -122,7 +123,7 @@ OF_STOP: tuple[messages.Answer, ...] = (
 
 
 EARLIER: tuple[messages.Event, ...] = (
-    messages.Requested("d0", QUICK, AT, stream="stream"),
+    messages.Requested("d0", QUICK, AT, stream=STREAM),
     messages.Replied(1, COMPLETE, AT),
     messages.Replied(2, COMPLETE, AT),
 )
@@ -169,13 +170,13 @@ def answers(pending: messages.Pending) -> tuple[messages.Answer, ...]:
     if isinstance(pending.command, RunTask):
         return (
             *OF_TASK,
-            messages.AttemptRefused(pending.attempt.number if pending.attempt else 1, "no capacity"),
+            messages.Declined(pending.attempt.number if pending.attempt else 1, "no capacity"),
         )
     return OF_DATABASE
 
 
 STALE: tuple[messages.Answer, ...] = tuple(
-    {type(a): a for a in (*OF_STACK, *OF_DATABASE, *OF_TASK, messages.AttemptRefused(1, "late"))}.values()
+    {type(a): a for a in (*OF_STACK, *OF_DATABASE, *OF_TASK, messages.Declined(1, "late"))}.values()
 )
 """An answer of each kind, for a command that is no longer pending."""
 
@@ -208,7 +209,7 @@ def events(
     if more := left(state, deployments):
         for spec in menu[:1] if will_wait(state) else menu:
             yield messages.Requested(
-                f"d{deployments - more + 1}", spec, AT, stream="" if state.stream else "stream"
+                f"d{deployments - more + 1}", spec, AT, stream="" if state.stream else STREAM
             )
     for pending in state.pending:
         yield messages.Attempted(pending.id, pending.attempt.number + 1 if pending.attempt else 1, AT)

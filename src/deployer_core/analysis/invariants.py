@@ -101,7 +101,7 @@ def stops(state: DeployerState) -> dict[str, Pending]:
 
 _MOVING = (Lifecycle.PROGRESS, Lifecycle.ROLLING_BACK)
 _OF_WHAT_IS = (deployment.StabiliseStack, deployment.ScaleStack, deployment.UpdateStack)
-_UNFINISHED = (ecs_task.Started, ecs_task.Status, messages.Progress, messages.AttemptRefused)
+_UNFINISHED = (ecs_task.Started, ecs_task.Status, messages.Progress, messages.Declined)
 _BEFORE_BARRIER = (
     postgres_migration.Upserting,
     postgres_migration.Ready,
@@ -119,13 +119,31 @@ _AT_REST = (postgres_migration.Done, postgres_migration.Nop)
 
 
 def is_final(pending: Pending, answer: object) -> bool:
-    """Tell whether an answer is the last one to its command. A stack that is missing may be yet to appear."""
-    if isinstance(pending.command, StopTask):
+    """Tell whether an answer is the last one to its command. A stack that is missing may be yet to appear.
+
+    While a stack is rolling back, its command has twice the time. A run that did nothing may be begun again (`Again`).
+    """
+    command = pending.command
+    if isinstance(command, StopTask):
         return isinstance(answer, ecs_task.StatusStopped)
     if isinstance(answer, StackStatus):
-        sure = bool(pending.ref) or isinstance(pending.command, _OF_WHAT_IS)
-        return answer.lifecycle not in _MOVING and (answer.lifecycle is not Lifecycle.MISSING or sure)
+        looks = isinstance(command, deployment.StabiliseStack)
+        sure = bool(pending.ref) or isinstance(command, _OF_WHAT_IS)
+        moves = answer.lifecycle in _MOVING or (looks and answer.lifecycle is Lifecycle.DELETING)
+        return not moves and (answer.lifecycle is not Lifecycle.MISSING or sure)
+    if isinstance(answer, messages.DeadlinePassed) and isinstance(command, deployment.STACK_COMMANDS):
+        rolls_back = isinstance(pending.progress, messages.StackProgress) and pending.progress.rolling_back
+        return not rolls_back or extended(pending)
     return not isinstance(answer, _UNFINISHED)
+
+
+def extended(pending: Pending) -> bool:
+    """Tell whether a stack's command has been given more time than it had at first."""
+    if not isinstance(pending.command, deployment.STACK_COMMANDS):
+        return False
+    command = pending.command
+    timeout = command.timeout if isinstance(command, deployment.StabiliseStack) else command.stack.timeout
+    return pending.deadline > pending.issued + timeout
 
 
 def makes_sense(state: DeployerState, event: messages.Event) -> bool:
@@ -242,6 +260,8 @@ def last_answer_ends(step: Taken) -> bool:
         return True
     asked = next((p for p in step.before.pending if p.id == step.event.command), None)
     ended = all(p.id != step.event.command for p in step.after.pending)
+    if isinstance(step.event.answer, ecs_task.Again):
+        return True
     return asked is None or is_final(asked, step.event.answer) == ended
 
 
@@ -329,10 +349,23 @@ def broken_by_failure(step: Taken) -> bool:
 
 @_of_step
 def counts_are_remembered(step: Taken) -> bool:
-    """The counts from before are remembered when services go to zero, and forgotten when a deployment is DONE."""
-    kept = step.after.baseline
-    if step.ended(DeploymentOutcome.DONE):
+    """The counts from before are remembered when a change may move them, and forgotten when they are so again."""
+    kept, restored = step.after.memory.baseline, _restored(step)
+    if step.ended(DeploymentOutcome.DONE) or restored:
         return kept is None
     to_zero = (deployment.ScalingDown, deployment.Creating)
     lost = kept is None and any(isinstance(d, to_zero) for d in step.after.deployments)
-    return not lost and dict(step.before.baseline or ()).items() <= dict(kept or ()).items()
+    return not lost and (kept is not None or step.before.memory.baseline is None)
+
+
+def _restored(step: Taken) -> bool:
+    """Tell whether a deployment was put back by this step."""
+    was = next((d for d in step.before.deployments if isinstance(d, deployment.Restoring)), None)
+    answer = getattr(step.event, "answer", None)
+    return (
+        was is not None
+        and was.sent
+        and isinstance(answer, StackStatus)
+        and bool(step.ended(*DeploymentOutcome))
+        and (answer.lifecycle is Lifecycle.COMPLETE)
+    )

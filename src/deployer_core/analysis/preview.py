@@ -42,7 +42,7 @@ def preview(spec: DeploymentSpec, exists: bool) -> Preview:
 
     With `changes` to come in every database that is evaluated, since that is the long way; a branch shows the other.
     """
-    requested = messages.Requested(ID, spec, 0, stream=ID)
+    requested = messages.Requested(ID, spec, 0, stream=32 * "0")
     walk = _take(_PreviewWalk(INITIAL, spec, exists), requested)
     branches: dict[int, tuple[Branch, ...]] = {}
     while (pending := _next(walk)) is not None:

@@ -5,18 +5,18 @@ Every event bears the time `at`, in seconds since 1970, that the adapter gives i
 
 import hashlib
 import re
-from enum import StrEnum
-from typing import TypeAlias
+from enum import Enum, StrEnum
+from typing import Final, TypeAlias
 
 from attrs import field, frozen
 
 from deployer_core.kernel.tags import tagged
-from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
-from deployer_core.machines.deployment import StackCommand
+from deployer_core.machines import ecs_task, postgres_migration, stack
+from deployer_core.machines.deployment import Cause, ScalableTarget, StackCommand, Terms
 from deployer_core.machines.ecs_task import Run, RunTask
 from deployer_core.machines.postgres_migration import CleanupDatabase, UpsertDatabase
 from deployer_core.machines.stack_status import StackStatus
-from deployer_core.spec import Counts, DeploymentSpec, Pairs, SpecError
+from deployer_core.spec import Counts, DeploymentSpec, Pairs, SpecError, digest
 
 # Commands
 
@@ -26,13 +26,13 @@ from deployer_core.spec import Counts, DeploymentSpec, Pairs, SpecError
 class Attempt:
     """The latest attempt at a command: its number, when it was first sent, what was resolved for it, and its token.
 
-    `refused` says that it has certainly begun nothing, as no attempt before it has.
+    `over` says that nothing of it runs or will, nor of an attempt before it: it was declined, or its run did nothing.
     """
 
     number: int
     at: float = field(converter=float)
     resolved: Pairs = ()
-    refused: bool = False
+    over: bool = False
     token: str = ""
 
 
@@ -60,12 +60,15 @@ class StackProgress:
 
     `status` is CloudFormation's, empty where it says nothing of this command; `running` are the services that have
     tasks which have not yet stopped, and how many. `unchanged` says that there was nothing to update: the change is
-    not sent again.
+    not sent again. `rolling_back` says that the stack is on its way back. `suspending` are scalable targets that are
+    about to be suspended.
     """
 
     status: str
     running: Counts = ()
     unchanged: bool = False
+    rolling_back: bool = False
+    suspending: tuple[ScalableTarget, ...] = ()
 
 
 @tagged("Deployer.TaskProgress/1")
@@ -104,8 +107,8 @@ class Pending:
 
     @property
     def may_have_begun(self) -> bool:
-        """Tell whether the world may have taken it: it was seen there, or an attempt was made that was not refused."""
-        return bool(self.ref) or (self.attempt is not None and not self.attempt.refused)
+        """Tell whether the world may have taken it: it was seen there, or an attempt was made that is not over."""
+        return bool(self.ref) or (self.attempt is not None and not self.attempt.over)
 
 
 class DeploymentOutcome(StrEnum):
@@ -118,56 +121,126 @@ class DeploymentOutcome(StrEnum):
 @tagged("Deployer.Notice/1")
 @frozen
 class Notice:
-    """A deployment ended. The delivery of a notice holds nothing up, so it is never pending."""
+    """A deployment ended. The delivery of a notice holds nothing up, so it is never pending.
+
+    `cause` is None where the outcome is DONE.
+    """
 
     deployment: str
     version: str
     outcome: DeploymentOutcome
     reason: str
     at: float = field(converter=float)
+    cause: Cause | None = None
 
 
 def token(stream: str, deployment: str, command: int, attempt: int) -> str:
     """Make the token of an attempt: of this stream, deployment, command and attempt, and of no other.
 
-    It is made once, before the attempt, and journaled with it.
+    It is made once, before the attempt, and journaled with it. The stream's id is in it, so that a stack tells whose
+    deployer changed it last (`stream_of`).
 
-    49 characters of `[a-z0-9-]`: ECS takes 64 at most, CloudFormation 128 of `[a-zA-Z0-9][-a-zA-Z0-9]*`.
+    64 characters of `[a-z0-9-]`: ECS takes 64 at most, CloudFormation 128 of `[a-zA-Z0-9][-a-zA-Z0-9]*`.
     """
     text = "\n".join((stream, deployment, str(command), str(attempt)))
-    return f"deployer-{hashlib.sha256(text.encode()).hexdigest()[:40]}"
+    return f"deployer-{stream}-{hashlib.sha256(text.encode()).hexdigest()[:22]}"
+
+
+def stream_of(token: str) -> str:
+    """Return the id of the stream whose deployer made a token; empty where none did."""
+    found = re.fullmatch(r"deployer-([0-9a-f]{32})-[0-9a-f]{22}", token)
+    return found[1] if found else ""
 
 
 # Events
 
 
+DAY: Final = 24 * 3600
+
+
+@tagged("Deployer.Rollback/1")
+@frozen
+class Rollback:
+    """A request that repeats a deployment which was DONE, in quick mode.
+
+    `target` is its id, and `sent` the values that were sent for it, for parameters taken from elsewhere. Those that
+    wait are withdrawn, unless `keep_queue`.
+    """
+
+    target: str
+    sent: Pairs = ()
+    keep_queue: bool = False
+
+
 @tagged("Deployer.Requested/1")
 @frozen
 class Requested:
-    """Somebody asks for a deployment. The first one of a stream gives the stream its random id."""
+    """Somebody asks for a deployment. The first one of a stream gives it its random id, 32 hexadecimal digits.
+
+    `by` and `reason` say who asked, and why. `supersede` withdraws those that wait. It is not begun later than
+    `start_by` seconds from now. An `exclusive` one is refused where it would have to wait. `adopt` names another
+    journal's stream, whose stack it takes over; where that is this stream's own id, it goes on under the new `stream`.
+    `force` goes on where a risk would have it refused.
+    """
 
     deployment: str
     spec: DeploymentSpec
     at: float = field(converter=float)
     stream: str = ""
     queue_limit: int = stack.QUEUE_LIMIT
+    by: str = ""
+    reason: str = ""
+    supersede: bool = False
+    start_by: int = DAY
+    exclusive: bool = False
+    adopt: str = ""
+    force: bool = False
+    rollback: Rollback | None = None
 
     def __attrs_post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]{0,127}", self.deployment):
             rule = "letters, digits, hyphens and dots, a letter or digit first, 128 at most"
             raise SpecError("deployment", f"{rule}, not {self.deployment!r:.80}")
+        for name, given in (("stream", self.stream), ("adopt", self.adopt)):
+            if given and not re.fullmatch(r"[0-9a-f]{32}", given):
+                raise SpecError(name, f"32 hexadecimal digits, not {given!r:.80}")
+        if self.start_by < 0:
+            raise SpecError("start_by", f"seconds from now, not {self.start_by}")
+        if self.rollback and not self.spec.quick:
+            raise SpecError("rollback", "in quick mode alone: the databases stay as they are")
+
+    @property
+    def digest(self) -> str:
+        """What the request stands for: its spec, and what changes how it is carried out.
+
+        Who asks and why, and what is asked of the queue, make no other deployment of it.
+        """
+        target = self.rollback.target if self.rollback else ""
+        terms = (("force", "yes" * self.force), ("adopt", self.adopt), ("rollback", target))
+        return ";".join([digest(self.spec), *(f"{name}={given}" for name, given in terms if given)])
+
+    @property
+    def terms(self) -> Terms:
+        """What the deployment needs to know of the request."""
+        target, sent = (self.rollback.target, self.rollback.sent) if self.rollback else ("", ())
+        return Terms(self.by, self.reason, self.at + self.start_by, self.adopt, self.force, target, sent)
 
 
 @tagged("Deployer.Attempted/1")
 @frozen
 class Attempted:
-    """The adapter is about to send a command for the n-th time, with what it resolved for it, and this token."""
+    """The adapter is about to send a command for the n-th time, with what it resolved for it, and this token.
+
+    Of StabiliseStack: it is about to cancel an update, or to discard a shell. `suspending` are the scalable targets
+    that it suspends, as they were before.
+    """
 
     command: int
     number: int
     at: float = field(converter=float)
     resolved: Pairs = ()
     token: str = ""
+    suspending: tuple[ScalableTarget, ...] = ()
 
 
 @tagged("Deployer.Accepted/1")
@@ -198,18 +271,50 @@ class Progress:
     value: CommandProgress | None = None
 
 
-@tagged("Deployer.AttemptRefused/1")
+@tagged("Deployer.Declined/1")
 @frozen
-class AttemptRefused:
-    """An attempt at RunTask was refused for now: it has begun nothing, and another may be made."""
+class Declined:
+    """An attempt at RunTask was declined for want of capacity: it has begun nothing, and another may be made."""
 
     number: int
     reason: str
 
 
+class Infrastructure(Enum):
+    """What a change that failed left of the infrastructure."""
+
+    UNSURE = "UNSURE"
+    AS_BEFORE = "AS_BEFORE"
+    NEW = "NEW"
+
+
+@tagged("Deployer.Failure/1")
+@frozen
+class Failure:
+    """A stack's command failed: `reason`, in AWS's own words where it was AWS.
+
+    `left` is AS_BEFORE where CloudFormation certainly changed nothing, or put it back, NEW where it had ended well.
+    `removed` as in StackStatus.
+    """
+
+    reason: str
+    left: Infrastructure = Infrastructure.UNSURE
+    removed: tuple[str, ...] = ()
+
+
+@tagged("Deployer.Refused/1")
+@frozen
+class Refused:
+    """The deployment cannot be carried out as it was asked for: an answer to its first look at the stack."""
+
+    reason: str
+
+
 Answer: TypeAlias = (
     StackStatus
-    | deployment.Failure
+    | Failure
+    | Refused
+    | ecs_task.Again
     | ecs_task.Started
     | ecs_task.Status
     | ecs_task.StatusStopped
@@ -219,7 +324,7 @@ Answer: TypeAlias = (
     | postgres_migration.Errored
     | DeadlinePassed
     | Progress
-    | AttemptRefused
+    | Declined
 )
 
 
@@ -241,16 +346,22 @@ class Terminated:
     deployment: str
     by: str
     at: float = field(converter=float)
+    reason: str = ""
 
 
 @tagged("Deployer.Repaired/1")
 @frozen
 class Repaired:
-    """An operator says that the stack is sound; `force` names runs whose tasks are taken for stopped, unseen."""
+    """An operator says that the stack is sound; `force` names runs whose tasks are taken for stopped, unseen.
+
+    `withdraw_queue` ends all that wait, so that nothing is begun by it.
+    """
 
     by: str
     at: float = field(converter=float)
     force: tuple[str, ...] = ()
+    withdraw_queue: bool = False
+    reason: str = ""
 
 
 Event: TypeAlias = Requested | Attempted | Accepted | Replied | Terminated | Repaired

@@ -14,6 +14,17 @@ from typing import Any, NoReturn, TypeAlias, TypeVar, get_args
 from attrs import evolve
 
 from deployer_core.engine import messages
+from deployer_core.engine.memory import (
+    Bound,
+    ended,
+    moved_past,
+    refusal,
+    suspending,
+    to_zero,
+    upserted,
+    wanted,
+    way_back,
+)
 from deployer_core.engine.messages import Answer, Pending, StopTask
 from deployer_core.engine.routing import (
     DeployerState,
@@ -22,11 +33,12 @@ from deployer_core.engine.routing import (
     Transaction,
     swap,
 )
-from deployer_core.kernel.machine import IllegalEvent, Microstep, name_of
+from deployer_core.kernel.machine import Absent, IllegalEvent, Microstep, name_of
 from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
+from deployer_core.machines.deployment import STACK_COMMANDS, StabiliseStack
 from deployer_core.machines.ecs_task import RunTask
-from deployer_core.machines.stack_status import StackStatus, read
-from deployer_core.spec import digest
+from deployer_core.machines.stack_status import Lifecycle, StackStatus, read
+from deployer_core.spec import OnFailure, digest
 
 LOGIC = 1
 """The version of what `reduce` makes of an event: it rises when a stored stream would replay to another state."""
@@ -80,20 +92,61 @@ def _refusal(state: DeployerState, event: object, why: str) -> IllegalEvent:
 @_takes(messages.Requested)
 def _request(state: DeployerState, event: messages.Requested, begin: Begin) -> Reduction:
     """Let a deployment in, once: the same id with the same spec is no event."""
-    asked = digest(event.spec)
+    asked = event.digest
     before = dict(state.known).get(event.deployment)
     if before == asked:
         return state, ()
     if before is not None:
-        why = f"deployment {event.deployment!r} was requested before with another spec; give this an id of its own"
+        why = f"deployment {event.deployment!r} was requested before, for something else; give this an id of its own"
         raise _refusal(state, event, why)
-    if not (state.stream or event.stream):
-        raise _refusal(state, event, "the first request of a stream gives it its random id")
+    bound, rollback = Bound(event.spec.key, event.spec.stack.name), event.rollback
+    if why := _unasked(state, event, bound):
+        raise _refusal(state, event, why)
     transaction = begin(state, event.at)
-    transaction.stream, transaction.queue_limit = state.stream or event.stream, event.queue_limit
+    transaction.expire()
+    others = transaction.queued()
+    if event.exclusive and not isinstance(transaction.stack, Absent | stack.Available):
+        raise _refusal(state, event, "it was to begin at once, and would have to wait; try again later")
+    if rollback and rollback.keep_queue and others and isinstance(transaction.stack, stack.Broken):
+        raise _refusal(state, event, "others wait, and the first of them would begin; do not keep the queue")
+    for info in others:
+        if (rollback and not rollback.keep_queue) or (event.supersede and not info.terms.rollback):
+            transaction.to_deployment(info.id, deployment.Superseded(event.deployment))
+    if rollback and isinstance(transaction.stack, stack.Broken):
+        _mend(state, transaction, messages.Repaired(event.by, event.at))
+    adopts = bool(state.stream) and event.adopt == state.stream
+    transaction.stream = event.stream if adopts or not state.stream else state.stream
+    transaction.bound, transaction.queue_limit = bound, event.queue_limit
     transaction.known += ((event.deployment, asked),)
-    transaction.add(deployment.DeploymentInfo(event.deployment, event.spec))
+    transaction.add(deployment.DeploymentInfo(event.deployment, event.spec, event.terms))
     return transaction.result()
+
+
+def _unasked(state: DeployerState, event: messages.Requested, bound: Bound) -> str:
+    """Say why this may not be asked of this stream, whatever its stack is doing; empty where it may."""
+    if not event.stream and (not state.stream or event.adopt == state.stream):
+        return "the first request of a stream gives it its random id"
+    free = not state.deployments and not state.memory.changed
+    if state.bound not in (None, bound) and not free:
+        ours = state.bound
+        return (
+            f"this stream is of {ours.key} on stack {ours.stack}, not of {bound.key} on stack {bound.stack}; "
+            "another application or stack needs a stream of its own"
+        )
+    if event.rollback is None:
+        return ""
+    target = event.rollback.target
+    was = next((one for one in reversed(state.memory.done) if one.id == target), None)
+    if was is None and not (event.force and target in dict(state.known)):
+        return f"deployment {target!r} is not one of the last that were DONE; roll back to one of those, or force it"
+    if was is not None and was.digest != digest(event.spec):
+        return f"the spec is not the one of deployment {target!r}"
+    if moved_past(state.memory, target) and not event.force:
+        return (
+            f"databases were migrated since {target}, whose code may not run on them; "
+            "deploy a version forward, or force it"
+        )
+    return ""
 
 
 def _pending(state: DeployerState, command: int) -> Pending | None:
@@ -112,7 +165,8 @@ def _attempt(state: DeployerState, event: messages.Attempted, _: Begin) -> Reduc
     if pending.attempt and pending.ref:
         return state, ()
     attempt = messages.Attempt(event.number, event.at, event.resolved, token=event.token)
-    return evolve(state, pending=swap(state.pending, pending, evolve(pending, attempt=attempt))), ()
+    waits = swap(state.pending, pending, evolve(pending, attempt=attempt))
+    return evolve(state, pending=waits, memory=suspending(state.memory, event.suspending)), ()
 
 
 @_takes(messages.Accepted)
@@ -136,12 +190,18 @@ def _reply(state: DeployerState, event: messages.Replied, begin: Begin) -> Reduc
         )
     if isinstance(pending.command, StopTask):
         return _reply_to_stop(state, pending, answer)
+    if isinstance(answer, messages.DeadlinePassed) and _may_take_longer(pending):
+        longer = evolve(pending, deadline=2 * pending.deadline - pending.issued)
+        return evolve(state, pending=swap(state.pending, pending, longer)), ()
     if isinstance(answer, _NO_MACHINES):
-        told = _told(pending, answer) if isinstance(answer, messages.Progress) else _refused(pending, answer)
+        told = _told(pending, answer) if isinstance(answer, messages.Progress) else _declined(pending, answer)
         if told is pending:
             return state, ()
-        return evolve(state, pending=swap(state.pending, pending, told)), ()
-    meaning = _meaning(pending, answer)
+        progress = getattr(answer, "value", None)
+        targets = progress.suspending if isinstance(progress, messages.StackProgress) else ()
+        waits = swap(state.pending, pending, told)
+        return evolve(state, pending=waits, memory=suspending(state.memory, targets)), ()
+    meaning = _meaning(pending, answer, event.at)
     if type(meaning) in _FINAL:
         return _end(begin(state, event.at), pending, answer, meaning)
     told = _told(pending, answer)
@@ -150,16 +210,78 @@ def _reply(state: DeployerState, event: messages.Replied, begin: Begin) -> Reduc
     return _go_on(begin(state, event.at), state, pending, told, meaning)
 
 
+def _may_take_longer(pending: Pending) -> bool:
+    """Tell whether a stack's command is waited for beyond its deadline: once, while the stack is rolling back."""
+    command = pending.command
+    if not _rolls_back(pending) or not isinstance(command, STACK_COMMANDS):
+        return False
+    timeout = command.timeout if isinstance(command, StabiliseStack) else command.stack.timeout
+    return pending.deadline - pending.issued <= timeout
+
+
+def _rolls_back(pending: Pending) -> bool:
+    return isinstance(pending.progress, messages.StackProgress) and pending.progress.rolling_back
+
+
 def _end(transaction: Transaction, pending: Pending, answer: Answer, meaning: Any) -> Reduction:
     """Take the last answer: the command is no longer pending, whatever the machine that asked makes of it."""
     transaction.observed = answer.counts if isinstance(answer, StackStatus) else ()
     transaction.pending = swap(transaction.pending, pending)
     transaction.answered = pending
+    if isinstance(pending.command, postgres_migration.UpsertDatabase):
+        transaction.memory = upserted(transaction.memory, pending, answer)
+    elif not pending.database:
+        meaning = _for_deployment(transaction, pending, answer, meaning)
     try:
         transaction.to_asker(pending, meaning)
     except IllegalEvent as fault:
-        transaction.to_asker(pending, failure(pending, f"adapter fault: {fault}", may_still_run=True))
+        wrong = failure(pending, f"adapter fault: {fault}", may_still_run=True)
+        if not pending.database:
+            wrong = _for_deployment(transaction, pending, messages.Refused(wrong.reason), wrong)
+        transaction.to_asker(pending, wrong)
     return transaction.result()
+
+
+def _for_deployment(transaction: Transaction, pending: Pending, answer: Answer, meaning: Any) -> Any:
+    """Return what a last answer means to the deployment, with what the stack remembers.
+
+    How the stack was found decides about the whole deployment; how a change ended, about the way back.
+    """
+    asker, good = transaction.find(pending.deployment), isinstance(meaning, deployment.Stable)
+    if isinstance(pending.command, StabiliseStack):
+        return (
+            _first_look(transaction, asker, answer, meaning)
+            if isinstance(asker, deployment.Waiting)
+            else meaning
+        )
+    transaction.memory = ended(transaction.memory, pending, asker, answer, good=good)
+    if isinstance(answer, messages.DeadlinePassed) and _rolls_back(pending):
+        return (
+            meaning
+            if asker.info.spec.on_failure is OnFailure.LEAVE
+            else evolve(meaning, back=STILL_ROLLING_BACK)
+        )
+    if isinstance(meaning, deployment.Stable | deployment.Failure):
+        return evolve(meaning, back=way_back(transaction.memory, asker.info))
+    return meaning
+
+
+STILL_ROLLING_BACK = deployment.NoWayBack("CloudFormation is still rolling back")
+
+
+def _first_look(transaction: Transaction, asker: deployment.Waiting, answer: Answer, meaning: Any) -> Any:
+    """Return how the stack was found: as it is needed, in trouble, not in time, or so that it may not be changed."""
+    memory, info, observed = transaction.memory, asker.info, transaction.observed
+    if isinstance(answer, messages.Refused):
+        return deployment.Refused(answer.reason)
+    if isinstance(answer, messages.DeadlinePassed):
+        return deployment.Late(meaning.reason)
+    if not isinstance(meaning, deployment.Stable):
+        return meaning
+    if why := refusal(memory, info, meaning.exists, observed):
+        return deployment.Refused(why)
+    counts, zero = wanted(memory, info.spec, observed), to_zero(info.spec, observed)
+    return evolve(meaning, counts=counts, zero=zero)
 
 
 def _go_on(
@@ -198,24 +320,25 @@ def _told(pending: Pending, answer: Answer) -> Pending:
     )
 
 
-def _refused(pending: Pending, answer: messages.AttemptRefused) -> Pending:
-    """Return the command with its latest attempt refused, itself where that is no news, or of an earlier attempt."""
+def _declined(pending: Pending, answer: messages.Declined) -> Pending:
+    """Return the command with its latest attempt declined, itself where that is no news, or of an earlier attempt."""
     attempt = pending.attempt
-    if not isinstance(pending.command, RunTask) or pending.ref or attempt is None or attempt.refused:
+    if not isinstance(pending.command, RunTask) or pending.ref or attempt is None or attempt.over:
         return pending
     if attempt.number != answer.number:
         return pending
-    return evolve(pending, attempt=evolve(attempt, refused=True), seen=answer.reason, progress=None)
+    return evolve(pending, attempt=evolve(attempt, over=True), seen=answer.reason, progress=None)
 
 
 _ANSWERS = frozenset(get_args(Answer))
-_NO_MACHINES = (messages.Progress, messages.AttemptRefused)
+_NO_MACHINES = (messages.Progress, messages.Declined)
 _FINAL = frozenset(
     {
         deployment.Stable,
         deployment.Failure,
         ecs_task.StatusStopped,
         ecs_task.Errored,
+        ecs_task.Again,
         postgres_migration.UpsertDone,
         postgres_migration.CleanupDone,
         postgres_migration.Errored,
@@ -225,7 +348,7 @@ _OF_A_STACK = (deployment.ScaleStack, deployment.UpdateStack)
 """Commands that are given only where the stack was seen."""
 
 
-def _meaning(pending: Pending, answer: Any) -> Any:
+def _meaning(pending: Pending, answer: Any, at: float) -> Any:
     """Return the machine's own event for an answer."""
     if isinstance(answer, StackStatus):
         waiting = isinstance(pending.command, deployment.StabiliseStack)
@@ -236,7 +359,9 @@ def _meaning(pending: Pending, answer: Any) -> Any:
         time = f"{pending.deadline - pending.issued:g} s"
         reason = f"no end within {time}" + (f"; last seen: {pending.seen}" if pending.seen else "")
         return failure(pending, reason, may_still_run=True)
-    return answer
+    if isinstance(answer, messages.Failure | messages.Refused):
+        return deployment.Failure(answer.reason)
+    return evolve(answer, late=at >= pending.deadline) if isinstance(answer, ecs_task.Again) else answer
 
 
 def failure(pending: Pending, reason: str, *, may_still_run: bool) -> Any:
@@ -255,7 +380,7 @@ def _progress(answer: Any) -> tuple[str, messages.CommandProgress | None]:
     """Return an answer that is not the last one as words for people, and as a value for programs."""
     if isinstance(answer, StackStatus):
         words = f"{answer.status}: {answer.reason}" if answer.reason else answer.status
-        return words, _stack_progress(answer.status)
+        return words, _stack_progress(answer.status, rolling_back=answer.lifecycle is Lifecycle.ROLLING_BACK)
     if isinstance(answer, messages.Progress):
         return answer.text, answer.value
     status = answer.last_status if isinstance(answer, ecs_task.Status) else "RUNNING"
@@ -281,26 +406,36 @@ def _reply_to_stop(state: DeployerState, pending: Pending, answer: Answer) -> Re
 
 @_takes(messages.Terminated)
 def _terminate(state: DeployerState, event: messages.Terminated, begin: Begin) -> Reduction:
-    if all(d.info.id != event.deployment for d in state.deployments):
-        ended = event.deployment in dict(state.known)
-        raise _refusal(
-            state, event, f"deployment {event.deployment!r} {'has ended' if ended else 'was never requested'}"
-        )
+    name = event.deployment
+    if all(d.info.id != name for d in state.deployments):
+        ended = name in dict(state.known)
+        raise _refusal(state, event, f"deployment {name!r} {'has ended' if ended else 'was never requested'}")
     transaction = begin(state, event.at)
-    transaction.to_deployment(event.deployment, deployment.Terminated(event.by))
+    transaction.expire()
+    if any(d.info.id == name for d in transaction.deployments):
+        back = transaction.way_back(name)
+        transaction.to_deployment(name, deployment.Terminated(event.by, event.reason, back))
     return transaction.result()
 
 
 @_takes(messages.Repaired)
 def _repair(state: DeployerState, event: messages.Repaired, begin: Begin) -> Reduction:
-    """Refuse while a task may still run, unless its run is named."""
+    transaction = begin(state, event.at)
+    transaction.expire()
+    if event.withdraw_queue:
+        for info in transaction.queued():
+            transaction.to_deployment(info.id, deployment.Terminated(event.by, event.reason))
+    _mend(state, transaction, event)
+    return transaction.result()
+
+
+def _mend(state: DeployerState, transaction: Transaction, event: messages.Repaired) -> None:
+    """Let the queue go on; refuse while a task may still run, unless its run is named."""
     stops = {p.command.run.id: p for p in state.pending if isinstance(p.command, StopTask)}
     if unknown := sorted(set(event.force) - set(stops)):
         raise _refusal(state, event, f"no task is being stopped for {', '.join(unknown)}")
-    transaction = begin(state, event.at)
     transaction.pending = tuple(p for run, p in stops.items() if run not in event.force)
     transaction.to_stack(stack.Repaired(event.by))
     if running := sorted(set(stops) - set(event.force)):
         why = f"the task of {', '.join(running)} may still run"
         raise _refusal(state, event, f"{why}; wait until it has stopped, or force the repair by its name")
-    return transaction.result()

@@ -3,13 +3,24 @@
 from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar, cast
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from deployer_core.engine.memory import (
+    EMPTY,
+    TO_ZERO,
+    Bound,
+    Memory,
+    about_to,
+    completed,
+    given_up,
+    unblocked,
+    way_back,
+)
 from deployer_core.engine.messages import Attempt, DeploymentOutcome, Notice, Pending, StopTask, WorldCommand
 from deployer_core.kernel.machine import ABSENT, Absent, C, E, Machine, Microstep, S
 from deployer_core.kernel.tags import tagged
 from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
-from deployer_core.machines.deployment import DatabaseProgress
+from deployer_core.machines.deployment import Cause, DatabaseProgress
 from deployer_core.machines.ecs_task import Purpose, Run, RunTask
 from deployer_core.machines.postgres_migration import Database
 from deployer_core.spec import Counts, Pairs, TaskSpec
@@ -37,18 +48,19 @@ class DeployerState:
     """All there is to know of one stack.
 
     `deployments` are the current one and the queued ones, as requested; `migrations` and `tasks` are the current
-    one's. `baseline` are the counts from before the services were scaled to zero, while they are remembered. `known`
-    is every deployment ever requested, with a digest of its spec.
+    one's. `bound` is what the stream is for, and `memory` what its stack remembers. `known` is every deployment ever
+    requested, with a digest of the request.
     """
 
     stream: str = ""
+    bound: Bound | None = None
     stack: StackState = ABSENT
     deployments: tuple[deployment.Resting, ...] = ()
     migrations: tuple[postgres_migration.Resting, ...] = ()
     tasks: tuple[Task, ...] = ()
     pending: tuple[Pending, ...] = ()
     next_command: int = 1
-    baseline: Counts | None = None
+    memory: Memory = EMPTY
     known: Pairs = ()
 
 
@@ -76,20 +88,21 @@ class Transaction:
     """
 
     __slots__ = (
-        *("at", "stream", "stack", "deployments", "migrations", "tasks", "pending"),
-        *("next_command", "baseline", "known", "commands", "observed", "answered", "queue_limit"),
+        *("at", "stream", "bound", "stack", "deployments", "migrations", "tasks", "pending"),
+        *("next_command", "memory", "known", "commands", "observed", "answered", "queue_limit"),
     )
 
     def __init__(self, state: DeployerState, at: float) -> None:
         self.at: float = at
         self.stream: str = state.stream
+        self.bound: Bound | None = state.bound
         self.stack: StackState = state.stack
         self.deployments: tuple[deployment.Resting, ...] = state.deployments
         self.migrations: tuple[postgres_migration.Resting, ...] = state.migrations
         self.tasks: tuple[Task, ...] = state.tasks
         self.pending: tuple[Pending, ...] = state.pending
         self.next_command: int = state.next_command
-        self.baseline: Counts | None = state.baseline
+        self.memory: Memory = state.memory
         self.known: Pairs = state.known
         self.commands: list[Pending | Notice] = []
         self.observed: Counts = ()
@@ -100,13 +113,14 @@ class Transaction:
         """Return the state as it is now, and what was given out for the world."""
         state = DeployerState(
             self.stream,
+            self.bound,
             self.stack,
             self.deployments,
             self.migrations,
             self.tasks,
             self.pending,
             self.next_command,
-            self.baseline,
+            self.memory,
             self.known,
         )
         return state, tuple(self.commands)
@@ -192,11 +206,6 @@ class Transaction:
             command = StopTask(dropped.command.run, dropped.id, attempt, dropped.ref)
             self.issue(dropped.deployment, dropped.database, command, STOP_TIMEOUT)
 
-    def remember(self, counts: Counts) -> None:
-        """Keep the counts of those parameters for which none are kept yet."""
-        kept = self.baseline
-        self.baseline = tuple(sorted({**dict(counts), **dict(kept)}.items())) if kept else counts
-
     def run(
         self, database: Database, purpose: Purpose, task: TaskSpec[str], success: tuple[int, ...]
     ) -> None:
@@ -213,17 +222,41 @@ class Transaction:
         self.tasks = swap(self.tasks, task)
         return task, self.find_migration(task.database).database
 
-    def end(self, name: str, outcome: DeploymentOutcome, reason: str) -> None:
-        """End a deployment: drop what it waited for, and give out its notice."""
-        ended = self.find(name)
-        self.deployments = swap(self.deployments, ended)
+    def drop(self, name: str) -> None:
+        """Drop what a deployment waits for. A database whose roles were being made may have lost something by it."""
         dropped = [p for p in self.pending if p.deployment == name and not isinstance(p.command, StopTask)]
         if dropped:
             gone = {p.id for p in dropped}
             self.pending = tuple(p for p in self.pending if p.id not in gone)
         for pending in dropped:
             self.stop(pending)
-        self.commands.append(Notice(name, ended.info.spec.version, outcome, reason, self.at))
+            self.memory = given_up(self.memory, pending)
+
+    def end(
+        self, name: str, outcome: DeploymentOutcome, reason: str = "", cause: Cause | None = None
+    ) -> None:
+        """End a deployment: drop what it waited for, and give out its notice."""
+        ended = self.find(name)
+        self.deployments = swap(self.deployments, ended)
+        self.drop(name)
+        self.commands.append(Notice(name, ended.info.spec.version, outcome, reason, self.at, cause))
+
+    def queued(self) -> list[deployment.DeploymentInfo]:
+        """Return what waits for its turn, in order."""
+        return [d.info for d in self.deployments if isinstance(d, deployment.Queued)]
+
+    def expire(self) -> None:
+        """End every deployment that has waited for too long."""
+        for info in self.queued():
+            if info.terms.start_by is not None and self.at > info.terms.start_by:
+                self.to_deployment(info.id, deployment.Expired())
+
+    def way_back(self, name: str) -> deployment.Back:
+        """Return how a deployment may be put back if it fails now, whatever it still waits for."""
+        memory = self.memory
+        for pending in self.pending:
+            memory = given_up(memory, pending)
+        return way_back(memory, self.find(name).info)
 
 
 class Traced(Transaction):
@@ -261,49 +294,65 @@ def _queue(transaction: Transaction, command: deployment.QueueOnStack) -> None:
 
 @_routes(stack.TriggerDeployment)
 def _trigger(transaction: Transaction, command: stack.TriggerDeployment) -> None:
-    transaction.to_deployment(command.deployment, deployment.Started(transaction.baseline or ()))
+    transaction.to_deployment(command.deployment, deployment.Started(transaction.at))
 
 
-@_routes(deployment.ReleaseStack)
-def _release(transaction: Transaction, command: deployment.ReleaseStack) -> None:
-    transaction.baseline, transaction.migrations, transaction.tasks = None, (), ()
-    transaction.end(command.deployment, DeploymentOutcome.DONE, "")
+@_routes(deployment.CompleteOnStack)
+def _complete(transaction: Transaction, command: deployment.CompleteOnStack) -> None:
+    transaction.memory = completed(transaction.memory, transaction.find(command.deployment).info)
+    transaction.migrations, transaction.tasks = (), ()
+    transaction.end(command.deployment, DeploymentOutcome.DONE)
+    transaction.expire()
     transaction.to_stack(stack.DeploymentCompleted(command.deployment))
 
 
 @_routes(deployment.BreakStack)
 def _break(transaction: Transaction, command: deployment.BreakStack) -> None:
     transaction.migrations, transaction.tasks = (), ()
-    transaction.end(command.deployment, DeploymentOutcome.FAILED, command.reason)
+    transaction.end(command.deployment, DeploymentOutcome.FAILED, command.reason, command.cause)
+    transaction.expire()
     transaction.to_stack(stack.DeploymentFailed(command.deployment))
+
+
+@_routes(deployment.ReleaseStack)
+def _release(transaction: Transaction, command: deployment.ReleaseStack) -> None:
+    """Break the stack all the same where its first look was about to cancel an update, or to discard a shell."""
+    looks = (*transaction.pending, transaction.answered)
+    if any(look and look.deployment == command.deployment and look.attempt for look in looks):
+        _break(transaction, deployment.BreakStack(command.deployment, command.cause, command.reason))
+        return
+    transaction.end(command.deployment, DeploymentOutcome.FAILED, command.reason, command.cause)
+    transaction.expire()
+    unfinished = transaction.memory.unfinished or bool(transaction.memory.half_way)
+    transaction.to_stack(stack.Released(command.deployment, unfinished))
 
 
 @_routes(deployment.WithdrawFromStack)
 def _withdraw(transaction: Transaction, command: deployment.WithdrawFromStack) -> None:
-    transaction.end(command.deployment, DeploymentOutcome.FAILED, command.reason)
+    transaction.end(command.deployment, DeploymentOutcome.FAILED, command.reason, command.cause)
     transaction.to_stack(stack.Withdrawn(command.deployment))
 
 
-@_routes(deployment.StabiliseStack, deployment.UpdateStack, deployment.UpsertStack)
-def _change(transaction: Transaction, command: deployment.StackCommand) -> None:
+@_routes(deployment.AbandonSteps)
+def _abandon_steps(transaction: Transaction, command: deployment.AbandonSteps) -> None:
+    transaction.migrations, transaction.tasks = (), ()
+    transaction.drop(command.deployment)
+
+
+@_routes(deployment.StabiliseStack)
+def _stabilise(transaction: Transaction, command: deployment.StabiliseStack) -> None:
+    kept = tuple(parameter for parameter, _ in transaction.memory.baseline or ())
+    transaction.issue(command.deployment, "", evolve(command, counted=kept), command.timeout)
+
+
+@_routes(deployment.CreateStack, deployment.UpdateStack, deployment.UpsertStack, deployment.ScaleStack)
+def _change(transaction: Transaction, command: deployment.StackChange) -> None:
+    """Remember what the change puts at risk; what scales up resumes the scaling that was suspended."""
+    asker = transaction.find(command.deployment)
+    transaction.memory = about_to(transaction.memory, command, asker, transaction.observed)
+    if not isinstance(command, deployment.CreateStack) and not isinstance(asker, TO_ZERO):
+        command = evolve(command, resume=transaction.memory.suspended)
     transaction.issue(command.deployment, "", command, command.stack.timeout)
-
-
-@_routes(deployment.ScaleStack)
-def _scale(transaction: Transaction, command: deployment.ScaleStack) -> None:
-    """Remember the counts that the services had before they go to zero."""
-    if isinstance(transaction.find(command.deployment), deployment.ScalingDown):
-        transaction.remember(transaction.observed)
-    _change(transaction, command)
-
-
-@_routes(deployment.CreateStack)
-def _create(transaction: Transaction, command: deployment.CreateStack) -> None:
-    """Remember the counts that a stack created at zero shall have: it had none before."""
-    creating = transaction.find(command.deployment)
-    assert isinstance(creating, deployment.Creating)
-    transaction.remember(creating.counts)
-    _change(transaction, command)
 
 
 @_routes(deployment.PrepareMigration)
@@ -316,6 +365,7 @@ def _prepare(transaction: Transaction, command: deployment.PrepareMigration) -> 
 
 @_routes(deployment.UnblockMigration)
 def _unblock(transaction: Transaction, command: deployment.UnblockMigration) -> None:
+    transaction.memory = unblocked(transaction.memory, command.database)
     transaction.to_migration(command.database, postgres_migration.Unblocked())
 
 
@@ -352,7 +402,18 @@ def _run_migrate(transaction: Transaction, command: postgres_migration.RunMigrat
 def _report(transaction: Transaction, command: postgres_migration.Report) -> None:
     database = command.database
     progress = DatabaseProgress(database.spec.name, command.phase, command.reason)
-    transaction.to_deployment(database.deployment, deployment.DatabaseReported(progress))
+    back = transaction.way_back(database.deployment)
+    transaction.to_deployment(database.deployment, deployment.DatabaseReported(progress, back))
+
+
+@_routes(ecs_task.RunAgain)
+def _run_again(transaction: Transaction, command: ecs_task.RunAgain) -> None:
+    """Wait for the same command again: its run is counted, and another attempt may be made at it."""
+    answered = transaction.answered
+    assert answered is not None
+    attempt = answered.attempt and evolve(answered.attempt, over=True)
+    again = evolve(answered, ref="", attempt=attempt, seen=command.reason, progress=None)
+    transaction.pending += (again,)
 
 
 @_routes(ecs_task.StopRun)

@@ -16,7 +16,8 @@ A module declares its edges in the order of its diagram, and seals them:
 
 `on` declares the edges of an event, `always` those that a state takes by itself when it is entered. `Step[A | B]`
 declares two edges. A constrained type variable as source and target declares a self-loop for each. A union of sources
-with a union of targets would declare edges that do not exist, and is refused, unless they meet in a named choice. A
+with a union of targets may declare edges that do not exist, and is refused, unless they meet in a named choice, or
+every arrow says that it is there from `each` source. A
 state whose `always` never returns None is an *auto* state: it never rests.
 """
 
@@ -51,8 +52,8 @@ class Arrow(Generic[T]):
     """How the edges to a target are drawn.
 
     `label` is the arrow's text, the event's name where none is given. An arrow that passes a `choice` has its `guard`
-    on the second half. `nodes` names the node by source, where the target is drawn more than once. An `extension` is
-    an edge that the specified diagrams lack.
+    on the second half. `nodes` names the node by source, where the target is drawn more than once. `each` says that it
+    leaves from each of several sources. An `extension` is an edge that the specified diagrams lack.
     """
 
     target: type[T]
@@ -60,6 +61,7 @@ class Arrow(Generic[T]):
     choice: str = field(default="", kw_only=True)
     guard: str = field(default="", kw_only=True)
     nodes: Mapping[type, str] = field(factory=dict[type, str], kw_only=True)
+    each: bool = field(default=False, kw_only=True)
     extension: bool = field(default=False, kw_only=True)
 
 
@@ -160,8 +162,9 @@ class Builder(Generic[S, E, C]):
         arrows = self._arrows(handler, drawn, sources, targets)
         if (loops := isinstance(after, TypeVar)) and after is not source:
             raise self._error(handler, "a type variable as target must be the source's own")
-        if not loops and len(sources) > 1 and len(targets) > 1 and not all(a.choice for a in arrows.values()):
-            raise self._error(handler, "a union of sources with a union of targets needs a choice")
+        crossed = not loops and len(sources) > 1 and len(targets) > 1
+        if crossed and not all(a.choice or a.each for a in arrows.values()):
+            raise self._error(handler, "a union of sources with a union of targets needs a choice, or `each`")
         events = _members(taken[0]) if taken else ()
         self._known(handler, events, self._events)
         for one in sources:

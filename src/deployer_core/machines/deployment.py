@@ -5,14 +5,16 @@
     (AVAILABLE) --StackScale(0)--> SCALING_DOWN --> (SCALED_DOWN) --> INFRA_MIGRATE --> (INFRA_MIGRATED)
     (AVAILABLE) --StackCreate--> CREATING --> (INFRA_MIGRATED)
     (INFRA_MIGRATED) --> DB_MIGRATING --All Complete--> (DB_MIGRATED) --> SCALING_UP --> (SCALED_UP) --> DONE
-    any step that fails leads to FAILED.
+    any step that fails leads to FAILED; by way of RESTORING where the deployment may be put back.
 
-The drawing with every edge is `diagrams/deployment.mmd`. What a stack's status means here is decided in `stack_status`.
+The drawing with every edge is `diagrams/deployment.mmd`. What a stack's status means here is decided in `stack_status`;
+what a stack remembers from one deployment to the next, and so whether there is a way back, in `engine.memory`.
 """
 
-from typing import Final, TypeAlias, TypeVar
+from enum import StrEnum
+from typing import Final, TypeAlias, TypeVar, get_args
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from deployer_core.kernel.builder import Arrow, Builder, SelfLoop, listing
 from deployer_core.kernel.machine import Absent, Step, refuse, to
@@ -22,10 +24,8 @@ from deployer_core.spec import (
     Counts,
     DatabaseSpec,
     DeploymentSpec,
-    FixedCount,
     MissingOutputs,
     Pairs,
-    Scale,
     SpecError,
     StackSpec,
     Text,
@@ -33,13 +33,46 @@ from deployer_core.spec import (
 )
 
 
+@tagged("Deployment.Terms/1")
+@frozen
+class Terms:
+    """Who asked for a deployment, and on which terms.
+
+    It is not begun after `start_by`, in seconds since 1970; None is no limit. `adopt` names the stream of another
+    journal whose stack it may take over. `force` goes on where a risk would have it refused. `rollback` names the
+    deployment that it repeats, and `sent` the values that were sent for that one's parameters.
+    """
+
+    by: str = ""
+    reason: str = ""
+    start_by: float | None = None
+    adopt: str = ""
+    force: bool = False
+    rollback: str = ""
+    sent: Pairs = ()
+
+
+NO_TERMS: Final = Terms()
+
+
 @tagged("Deployment.Info/1")
 @frozen
 class DeploymentInfo:
-    """What all states know: the deployment's id and what was asked for."""
+    """What all states know: the deployment's id, what was asked for, and on which terms."""
 
     id: str
     spec: DeploymentSpec
+    terms: Terms = NO_TERMS
+
+
+class Cause(StrEnum):
+    """Why a deployment FAILED."""
+
+    FAILURE = "FAILURE"
+    TERMINATED = "TERMINATED"
+    REFUSED = "REFUSED"
+    SUPERSEDED = "SUPERSEDED"
+    EXPIRED = "EXPIRED"
 
 
 _NEXT = {
@@ -49,6 +82,7 @@ _NEXT = {
 }
 """What a database may report after what; the way from BLOCKED to MIGRATING is the deployment's to give."""
 SETTLED: Final = frozenset(set(Phase) - set(_NEXT))
+TOO_LATE: Final = "it was to begin before now, or not at all; request it again"
 
 
 @tagged("Deployment.DatabaseProgress/1")
@@ -71,6 +105,8 @@ class _OfDeployment:
 
 @frozen
 class _Counted(_OfDeployment):
+    """`counts` are those to scale up to."""
+
     counts: Counts
 
 
@@ -82,9 +118,7 @@ class Queued(_OfDeployment):
 
 @frozen
 class Triggered(_OfDeployment):
-    """Auto: it is this deployment's turn. `baseline` is what the stack remembers of its counts, if it does."""
-
-    baseline: Counts
+    """Auto: it is this deployment's turn."""
 
 
 @tagged("Deployment.WAITING/1")
@@ -92,15 +126,13 @@ class Triggered(_OfDeployment):
 class Waiting(_OfDeployment):
     """Waits until CloudFormation is at rest."""
 
-    baseline: Counts
-
 
 @frozen
-class Available(_OfDeployment):
-    """Auto: the stack is at rest, and it is known whether it exists. `counts` are those to scale up to."""
+class Available(_Counted):
+    """Auto: the stack is at rest, and it is known whether it exists. `zero` are the counts that it has now, at 0."""
 
     exists: bool
-    counts: Counts
+    zero: Counts
 
 
 @tagged("Deployment.UPSERTING/1")
@@ -139,17 +171,22 @@ class InfraMigrate(_Counted):
 
 @frozen
 class InfraMigrated(_Counted):
-    """Auto: the infrastructure is there, and its outputs are known."""
+    """Auto: the infrastructure is there, and its outputs are known. `back` is the way back, should it fail now."""
 
     outputs: Pairs
+    back: "Back"
 
 
 @tagged("Deployment.DB_MIGRATING/1")
 @frozen
 class DbMigrating(_Counted):
-    """The databases are prepared, then migrated. `passed` once the barrier is passed, whichever way."""
+    """The databases are prepared, then migrated. `passed` once the barrier is passed, whichever way.
+
+    `back` is the way back, should it fail now.
+    """
 
     progress: tuple[DatabaseProgress, ...]
+    back: "Back" = None
     passed: bool = False
 
 
@@ -169,6 +206,20 @@ class ScaledUp(_OfDeployment):
     """Auto: the services run."""
 
 
+@tagged("Deployment.RESTORING/1")
+@frozen
+class Restoring(_OfDeployment):
+    """What a failed deployment had changed is put back, as it was. `change` is to be sent once the stack is at rest.
+
+    `sent` says that it was given out: what is awaited is its end. `cause` and `reason` are those of the failure.
+    """
+
+    cause: Cause
+    reason: str
+    change: "Restoration | None"
+    sent: bool = False
+
+
 @frozen
 class Done(_OfDeployment):
     """The version is out."""
@@ -178,11 +229,12 @@ class Done(_OfDeployment):
 class Failed(_OfDeployment):
     """The version is not out; `reason` says why, in AWS's own words where it was AWS."""
 
+    cause: Cause
     reason: str
 
 
 Resting: TypeAlias = (
-    Queued | Waiting | Upserting | Creating | ScalingDown | InfraMigrate | DbMigrating | ScalingUp
+    Queued | Waiting | Upserting | Creating | ScalingDown | InfraMigrate | DbMigrating | ScalingUp | Restoring
 )
 """The states in which something is awaited: those that are stored."""
 State: TypeAlias = (
@@ -198,63 +250,7 @@ State: TypeAlias = (
     | Failed
 )
 Stepping = TypeVar("Stepping", ScalingDown, InfraMigrate, ScalingUp)
-Making = TypeVar("Making", Creating, Upserting)
-
-
-# Events
-
-
-@frozen
-class Requested:
-    """Somebody asks for a version."""
-
-    info: DeploymentInfo
-
-
-@frozen
-class Started:
-    """It is this deployment's turn; `baseline` is what the stack remembers of its counts."""
-
-    baseline: Counts = ()
-
-
-@frozen
-class Progress:
-    """The stack moves."""
-
-
-@frozen
-class Stable:
-    """The stack is at rest, as the step wanted it."""
-
-    exists: bool = True
-    outputs: Pairs = ()
-    counts: Counts = ()
-
-
-@tagged("Deployment.Failure/1")
-@frozen
-class Failure:
-    """The step cannot succeed any more."""
-
-    reason: str
-
-
-@frozen
-class DatabaseReported:
-    """A database has come further."""
-
-    progress: DatabaseProgress
-
-
-@frozen
-class Terminated:
-    """An operator ends the deployment."""
-
-    by: str
-
-
-Event: TypeAlias = Requested | Started | Progress | Stable | Failure | DatabaseReported | Terminated
+Extending = TypeVar("Extending", Creating, Upserting, Restoring)
 
 
 # Commands: to the stack machine, to the migrations, to the world
@@ -271,22 +267,29 @@ class QueueOnStack(_Named):
 
 
 @frozen
-class ReleaseStack(_Named):
+class CompleteOnStack(_Named):
     """Tell the stack that the deployment is DONE."""
 
 
 @frozen
-class BreakStack(_Named):
-    """Tell the stack that the deployment FAILED."""
-
+class _Ended(_Named):
+    cause: Cause
     reason: str
 
 
 @frozen
-class WithdrawFromStack(_Named):
-    """Tell the stack that the deployment no longer waits for its turn."""
+class BreakStack(_Ended):
+    """Tell the stack that the deployment FAILED, and that a person has to look at it."""
 
-    reason: str
+
+@frozen
+class ReleaseStack(_Ended):
+    """Tell the stack that the deployment FAILED before it was given anything to change."""
+
+
+@frozen
+class WithdrawFromStack(_Ended):
+    """Tell the stack that the deployment no longer waits for its turn."""
 
 
 @frozen
@@ -311,66 +314,228 @@ class AbandonMigration(_Named):
     reason: str
 
 
+@frozen
+class AbandonSteps(_Named):
+    """Give up whatever is still awaited, since the deployment is to be put back."""
+
+
 @tagged("Deployment.StabiliseStack/1")
 @frozen
 class StabiliseStack(_Named):
-    """Wait until the stack is at rest; `cancel_updates` cancels the update that was first seen in progress."""
+    """Wait until the stack is at rest; its last answer says how the stack was found.
+
+    `cancel_updates` cancels the update that was first seen in progress; `discard` deletes a stack that holds nothing,
+    where the spec allows it. `counted` are parameters whose counts the stack's memory needs, whatever the spec names.
+    `adopt` and `force` are the request's.
+    """
 
     stack: StackSpec
-    cancel_updates: bool
+    timeout: int
+    cancel_updates: bool = False
+    discard: bool = False
+    counted: tuple[str, ...] = ()
+    adopt: str = ""
+    force: bool = False
+
+
+@tagged("Deployment.ScalableTarget/1")
+@frozen
+class ScalableTarget:
+    """A service whose scaling was suspended, and which of its three activities had been so before.
+
+    `resource` is Application Auto Scaling's id of it, `service/CLUSTER/SERVICE`.
+    """
+
+    resource: str
+    scale_in: bool = False
+    scale_out: bool = False
+    scheduled: bool = False
 
 
 @frozen
 class _Change(_Named):
     stack: StackSpec
     counts: Counts
+    adopt: str = field(default="", kw_only=True)
+
+
+@frozen
+class _ToCounts(_Change):
+    """`resume` are the targets whose scaling is resumed after the change, as it was."""
+
+    resume: tuple[ScalableTarget, ...] = field(default=(), kw_only=True)
+
+
+@frozen
+class _WithValues(_ToCounts):
+    """`sent` are values that were sent before for parameters that the spec takes from elsewhere, to be sent again."""
+
+    sent: Pairs = field(default=(), kw_only=True)
 
 
 @tagged("Deployment.CreateStack/1")
 @frozen
 class CreateStack(_Change):
-    """Create the stack with these counts."""
+    """Create the stack with these counts; it ends with no task running."""
 
 
 @tagged("Deployment.UpdateStack/1")
 @frozen
-class UpdateStack(_Change):
+class UpdateStack(_WithValues):
     """Update the stack with these counts; where they are zero, it ends with no task running."""
 
 
 @tagged("Deployment.UpsertStack/1")
 @frozen
-class UpsertStack(_Change):
+class UpsertStack(_WithValues):
     """Create the stack, or update it where it exists, with these counts."""
 
 
 @tagged("Deployment.ScaleStack/1")
 @frozen
-class ScaleStack(_Change):
+class ScaleStack(_ToCounts):
     """Set the counts and nothing else; where they are zero, it ends with no task running."""
 
 
+Restoration: TypeAlias = ScaleStack | UpdateStack
 StackChange: TypeAlias = CreateStack | UpdateStack | UpsertStack | ScaleStack
 StackCommand: TypeAlias = StabiliseStack | StackChange
+STACK_COMMANDS: Final = get_args(StackCommand)
 Command: TypeAlias = (
     QueueOnStack
-    | ReleaseStack
+    | CompleteOnStack
     | BreakStack
+    | ReleaseStack
     | WithdrawFromStack
     | PrepareMigration
     | UnblockMigration
     | AbandonMigration
+    | AbandonSteps
     | StackCommand
 )
 
 
-def _counts(scaling: tuple[Scale, ...], baseline: Counts, observed: Counts) -> Counts:
-    """Return the counts to scale up to: the fixed ones, else as remembered, else as observed, else the initial ones."""
-    before = {**dict(observed), **dict(baseline)}
-    return tuple(
-        (s.parameter, s.count if isinstance(s, FixedCount) else before.get(s.parameter, s.initial))
-        for s in scaling
-    )
+@tagged("Deployment.WayBack/1")
+@frozen
+class WayBack:
+    """The deployment may be put back: by this change; None where there is nothing to send."""
+
+    change: Restoration | None
+
+
+@tagged("Deployment.NoWayBack/1")
+@frozen
+class NoWayBack:
+    """The deployment was to be put back, and cannot be: `why`."""
+
+    why: str
+
+
+Back: TypeAlias = WayBack | NoWayBack | None
+"""What a failure leads to; None where the spec asks for no way back."""
+
+
+# Events
+
+
+@frozen
+class Requested:
+    """Somebody asks for a version."""
+
+    info: DeploymentInfo
+
+
+@frozen
+class Started:
+    """It is this deployment's turn, at this time; without one no `start_by` is looked at."""
+
+    at: float | None = None
+
+
+@frozen
+class Progress:
+    """The stack moves."""
+
+
+@frozen
+class Stable:
+    """The stack is at rest, as the step wanted it.
+
+    For the first look: `counts` are those to scale up to, `zero` those of what runs now, at 0. After a change `back` is
+    the way back, should what comes next fail at once.
+    """
+
+    exists: bool = True
+    outputs: Pairs = ()
+    counts: Counts = ()
+    zero: Counts = ()
+    back: Back = None
+
+
+@frozen
+class Failure:
+    """The step cannot succeed any more."""
+
+    reason: str
+    back: Back = None
+
+
+@frozen
+class Refused:
+    """The deployment cannot be carried out as it was asked for, which was found before anything was changed."""
+
+    reason: str
+
+
+@frozen
+class Late:
+    """The stack did not come to rest in time."""
+
+    reason: str
+
+
+@frozen
+class DatabaseReported:
+    """A database has come further; `back` is the way back, should the deployment fail by it."""
+
+    progress: DatabaseProgress
+    back: Back = None
+
+
+@frozen
+class Terminated:
+    """An operator ends the deployment."""
+
+    by: str
+    reason: str = ""
+    back: Back = None
+
+
+@frozen
+class Superseded:
+    """A newer request, with this id, takes the place of this one."""
+
+    by: str
+
+
+@frozen
+class Expired:
+    """It has waited until after its `start_by`."""
+
+
+Event: TypeAlias = (
+    Requested
+    | Started
+    | Progress
+    | Stable
+    | Failure
+    | Refused
+    | Late
+    | DatabaseReported
+    | Terminated
+    | Superseded
+    | Expired
+)
 
 
 def _zero(counts: Counts) -> Counts:
@@ -388,19 +553,29 @@ def request(_: Absent, event: Requested) -> Step[Queued]:
     return to(Queued(event.info), QueueOnStack(event.info.id))
 
 
-@machine.on(Arrow(Triggered, "Triggered"))
-def start(state: Queued, event: Started) -> Step[Triggered]:
-    """Take the turn."""
-    return to(Triggered(state.info, event.baseline))
+@machine.on(Arrow(Triggered, "Triggered"), Arrow(Failed, "Triggered<br>(after start_by)", extension=True))
+def start(state: Queued, event: Started) -> Step[Triggered] | Step[Failed]:
+    """Take the turn, unless it comes too late: what was asked for yesterday is not begun today without a word."""
+    info = state.info
+    if event.at is not None and info.terms.start_by is not None and event.at > info.terms.start_by:
+        return _end(ReleaseStack, info, Cause.EXPIRED, TOO_LATE)
+    return to(Triggered(info))
 
 
 @machine.always(Arrow(Waiting, "StackWait"))
 def stabilise(state: Triggered) -> Step[Waiting]:
     """Wait for CloudFormation, which may still be busy with somebody else's change."""
-    spec = state.info.spec
-    return to(
-        Waiting(state.info, state.baseline), StabiliseStack(state.info.id, spec.stack, spec.cancel_updates)
+    info, spec = state.info, state.info.spec
+    look = StabiliseStack(
+        info.id,
+        spec.stack,
+        spec.wait_timeout,
+        spec.cancel_updates,
+        spec.stack.discard_rolled_back_creation,
+        adopt=info.terms.adopt,
+        force=info.terms.force,
     )
+    return to(Waiting(info), look)
 
 
 @machine.on(SelfLoop("StackStatus.Progress"))
@@ -409,28 +584,52 @@ def keep_waiting(state: Waiting, _: Progress) -> Step[Waiting]:
     return to(state)
 
 
-def _failed(info: DeploymentInfo, reason: str) -> Step[Failed]:
-    """Fail from any state but QUEUED, which breaks the stack, once."""
-    return to(Failed(info, reason), BreakStack(info.id, reason))
+def _end(
+    tell: type[BreakStack | ReleaseStack | WithdrawFromStack], info: DeploymentInfo, cause: Cause, reason: str
+) -> Step[Failed]:
+    """Fail, and tell the stack so, once."""
+    return to(Failed(info, cause, reason), tell(info.id, cause, reason))
+
+
+def _fail_or_restore(
+    info: DeploymentInfo, cause: Cause, reason: str, back: Back
+) -> Step[Failed] | Step[Restoring]:
+    """Look at the stack, to put back what was changed; where there is no way back, fail, which breaks the stack."""
+    if isinstance(back, WayBack):
+        look = StabiliseStack(info.id, info.spec.stack, info.spec.wait_timeout)
+        return to(Restoring(info, cause, reason, back.change), AbandonSteps(info.id), look)
+    why = f"; not put back: {back.why}" if back else ""
+    return _end(BreakStack, info, cause, reason + why)
+
+
+def _terminated(event: Terminated) -> str:
+    return f"terminated by {event.by}" + (f": {event.reason}" if event.reason else "")
+
+
+@machine.on(Arrow(Failed, "Stack Failure", nodes={Waiting: "FAILED_1"}))
+def fail_waiting(state: Waiting, event: Failure) -> Step[Failed]:
+    """Fail, since the stack is in trouble of its own: a person has to look at it."""
+    return _end(BreakStack, state.info, Cause.FAILURE, event.reason)
 
 
 @machine.on(
     Arrow(
         Failed,
         "Stack Failure",
-        nodes={Waiting: "FAILED_1", ScalingDown: "FAILED_2", InfraMigrate: "FAILED_4", ScalingUp: "FAILED_5"},
-    )
+        nodes={ScalingDown: "FAILED_2", InfraMigrate: "FAILED_4", ScalingUp: "FAILED_5"},
+        each=True,
+    ),
+    Arrow(Restoring, "Stack Failure<br>(restore)", each=True, extension=True),
 )
-def fail(state: Waiting | ScalingDown | InfraMigrate | ScalingUp, event: Failure) -> Step[Failed]:
+def fail(state: ScalingDown | InfraMigrate | ScalingUp, event: Failure) -> Step[Failed] | Step[Restoring]:
     """Fail, since the stack is not as the step needs it."""
-    return _failed(state.info, event.reason)
+    return _fail_or_restore(state.info, Cause.FAILURE, event.reason, event.back)
 
 
 @machine.on(Arrow(Available, "StackStatus.Stable"))
 def find(state: Waiting, event: Stable) -> Step[Available]:
     """Learn whether the stack exists, and with which counts."""
-    counts = _counts(state.info.spec.stack.scaling, state.baseline, event.counts)
-    return to(Available(state.info, event.exists, counts))
+    return to(Available(state.info, event.counts, event.exists, event.zero))
 
 
 @machine.always(
@@ -440,18 +639,19 @@ def find(state: Waiting, event: Stable) -> Step[Available]:
 )
 def choose(state: Available) -> Step[ScalingDown] | Step[Upserting] | Step[Creating]:
     """Take one step in quick mode; else nothing may use the databases while they change, so all starts from zero."""
-    info, counts = state.info, state.counts
+    info, stack, adopt, counts = state.info, state.info.spec.stack, state.info.terms.adopt, state.counts
     if info.spec.quick:
-        return to(Upserting(info), UpsertStack(info.id, info.spec.stack, counts))
+        upsert = UpsertStack(info.id, stack, counts, adopt=adopt, sent=info.terms.sent)
+        return to(Upserting(info), upsert)
     if state.exists:
-        return to(ScalingDown(info, counts), ScaleStack(info.id, info.spec.stack, _zero(counts)))
-    return to(Creating(info, counts), CreateStack(info.id, info.spec.stack, _zero(counts)))
+        return to(ScalingDown(info, counts), ScaleStack(info.id, stack, state.zero, adopt=adopt))
+    return to(Creating(info, counts), CreateStack(info.id, stack, _zero(counts), adopt=adopt))
 
 
 @machine.on(Arrow(InfraMigrated, "Stack Stable"))
 def finish_infra(state: Creating | InfraMigrate, event: Stable) -> Step[InfraMigrated]:
     """Keep the outputs, which name what the migrations need."""
-    return to(InfraMigrated(state.info, state.counts, event.outputs))
+    return to(InfraMigrated(state.info, state.counts, event.outputs, event.back))
 
 
 @machine.on(SelfLoop("Stack Progress"))
@@ -469,8 +669,9 @@ def finish_scaling_down(state: ScalingDown, _: Stable) -> Step[ScaledDown]:
 @machine.always(Arrow(InfraMigrate, "Stack Trigger<br>(Infra Migrate)"))
 def migrate_infra(state: ScaledDown) -> Step[InfraMigrate]:
     """Apply the new template, still at zero."""
-    command = UpdateStack(state.info.id, state.info.spec.stack, _zero(state.counts))
-    return to(InfraMigrate(state.info, state.counts), command)
+    info = state.info
+    command = UpdateStack(info.id, info.spec.stack, _zero(state.counts), adopt=info.terms.adopt)
+    return to(InfraMigrate(info, state.counts), command)
 
 
 @machine.always(Arrow(DbMigrating, "Migrate Data"))
@@ -482,10 +683,10 @@ def migrate_data(state: InfraMigrated) -> Step[DbMigrating]:
             DatabaseProgress(d.name, Phase.FAILED, _lack(d, outputs) or "not begun, since a sibling failed")
             for d in databases
         )
-        return to(DbMigrating(state.info, state.counts, progress))
+        return to(DbMigrating(state.info, state.counts, progress, state.back))
     progress = tuple(DatabaseProgress(d.name, Phase.PREPARING) for d in databases)
     commands = [PrepareMigration(Database(state.info.id, resolve(d, outputs))) for d in databases]
-    return to(DbMigrating(state.info, state.counts, progress), *commands)
+    return to(DbMigrating(state.info, state.counts, progress, state.back), *commands)
 
 
 def _lack(spec: DatabaseSpec[Text], outputs: dict[str, str]) -> str:
@@ -501,6 +702,7 @@ def _lack(spec: DatabaseSpec[Text], outputs: dict[str, str]) -> str:
 def report(state: DbMigrating, event: DatabaseReported) -> Step[DbMigrating]:
     """Hold the barrier: when none is PREPARING any more, all are unblocked together, or none where one has failed."""
     progress = _with(state.progress, event.progress)
+    state = evolve(state, back=event.back)
     if state.passed or any(p.phase is Phase.PREPARING for p in progress):
         return to(evolve(state, progress=progress))
     blocked = [p.database for p in progress if p.phase is Phase.BLOCKED]
@@ -524,21 +726,26 @@ def _with(progress: tuple[DatabaseProgress, ...], new: DatabaseProgress) -> tupl
 
 
 @machine.always(
-    Arrow(DbMigrated, "All Complete"), Arrow(Failed, "Migration Failure", nodes={DbMigrating: "FAILED_3"})
+    Arrow(DbMigrated, "All Complete"),
+    Arrow(Failed, "Migration Failure", nodes={DbMigrating: "FAILED_3"}),
+    Arrow(Restoring, "Migration Failure<br>(restore)", extension=True),
 )
-def settle(state: DbMigrating) -> Step[DbMigrated] | Step[Failed] | None:
-    """Conclude once every database has settled. After a failure the services stay at zero: a schema may be half-way."""
+def settle(state: DbMigrating) -> Step[DbMigrated] | Step[Failed] | Step[Restoring] | None:
+    """Conclude once every database has settled. After a failure past the barrier the services stay at zero: a schema
+    may be half-way.
+    """
     if any(p.phase not in SETTLED for p in state.progress):
         return None
     if reasons := [f"{p.database}: {p.reason}" for p in state.progress if p.phase is Phase.FAILED]:
-        return _failed(state.info, "; ".join(reasons))
+        return _fail_or_restore(state.info, Cause.FAILURE, "; ".join(reasons), state.back)
     return to(DbMigrated(state.info, state.counts))
 
 
 @machine.always(Arrow(ScalingUp, "Scale Trigger"))
 def scale_up(state: DbMigrated) -> Step[ScalingUp]:
     """Scale up: the data fits the new version."""
-    return to(ScalingUp(state.info), ScaleStack(state.info.id, state.info.spec.stack, state.counts))
+    info = state.info
+    return to(ScalingUp(info), ScaleStack(info.id, info.spec.stack, state.counts, adopt=info.terms.adopt))
 
 
 @machine.on(Arrow(ScaledUp, "Scaled Stable"))
@@ -556,41 +763,108 @@ def finish_upsert(state: Upserting, _: Stable) -> Step[Upserted]:
 @machine.always(Arrow(Done, "Done"))
 def end(state: ScaledUp | Upserted) -> Step[Done]:
     """Free the stack for the next deployment."""
-    return to(Done(state.info), ReleaseStack(state.info.id))
+    return to(Done(state.info), CompleteOnStack(state.info.id))
 
 
 @machine.on(Arrow(Failed, "StackStatus.Error", nodes={Upserting: "UPSERTING_FAILED"}))
 def fail_upsert(state: Upserting, event: Failure) -> Step[Failed]:
     """Fail, since the one step did."""
-    return _failed(state.info, event.reason)
+    return _end(BreakStack, state.info, Cause.FAILURE, event.reason)
 
 
 @machine.on(SelfLoop("Stack Progress", extension=True))
-def watch_making(state: Making, _: Progress) -> Step[Making]:
+def watch_on(state: Extending, _: Progress) -> Step[Extending]:
     """Wait on while the step is under way."""
     return to(state)
 
 
 @machine.on(Arrow(Failed, "Stack Failure", extension=True))
 def fail_creating(state: Creating, event: Failure) -> Step[Failed]:
-    """Fail, since a failed creation would wait for ever."""
-    return _failed(state.info, event.reason)
+    """Fail, since a failed creation would wait for ever. Nothing is put back: nothing was there."""
+    return _end(BreakStack, state.info, Cause.FAILURE, event.reason)
 
 
 @machine.on(Arrow(Failed, extension=True))
 def terminate_queued(state: Queued, event: Terminated) -> Step[Failed]:
-    """Fail without breaking the stack."""
-    reason = f"terminated by {event.by} while it waited for its turn"
-    return to(Failed(state.info, reason), WithdrawFromStack(state.info.id, reason))
+    """Fail without a word to the world: it has not begun."""
+    reason = f"{_terminated(event)}, while it waited for its turn"
+    return _end(WithdrawFromStack, state.info, Cause.TERMINATED, reason)
 
 
 @machine.on(Arrow(Failed, extension=True))
-def terminate(
-    state: Waiting | Upserting | Creating | ScalingDown | InfraMigrate | DbMigrating | ScalingUp,
-    event: Terminated,
-) -> Step[Failed]:
+def supersede(state: Queued, event: Superseded) -> Step[Failed]:
+    """Fail, since nobody wants this version any more."""
+    return _end(WithdrawFromStack, state.info, Cause.SUPERSEDED, f"superseded by {event.by}")
+
+
+@machine.on(Arrow(Failed, extension=True))
+def expire(state: Queued, _: Expired) -> Step[Failed]:
+    """Fail, since it was to begin earlier or not at all."""
+    return _end(WithdrawFromStack, state.info, Cause.EXPIRED, TOO_LATE)
+
+
+@machine.on(Arrow(Failed, extension=True))
+def refuse_waiting(state: Waiting, event: Refused | Late) -> Step[Failed]:
+    """Fail with the stack as it was: nothing was changed yet, so nobody has to look at it."""
+    cause = Cause.REFUSED if isinstance(event, Refused) else Cause.EXPIRED
+    return _end(ReleaseStack, state.info, cause, event.reason)
+
+
+@machine.on(Arrow(Failed, extension=True))
+def terminate_waiting(state: Waiting, event: Terminated) -> Step[Failed]:
+    """Fail with the stack as it was."""
+    return _end(ReleaseStack, state.info, Cause.TERMINATED, _terminated(event))
+
+
+@machine.on(Arrow(Failed, extension=True))
+def terminate(state: Upserting | Creating, event: Terminated) -> Step[Failed]:
     """Stop waiting; what CloudFormation is doing goes on, and the next deployment waits for it."""
-    return _failed(state.info, f"terminated by {event.by}")
+    return _end(BreakStack, state.info, Cause.TERMINATED, _terminated(event))
+
+
+@machine.on(
+    Arrow(Failed, each=True, extension=True),
+    Arrow(Restoring, "Terminated<br>(restore)", each=True, extension=True),
+)
+def terminate_step(
+    state: ScalingDown | InfraMigrate | DbMigrating | ScalingUp, event: Terminated
+) -> Step[Failed] | Step[Restoring]:
+    """Stop waiting, and put back what was changed where that can be done."""
+    return _fail_or_restore(state.info, Cause.TERMINATED, _terminated(event), event.back)
+
+
+@machine.on(
+    Arrow(Restoring, "Stack Stable<br>(of the look)", extension=True),
+    Arrow(Failed, "Stack Stable", extension=True),
+)
+def put_back(state: Restoring, event: Stable) -> Step[Restoring] | Step[Failed]:
+    """Send what puts the stack back once it is at rest; say whether the services are back."""
+    if state.sent:
+        return _not_out(state, "the services are back as before")
+    if not event.exists:
+        return _not_out(state, "not put back: the stack is missing")
+    if state.change is None:
+        return _not_out(
+            state, "nothing to put back to: no deployment is DONE, and the infrastructure may have changed"
+        )
+    return to(evolve(state, sent=True), state.change)
+
+
+def _not_out(state: Restoring, how: str) -> Step[Failed]:
+    """Fail for what failed first; `how` the way back ended is added."""
+    return _end(BreakStack, state.info, state.cause, f"{state.reason}; {how}")
+
+
+@machine.on(Arrow(Failed, "Stack Failure", extension=True))
+def fail_restoring(state: Restoring, event: Failure) -> Step[Failed]:
+    """Fail with the services where they are."""
+    return _not_out(state, f"not put back: {event.reason}")
+
+
+@machine.on(Arrow(Failed, extension=True))
+def terminate_restoring(state: Restoring, event: Terminated) -> Step[Failed]:
+    """Stop putting back."""
+    return _not_out(state, f"not put back: {_terminated(event)}")
 
 
 MACHINE = machine.seal(failed=(Failed,), leaves=(Done,))

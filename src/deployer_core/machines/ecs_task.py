@@ -21,6 +21,9 @@ EXITED: Final = "EssentialContainerExited"
 """The one stop code under which an exit code is the task's own word (ECS API reference, Task.stopCode)."""
 
 
+STOPPED_BY_ECS: Final = (137, 143)
+
+
 class Purpose(StrEnum):
     """Why a database's task runs."""
 
@@ -48,12 +51,16 @@ class Run:
 @tagged("EcsTask.Exit/1")
 @frozen
 class Exit:
-    """One container's end. `code` is None where it never ran; `judged` is true for one container at the most."""
+    """One container's end. `code` is None where it never ran; `judged` is true for one container at the most.
+
+    `essential` says that ECS stops the others when this one exits.
+    """
 
     container: str
     code: int | None
     judged: bool = False
     reason: str = ""
+    essential: bool = False
 
 
 @frozen
@@ -67,7 +74,9 @@ class _OfRun:
 @tagged("EcsTask.REQUESTED/1")
 @frozen
 class Requested(_OfRun):
-    """RunTask is on its way, or the task has not come up yet."""
+    """RunTask is on its way, or the task has not come up yet. `begun` are the runs before, which did nothing."""
+
+    begun: int = 0
 
 
 @tagged("EcsTask.RUNNING/1")
@@ -77,6 +86,7 @@ class Running(_OfRun):
 
     arn: str
     last_status: str = "RUNNING"
+    begun: int = 0
 
 
 @frozen
@@ -150,7 +160,16 @@ class Errored:
     may_still_run: bool = False
 
 
-Event: TypeAlias = Request | Started | Status | StatusStopped | Errored
+@tagged("EcsTask.Again/1")
+@frozen
+class Again:
+    """The run did nothing: it never began, or only looked and was interrupted. `late` once its time is over."""
+
+    reason: str
+    late: bool = False
+
+
+Event: TypeAlias = Request | Started | Status | StatusStopped | Errored | Again
 
 
 # Commands
@@ -160,6 +179,13 @@ Event: TypeAlias = Request | Started | Status | StatusStopped | Errored
 @frozen
 class RunTask(_OfRun):
     """Run the task, once."""
+
+
+@frozen
+class RunAgain(_OfRun):
+    """Run the task once more: the run before did nothing."""
+
+    reason: str
 
 
 @frozen
@@ -183,7 +209,7 @@ class ReportError(_OfRun):
     reason: str
 
 
-Command: TypeAlias = RunTask | StopRun | ReportDone | ReportError
+Command: TypeAlias = RunTask | RunAgain | StopRun | ReportDone | ReportError
 
 
 # Edges
@@ -200,13 +226,13 @@ def request(_: Absent, event: Request) -> Step[Requested]:
 @machine.on(Arrow(Running, "Running"))
 def start(state: Requested, event: Started) -> Step[Running]:
     """Keep the ARN, which the task has from here on."""
-    return to(Running(state.run, event.arn))
+    return to(Running(state.run, event.arn, begun=state.begun))
 
 
 @machine.on(SelfLoop("Status (!= STOPPED)"))
 def watch(state: Running, event: Status) -> Step[Running]:
     """Keep the status."""
-    return to(Running(state.run, state.arn, event.last_status))
+    return to(Running(state.run, state.arn, event.last_status, state.begun))
 
 
 @machine.on(Arrow(Stopped, "Status (STOPPED)"))
@@ -219,9 +245,19 @@ def stop(state: Running, event: StatusStopped) -> Step[Stopped]:
 def judge(state: Stopped) -> Step[Done] | Step[Error]:
     """Accept only an exit code of the judged container, under the stop code that makes it the task's own word."""
     code = next((e.code for e in state.exits if e.judged), None)
-    if state.stop_code in (EXITED, "") and code is not None and code in state.run.success:
+    failed = any(_failed_beside(e, state.run.task) for e in state.exits)
+    if state.stop_code in (EXITED, "") and code is not None and code in state.run.success and not failed:
         return to(Done(state.run, code), ReportDone(state.run, code))
     return _error(state.run, Errored(_why(state)), "")
+
+
+def _failed_beside(exit_: Exit, task: TaskSpec[str]) -> bool:
+    """Tell whether another essential container failed: the judged one may have been stopped half-way by it.
+
+    137 and 143 are what a container exits with that ECS has stopped (SIGKILL, SIGTERM).
+    """
+    beside = exit_.essential and not exit_.judged and exit_.container not in task.excused
+    return beside and exit_.code not in (None, 0, *STOPPED_BY_ECS)
 
 
 def _why(state: Stopped) -> str:
@@ -267,6 +303,19 @@ def come_up(state: Requested, _: Status) -> Step[Requested]:
 def stop_early(state: Requested, event: StatusStopped) -> Step[Stopped]:
     """End a run that was seen STOPPED before it was seen RUNNING: short tasks, and those that fail to start."""
     return to(Stopped(state.run, event.stop_code, event.reason, event.exits))
+
+
+@machine.on(
+    Arrow(Requested, "Again", each=True, extension=True), Arrow(Error, "Again", each=True, extension=True)
+)
+def again(state: Requested | Running, event: Again) -> Step[Requested] | Step[Error]:
+    """Run a task again that did nothing, a few times, while there is time; never a migration that was seen to run."""
+    begun = state.begun + 1
+    may_have_begun = isinstance(state, Running) and state.run.purpose is Purpose.MIGRATE
+    if begun < state.run.task.attempts and not event.late and not may_have_begun:
+        return to(Requested(state.run, begun), RunAgain(state.run, event.reason))
+    tries = f" (run {begun} of {state.run.task.attempts})" if begun > 1 else ""
+    return _error(state.run, Errored(event.reason + tries), "")
 
 
 MACHINE = machine.seal(failed=(Error,), ends=(Done,), leaves=(Done, Error))

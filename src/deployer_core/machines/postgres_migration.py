@@ -149,7 +149,12 @@ class Unblocked:
 @tagged("PostgresMigration.UpsertDone/1")
 @frozen
 class UpsertDone:
-    """The database, its roles and extensions are there."""
+    """The database, its roles and extensions are there.
+
+    `took` says that something was taken for it from who was there: an owner, a password, a right.
+    """
+
+    took: bool = False
 
 
 @frozen
@@ -173,9 +178,10 @@ class CleanupDone:
 @tagged("PostgresMigration.Errored/1")
 @frozen
 class Errored:
-    """The step failed, or the migration is abandoned."""
+    """The step failed, or the migration is abandoned; `took` as in UpsertDone."""
 
     reason: str
+    took: bool = False
 
 
 Event: TypeAlias = Prepare | Unblocked | UpsertDone | EvaluateOutcome | MigrateDone | CleanupDone | Errored

@@ -5,6 +5,7 @@
     AVAILABLE --Triggered--> MIGRATING --DeploymentCompleted--> (STABLE)
     CREATING, MIGRATING --Triggered--> the same, one more in the queue
     CREATING, MIGRATING --DeploymentFailed--> BROKEN --Repaired--> (STABLE)
+    CREATING, MIGRATING --Released--> (STABLE), since the deployment has changed nothing
 
 The drawing with every edge is `diagrams/stack.mmd`. Deployments are named by their ids.
 """
@@ -98,6 +99,13 @@ class DeploymentFailed(_OfDeployment):
 
 
 @frozen
+class Released(_OfDeployment):
+    """A deployment ended before it changed anything; `unfinished` where an earlier one left something half done."""
+
+    unfinished: bool = False
+
+
+@frozen
 class Repaired:
     """An operator says that the stack is sound again."""
 
@@ -106,10 +114,10 @@ class Repaired:
 
 @frozen
 class Withdrawn(_OfDeployment):
-    """A deployment was terminated while it waited."""
+    """A deployment ended while it waited for its turn."""
 
 
-Event: TypeAlias = Triggered | DeploymentCompleted | DeploymentFailed | Repaired | Withdrawn
+Event: TypeAlias = Triggered | DeploymentCompleted | DeploymentFailed | Released | Repaired | Withdrawn
 
 
 # Commands
@@ -183,6 +191,18 @@ def fail(state: Creating | Migrating, event: DeploymentFailed) -> Step[Broken]:
     """Break the stack, which may be half-way: what waits goes on waiting."""
     _is_current(state, event.deployment)
     return to(Broken(state.queue))
+
+
+@machine.on(
+    Arrow(Stable, each=True, extension=True),
+    Arrow(Broken, "Released<br>(unfinished)", each=True, extension=True),
+)
+def release(state: Creating | Migrating, event: Released) -> Step[Stable] | Step[Broken]:
+    """Let the next go on: nobody has to look at the stack, unless it was BROKEN before, and nobody waits."""
+    _is_current(state, event.deployment)
+    if event.unfinished and not state.queue:
+        return to(Broken())
+    return to(Stable(state.queue))
 
 
 def _is_current(state: Creating | Migrating, deployment: str) -> None:

@@ -16,12 +16,13 @@ from deployer_core.spec import Counts, Pairs
 class Lifecycle(Enum):
     """Where a stack is in its life, whatever its status is called."""
 
+    DELETING = "DELETING"
     PROGRESS = "PROGRESS"
     ROLLING_BACK = "ROLLING_BACK"
     COMPLETE = "COMPLETE"
     ROLLED_BACK = "ROLLED_BACK"
     MISSING = "MISSING"
-    ROLLED_BACK_CREATION = "ROLLED_BACK_CREATION"
+    EMPTY_SHELL = "EMPTY_SHELL"
     TERMINAL = "TERMINAL"
 
 
@@ -30,7 +31,8 @@ class Lifecycle(Enum):
 class StackStatus:
     """What was seen of the stack. `status` is CloudFormation's own word, `reason` why it is so, if it says.
 
-    `outputs`, and `counts` by the parameters that carry them, are given with a final status, both sorted.
+    With a final status come `outputs` and `counts`, sorted: by the parameter that carries it, the desired count that
+    ECS shows, for each that the stack has. `removed` is what a change of ours removed or replaced that may hold data.
     """
 
     lifecycle: Lifecycle
@@ -38,10 +40,11 @@ class StackStatus:
     reason: str = ""
     outputs: Pairs = ()
     counts: Counts = ()
+    removed: tuple[str, ...] = ()
 
 
 # Tuples: an Enum member's hash is computed in Python, and a look-up by identity is much faster than that.
-_COMPLETE, _MISSING = Lifecycle.COMPLETE, Lifecycle.MISSING
+_COMPLETE, _MISSING, _DELETING = Lifecycle.COMPLETE, Lifecycle.MISSING, Lifecycle.DELETING
 _MOVING = (Lifecycle.PROGRESS, Lifecycle.ROLLING_BACK)
 _AT_REST = (_COMPLETE, Lifecycle.ROLLED_BACK, _MISSING)
 
@@ -54,7 +57,9 @@ def read(seen: StackStatus, *, waiting: bool, known: bool) -> Progress | Stable 
     """
     lifecycle = seen.lifecycle
     missing = lifecycle is _MISSING
-    if lifecycle in _MOVING or (missing and not waiting and not known):
+    if lifecycle in _MOVING or (waiting and lifecycle is _DELETING):
+        return Progress()
+    if missing and not waiting and not known:
         return Progress()
     if lifecycle is _COMPLETE or (waiting and lifecycle in _AT_REST):
         return Stable(not missing, seen.outputs, seen.counts)

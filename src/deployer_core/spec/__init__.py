@@ -6,7 +6,7 @@ there. Durations are whole seconds.
 """
 
 from deployer_core.spec.database import Admin, AdminIam, AdminSecret, AdminUrl, DatabaseSpec
-from deployer_core.spec.deployment import DeploymentSpec
+from deployer_core.spec.deployment import DeploymentSpec, OnFailure
 from deployer_core.spec.digests import digest
 from deployer_core.spec.errors import SpecError
 from deployer_core.spec.outputs import MissingOutputs, outputs_named, resolve
@@ -39,6 +39,7 @@ __all__ = [
     "ListenerPriority",
     "Migration",
     "MissingOutputs",
+    "OnFailure",
     "Output",
     "Pairs",
     "ParameterValue",

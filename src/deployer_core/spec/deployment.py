@@ -1,5 +1,6 @@
 """One version of one application in one environment."""
 
+from enum import StrEnum
 from operator import attrgetter
 
 from attrs import field, frozen
@@ -12,10 +13,21 @@ from deployer_core.spec.stack import StackSpec
 from deployer_core.spec.text import Text
 
 
+class OnFailure(StrEnum):
+    """What becomes of the services when a full deployment fails before any database was migrated."""
+
+    LEAVE = "leave"
+    RESTORE = "restore"
+
+
 @tagged("spec.Deployment/1")
 @frozen
 class DeploymentSpec:
-    """One version of one application in one environment, as it was asked for."""
+    """One version of one application in one environment, as it was asked for.
+
+    `cancel_updates` cancels an update that somebody else has in progress; `wait_timeout` is how long CloudFormation may
+    take to come to rest before anything is changed.
+    """
 
     environment: str = field(validator=check.name)
     application: str = field(validator=check.name)
@@ -28,6 +40,8 @@ class DeploymentSpec:
     )
     quick: bool = field(default=False, validator=check.flag)
     cancel_updates: bool = field(default=False, validator=check.flag)
+    wait_timeout: int = field(default=3600, validator=check.timeout)
+    on_failure: OnFailure = field(default=OnFailure.LEAVE, validator=check.kind(OnFailure))
 
     def __attrs_post_init__(self) -> None:
         taken = {one.admin.secret for one in self.databases if isinstance(one.admin, AdminSecret)}

@@ -13,7 +13,11 @@ from deployer_core.spec.text import Pairs, R, line_or_output
 @tagged("spec.Task/1")
 @frozen
 class TaskSpec(Generic[R]):
-    """One run of one ECS task. `container` is the one that is judged; by default the only essential one."""
+    """One run of one ECS task. `container` is the one that is judged; by default the only essential one.
+
+    `attempts` is how often a run may begin that ends before it did anything. Another essential container that fails
+    makes the run fail too, unless it is one of `excused`.
+    """
 
     cluster: R = field(validator=line_or_output)
     task_definition: R = field(validator=line_or_output)
@@ -37,6 +41,10 @@ class TaskSpec(Generic[R]):
     capacity_provider: str = field(default="", validator=check.capacity_provider)
     platform_version: str = field(default="", validator=check.platform_version)
     timeout: int = field(default=1800, validator=check.timeout)
+    attempts: int = field(default=3, validator=check.whole(1, 10))
+    excused: tuple[str, ...] = field(
+        default=(), converter=check.in_order, validator=check.each(check.container)
+    )
 
     def __attrs_post_init__(self) -> None:
         if (self.environment or self.command) and self.container is None:

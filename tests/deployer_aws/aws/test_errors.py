@@ -323,8 +323,8 @@ def test_lifecycle_follows_from_the_name(status: str) -> None:
     if status.endswith("_FAILED"):
         expected = Lifecycle.TERMINAL
     rolled_back = {
-        "ROLLBACK_COMPLETE": Lifecycle.ROLLED_BACK_CREATION,
-        "REVIEW_IN_PROGRESS": Lifecycle.ROLLED_BACK_CREATION,
+        "ROLLBACK_COMPLETE": Lifecycle.EMPTY_SHELL,
+        "REVIEW_IN_PROGRESS": Lifecycle.EMPTY_SHELL,
     }
     assert lifecycle(status) is {**rolled_back, "DELETE_COMPLETE": Lifecycle.MISSING}.get(status, expected)
 

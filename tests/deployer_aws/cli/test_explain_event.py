@@ -34,7 +34,7 @@ def test_an_event_in_an_envelope_is_explained(wrap: object, tmp_path: Path) -> N
     assert callable(wrap)
     path.write_text(json.dumps(wrap(stack_event("ROLLBACK_COMPLETE"))))
     said = invoke("explain-event", path)
-    assert (said.data["kind"], said.data["lifecycle"]) == ("stack-status", "ROLLED_BACK_CREATION")
+    assert (said.data["kind"], said.data["lifecycle"]) == ("stack-status", "EMPTY_SHELL")
 
 
 def test_an_ignored_event_is_no_error(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ from deployer_core.engine.messages import (
     Accepted,
     Attempt,
     Attempted,
-    AttemptRefused,
+    Declined,
     Pending,
     Progress,
     Replied,
@@ -158,8 +158,8 @@ class Looking:
                 pending = attrs.evolve(
                     pending, seen=seen.last_status, progress=TaskProgress(seen.last_status)
                 )
-            case Replied(answer=AttemptRefused() as refused) if pending.attempt:
-                attempt = attrs.evolve(pending.attempt, refused=True)
+            case Replied(answer=Declined() as refused) if pending.attempt:
+                attempt = attrs.evolve(pending.attempt, over=True)
                 pending = attrs.evolve(pending, seen=refused.reason, attempt=attempt)
             case _:
                 pass

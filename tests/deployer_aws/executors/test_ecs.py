@@ -118,9 +118,7 @@ def test_want_of_capacity_is_no_failure(reason: str) -> None:
     }
     client = Stub({"describe_task_definition": [defined()], "run_task": [refused]})
     (answer,) = answers(Ecs(client).act(work(RUN, database="orders")))
-    assert answer == messages.AttemptRefused(
-        1, f"attempt 1 was refused for want of capacity: {reason}: eu-west-1a"
-    )
+    assert answer == messages.Declined(1, f"attempt 1 was refused for want of capacity: {reason}: eu-west-1a")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +134,7 @@ def test_want_of_capacity_as_an_error_is_the_same(message: str) -> None:
         {"describe_task_definition": [defined()], "run_task": [Refused("ClientException", message)]}
     )
     (answer,) = answers(Ecs(client).act(work(RUN, database="orders")))
-    assert answer == messages.AttemptRefused(1, f"attempt 1 was refused for want of capacity: {message}")
+    assert answer == messages.Declined(1, f"attempt 1 was refused for want of capacity: {message}")
 
 
 @pytest.mark.parametrize(

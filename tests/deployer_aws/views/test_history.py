@@ -15,9 +15,8 @@ from deployer_aws.views.follow import Follower
 from deployer_aws.views.history import HistoryOutcome, StreamChange, StreamHistory, read_history
 from deployer_aws.views.status import summarise_stack
 from deployer_core.engine import reducer
-from deployer_core.engine.messages import Accepted, Attempted, Event, Replied, Requested, Terminated
+from deployer_core.engine.messages import Accepted, Attempted, Event, Failure, Replied, Requested, Terminated
 from deployer_core.engine.routing import INITIAL, DeployerState
-from deployer_core.machines.deployment import Failure
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
 from tests.support.command import KEY
 from tests.support.engine_player import played
@@ -29,7 +28,7 @@ QUICK = orders("1.0", quick=True)
 
 
 def _requested(name: str, at: float = 0) -> Requested:
-    return Requested(name, QUICK, at, "stream")
+    return Requested(name, QUICK, at, 32 * "5")
 
 
 STORY: tuple[Event, ...] = (

@@ -235,12 +235,15 @@ def _breaks_when_one_is_withdrawn(before: Any, event: Any, after: DeployerState,
 
 @planted("The counts from before are remembered")
 def _forgets_the_counts_on_failure(before: Any, event: Any, after: DeployerState, commands: Commands) -> Any:
-    return (evolve(after, baseline=None) if of(Notice, commands) else after), commands
+    return (
+        evolve(after, memory=evolve(after.memory, baseline=None)) if of(Notice, commands) else after
+    ), commands
 
 
 @planted("The counts from before are remembered", deployments=2)
 def _keeps_the_counts_for_ever(before: Any, event: Any, after: DeployerState, commands: Commands) -> Any:
-    return evolve(after, baseline=before.baseline or after.baseline), commands
+    kept = before.memory.baseline or after.memory.baseline
+    return evolve(after, memory=evolve(after.memory, baseline=kept)), commands
 
 
 @planted("What makes sense is taken")

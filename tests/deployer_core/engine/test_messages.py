@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import pytest
 
-from deployer_core.engine.messages import Accepted, Attempted, DeadlinePassed, Replied, Requested
+from deployer_core.engine.messages import Accepted, Attempted, DeadlinePassed, Failure, Replied, Requested
 from deployer_core.engine.reducer import reduce
 from deployer_core.engine.routing import INITIAL
 from deployer_core.kernel.machine import IllegalEvent
@@ -71,7 +71,7 @@ def test_an_empty_ref_is_no_news() -> None:
                 exited(),
                 UpsertDone(),
                 DeadlinePassed(),
-                deployment.Failure("x"),
+                Failure("x"),
                 Started("arn"),
             )
         ),

@@ -64,7 +64,7 @@ def test_what_is_not_there_is_looked_for_in_vain() -> None:
 
 def test_microsteps_tell_the_same_story() -> None:
     """Each edge of each machine is shown in order, and a stale event takes none."""
-    event = Requested("d1", PLAIN, 0, stream="s")
+    event = Requested("d1", PLAIN, 0, stream=32 * "5")
     taken = [(machine, step.edge.name) for machine, step in reducer.microsteps(INITIAL, event)]
     assert taken == [
         ("Deployment", "Requested"),

@@ -65,7 +65,7 @@ def test_a_failure_is_recorded_and_not_raised() -> None:
     """A failed step leads to FAILED with its reason, and a failed deployment to BROKEN: both are states to be kept."""
     waiting = given(d.MACHINE, d.Requested(DeploymentInfo("d-1", FULL)), d.Started())
     failed = waiting.when(d.Failure("the stack is ROLLBACK_FAILED"))
-    assert failed.then(d.Failed, d.BreakStack("d-1", "the stack is ROLLBACK_FAILED")).reason
+    assert failed.then(d.Failed, d.BreakStack("d-1", d.Cause.FAILURE, "the stack is ROLLBACK_FAILED")).reason
 
 
 def test_the_first_of_two_migrations_to_finish_does_not_count_for_both() -> None:

@@ -20,7 +20,7 @@ WAITING = {
     Lifecycle.COMPLETE: THERE,
     Lifecycle.ROLLED_BACK: THERE,
     Lifecycle.MISSING: NOT_THERE,
-    Lifecycle.ROLLED_BACK_CREATION: FAILS,
+    Lifecycle.EMPTY_SHELL: FAILS,
     Lifecycle.TERMINAL: FAILS,
 }
 OWN_CHANGE = {
@@ -29,7 +29,7 @@ OWN_CHANGE = {
     Lifecycle.COMPLETE: THERE,
     Lifecycle.ROLLED_BACK: FAILS,
     Lifecycle.MISSING: FAILS,
-    Lifecycle.ROLLED_BACK_CREATION: FAILS,
+    Lifecycle.EMPTY_SHELL: FAILS,
     Lifecycle.TERMINAL: FAILS,
 }
 

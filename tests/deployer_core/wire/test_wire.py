@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from deployer_core import spec, testing, wire
 from deployer_core.engine import messages
-from deployer_core.engine.routing import DeployerState
+from deployer_core.engine.memory import Memory
 from deployer_core.kernel.machine import Absent
 from deployer_core.kernel.tags import TAGS, discover
 from deployer_core.machines import deployment, ecs_task, stack
@@ -167,8 +167,8 @@ def test_a_resolved_spec_refuses_outputs() -> None:
         (stack.Creating("d", ("e", {})), "$[1].queue[1]: a string is needed, not an object of 0"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         (deployment.Queued("f"), "$[1].info: DeploymentInfo is needed, not 'f'"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         (deployment.DatabaseProgress("d", "DONE"), "$[1].phase: Phase is needed, not 'DONE'"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-        (DeployerState(baseline=(("a", 1.0),)), "$[1].baseline[0][1]: a whole number is needed, not 1.0"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-        (DeployerState(baseline=(("a",),)), "$[1].baseline[0]: a tuple of 2 is needed, not a list of 1"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        (Memory(baseline=(("a", 1.0),)), "$[1].baseline[0][1]: a whole number is needed, not 1.0"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        (Memory(baseline=(("a",),)), "$[1].baseline[0]: a tuple of 2 is needed, not a list of 1"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         (ecs_task.Exit("c", "0"), "$[1].code: NoneType or int is needed, not '0'"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ],
 )

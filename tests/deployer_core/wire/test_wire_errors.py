@@ -60,11 +60,11 @@ SPEC = stored()["spec.Deployment/1"][-1]
             "$[1].phase: one of PREPARING, BLOCKED, MIGRATING, NOP, DONE, FAILED is needed, not a list of 0",
         ),
         (
-            b'["Deployer.AttemptRefused/1",{"number":true,"reason":""}]',
+            b'["Deployer.Declined/1",{"number":true,"reason":""}]',
             "$[1].number: a whole number is needed, not True",
         ),
         (
-            b'["Deployer.AttemptRefused/1",{"number":1.0,"reason":""}]',
+            b'["Deployer.Declined/1",{"number":1.0,"reason":""}]',
             "$[1].number: a whole number is needed, not 1.0",
         ),
         (

@@ -15,7 +15,7 @@ from deployer_aws.aws.log_tail import LogTail
 from deployer_aws.aws.protocols import EcsClient, LogsClient
 from deployer_aws.aws.tasks import ENDED, describe_tasks, list_tasks, read_tasks
 from deployer_aws.ports import Act, CommandId, Work
-from deployer_core.engine.messages import AttemptRefused, Progress, StopTask
+from deployer_core.engine.messages import Declined, Progress, StopTask
 from deployer_core.machines.ecs_task import EXITED, Exit, Run, RunTask, Started, Status, StatusStopped
 from deployer_core.spec import Pairs
 
@@ -79,8 +79,8 @@ class Ecs:
                 yield work.fail(problem)
             else:
                 yield from self._start(work, run, 1, definition.arn)
-        elif sent.refused:
-            # The old token would replay the refusal: the next attempt has a number, and so a token, of its own.
+        elif sent.over:
+            # The old token would replay its answer: the next attempt has a number, and so a token, of its own.
             if work.now < pending.deadline:
                 yield from self._start(work, run, sent.number + 1, _revision(run, sent.resolved))
             else:
@@ -249,8 +249,8 @@ def _failure(failure: Mapping[str, Any]) -> str:
     return f"{failure.get('reason', '')}{f': {detail}' if detail else ''}"
 
 
-def _refused(attempt: int, said: str) -> AttemptRefused:
-    return AttemptRefused(attempt, f"attempt {attempt} was refused for want of capacity: {said}")
+def _refused(attempt: int, said: str) -> Declined:
+    return Declined(attempt, f"attempt {attempt} was refused for want of capacity: {said}")
 
 
 def _wants_capacity(said: str) -> bool:
