@@ -180,8 +180,7 @@ def way_back(memory: Memory, info: DeploymentInfo) -> Back:
     if memory.removed:
         return NoWayBack(f"the update removed or replaced {', '.join(memory.removed)}, which may hold data")
     if memory.sure:
-        scale = ScaleStack(info.id, spec.stack, memory.baseline or (), adopt=info.terms.adopt)
-        return WayBack(scale if memory.baseline else None)
+        return WayBack(ScaleStack(info.id, spec.stack, memory.baseline or (), adopt=info.terms.adopt))
     if memory.last is None:
         return WayBack(None)
     if secret := _overwritten(memory, memory.last):

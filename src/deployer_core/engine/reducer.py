@@ -105,14 +105,15 @@ def _request(state: DeployerState, event: messages.Requested, begin: Begin) -> R
     transaction = begin(state, event.at)
     transaction.expire()
     others = transaction.queued()
-    if event.exclusive and not isinstance(transaction.stack, Absent | stack.Available):
+    mends = rollback is not None and isinstance(transaction.stack, stack.Broken)
+    if event.exclusive and not mends and not isinstance(transaction.stack, Absent | stack.Available):
         raise _refusal(state, event, "it was to begin at once, and would have to wait; try again later")
     if rollback and rollback.keep_queue and others and isinstance(transaction.stack, stack.Broken):
         raise _refusal(state, event, "others wait, and the first of them would begin; do not keep the queue")
     for info in others:
         if (rollback and not rollback.keep_queue) or (event.supersede and not info.terms.rollback):
             transaction.to_deployment(info.id, deployment.Superseded(event.deployment))
-    if rollback and isinstance(transaction.stack, stack.Broken):
+    if mends:
         _mend(state, transaction, messages.Repaired(event.by, event.at))
     adopts = bool(state.stream) and event.adopt == state.stream
     transaction.stream = event.stream if adopts or not state.stream else state.stream
