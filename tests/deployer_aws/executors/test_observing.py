@@ -29,7 +29,7 @@ from tests.deployer_aws.aws_answers import (
     task,
     work,
 )
-from tests.support.listening import World
+from tests.support.listening import SimulatedExample
 
 UPSERT = UpsertStack("d1", SPEC, COUNTS)
 
@@ -54,7 +54,9 @@ def test_what_has_something_to_do_is_not_seen_with_others() -> None:
 
 def test_services_that_stop_slowly_cost_one_call_a_look() -> None:
     """However long the tasks of the services take to stop, their services and their lists are read twice a change."""
-    quick, slow = (World(f"rules: [{{on: update_stack, linger: {n}}}]", listens=False) for n in (0, 600))
+    quick, slow = (
+        SimulatedExample(f"rules: [{{on: update_stack, linger: {n}}}]", listens=False) for n in (0, 600)
+    )
     for each in (quick, slow):
         each.deploy("1.0", "1.1")
         assert [notice.outcome for notice in each.notices] == ["DONE", "DONE"]
