@@ -22,7 +22,7 @@ from statistics import mean
 from attrs import frozen
 
 from deployer_core.engine.messages import Accepted, Replied
-from tests.support.listening import World
+from tests.support.listening import SimulatedExample
 from tests.support.many_stacks import ManyStacks, full_path
 from tests.support.orders import KEY
 
@@ -41,15 +41,15 @@ CHANGES = {"create_stack", "update_stack", "run_task", "stop_task", "cancel_upda
 
 def many_stacks(count: int) -> str:
     """Return a line of the first table."""
-    world = ManyStacks(count, takes=MINUTES * 60 + count)
-    world.get_under_way()
-    world.carry_on(300)
-    quiet = world.carry_on(MINUTES * 60 - 600).total() / (MINUTES - 10)
-    world.runner.run()
-    total = world.sim.call_counts
-    done = sum(notice.outcome == "DONE" for notice in world.notices)
+    many = ManyStacks(count, takes=MINUTES * 60 + count)
+    many.get_under_way()
+    many.carry_on(300)
+    quiet = many.carry_on(MINUTES * 60 - 600).total() / (MINUTES - 10)
+    many.runner.run()
+    total = many.sim.call_counts
+    done = sum(notice.outcome == "DONE" for notice in many.notices)
     return (
-        f"{count:>8,}{world.pages:>8}{quiet:>12.1f}{quiet / world.pages:>12.1f}{total.total() / count:>16.1f}"
+        f"{count:>8,}{many.pages:>8}{quiet:>12.1f}{quiet / many.pages:>12.1f}{total.total() / count:>16.1f}"
         f"{done:>8,}"
     )
 
@@ -93,15 +93,15 @@ def waited(took: float, delay: float) -> tuple[int, float]:
     return looks + 1, looks * delay - took
 
 
-def ends(world: World) -> dict[str, float]:
+def ends(example: SimulatedExample) -> dict[str, float]:
     """When each change and task truly ended, by its token or ARN."""
     found: dict[str, float] = {}
-    stacks, ecs = world.sim.client("cloudformation"), world.sim.client("ecs")
+    stacks, ecs = example.sim.client("cloudformation"), example.sim.client("ecs")
     pages = stacks.get_paginator("describe_stack_events").paginate(StackName="staging-orders")
     for event in reversed([event for page in pages for event in page["StackEvents"]]):
         if event["PhysicalResourceId"] == event["StackId"]:
             found[event["ClientRequestToken"]] = event["Timestamp"].timestamp()
-    for change in world.sim.changes:
+    for change in example.sim.changes:
         if change.action == "run_task":
             cluster = change.target.split("/")[-2]
             for task in ecs.describe_tasks(cluster=cluster, tasks=[change.target])["tasks"]:
@@ -109,19 +109,19 @@ def ends(world: World) -> dict[str, float]:
     return found
 
 
-def spent(world: World, version: str) -> dict[str, Spent]:
+def spent(example: SimulatedExample, version: str) -> dict[str, Spent]:
     """One deployment: what we spent on looking, and what the waiters would have."""
-    calls = world.calls
-    since, version_before = world.sim.clock.now(), world.journal.head(KEY).version
-    world.deploy(version)
-    calls = world.calls - calls
+    calls = example.calls
+    since, version_before = example.sim.clock.now(), example.journal.head(KEY).version
+    example.deploy(version)
+    calls = example.calls - calls
     ours = sum(n for operation, n in calls.items() if operation not in CHANGES)
-    truth = ends(world)
+    truth = ends(example)
     late, theirs = list[float](), list[tuple[int, float]]()
-    events = [row.event for row in world.journal.events(KEY) if row.version > version_before]
+    events = [row.event for row in example.journal.events(KEY) if row.version > version_before]
     accepted = {e.command: e for e in events if isinstance(e, Accepted)}
     last = {e.command: e.at for e in events if isinstance(e, Replied)}
-    tokens = {change.target: change.token for change in world.sim.changes if change.at >= since}
+    tokens = {change.target: change.token for change in example.sim.changes if change.at >= since}
     for command, at in last.items():
         if command not in accepted:
             continue
@@ -146,10 +146,10 @@ def deployments() -> None:
     rows: dict[str, list[dict[str, Spent]]] = {"the first time": [], "later on": []}
     for seed in SEEDS:
         rng = random.Random(seed)
-        world = World(rules(rng), listens=False, jitter=rng.random)
-        world.deploy("1.0")
+        example = SimulatedExample(rules(rng), listens=False, jitter=rng.random)
+        example.deploy("1.0")
         for version in range(1, DEPLOYMENTS):
-            found = spent(world, f"1.{version}")
+            found = spent(example, f"1.{version}")
             if version in (1, DEPLOYMENTS - 1):
                 rows["the first time" if version == 1 else "later on"].append(found)
     for name, runs in rows.items():

@@ -109,6 +109,7 @@ def attempts(found: list[WorldEvent]) -> list[Attempted]:
 
 ID = "arn:aws:cloudformation:eu-west-1:1:stack/shop/1"
 NESTED = "arn:aws:cloudformation:eu-west-1:1:stack/shop-Nested/2"
+SERVICE = "arn:aws:ecs:eu-west-1:1:service/main/web"
 SPEC = StackSpec("shop", TemplateBody("0" * 64, "shop.json"))
 COUNTS = (("Count", 2),)
 MISSING = Refused("ValidationError", "Stack with id shop does not exist")

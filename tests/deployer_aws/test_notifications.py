@@ -29,7 +29,7 @@ from deployer_aws.simulator import Simulator
 from deployer_core.engine.messages import DeploymentOutcome, Notice, Requested
 from deployer_core.engine.reducer import reduce
 from deployer_core.engine.routing import INITIAL
-from tests.support.listening import World
+from tests.support.listening import SimulatedExample
 from tests.support.orders import KEY, orders
 
 pytestmark = pytest.mark.quick
@@ -190,11 +190,11 @@ def test_a_long_reason_is_cut() -> None:
 # With a runner
 
 
-def deploy(script: str, recorder: Recorder, *, changes: bool = False) -> World:
+def deploy(script: str, recorder: Recorder, *, changes: bool = False) -> SimulatedExample:
     """Deploy a version of the example, and record the notices."""
-    world = World(script, listens=False, channel=recorder, changes=changes)
-    world.deploy()
-    return world
+    example = SimulatedExample(script, listens=False, channel=recorder, changes=changes)
+    example.deploy()
+    return example
 
 
 def test_each_ended_deployment_is_told() -> None:
@@ -228,15 +228,15 @@ def test_a_failing_channel_holds_nothing_up() -> None:
     """The deployment ends as ever; its end is told as soon as somebody listens, by another runner too."""
     recorder = Recorder()
     recorder.failing = True
-    world = deploy("", recorder, changes=True)
-    assert world.ending()["stack"] == "AVAILABLE"
-    assert world.journal.notices()
+    example = deploy("", recorder, changes=True)
+    assert example.ending()["stack"] == "AVAILABLE"
+    assert example.journal.notices()
     recorder.failing = False
-    notices = Notices(recorder, world.sim.clock)
-    world.sim.clock.sleep(60)
-    Runner(world.journal, (), world.sim.clock, notify=notices.notify).step([])
+    notices = Notices(recorder, example.sim.clock)
+    example.sim.clock.sleep(60)
+    Runner(example.journal, (), example.sim.clock, notify=notices.notify).step([])
     assert [m.about for m in recorder.sent] == [ENDED]
-    assert not world.journal.notices()
+    assert not example.journal.notices()
 
 
 def a_step() -> Appended:

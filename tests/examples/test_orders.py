@@ -145,7 +145,7 @@ def test_the_versions_take_both_paths() -> None:
     assert len({spec(name)["stack"]["parameters"]["ImageTag"] for name in VERSIONS}) == 4
 
 
-def test_the_simulation_is_a_good_world_with_something_to_migrate() -> None:
+def test_the_simulation_is_sound_with_something_to_migrate() -> None:
     """All that is scripted is that the evaluations of `orders` in versions 2 and 3 find changes."""
     rules = load_script(ORDERS / "simulation.yaml").rules
     family = template()["Resources"]["OrdersMigration"]["Properties"]["Family"]

@@ -23,6 +23,29 @@ from deployer_core.kernel.machine import name_of
 from tests.support.orders import KEY, TEMPLATES, orders
 from tests.support.sqs import URL, Sqs
 
+CHANGES = "{on: run_task, nth: 1, exit_code: 2}"
+SCRIPTS = {
+    "good": f"rules: [{CHANGES}]",
+    "nothing to migrate": "",
+    "task fails": f"rules: [{CHANGES}, {{on: run_task, nth: 2, exit_code: 1, reason: the schema is locked}}]",
+    "task cannot start": "rules: [{on: run_task, nth: 1, stop_code: TaskFailedToStart}]",
+    "out of memory": f"rules: [{CHANGES}, {{on: run_task, nth: 2, oom: true}}]",
+    "no exit code": "rules: [{on: run_task, nth: 1, no_exit_code: true}]",
+    "no containers": "rules: [{on: run_task, nth: 1, no_containers: true}]",
+    "no capacity": f"rules: [{CHANGES}, {{on: run_task, nth: 3, capacity: unavailable}}]",
+    "hidden task": "rules: [{on: run_task, nth: 1, hidden: 10}]",
+    "create fails": "rules: [{on: create_stack, nth: 1, fail: {reason: no capacity}}]",
+    "update fails": "rules: [{on: update_stack, nth: 2, fail: {reason: no capacity}}]",
+    "late reads": f"rules: [{CHANGES}, {{on: update_stack, stale: 5, linger: 60}}]",
+    "throttled": "rules: [{on: describe_stacks, every: 3, throttle: true}, "
+    "{on: describe_tasks, every: 2, throttle: true}]",
+    "lost replies": "rules: [{on: update_stack, nth: 1, lost_reply: true}, {on: run_task, nth: 2, lost_reply: true}, "
+    "{on: create_stack, nth: 1, lost_reply: true}]",
+    "somebody else's update": "events: [{at: 300, stack: staging-orders, update: "
+    "{parameters: {DesiredCount: 3}, takes: 60}}]",
+}
+"""Whatever may happen to the example's first two versions."""
+
 Delivery = Callable[[list[Any]], list[Any]]
 
 
@@ -30,7 +53,7 @@ def _half() -> float:
     return 0.5
 
 
-class World:
+class SimulatedExample:
     """A simulated account, a journal, and a runner: one that polls, or one that listens to a queue as well."""
 
     def __init__(
@@ -44,7 +67,7 @@ class World:
         channel: Channel | None = None,
         changes: bool = False,
         keys: Collection[str] | None = None,
-        queue: Callable[["World"], SqsClient] | None = None,
+        queue: Callable[["SimulatedExample"], SqsClient] | None = None,
         url: str = URL,
     ) -> None:
         self.sim = Simulator(script)
@@ -119,3 +142,11 @@ class World:
 
 def _plain(text: str) -> str:
     return " ".join(word.rpartition("/")[0] if word.startswith("arn:") else word for word in text.split())
+
+
+def carried_out(example: SimulatedExample) -> SimulatedExample:
+    """Carry out two versions, the second one only where the first was done."""
+    example.deploy("1.0")
+    if example.notices[-1].outcome == "DONE":
+        example.deploy("1.1")
+    return example

@@ -97,18 +97,17 @@ class _Finder(MetaPathFinder):
 
 
 def decided() -> dict[str, Any]:
-    """Carry out deployments in each world, polling and listening; return what was decided, without words."""
-    from tests.deployer_aws.events.test_deployments import WORLDS, carried_out
-    from tests.support.listening import World
+    """Carry out deployments by each script, polling and listening; return what was decided, without words."""
+    from tests.support.listening import SCRIPTS, SimulatedExample, carried_out
 
     found: dict[str, Any] = {"accounts": _accounts(), "logins": _logins()}
     for name, decide in {"environments": _environments, "journals": _journals}.items():
         with TemporaryDirectory() as folder:
             found[name] = decide(Path(folder))
-    for name, script in WORLDS.items():
+    for name, script in SCRIPTS.items():
         for listens in (False, True):
             found[f"{name}, {'listening' if listens else 'polling'}"] = _outline(
-                carried_out(World(script, listens=listens))
+                carried_out(SimulatedExample(script, listens=listens))
             )
     return found
 
@@ -207,17 +206,17 @@ def _journals(folder: Path) -> list[Any]:
     return [*decided, _tried(lambda: journal.append([entry("a/c", Head(), request())]))]
 
 
-def _outline(world: Any) -> dict[str, Any]:
+def _outline(example: Any) -> dict[str, Any]:
     from deployer_core.kernel.machine import name_of
     from tests.support.orders import KEY
 
-    events = [row.event for row in world.journal.events(KEY)]
+    events = [row.event for row in example.journal.events(KEY)]
     kinds = [f"{type(event).__name__} {type(getattr(event, 'answer', None)).__name__}" for event in events]
     return {
-        "stack": name_of(type(world.state.stack)),
-        "notices": [(notice.deployment, notice.outcome) for notice in world.notices],
-        "changes": [change.action for change in world.sim.changes],
-        "calls": dict(sorted(world.calls.items())),
+        "stack": name_of(type(example.state.stack)),
+        "notices": [(notice.deployment, notice.outcome) for notice in example.notices],
+        "changes": [change.action for change in example.sim.changes],
+        "calls": dict(sorted(example.calls.items())),
         "events": kinds,
     }
 

@@ -12,7 +12,7 @@ from deployer_aws.aws.errors import Problem
 from deployer_aws.aws.facts import Answer, Denial, Facts, Place, Questions
 from deployer_aws.aws.template_urls import INLINE
 from deployer_aws.specfile import LoadedSpec
-from deployer_aws.templates import Template, TemplateError, read
+from deployer_aws.templates import Template, read
 from deployer_core.spec import AdminSecret, DeploymentSpec, Output, TaskSpec, TemplateUrl, Text
 
 T = TypeVar("T")
@@ -137,11 +137,8 @@ class CheckContext:
 
     @cached_property
     def template(self) -> Template | None:
-        """The template, where it is here and can be read."""
-        try:
-            return read(self.template_text) if self.template_text is not None else None
-        except TemplateError:
-            return None
+        """The template, where it is here."""
+        return read(self.template_text) if self.template_text is not None else None
 
     @property
     def tasks(self) -> Iterator[tuple[str, TaskSpec[Text]]]:

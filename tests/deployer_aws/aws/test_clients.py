@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
 
 from deployer_aws.aws import clients as module
 from deployer_aws.aws.accounts import find
 from deployer_aws.aws.clients import SERVICES, ClientsError, Options, connect
-from deployer_aws.aws.errors import ErrorClass, classify
+from deployer_aws.aws.errors import ErrorClass, LoginNeeded, classify
 from deployer_aws.ports import Account
 
 ROLE = "arn:aws:iam::210987654321:role/deployer"
@@ -137,3 +137,35 @@ def test_only_methods_that_change_nothing_are_the_observing_clients() -> None:
         method: Any = getattr(clients.cloudformation, name)
         attempts = method.__self__.meta.config.retries["total_max_attempts"]
         assert attempts == (module.TRIES if observed else 1), name
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "words"),
+    [
+        (EndpointConnectionError(endpoint_url="https://sts"), ClientsError, "AWS does not say which account"),
+        (ClientError({"Error": {"Code": "ExpiredToken"}}, "GetCallerIdentity"), LoginNeeded, "ExpiredToken"),
+        (TypeError("a slip"), TypeError, "a slip"),
+    ],
+    ids=["unreachable", "expired", "a-slip"],
+)
+def test_why_the_account_is_not_known(
+    error: Exception, raised: type[Exception], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AWS cannot be asked, or somebody has to log in; a mistake of our own is raised as it is."""
+    clients = connect(Options(region="eu-west-1"))
+
+    def fail(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(clients.sts, "get_caller_identity", fail)
+    with pytest.raises(raised, match=words):
+        find(clients)
+
+
+def test_a_role_is_not_assumed_by_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without credentials of one's own it is a login that is missing, and not the role."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(LoginNeeded, match="credentials"):
+        find(connect(OPTIONS))

@@ -22,7 +22,7 @@ def test_a_simulated_journal_is_refused_for_the_real_aws(deployer: Deployer) -> 
 
 
 def test_a_real_journal_is_refused_for_a_simulation(real: Deployer) -> None:
-    """By run and by resume, and no simulated world is made."""
+    """By run and by resume, and no simulated AWS is made."""
     for words in (("run", HOTFIX), ("resume",)):
         said = real(*words, "--simulate", SCRIPT)
         assert said.code == 2
@@ -31,7 +31,7 @@ def test_a_real_journal_is_refused_for_a_simulation(real: Deployer) -> None:
 
 
 def test_a_simulated_journal_without_its_world_is_refused(deployer: Deployer) -> None:
-    """It would otherwise be carried on in the real AWS, or in a world where nothing has happened."""
+    """It would otherwise be carried on in the real AWS, or in one where nothing has happened."""
     deployer.half_way(events=3)
     account_file(deployer.journal).unlink()
     for words in (("resume",), ("run", HOTFIX), ("run", HOTFIX, "--simulate", SCRIPT), ("repair", KEY)):

@@ -1,7 +1,14 @@
 """What a person sees of an error, and of no command."""
 
+import logging
+
+import click
 import pytest
 
+from deployer_aws.cli._errors import report_error
+from deployer_aws.cli._exit import Exit
+from deployer_aws.cli._logging import logged_on
+from deployer_aws.cli._screen import Screen
 from tests.support.command import EXAMPLE, SCRIPT, Deployer, invoke
 
 
@@ -28,3 +35,41 @@ def test_no_command_shows_what_there_is() -> None:
     assert said.code == 2
     assert "Commands:" in said.err
     assert invoke("--version").out.startswith("deployer, version")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (click.ClickException("no such thing"), "deployer: no such thing"),
+        (
+            OSError(28, "No space left on device"),
+            "No space left on device. What was journaled stays: 'deployer",
+        ),
+    ],
+    ids=["of-click", "of-the-machine"],
+)
+def test_what_a_person_can_put_right_is_no_internal_error(
+    error: Exception, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The exit code is that of bad input, and what was journaled is not lost."""
+    assert report_error(error) is Exit.BAD
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_the_traceback_of_what_is_logged_is_for_those_who_ask(
+    wanted: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others see one line; what is of no interest is not shown at all."""
+    monkeypatch.setenv("DEPLOYER_TRACEBACK", "1" if wanted else "")
+    log = logging.getLogger("deployer.runner")
+    with logged_on(Screen()):
+        log.info("all is well")
+        try:
+            raise RuntimeError("a slip")
+        except RuntimeError:
+            log.exception("one look failed")
+    said = capsys.readouterr().err
+    assert said.startswith("warning: one look failed\n")
+    assert ("RuntimeError: a slip" in said) is wanted
+    assert "all is well" not in said

@@ -31,7 +31,7 @@ def _check(content: bytes) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_taken_or_refused_in_words(content: bytes) -> None:
-    """Exit code 0 or 2, one printable message on stderr, no journal and no world."""
+    """Exit code 0 or 2, one printable message on stderr, no journal and no account."""
     _check(content)
 
 

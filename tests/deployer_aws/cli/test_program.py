@@ -3,10 +3,12 @@
 import ast
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import click
 import pytest
+from click.shell_completion import ShellComplete
 
 from deployer_aws import cli
 from deployer_aws.cli._program import Program, command_names, program, summary
@@ -72,3 +74,40 @@ def test_an_interruption_while_a_command_is_imported_is_said(monkeypatch: pytest
     said = invoke("status")
     assert (said.code, said.err) == (3, "deployer: interrupted before anything was done\n")
     assert isinstance(program, Program)
+
+
+def test_an_interruption_while_the_program_itself_is_imported_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As before a command is: nothing was done yet."""
+
+    class Interrupting:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "deployer_aws.cli._program":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "deployer_aws.cli._program")
+    monkeypatch.setattr(sys, "meta_path", [Interrupting(), *sys.meta_path])
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["status"])
+    assert (ended.value.code, capsys.readouterr().err) == (
+        3,
+        "deployer: interrupted before anything was done\n",
+    )
+
+
+def test_a_shell_completes_the_commands() -> None:
+    """By click's own completion."""
+    completing = ShellComplete(program, {}, "deployer", "_DEPLOYER_COMPLETE")
+    assert [found.value for found in completing.get_completions([], "sta")] == ["status"]
+    assert [found.value for found in completing.get_completions([], "")] == list(command_names())
+
+
+def test_a_source_tree_that_was_not_installed_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said so, and not guessed."""
+
+    def missing(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", missing)
+    assert invoke("--version").out == "deployer, version of a source tree\n"

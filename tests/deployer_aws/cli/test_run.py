@@ -145,7 +145,7 @@ def test_a_deployment_is_given_an_id_by_its_time(deployer: Deployer) -> None:
 
 
 def test_resume_finishes_what_was_left_half_way(deployer: Deployer) -> None:
-    """It finds the simulated world by itself, and says what was under way."""
+    """It finds the simulated AWS by itself, and says what was under way."""
     deployer.half_way(events=15)
     said = deployer("resume")
     assert said.code == 0
@@ -163,7 +163,7 @@ def test_resume_tells_of_a_failure(deployer: Deployer) -> None:
 
 
 def test_resume_with_another_script_goes_on_by_that(deployer: Deployer) -> None:
-    """The world stays, its rules are others."""
+    """The account stays, its rules are others."""
     deployer.half_way(events=5)
     assert deployer("resume", "--simulate", deployer.script(FAILS)).code == 1
 

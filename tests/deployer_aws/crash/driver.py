@@ -83,9 +83,9 @@ class Bench:
     def __init__(self, folder: Path, script: str | None, moments: Moments | None = None) -> None:
         moments = moments or Moments()
         self.journal = SqliteJournal(folder / "journal")
-        self.world = Simulator.open(folder / "world", script)
+        self.account = Simulator.open(folder / "account", script)
         clients: dict[str, Any] = {
-            name: Watched(self.world.client(name), moments) for name in ("cloudformation", "ecs")
+            name: Watched(self.account.client(name), moments) for name in ("cloudformation", "ecs")
         }
         journal: Any = Watched(self.journal, moments, ("append", "compare_and_set_lease", "delivered"))
         self.runner = Runner(
@@ -95,7 +95,7 @@ class Bench:
                 Ecs(clients["ecs"]),
                 SimulatedPostgres(),
             ],
-            self.world.clock,
+            self.account.clock,
             polling=PollingPolicy(5.0, 30.0),
             jitter=lambda: 1.0,
         )
@@ -117,14 +117,14 @@ class Bench:
             "stack": type(state.stack).__name__,
             "pending": [type(pending.command).__name__ for pending in state.pending],
             "reasons": [notice.reason for notice in notices],
-            "changes": [_without_arn(change) for change in self.world.changes],
+            "changes": [_without_arn(change) for change in self.account.changes],
             "requests": sum(isinstance(event, Requested) for event in events),
         }
 
     def close(self) -> None:
         """Let go of the folder."""
         self.journal.close()
-        self.world.close()
+        self.account.close()
 
 
 def _without_arn(change: Any) -> str:
@@ -163,7 +163,7 @@ def trials(
             return
         bench = Bench(trial, None)
         if moment >= 0:
-            bench.world.clock.sleep(delay)
+            bench.account.clock.sleep(delay)
         bench.deploy(version)
         yield {"moment": moment, **bench.result()}
         bench.close()

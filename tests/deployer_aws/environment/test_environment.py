@@ -40,13 +40,13 @@ def in_account(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_command_has_its_executor_on_the_real_aws(deployer: Deployer) -> None:
     """The databases' too; no call is made until there is something to do."""
     spec = specfile.load(EXAMPLE / "v1.yaml").spec
-    world = open_environment(deployer.journal, spec=spec, options=Options(region="eu-central-1"))
+    environment = open_environment(deployer.journal, spec=spec, options=Options(region="eu-central-1"))
     try:
-        carried_out = {command for executor in world.executors for command in executor.commands}
+        carried_out = {command for executor in environment.executors for command in executor.commands}
         assert carried_out == set(get_args(WorldCommand))
-        assert not world.calls()
+        assert not environment.calls()
     finally:
-        world.close()
+        environment.close()
 
 
 def test_without_a_login_nothing_is_requested_and_the_command_is_to_be_run_again(deployer: Deployer) -> None:
@@ -65,12 +65,12 @@ def test_only_emulators_have_events_without_tokens(deployer: Deployer, endpoint:
     """On AWS itself an event without a token is never taken for one of ours."""
     spec = specfile.load(EXAMPLE / "v1.yaml").spec
     options = Options(region="eu-central-1", endpoint_url=endpoint)
-    world = open_environment(deployer.journal, spec=spec, options=options)
+    environment = open_environment(deployer.journal, spec=spec, options=options)
     try:
-        stacks: Any = next(e for e in world.executors if StabiliseStack in e.commands)
+        stacks: Any = next(e for e in environment.executors if StabiliseStack in e.commands)
         assert stacks._settings.bare_events is bool(endpoint)
     finally:
-        world.close()
+        environment.close()
 
 
 @pytest.mark.usefixtures("in_account")
@@ -87,16 +87,18 @@ def test_what_is_checked_before_a_run_is_not_counted_as_the_runs_own(
             clients.cloudformation.describe_stacks()
 
     nowhere = Options(endpoint_url="http://127.0.0.1:9")
-    world = open_environment(deployer.journal, spec=specfile.load(HOTFIX).spec, options=nowhere, check=check)
-    assert world.calls() == {}
-    assert world.clients is not None
+    environment = open_environment(
+        deployer.journal, spec=specfile.load(HOTFIX).spec, options=nowhere, check=check
+    )
+    assert environment.calls() == {}
+    assert environment.clients is not None
     with pytest.raises(Exception, match="127.0.0.1"):
-        world.clients.cloudformation.delete_stack(StackName="orders")
-    assert world.calls() == {"DeleteStack": 1}
-    world.close()
+        environment.clients.cloudformation.delete_stack(StackName="orders")
+    assert environment.calls() == {"DeleteStack": 1}
+    environment.close()
 
 
-def test_time_is_that_of_the_world(deployer: Deployer, real: Deployer) -> None:
+def test_time_is_that_of_the_environment(deployer: Deployer, real: Deployer) -> None:
     """Ages are told in simulated time where that is what passed."""
     simulated = Deployer(deployer.folder / "other")
     simulated.folder.mkdir()
@@ -117,7 +119,7 @@ def test_the_system_clock_is_the_machines_own() -> None:
     assert clock.monotonic() - began >= 0.01
 
 
-def test_a_journal_that_cannot_be_opened_leaves_no_world_open(
+def test_a_journal_that_cannot_be_opened_leaves_nothing_open(
     deployer: Deployer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The simulator lets go of its file."""

@@ -14,7 +14,7 @@ from deployer_aws.ports import Appended
 from deployer_core.engine.messages import DeploymentOutcome, Notice, Requested, token
 from deployer_core.engine.reducer import reduce
 from deployer_core.engine.routing import INITIAL
-from tests.support.listening import World
+from tests.support.listening import SimulatedExample
 from tests.support.orders import KEY, orders
 from tests.support.project import ROOT
 
@@ -53,9 +53,9 @@ def test_the_rules_let_in_what_is_understood() -> None:
     patterns = [
         r["Properties"]["EventPattern"] for r in resources.values() if r["Type"] == "AWS::Events::Rule"
     ]
-    world = World()
-    world.deploy()
-    for event in world.sim.emitted:
+    example = SimulatedExample()
+    example.deploy()
+    for event in example.sim.emitted:
         assert any(
             event["source"] in p["source"] and event["detail-type"] in p["detail-type"] for p in patterns
         )

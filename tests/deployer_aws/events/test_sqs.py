@@ -10,7 +10,7 @@ from deployer_aws.events import read_event
 from deployer_aws.notifications import EventBridge
 from tests.deployer_aws.events import stack_event
 from tests.support import servers
-from tests.support.listening import World
+from tests.support.listening import SimulatedExample
 from tests.support.orders import KEY
 
 
@@ -55,19 +55,19 @@ def arn(sqs: Any, url: str) -> str:
 class Forwarding:
     """The client of a real queue, into which the simulator's events are put; its waiting passes virtual time."""
 
-    def __init__(self, client: Any, url: str, world: World) -> None:
-        self._client, self._url, self._world = client, url, world
+    def __init__(self, client: Any, url: str, example: SimulatedExample) -> None:
+        self._client, self._url, self._example = client, url, example
 
     def receive_message(self, **request: Any) -> Any:
         """Wait in virtual time."""
-        until = self._world.sim.clock.monotonic() + request["WaitTimeSeconds"]
+        until = self._example.sim.clock.monotonic() + request["WaitTimeSeconds"]
         while True:
-            for event in self._world._arriving():
+            for event in self._example._arriving():
                 self._client.send_message(QueueUrl=self._url, MessageBody=json.dumps(event))
             answer = self._client.receive_message(**{**request, "WaitTimeSeconds": 0})
-            if answer.get("Messages") or self._world.sim.clock.monotonic() >= until:
+            if answer.get("Messages") or self._example.sim.clock.monotonic() >= until:
                 return answer
-            self._world.sim.clock.sleep(5.0)
+            self._example.sim.clock.sleep(5.0)
 
     def delete_message_batch(self, **request: Any) -> Any:
         """As it is."""
@@ -76,27 +76,27 @@ class Forwarding:
 
 def test_a_deployment_listens_to_a_real_queue(sqs: Any) -> None:
     """Through boto3 and HTTP the deployment ends as it does without a queue, and the queue is empty after it."""
-    polling = World(listens=False)
+    polling = SimulatedExample(listens=False)
     polling.deploy()
     url, _ = queue(sqs, "deployment")
-    world = World(queue=lambda world: Forwarding(sqs, url, world), url=url)
-    world.deploy()
-    assert world.ending() == polling.ending()
-    assert world.calls.total() < polling.calls.total() / 2
-    assert world.runner.messages.appended
-    world.runner.wait(0)
+    example = SimulatedExample(queue=lambda example: Forwarding(sqs, url, example), url=url)
+    example.deploy()
+    assert example.ending() == polling.ending()
+    assert example.calls.total() < polling.calls.total() / 2
+    assert example.runner.messages.appended
+    example.runner.wait(0)
     assert "Messages" not in sqs.receive_message(QueueUrl=url)
 
 
 def test_poison_is_put_aside_by_the_queue(sqs: Any) -> None:
     """What is not understood ends in the queue that the redrive policy names; what is not ours is deleted."""
     url, _ = queue(sqs, "poison")
-    world = World(queue=lambda _: sqs, url=url)
+    example = SimulatedExample(queue=lambda _: sqs, url=url)
     for body in ("hello", json.dumps(stack_event())):
         sqs.send_message(QueueUrl=url, MessageBody=body)
     for _ in range(4):
-        world.runner.wait(0)
-    assert (world.events.tally.foreign, world.events.tally.poison) == (1, 2)
+        example.runner.wait(0)
+    assert (example.events.tally.foreign, example.events.tally.poison) == (1, 2)
     (aside,) = sqs.receive_message(QueueUrl=url.replace("poison", "poison-aside"))["Messages"]
     assert aside["Body"] == "hello"
 
@@ -106,8 +106,8 @@ def test_notices_reach_a_queue_by_a_rule(sqs: Any, events: Any) -> None:
     url, target = queue(sqs, "notices")
     events.put_rule(Name="notices", EventPattern=json.dumps({"source": ["deployer"]}))
     events.put_targets(Rule="notices", Targets=[{"Id": "queue", "Arn": target}])
-    world = World(listens=False, channel=EventBridge(events))
-    world.deploy()
+    example = SimulatedExample(listens=False, channel=EventBridge(events))
+    example.deploy()
     (message,) = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"]
     event = json.loads(message["Body"])
     assert (event["source"], event["detail-type"]) == ("deployer", "Deployment Ended")

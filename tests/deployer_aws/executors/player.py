@@ -3,20 +3,27 @@
 spec {role: ROLE, tags: {team: shop}}         (members of the spec that differ, as YAML, before its command)
 UpsertStack Count=2 | StabiliseStack cancel | RunTask  (the pending command, issued now, with an executor of its own)
 accepted UpsertStack                          (the same, issued, sent and accepted ten seconds ago)
+scaled                                        (ScaleStack Count=0 of a stack with one service, accepted and complete)
+known UPDATE_IN_PROGRESS                      (the stack's status that the journal has for the command)
 describe_stacks UPDATE_COMPLETE {Outputs: []} (what AWS answers: the stack's status, and members in AWS's own words)
 describe_stack_events token-2                 (a page, with the token of the next one; its events follow, indented, newest first)
   UPDATE_COMPLETE token-1 at=-5               (an event of the stack, its request's token if it has one, and its time)
   CREATE_FAILED token-1 Topic: name taken     (an event of a resource, and its reason)
+list_stack_resources                          (a page in the same way; its resources follow: type, status, physical id)
+  AWS::ECS::Service UPDATE_COMPLETE service-arn
 describe_tasks STOPPED {containers: []}       (the task's status, and members in AWS's own words)
 describe_task_definition | update_stack {StackId: stack-id}
 update_stack raises Throttling: words         (an error in the shape of boto3's)
+later                                         (it is a later command, with an id of its own)
 look                                          (one look at the command; what it says is then known to the next look)
+view UPDATE_COMPLETE                          (what a batch describe has shown to the next look)
+observe                                       (a batch describe, whose view the next look has)
 wait 60
 another                                       (executor of tasks, that has read no definition yet)
 
-An operation that is answered more than once gives its answers in turn, and then the last of them again; answers after
-a look are in the place of those before. `token-1` is the token of the first attempt; `stack-id`, `nested-id`,
-`task-arn` and `definition-3` are identifiers of AWS's.
+An operation that is answered more than once gives its answers in turn, and then the last of them again; its answers
+after a look are in the place of those before. `token-1` is the token of the first attempt; `stack-id`, `nested-id`,
+`service-arn`, `task-arn` and `definition-3` are identifiers of AWS's.
 """
 
 import json
@@ -28,9 +35,10 @@ from typing import Any
 import attrs
 import yaml
 
+from deployer_aws.aws.stacks import StackDescription, read_description
 from deployer_aws.executors.cloudformation import CloudFormation
 from deployer_aws.executors.ecs import Ecs
-from deployer_aws.ports import Executor, Work
+from deployer_aws.ports import Observer, Work
 from deployer_core.engine.messages import (
     Accepted,
     Attempt,
@@ -51,6 +59,7 @@ from tests.deployer_aws.aws_answers import (
     NESTED,
     NEWEST,
     NOW,
+    SERVICE,
     SPEC,
     TASK,
     Refused,
@@ -67,7 +76,23 @@ from tests.deployer_aws.scenarios.specs import template
 __all__ = ["Looking"]
 
 TOKENS = {f"token-{number}": work(None).token(number) for number in (1, 2, 3)}
-NAMES = {**TOKENS, "stack-id": ID, "nested-id": NESTED, "task-arn": ARN, "definition-3": NEWEST}
+NAMES = {
+    **TOKENS,
+    "stack-id": ID,
+    "nested-id": NESTED,
+    "task-arn": ARN,
+    "definition-3": NEWEST,
+    "service-arn": SERVICE,
+}
+SCALED = (
+    "accepted ScaleStack Count=0",
+    "describe_stacks UPDATE_COMPLETE",
+    "describe_stack_events",
+    "  UPDATE_COMPLETE token-1",
+    "list_stack_resources",
+    "  AWS::ECS::Service UPDATE_COMPLETE service-arn",
+    "describe_services {services: [{status: ACTIVE, desiredCount: 0}]}",
+)
 
 
 class Looking:
@@ -76,16 +101,16 @@ class Looking:
     def __init__(self) -> None:
         self._said: list[str] = []
         self._answers: dict[str, list[Any]] = {}
-        self._looked = False
+        self._old, self._paged = set[str](), ""
         self._spec: dict[str, Any] = {}
         self._work: Work = work(None)
         self._client = Stub(self._answers)
-        self._executor: Executor = CloudFormation(self._client, self._client)
+        self._executor: Observer = CloudFormation(self._client, self._client)
 
     def take(self, line: str) -> None:
         """Carry out one line."""
         if line.startswith("  "):
-            self._event(line.strip())
+            self._row(_real(line.strip()))
             return
         verb, _, rest = _real(line).partition(" ")
         match verb:
@@ -93,6 +118,14 @@ class Looking:
                 self._spec = {name: _frozen(value) for name, value in yaml.safe_load(rest).items()}
             case "look":
                 self._look()
+            case "later":
+                self._work = attrs.evolve(
+                    self._work, pending=attrs.evolve(self._work.pending, id=self._work.pending.id + 1)
+                )
+            case "view":
+                self._work = attrs.evolve(self._work, view=read_description(shown(rest)["Stacks"][0]))
+            case "observe":
+                self._observe()
             case "another":
                 self._executor = Ecs(self._client)
             case "wait":
@@ -105,6 +138,13 @@ class Looking:
                 self._work = work(
                     self._stack_command(*rest.split()), attempt=Attempt(1, NOW - 10), ref=ID, age=10
                 )
+            case "scaled":
+                for step in SCALED:
+                    self.take(step)
+                self._old = set(self._answers)  # so that a scenario may have others
+            case "known":
+                pending = attrs.evolve(self._work.pending, progress=StackProgress(rest))
+                self._work = attrs.evolve(self._work, pending=pending)
             case _ if verb[0].isupper():
                 self._work = work(self._stack_command(verb, *rest.split()))
             case _:
@@ -120,20 +160,38 @@ class Looking:
     # What AWS answers
 
     def _answer(self, operation: str, rest: str) -> None:
-        if self._looked:
-            self._answers.clear()
-            self._looked = False
+        if operation in self._old:
+            del self._answers[operation]
+            self._old.remove(operation)
         self._answers.setdefault(operation, []).append(_answer(operation, rest))
+        self._paged = operation
 
-    def _event(self, line: str) -> None:
-        page = self._answers["describe_stack_events"][-1]
-        page["StackEvents"].append(_event(_real(line)))
+    def _row(self, line: str) -> None:
+        """Add a row to the page that was last answered."""
+        page = self._answers[self._paged][-1]
+        if self._paged == "describe_stack_events":
+            page["StackEvents"].append(_event(line))
+        else:
+            page["StackResourceSummaries"].append(_resource(*line.split()))
 
     # What is written down
 
+    def _observe(self) -> None:
+        self._old, self._client.calls = set(self._answers), _Calls(self._said)
+        view = self._executor.observe([self._work]).get(self._work.id)
+        match view:
+            case None:
+                self._said.append("sees nothing")
+            case StackDescription():
+                self._said.append(f"sees {view.status}")
+            case Refused():
+                self._said.append(f"sees {view.response['Error']['Code']}")
+            case _:
+                self._said.append("sees tasks that run")
+        self._work = attrs.evolve(self._work, view=view)
+
     def _look(self) -> None:
-        self._looked = True
-        self._client.calls = _Calls(self._said)
+        self._old, self._client.calls = set(self._answers), _Calls(self._said)
         with _Warnings(self._said):
             try:
                 for said in self._executor.act(self._work):
@@ -141,6 +199,7 @@ class Looking:
                     self._take_up(said)
             except Refused as refusal:
                 self._said.append(f"raises {refusal.response['Error']['Code']}")
+        self._work = attrs.evolve(self._work, view=None)
 
     def _take_up(self, said: Attempted | Accepted | Replied) -> None:
         pending: Pending = self._work.pending
@@ -208,6 +267,8 @@ def _answer(operation: str, rest: str) -> Any:
         return Refused(code, head or "in AWS's words", **(yaml.safe_load(f"{{{members}") if members else {}))
     if operation == "describe_stack_events":
         return {"StackEvents": [], **({"NextToken": rest} if rest else {})}
+    if operation == "list_stack_resources" and not rest.startswith("{"):
+        return {"StackResourceSummaries": [], **({"NextToken": rest} if rest else {})}
     if operation == "describe_task_definition" and not rest:
         return defined()
     if rest.startswith("{"):
@@ -229,6 +290,10 @@ def _event(line: str) -> dict[str, Any]:
     if not name:
         return event(status, token, when, of=of, **({"ResourceStatusReason": reason} if reason else {}))
     return {**resource(status, reason, token, name=name, **options), **_time(when), "StackId": of}
+
+
+def _resource(kind: str, status: str, physical: str = "") -> dict[str, str]:
+    return {"ResourceType": kind, "ResourceStatus": status, "PhysicalResourceId": physical}
 
 
 def _time(when: float) -> dict[str, Any]:

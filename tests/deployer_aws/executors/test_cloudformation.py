@@ -8,23 +8,32 @@ import botocore.session
 import pytest
 from attrs import evolve
 
+from deployer_aws.aws.stacks import LIFECYCLES, WAYS_OUT
 from deployer_aws.executors.cloudformation import CloudFormation, Settings
+from deployer_core.engine.messages import Attempt
 from deployer_core.machines.deployment import (
     CreateStack,
     ScaleStack,
     StabiliseStack,
     UpdateStack,
+    UpsertStack,
 )
+from deployer_core.machines.stack_status import Lifecycle
 from deployer_core.spec import ListenerPriority, TemplateUrl
 from tests.deployer_aws.aws_answers import (
     COUNTS,
     ID,
     MISSING,
+    NOW,
     SPEC,
+    TOKEN,
     Stub,
     answers,
+    event,
     events,
+    page,
     shown,
+    stack_observed,
     work,
 )
 
@@ -170,3 +179,22 @@ def test_error_that_is_none_of_aws_escapes() -> None:
 def test_commands_of_others_are_left_alone() -> None:
     """A command that is not the stack's is none of its business."""
     assert events(CloudFormation(Stub({}), Stub({})).act(work(None))) == []
+
+
+@pytest.mark.parametrize("status", [s for s, where in LIFECYCLES.items() if where is Lifecycle.TERMINAL])
+def test_status_without_a_way_out(status: str) -> None:
+    """A stack that only somebody can bring back says how, whether we wait for it or have changed it ourselves."""
+    client = Stub({"describe_stacks": [shown(status)]})
+    (found,) = answers(CloudFormation(client, Stub({})).act(work(StabiliseStack("d1", SPEC, False))))
+    (changed,) = stack_observed(page(event(status, TOKEN)), status=status)
+    for answer in (found, changed):
+        assert answer.reason == f"{WAYS_OUT[status]}, then repair"
+
+
+def test_events_without_tokens_are_not_ours_on_aws() -> None:
+    """On AWS an end without a token is another's, whose change ours had waited for: ours is yet to be seen."""
+    theirs = event("UPDATE_COMPLETE", None, -1)
+    stale = Stub({"describe_stacks": [shown("UPDATE_COMPLETE")], "describe_stack_events": [page(theirs)]})
+    pending = work(UpsertStack("d1", SPEC, ()), attempt=Attempt(1, NOW - 10), ref=ID)
+    on_aws = CloudFormation(stale, Stub({}), settings=Settings(bare_events=False))
+    assert events(on_aws.act(pending)) == []

@@ -1,10 +1,12 @@
 """The checks of the stack and its template."""
 
 import pytest
+from attrs import evolve
 
 from deployer_aws.aws.clients import Options
 from deployer_aws.aws.stacks import WAYS_OUT
-from deployer_aws.preflight import Verdict
+from deployer_aws.preflight import Verdict, examine
+from deployer_core.spec import AdminIam, Output
 from tests.deployer_aws.preflight.examined import SPEC, TEMPLATE, Examined, refusal
 
 pytestmark = pytest.mark.quick
@@ -150,3 +152,47 @@ def test_a_previous_value_of_a_stack_that_is_not_there_is_a_fault(examined: Exam
     examined.expect("spec", Verdict.FAULT)
     examined.answers["describe_stacks"] = {"Stacks": [{"StackStatus": "UPDATE_COMPLETE"}]}
     examined.expect("spec", Verdict.OK)
+
+
+def test_an_output_that_nobody_has_is_a_fault(examined: Examined) -> None:
+    """Of a spec that was made in code, since a file's is compared with its template as it is read."""
+    context = examined.context()
+    (database,) = context.spec.databases
+    lost = evolve(database, admin=AdminIam(Output("Nowhere"), "admin"))
+    changed = evolve(context.loaded, spec=evolve(context.spec, databases=(lost,)))
+    (found,) = (one for one in examine(evolve(context, loaded=changed)) if one.check == "outputs")
+    assert (found.result, found.text) == (Verdict.FAULT, "the template has no output Nowhere")
+
+
+def test_what_a_macro_makes_a_template_of_cannot_be_known_here(examined: Examined) -> None:
+    """Before it ran, the template may have no resources at all."""
+    examined.template = "Transform: Everything\nParameters:\n  DesiredCount: {Type: Number}\n"
+    examined.expect("services", Verdict.UNVERIFIED, "the template itself has no ECS service")
+
+
+def test_counts_without_a_service_scale_nothing(examined: Examined) -> None:
+    """Services may come with the stack's other template, from a nested stack or a macro; else the counts are a mistake."""
+    parts = examined.template.partition("Resources:\n")
+    service, outputs = parts[2].split("Outputs:")
+    without = f"{parts[0]}{parts[1]}  Topic: {{Type: AWS::SNS::Topic}}\nOutputs:{outputs}"
+    assert "AWS::ECS::Service" in service
+    examined.template = without
+    examined.expect("services", Verdict.WARNING, "no ECS service", "scaling: none")
+    nested = "  Topic: {Type: 'AWS::CloudFormation::Stack', Properties: {TemplateURL: 'https://a/b'}}"
+    examined.template = without.replace("  Topic: {Type: AWS::SNS::Topic}", nested)
+    examined.expect("services", Verdict.UNVERIFIED)
+    examined.template = without
+    examined.answers["describe_stacks"] = {"Stacks": [{"StackStatus": "CREATE_COMPLETE"}]}
+    examined.expect("services", Verdict.FAULT, "no ECS service")
+
+
+@pytest.mark.parametrize("controller", ["CODE_DEPLOY", "EXTERNAL"])
+def test_a_service_that_ecs_does_not_roll_out_needs_no_circuit_breaker(
+    examined: Examined, controller: str
+) -> None:
+    """It is for rolling updates alone (ECS API Reference, DeploymentCircuitBreaker)."""
+    examined.template = TEMPLATE.replace(
+        "      DeploymentConfiguration:\n        DeploymentCircuitBreaker: {Enable: true, Rollback: true}\n",
+        f"      DeploymentController: {{Type: {controller}}}\n",
+    )
+    examined.expect("circuit breaker", Verdict.OK, "Web")

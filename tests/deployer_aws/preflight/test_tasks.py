@@ -82,3 +82,28 @@ def test_a_database_that_cannot_be_reached_is_a_fault(examined: Examined) -> Non
     """It is prepared from here."""
     examined.connect = deaf
     examined.expect("databases", Verdict.FAULT, "db.example.com:5432 cannot be reached from here: timed out")
+
+
+@pytest.mark.parametrize(
+    ("url", "result", "words"),
+    [
+        ("postgresql://me@db.example.com:6543/postgres", Verdict.OK, "db.example.com:6543"),
+        ("postgresql://me@db.example.com/postgres", Verdict.OK, "db.example.com:5432"),
+        ("postgresql:///postgres?host=db.example.com", Verdict.UNVERIFIED, "names no single host"),
+        ("postgresql://a:1,b:2/postgres", Verdict.UNVERIFIED, "names no single host"),
+    ],
+)
+def test_a_database_by_a_url_is_reached_where_the_url_says(
+    examined: Examined, url: str, result: Verdict, words: str
+) -> None:
+    """Where it names one host in the usual place; libpq knows others."""
+    examined.spec = SPEC.replace("admin: {host: db.example.com, user: admin}", f"admin: {{url: '{url}'}}")
+    examined.expect("databases", result, words)
+
+
+def test_a_secret_that_cannot_be_asked_for_now_says_nothing_of_its_database(examined: Examined) -> None:
+    """AWS's trouble of a moment is no fault of the spec's, and nobody is called in vain."""
+    examined.spec = SPEC.replace("admin: {host: db.example.com, user: admin}", "admin: {secret: rds/admin}")
+    examined.answers["get_secret_value"] = refusal("ThrottlingException", "Rate exceeded")
+    examined.connect = deaf
+    examined.expect("databases", Verdict.UNVERIFIED, "Rate exceeded")

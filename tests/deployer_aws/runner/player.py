@@ -7,6 +7,8 @@ run | step                        (to the end; one step, and how long the runner
 wait 60 | terminate d1 | repair
 untold 2                          (so many deliveries of notices will fail)
 another                           (the runner dies, and another one carries on with its journal)
+one acquires s | one acquires s for 45 | one renews a b | one releases a b   (what two runners, one and two, do with leases)
+two takes s                       (whoever has it, in the journal alone)
 """
 
 from typing import Any
@@ -15,6 +17,7 @@ from deployer_aws.aws.errors import LoginNeeded
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import Act, Appended, LeaseRow, Work
 from deployer_aws.runner import PollingPolicy, Runner
+from deployer_aws.runner.leases import Leases
 from deployer_core.engine.messages import Notice
 from deployer_core.kernel.machine import IllegalEvent
 from tests.deployer_aws.aws_answers import Refused
@@ -48,6 +51,8 @@ class Running:
         self._looks: list[str] = []
         self._untold: list[str] = []
         self._runner = self._begun()
+        self._leases = {owner: Leases(self._journal, self._clock, owner, 60.0) for owner in ("one", "two")}
+        self._leased: list[str] = []
 
     def _begun(self) -> Runner:
         settings: dict[str, Any] = {"jitter": lambda: 1.0, "polling": PollingPolicy(quick=2.0, slow=20.0)}
@@ -92,6 +97,8 @@ class Running:
                 self._untold += rest.split()
             case "another":
                 self._runner = self._begun()
+            case "one" | "two":
+                self._lease(verb, *rest.split())
             case _:
                 raise ValueError(f"unknown word {verb!r}")
 
@@ -106,6 +113,26 @@ class Running:
         )
         if not self._runner.request(name, wanted.spec, wanted.templates):
             self._said.append("no event")
+
+    def _lease(self, owner: str, verb: str, *keys: str) -> None:
+        leases = self._leases[owner]
+        keys, at_least = (keys[:1], float(keys[2])) if "for" in keys else (keys, 0.0)
+        self._leased += [key for key in keys if key not in self._leased]
+        match verb:
+            case "acquires":
+                for key in keys:
+                    ours, holder = leases.acquire(key, at_least), leases.holder(key)
+                    self._said.append(f"{owner} {'has' if ours else 'lacks'} {key}")
+                    self._said += [f"{owner} waits for {holder}"] if holder else []
+            case "renews":
+                leases.renew(keys)
+            case "releases":
+                leases.release(*keys)
+            case "takes":
+                for key in keys:
+                    self._journal.compare_and_set_lease(key, owner, self._journal.lease(key))
+            case _:
+                raise ValueError(f"unknown word {verb!r}")
 
     # What is written down
 
@@ -141,8 +168,12 @@ class Running:
         )
 
     def changed(self) -> list[str]:
-        """Say what was done since this was last called, and who holds the lease now."""
+        """Say what was done since this was last called, and who holds the leases now, in which generation."""
         lines, self._said[:] = list(self._said), []
         lease = self._journal.lease(KEY)
-        held = isinstance(lease, LeaseRow) and bool(lease.owner)
-        return [*lines, *(["holds the lease"] if held else [])]
+        held = ["holds the lease"] if lease is not None and lease.owner else []
+        return [*lines, *held, *(f"{key}: {_row(self._journal.lease(key))}" for key in self._leased)]
+
+
+def _row(lease: LeaseRow | None) -> str:
+    return "never had" if lease is None else f"{lease.owner or 'nobody'} {lease.generation}"

@@ -1,6 +1,6 @@
 """A runner with an executor that does as it is told, on a journal and a clock of its own.
 
-Use it where a test asks what a transcript of the runner (runner/player.py) does not show: leases, errors, metrics, settings.
+Use it where a test asks what a transcript of the runner (runner/player.py) does not show: errors, metrics, settings.
 """
 
 from collections.abc import Callable, Sequence

@@ -26,7 +26,7 @@ class SimulatedEnvironment(Environment):
 
     @property
     def sim(self) -> Simulator:
-        """The world; its script is closed from here on."""
+        """The simulated AWS; its script is closed from here on."""
         if self._sim is None:
             self._sim = CheckedSimulator(self.script)
         return self._sim
@@ -56,10 +56,10 @@ class SimulatedEnvironment(Environment):
 
     def _do(self, deed: dict[str, Any]) -> None:
         """Let others do something in this very moment."""
-        world = self.sim._account
-        with world.store.transaction():
-            world.after(0.0, "outside", at=0.0, **deed)
-            world.advance(0.0)
+        account = self.sim._account
+        with account.store.transaction():
+            account.after(0.0, "outside", at=0.0, **deed)
+            account.advance(0.0)
 
     def others_update(self, parameters: dict[str, str], takes: float) -> None:
         self._do({"stack": self.stack, "update": {"parameters": parameters, "takes": takes}})

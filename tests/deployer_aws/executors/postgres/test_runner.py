@@ -27,9 +27,9 @@ class DatabaseSession:
     def __init__(self, folder: Path, server: RealServer) -> None:
         self.server, self.secrets, self.notices = server, Secrets(), list[Notice]()
         self.journal = SqliteJournal(folder / "journal")
-        self.world = Simulator.open(folder / "world", SCRIPT)
+        self.account = Simulator.open(folder / "account", SCRIPT)
         self.names = (unique("orders"), unique("billing"))
-        clients = {name: self.world.client(name) for name in ("cloudformation", "ecs")}
+        clients = {name: self.account.client(name) for name in ("cloudformation", "ecs")}
         self.runner = Runner(
             self.journal,
             [
@@ -37,7 +37,7 @@ class DatabaseSession:
                 Ecs(clients["ecs"]),
                 Postgres(self.secrets, environ=ENVIRON),
             ],
-            self.world.clock,
+            self.account.clock,
             polling=PollingPolicy(5.0, 30.0),
             jitter=lambda: 1.0,
             notify=lambda _, notice: self.notices.append(notice),
@@ -62,7 +62,7 @@ class DatabaseSession:
     def close(self) -> None:
         """Let go of the folder."""
         self.journal.close()
-        self.world.close()
+        self.account.close()
 
 
 @pytest.mark.quick
@@ -105,7 +105,7 @@ def test_an_administrator_that_is_refused_ends_the_deployment(server: RealServer
     notice = session.deploy("1.0", user="nobody_known")
     assert notice.outcome == "FAILED"
     assert "password authentication failed" in notice.reason
-    assert not [change for change in session.world.changes if change.action == "run_task"]
+    assert not [change for change in session.account.changes if change.action == "run_task"]
     session.close()
 
 
