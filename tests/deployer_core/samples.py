@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
+from attrs import evolve
+
 from deployer_core import wire
 from deployer_core.kernel.tags import discover
 from deployer_core.spec import (
@@ -33,6 +35,7 @@ FOLDER = Path(__file__).with_name("wire_samples")
 
 _TASK = TaskSpec("main", "migrate:1")
 _STACK = StackSpec("shop", TemplateUrl("https://example.com/stack.yaml"), scaling=(FixedCount("Count", 3),))
+_DEPLOYMENT = DeploymentSpec("prod", "shop", "2", _STACK, (DatabaseSpec("a", AdminSecret(Output("S"))),))
 _BY_HINT: dict[Any, Any] = {
     int: 7,
     float: 1.5,
@@ -40,9 +43,7 @@ _BY_HINT: dict[Any, Any] = {
     StackSpec: _STACK,
     TaskSpec[str]: _TASK,
     DatabaseSpec[str]: DatabaseSpec("orders", AdminSecret("rds/admin"), migrate=Migration(_TASK)),
-    DeploymentSpec: DeploymentSpec(
-        "prod", "shop", "2", _STACK, (DatabaseSpec("a", AdminSecret(Output("S"))),)
-    ),
+    DeploymentSpec: _DEPLOYMENT,
 }
 """What a field of a type holds; small where a class stands in many others."""
 _BY_FIELD: dict[str, Any] = {
@@ -57,6 +58,9 @@ _BY_FIELD: dict[str, Any] = {
     "AdminUrl.url": "postgresql://admin@db.example.com/postgres",
     "AdminIam.region": "eu-west-1",
     "DatabaseSpec.sslmode": "verify-full",
+    "Requested.stream": "0123456789abcdef" * 2,
+    "Requested.adopt": "fedcba9876543210" * 2,
+    "Requested.spec": evolve(_DEPLOYMENT, quick=True),
 }
 _APART: dict[Any, dict[str, Any]] = {TaskSpec: {"capacity_provider": ""}, DatabaseSpec: {"iam_login": False}}
 """What may not hold something because another field of the same class does."""

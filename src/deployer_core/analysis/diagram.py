@@ -3,8 +3,9 @@
 Mermaid cannot style a single arrow of a state diagram (its issue 1352), so an edge that the specified diagrams lack
 bears `(ext)` in its label, stands below the others, and a node that only such edges lead to has the class `extension`.
 It also draws several self-loops of a state one over the other (its issue 6132), so they are drawn as one, with a line
-each. An extension that leaves from many states alike is drawn once, from a node that names them all. A class on the
-line that renames a node is lost in mermaid 11, so a node's class stands on the first arrow that has it.
+each, and so are extensions that lead from one node to the same other one. An extension that leaves from many states
+alike is drawn once, from a node that names them all. A class on the line that renames a node is lost in mermaid 11, so
+a node's class stands on the first arrow that has it.
 """
 
 import functools
@@ -19,7 +20,7 @@ from deployer_core.kernel.machine import Edge, Machine
 
 EXTENSION = " (ext)"
 """What an extension's label ends in."""
-MANY = 4
+MANY = 8
 """From how many states on an extension to the same target is drawn as one arrow."""
 _CLASSES = {
     "auto": "fill:#002222,color:#ffffff,stroke-dasharray:4",
@@ -130,11 +131,12 @@ def _gathered(drawn: Sequence[DrawnArrow]) -> tuple[Sequence[DrawnArrow], Mappin
 
 
 def _joined(drawn: Iterable[DrawnArrow]) -> Iterable[DrawnArrow]:
-    """Return the same arrows with their extensions marked, and the self-loops of a state as one."""
+    """Return the same arrows with their extensions marked, self-loops and parallel extensions as one."""
     joined: dict[object, DrawnArrow] = {}
     for arrow in drawn:
         label = arrow.label + (EXTENSION if arrow.extension else "")
-        key = arrow.source if arrow.source == arrow.target else arrow
+        alike = arrow.extension or arrow.source == arrow.target
+        key = (arrow.source, arrow.target) if alike else arrow
         before = f"{joined[key].label}<br>" if key in joined else ""
         joined[key] = DrawnArrow(arrow.source, before + label, arrow.target)
     return joined.values()

@@ -4,7 +4,15 @@ from typing import Any, cast
 
 import pytest
 
-from deployer_core.engine.messages import Accepted, Attempted, DeadlinePassed, Failure, Replied, Requested
+from deployer_core.engine.messages import (
+    Accepted,
+    Attempted,
+    DeadlinePassed,
+    Failure,
+    Replied,
+    Requested,
+    Rollback,
+)
 from deployer_core.engine.reducer import reduce
 from deployer_core.engine.routing import INITIAL
 from deployer_core.kernel.machine import IllegalEvent
@@ -21,8 +29,25 @@ def test_the_first_request_names_the_stream() -> None:
     """A stream gets its random id once, from its first request, and is nothing without."""
     with pytest.raises(IllegalEvent, match="gives it its random id"):
         reduce(INITIAL, Requested("d1", PLAIN, 0))
-    engine = played("request d1 stream=first", "request d2 stream=second")
-    assert engine.state.stream == "first"
+    first, second = 32 * "1", 32 * "2"
+    engine = played(f"request d1 stream={first}", f"request d2 stream={second}")
+    assert engine.state.stream == first
+
+
+@pytest.mark.parametrize("name", ["stream", "adopt"])
+@pytest.mark.parametrize("given", ["s", 31 * "a", 33 * "a", 32 * "A", 32 * "g", 32 * "a" + "\n"])
+def test_a_streams_id_has_to_fit_tokens(name: str, given: str) -> None:
+    """A stream's id is 32 hexadecimal digits, and refused where it is made if it is not."""
+    with pytest.raises(SpecError, match=f"{name}: 32 hexadecimal digits, not"):
+        Requested("d1", PLAIN, 0, **{name: given})  # type: ignore[arg-type]  # a name that is either of two
+
+
+def test_what_a_request_cannot_mean_is_refused_where_it_is_made() -> None:
+    """Nothing begins before it was asked for, and a rollback leaves the databases as they are."""
+    with pytest.raises(SpecError, match="start_by: seconds from now, not -1"):
+        Requested("d1", PLAIN, 0, start_by=-1)
+    with pytest.raises(SpecError, match="rollback: in quick mode alone"):
+        Requested("d2", PLAIN, 0, rollback=Rollback("d1"))
 
 
 def test_a_hundred_may_wait_by_default() -> None:

@@ -1,11 +1,12 @@
 """How what one machine says reaches another, or the world: ids, tokens, routes, microsteps."""
 
+import re
 from typing import Any
 
 import pytest
 
 from deployer_core.engine import reducer, routing
-from deployer_core.engine.messages import Requested, Terminated, token
+from deployer_core.engine.messages import Requested, Terminated, stream_of, token
 from deployer_core.engine.reducer import reduce
 from deployer_core.engine.routing import INITIAL
 from deployer_core.kernel.machine import IllegalEvent
@@ -24,17 +25,28 @@ def test_command_ids_count_up() -> None:
 
 
 def test_a_token_is_of_one_send_alone() -> None:
-    """Tokens differ by stream, deployment, command and attempt, and fit what AWS takes."""
+    """Tokens differ by stream, deployment, command and attempt, and fit what AWS takes (ECS: 64 characters)."""
+    s, t = 32 * "5", 32 * "7"
     tokens = [
-        token("s", "d", 1, 1),
-        token("t", "d", 1, 1),
-        token("s", "e", 1, 1),
-        token("s", "d", 2, 1),
-        token("s", "d", 1, 2),
-        token("s", "d", 11, 1),
+        token(s, "d", 1, 1),
+        token(t, "d", 1, 1),
+        token(s, "e", 1, 1),
+        token(s, "d", 2, 1),
+        token(s, "d", 1, 2),
+        token(s, "d", 11, 1),
     ]
-    assert len(set(tokens)) == len(tokens)
-    assert {len(t) for t in tokens} == {49}
+    assert len(set(tokens)) == len({one[-22:] for one in tokens}) == len(tokens)
+    assert all(re.fullmatch(r"[a-z][a-z0-9-]{63}", one) for one in tokens)
+    assert [stream_of(one) for one in tokens] == [s, t, s, s, s, s]
+
+
+@pytest.mark.parametrize(
+    "other",
+    ["", "a-console-change", 32 * "5", f"deployer-{32 * '5'}-short", f"x{token(32 * '5', 'd', 1, 1)}"],
+)
+def test_a_token_of_another_tool_is_of_no_stream(other: str) -> None:
+    """What no deployer has made is nobody's."""
+    assert stream_of(other) == ""
 
 
 MACHINES = (stack, deployment, postgres_migration, ecs_task)

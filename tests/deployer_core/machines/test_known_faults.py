@@ -74,7 +74,7 @@ def test_the_first_of_two_migrations_to_finish_does_not_count_for_both() -> None
         d.MACHINE,
         d.Requested(DeploymentInfo("d-1", FULL)),
         d.Started(),
-        d.Stable(exists=False),
+        d.Stable(exists=False, counts=(("Count", 1),)),
         d.Stable(outputs=(("Secret", "rds/shop"),)),
         *(DatabaseReported(DatabaseProgress(name, Phase.BLOCKED)) for name in ("a", "b")),
         DatabaseReported(DatabaseProgress("a", Phase.DONE)),

@@ -15,6 +15,7 @@ NOT_THERE = Stable(False, OUTPUTS, COUNTS)
 FAILS = Failure("the stack is STATUS: it broke")
 
 WAITING = {
+    Lifecycle.DELETING: MOVES,
     Lifecycle.PROGRESS: MOVES,
     Lifecycle.ROLLING_BACK: MOVES,
     Lifecycle.COMPLETE: THERE,
@@ -24,6 +25,7 @@ WAITING = {
     Lifecycle.TERMINAL: FAILS,
 }
 OWN_CHANGE = {
+    Lifecycle.DELETING: FAILS,
     Lifecycle.PROGRESS: MOVES,
     Lifecycle.ROLLING_BACK: MOVES,
     Lifecycle.COMPLETE: THERE,

@@ -152,6 +152,10 @@ RULES: Rules = [
     (TaskSpec, "capacity_provider", "a capacity provider's name", ("a b", None)),
     (TaskSpec, "platform_version", "a platform version", ("1-4", None)),
     (TaskSpec, "timeout", TIMEOUT, (0, 604_801, True)),
+    (TaskSpec, "attempts", "a whole number from 1 to 10", (0, 11, True, None)),
+    (TaskSpec, "excused", "a list, not", ("proxy", None)),
+    (TaskSpec, "excused", "letters, digits, hyphens and underscores", (("",), ("a b",), (1,))),
+    (TaskSpec, "excused", "proxy" + TWICE, (("proxy", "proxy"),)),
     (Migration, "task", "TaskSpec, not", (None, "task")),
     (Migration, "success", "a list, not", (0, None)),
     (Migration, "success", CODES, ((-1,), (256,), (True,), ("0", 1))),
@@ -205,6 +209,8 @@ RULES: Rules = [
     ),
     (DeploymentSpec, "quick", "true or false, not", (1, None)),
     (DeploymentSpec, "cancel_updates", "true or false, not", ("no",)),
+    (DeploymentSpec, "wait_timeout", TIMEOUT, (0, 604_801, None)),
+    (DeploymentSpec, "on_failure", "OnFailure, not", ("restore", True, None)),
 ]
 
 

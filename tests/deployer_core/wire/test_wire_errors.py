@@ -68,11 +68,11 @@ SPEC = stored()["spec.Deployment/1"][-1]
             "$[1].number: a whole number is needed, not 1.0",
         ),
         (
-            b'["Stack.Seen/1",{"lifecycle":"MISSING","status":"","reason":"","outputs":[],"counts":[["a",1,2]]}]',
+            b'["Stack.Seen/1",{"lifecycle":"MISSING","status":"","reason":"","outputs":[],"counts":[["a",1,2]],"removed":[]}]',
             "$[1].counts[0]: a list of 2 is needed, not a list of 3",
         ),
         (
-            b'["EcsTask.Exit/1",{"container":"c","code":"0","judged":false,"reason":""}]',
+            b'["EcsTask.Exit/1",{"container":"c","code":"0","judged":false,"reason":"","essential":false}]',
             "$[1].code: a whole number or null is needed, not '0'",
         ),
     ],
