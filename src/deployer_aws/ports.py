@@ -9,9 +9,24 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from attrs import field, frozen
 
-from deployer_core.engine.messages import Accepted, Answer, Attempted, Event, Notice, Pending, Replied, token
-from deployer_core.engine.reducer import failure
+from deployer_core.engine.messages import (
+    Accepted,
+    Answer,
+    Attempted,
+    Event,
+    Failure,
+    Infrastructure,
+    Notice,
+    Pending,
+    Refused,
+    Replied,
+    StopTask,
+    token,
+)
 from deployer_core.engine.routing import INITIAL, Commands, DeployerState
+from deployer_core.machines import ecs_task, postgres_migration
+from deployer_core.machines.deployment import StabiliseStack
+from deployer_core.machines.ecs_task import RunTask
 
 
 class Clock(Protocol):
@@ -257,8 +272,20 @@ class Work:
         return Replied(self.pending.id, answer, self.now)
 
     def fail(self, reason: str, *, may_still_run: bool = False) -> Replied:
-        """Return the event that the command has failed, as the answer that its machine expects."""
-        return self.reply(failure(self.pending, reason, may_still_run=may_still_run))
+        """Return the event that the command has failed, as the answer that its machine expects.
+
+        That a stack cannot be looked at refuses the deployment. A change that was not attempted before this look, and
+        was refused by it, has left the infrastructure as it was.
+        """
+        command = self.pending.command
+        if isinstance(command, StabiliseStack):
+            return self.reply(Refused(reason))
+        if isinstance(command, RunTask | StopTask):
+            return self.reply(ecs_task.Errored(reason, may_still_run))
+        if self.pending.database:
+            return self.reply(postgres_migration.Errored(reason))
+        sent = self.pending.attempt is not None
+        return self.reply(Failure(reason, Infrastructure.UNSURE if sent else Infrastructure.AS_BEFORE))
 
 
 Act: TypeAlias = Iterator[Attempted | Accepted | Replied]

@@ -294,12 +294,13 @@ class Failure:
     """A stack's command failed: `reason`, in AWS's own words where it was AWS.
 
     `left` is AS_BEFORE where CloudFormation certainly changed nothing, or put it back, NEW where it had ended well.
-    `removed` as in StackStatus.
+    `removed` as in StackStatus. `taken_over` says that another stream's deployer has changed the stack since.
     """
 
     reason: str
     left: Infrastructure = Infrastructure.UNSURE
     removed: tuple[str, ...] = ()
+    taken_over: bool = False
 
 
 @tagged("Deployer.Refused/1")

@@ -257,17 +257,21 @@ def _for_deployment(transaction: Transaction, pending: Pending, answer: Answer, 
         )
     transaction.memory = ended(transaction.memory, pending, asker, answer, good=good)
     if isinstance(answer, messages.DeadlinePassed) and _rolls_back(pending):
-        return (
-            meaning
-            if asker.info.spec.on_failure is OnFailure.LEAVE
-            else evolve(meaning, back=STILL_ROLLING_BACK)
-        )
+        return _left_alone(asker, meaning, STILL_ROLLING_BACK)
+    if isinstance(answer, messages.Failure) and answer.taken_over:
+        return _left_alone(asker, meaning, TAKEN_OVER)
     if isinstance(meaning, deployment.Stable | deployment.Failure):
         return evolve(meaning, back=way_back(transaction.memory, asker.info))
     return meaning
 
 
 STILL_ROLLING_BACK = deployment.NoWayBack("CloudFormation is still rolling back")
+TAKEN_OVER = deployment.NoWayBack("the stack is another deployer's now")
+
+
+def _left_alone(asker: deployment.State, meaning: Any, why: deployment.NoWayBack) -> Any:
+    """Return a failure after which nothing is put back, whatever the stack remembers."""
+    return meaning if asker.info.spec.on_failure is OnFailure.LEAVE else evolve(meaning, back=why)
 
 
 def _first_look(transaction: Transaction, asker: deployment.Waiting, answer: Answer, meaning: Any) -> Any:
@@ -302,6 +306,7 @@ def _go_on(
 def _told(pending: Pending, answer: Answer) -> Pending:
     """Return the command with what was said of it, itself where that is no news. (`evolve` would be much slower.)"""
     seen, progress = _progress(answer)
+    progress = progress or pending.progress  # words alone unsay nothing: the stack may still be rolling back
     ref = pending.ref or (answer.arn if isinstance(answer, ecs_task.Started) else "")
     same = progress is pending.progress or progress == pending.progress
     if same and seen == pending.seen and ref == pending.ref:

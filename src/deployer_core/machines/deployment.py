@@ -325,8 +325,9 @@ class StabiliseStack(_Named):
     """Wait until the stack is at rest; its last answer says how the stack was found.
 
     `cancel_updates` cancels the update that was first seen in progress; `discard` deletes a stack that holds nothing,
-    where the spec allows it. `counted` are parameters whose counts the stack's memory needs, whatever the spec names.
-    `adopt` and `force` are the request's.
+    where the spec allows it. `check` refuses what the spec could not be carried out with. `counted` are parameters
+    whose counts the stack's memory needs, whatever the spec names. `adopt` and `force` are the request's; `clusters`
+    are those in which its tasks would run.
     """
 
     stack: StackSpec
@@ -336,6 +337,8 @@ class StabiliseStack(_Named):
     counted: tuple[str, ...] = ()
     adopt: str = ""
     force: bool = False
+    check: bool = False
+    clusters: tuple[Text, ...] = ()
 
 
 @tagged("Deployment.ScalableTarget/1")
@@ -574,8 +577,16 @@ def stabilise(state: Triggered) -> Step[Waiting]:
         spec.stack.discard_rolled_back_creation,
         adopt=info.terms.adopt,
         force=info.terms.force,
+        check=True,
+        clusters=_clusters(spec),
     )
     return to(Waiting(info), look)
+
+
+def _clusters(spec: DeploymentSpec) -> tuple[Text, ...]:
+    """Return where the tasks of a deployment run."""
+    steps = [step for database in spec.databases for step in (database.evaluate, database.migrate) if step]
+    return tuple(dict.fromkeys(step.task.cluster for step in steps))
 
 
 @machine.on(SelfLoop("StackStatus.Progress"))
@@ -596,7 +607,10 @@ def _fail_or_restore(
 ) -> Step[Failed] | Step[Restoring]:
     """Look at the stack, to put back what was changed; where there is no way back, fail, which breaks the stack."""
     if isinstance(back, WayBack):
-        look = StabiliseStack(info.id, info.spec.stack, info.spec.wait_timeout)
+        terms = info.terms
+        look = StabiliseStack(
+            info.id, info.spec.stack, info.spec.wait_timeout, adopt=terms.adopt, force=terms.force
+        )
         return to(Restoring(info, cause, reason, back.change), AbandonSteps(info.id), look)
     why = f"; not put back: {back.why}" if back else ""
     return _end(BreakStack, info, cause, reason + why)
