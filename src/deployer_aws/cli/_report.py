@@ -10,7 +10,7 @@ from attrs import field, frozen
 from rich.text import Text
 
 from deployer_aws.aws.clients import Options
-from deployer_aws.cli._exit import Exit
+from deployer_aws.cli._exit import ExitCode
 from deployer_aws.cli._options import DEFAULT_JOURNAL
 from deployer_aws.cli._screen import Screen, clean, duration, moment, state
 from deployer_aws.views.history import DatabaseHistory, DeploymentHistory, HistoryOutcome
@@ -18,7 +18,7 @@ from deployer_aws.views.status import StackOverview, TaskStatus
 
 
 @frozen
-class Report:
+class DeploymentReport:
     """How a deployment stands when this process is through with it; `stopped` says why it is through too early.
 
     `messages` counts what became of the queue's, and `undelivered` the notices that could not be delivered yet.
@@ -36,11 +36,11 @@ class Report:
     undelivered: int = 0
 
     @property
-    def code(self) -> Exit:
+    def code(self) -> ExitCode:
         """The exit code that it comes to."""
         if self.deployment.outcome is HistoryOutcome.OPEN:
-            return Exit.RUNNING
-        return Exit.DONE if self.deployment.outcome is HistoryOutcome.DONE else Exit.FAILED
+            return ExitCode.RUNNING
+        return ExitCode.DONE if self.deployment.outcome is HistoryOutcome.DONE else ExitCode.FAILED
 
     def command(self, *words: str) -> str:
         """Return a command for this journal and this AWS, ready to be typed."""
@@ -68,7 +68,7 @@ def database_state(database: DatabaseHistory, task: TaskStatus | None) -> Text:
     return text.append(f"  {clean(database.reason)}", "red") if database.reason else text
 
 
-def as_data(report: Report) -> dict[str, Any]:
+def as_data(report: DeploymentReport) -> dict[str, Any]:
     """Return the report for a program."""
     shown, status = report.deployment, report.status
     return {
@@ -111,7 +111,7 @@ def _database_data(shown: DeploymentHistory, database: DatabaseHistory) -> dict[
     return {"name": database.name, "state": database.state, "reason": database.reason, "seconds": seconds}
 
 
-def print_report(screen: Screen, report: Report, as_json: bool = False) -> None:
+def print_report(screen: Screen, report: DeploymentReport, as_json: bool = False) -> None:
     """Print the report for a person, or for a program."""
     if as_json:
         screen.data(as_data(report))
@@ -137,7 +137,7 @@ def print_report(screen: Screen, report: Report, as_json: bool = False) -> None:
         screen.say(f"To carry on: {report.command('resume', status.key)}", indent=8)
 
 
-def _print_open(screen: Screen, report: Report, what: str) -> None:
+def _print_open(screen: Screen, report: DeploymentReport, what: str) -> None:
     shown, status = report.deployment, report.status
     screen.say(state(shown.intervals[-1].state), f"{what}: {report.stopped or 'it waits for its turn'}")
     if not report.stopped and status.broken:
@@ -156,7 +156,7 @@ def _print_open(screen: Screen, report: Report, what: str) -> None:
     screen.say(report.command("resume", status.key), indent=10)
 
 
-def _print_services(screen: Screen, report: Report) -> None:
+def _print_services(screen: Screen, report: DeploymentReport) -> None:
     if services := report.status.services:
         until = " They stay there until a deployment succeeds." if report.status.broken else ""
         screen.say(f"{services[0].upper()}{services[1:]}.{until}", indent=8)

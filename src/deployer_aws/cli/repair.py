@@ -6,7 +6,7 @@ import click
 
 from deployer_aws.aws.clients import Options
 from deployer_aws.cli._aws_options import aws_options
-from deployer_aws.cli._exit import BadInput, Exit
+from deployer_aws.cli._exit import BadInput, ExitCode
 from deployer_aws.cli._journal import known_stacks
 from deployer_aws.cli._operator import operator, print_stack
 from deployer_aws.cli._options import by_option, journal_option, json_option, stack_argument
@@ -35,7 +35,7 @@ from deployer_core.engine.messages import StopTask
 @json_option
 def repair(
     stack: str, force: tuple[str, ...], journal: Path, aws: Options, by: str | None, as_json: bool
-) -> Exit:
+) -> ExitCode:
     """Say that the broken STACK is sound again: what is queued goes on, and new deployments may begin.
 
     It is refused while a task of an earlier deployment may still run. Those are looked at once more first.
@@ -55,4 +55,4 @@ def repair(
             raise BadInput(f"{key} is {before.state}, and only a BROKEN stack is repaired")
         runner.repair(key, by or operator(), force)
         print_stack(screen, environment.journal, key, journal, as_json)
-    return Exit.DONE
+    return ExitCode.DONE

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from deployer_aws.cli._exit import Exit
+from deployer_aws.cli._exit import ExitCode
 from deployer_aws.cli._journal import known_stacks
 from deployer_aws.cli._operator import operator, print_stack
 from deployer_aws.cli._options import by_option, journal_option, json_option, stack_argument
@@ -20,7 +20,7 @@ from deployer_aws.runner import Requests
 @journal_option
 @by_option
 @json_option
-def terminate(stack: str, deployment: str, journal: Path, by: str | None, as_json: bool) -> Exit:
+def terminate(stack: str, deployment: str, journal: Path, by: str | None, as_json: bool) -> ExitCode:
     """End DEPLOYMENT of STACK: it fails, and nobody waits for it any more.
 
     A change that CloudFormation has begun runs on there; a task that has begun is stopped by the runner that carries
@@ -31,4 +31,4 @@ def terminate(stack: str, deployment: str, journal: Path, by: str | None, as_jso
         (key,) = known_stacks(environment.journal, stack, journal)
         Requests(environment.journal, environment.clock).terminate(key, deployment, by or operator())
         print_stack(screen, environment.journal, key, journal, as_json)
-    return Exit.DONE
+    return ExitCode.DONE
