@@ -116,8 +116,9 @@ class Sns:
         """Publish one by one, with the detail as the message."""
         for message in messages:
             about = {"about": message.about, "stack": str(message.detail["stack"])}
-            if "outcome" in message.detail:
-                about["outcome"] = str(message.detail["outcome"])
+            about |= {
+                name: str(given) for name in ("outcome", "cause") if (given := message.detail.get(name))
+            }
             self._client.publish(
                 TopicArn=self._topic,
                 Subject=_subject(message),
@@ -228,6 +229,7 @@ def ended(key: str, notice: Notice) -> Message:
         {
             **_about(key, notice.deployment, notice.version, notice.at),
             "outcome": notice.outcome,
+            **({"cause": notice.cause} if notice.cause else {}),
             "reason": redacted(notice.reason),
         },
     )

@@ -143,7 +143,7 @@ from deployer_core.engine.messages import (
     stream_of,
     token,
 )
-from deployer_core.engine.reducer import LOGIC, microsteps, reduce
+from deployer_core.engine.reducer import LOGIC, Busy, microsteps, reduce
 from deployer_core.engine.routing import INITIAL, DeployerState
 from deployer_core.kernel.machine import IllegalEvent, Machine, Microstep
 from deployer_core.machines import deployment, ecs_task, postgres_migration, stack, stack_status
@@ -187,6 +187,7 @@ __all__ = [
     "Answer",
     "Attempt",
     "Attempted",
+    "Busy",
     "CommandProgress",
     "Counts",
     "DatabaseSpec",

@@ -241,7 +241,7 @@ def test_a_failing_channel_holds_nothing_up() -> None:
 
 def a_step() -> Appended:
     """Return a request, which two machines answer by a change of state."""
-    event = Requested("1.0", orders("1.0"), 1000.0, "stream")
+    event = Requested("1.0", orders("1.0"), 1000.0, 32 * "a")
     after, commands = reduce(INITIAL, event)
     return Appended(KEY, INITIAL, event, after, commands)
 

@@ -26,6 +26,7 @@ def no_account(monkeypatch: pytest.MonkeyPatch) -> None:
         "DEPLOYER_JOURNAL",
     ):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LOGNAME", "joe")
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent/config")

@@ -60,6 +60,11 @@ class Rewording(ast.NodeTransformer):
         """Leave docstrings alone."""
         return node if isinstance(node.value, ast.Constant) else self.generic_visit(node)
 
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        """Leave a quoted annotation alone: it is a type that is defined later."""
+        node.value = node.value and self.visit(node.value)
+        return node
+
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
         """Reword a sentence, or the part of one beside what is filled in."""
         text = node.value

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Run the command line, and exit: 0 done, 1 the deployment failed, 2 bad input or usage, 3 still running."""
+    """Run the command line, and exit with one of the codes of `_exit`."""
     if not all(map(find_spec, ("click", "rich", "yaml"))):
         sys.stderr.write(
             "deployer: the command line needs the extra 'cli': pip install 'deployer-core[cli]'\n"

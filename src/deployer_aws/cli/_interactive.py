@@ -15,12 +15,13 @@ from deployer_aws.aws.errors import LoginNeeded
 from deployer_aws.cli._display import display_for
 from deployer_aws.cli._exit import BadInput
 from deployer_aws.cli._interrupts import Interrupted, InterruptibleSqs, Interrupts, PacedClock
-from deployer_aws.cli._report import DeploymentReport
+from deployer_aws.cli._report import Report
 from deployer_aws.cli._screen import Screen
 from deployer_aws.environment import Environment
 from deployer_aws.events import EventQueue
 from deployer_aws.notifications import Notices, channel_to
 from deployer_aws.ports import Appended
+from deployer_aws.runner import Requests
 from deployer_aws.specfile import LoadedSpec
 from deployer_aws.views.follow import Follower
 from deployer_aws.views.history import DeploymentHistory, HistoryOutcome
@@ -85,11 +86,26 @@ class InteractiveRun:
 
     # What goes on
 
-    def deploy(self, deployment: str, loaded: LoadedSpec) -> None:
-        """Ask for a deployment, and run until it is over."""
+    def deploy(self, deployment: str, loaded: LoadedSpec, **terms: Any) -> None:
+        """Ask for a deployment, on the terms of `Requests.request`, and run until it is over."""
         properties = self._environment.properties
-        self._runner.request(deployment, loaded.spec, loaded.templates, properties=properties)
-        self.run(until=lambda: self._is_over(loaded.spec.key, deployment))
+        self.carry_out(
+            loaded.spec.key,
+            deployment,
+            lambda runner: runner.request(
+                deployment, loaded.spec, loaded.templates, properties=properties, **terms
+            ),
+        )
+
+    def carry_out(
+        self, key: str, deployment: str, ask: Callable[[Requests], object], *, wait: bool = True
+    ) -> None:
+        """Ask for a deployment of this id, and run until it is over, or, without `wait`, not at all."""
+        ask(self._runner)
+        if wait:
+            self.run(until=lambda: self._is_over(key, deployment))
+        else:
+            self._followers[key].catch_up()
 
     def _is_over(self, key: str, deployment: str) -> bool:
         """Tell whether a deployment has ended, and none of its tasks is still being stopped."""
@@ -149,12 +165,12 @@ class InteractiveRun:
             if deployment.outcome is HistoryOutcome.OPEN
         ]
 
-    def report(self, key: str, deployment: str, journal: Path) -> DeploymentReport:
+    def report(self, key: str, deployment: str, journal: Path) -> Report:
         """Return how a deployment stands now. Raises BadInput where there is none of that id."""
         found = self._find(key, deployment)
         if found is None:
             raise BadInput(f"there is no deployment {deployment} of {key}")
-        return DeploymentReport(
+        return Report(
             found,
             summarise_stack(key, self._followers[key].history),
             self.stopped,

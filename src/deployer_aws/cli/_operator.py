@@ -1,4 +1,4 @@
-"""What `terminate` and `repair` share: who asks, and how the stack stands afterwards."""
+"""What commands of an operator share: who asks, and how the stack stands afterwards."""
 
 import getpass
 from pathlib import Path

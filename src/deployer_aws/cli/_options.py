@@ -29,6 +29,12 @@ json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document, and nothing else."
 )
 by_option = click.option("--by", metavar="NAME", help="Who says so; by default the user's name.")
+reason_option = click.option(
+    "--reason", metavar="TEXT", default="", help="Why; kept in the journal, and shown with it."
+)
+no_wait_option = click.option(
+    "--no-wait", is_flag=True, help="Request it and return; a deployer that runs carries it out."
+)
 journal_option = click.option(
     "--journal",
     type=click.Path(path_type=Path, dir_okay=False),

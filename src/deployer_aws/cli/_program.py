@@ -14,16 +14,17 @@ from typing import Any
 
 import click
 
-from deployer_aws.cli._exit import ExitCode
+from deployer_aws.cli._exit import Exit
 
 PACKAGE = "deployer_aws.cli"
 HELP = """Deploys CloudFormation stacks with their ECS services and PostgreSQL databases.
 
 \b
 STACK is environment/application, such as staging/orders.
-Exit codes: 0 done, 1 the deployment failed, 2 bad input or usage,
-3 still running ('deployer resume' carries on).
-"""
+
+\b
+Exit codes:
+""" + "\n".join(f"  {code:>3}  {code.meaning}" for code in Exit)
 
 
 @cache
@@ -132,4 +133,4 @@ def program(context: click.Context) -> None:
     """Show the help where no command is given."""
     if context.invoked_subcommand is None:
         click.echo(context.get_help(), err=True)
-        context.exit(ExitCode.BAD)
+        context.exit(Exit.BAD)

@@ -2,7 +2,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +10,16 @@ from attrs import field, frozen
 from rich.text import Text
 
 from deployer_aws.aws.clients import Options
-from deployer_aws.cli._exit import ExitCode
+from deployer_aws.cli._exit import Exit
 from deployer_aws.cli._options import DEFAULT_JOURNAL
 from deployer_aws.cli._screen import Screen, clean, duration, moment, state
 from deployer_aws.views.history import DatabaseHistory, DeploymentHistory, HistoryOutcome
 from deployer_aws.views.status import StackOverview, TaskStatus
+from deployer_core.machines.deployment import Cause
 
 
 @frozen
-class DeploymentReport:
+class Report:
     """How a deployment stands when this process is through with it; `stopped` says why it is through too early.
 
     `messages` counts what became of the queue's, and `undelivered` the notices that could not be delivered yet.
@@ -36,15 +37,25 @@ class DeploymentReport:
     undelivered: int = 0
 
     @property
-    def code(self) -> ExitCode:
+    def code(self) -> Exit:
         """The exit code that it comes to."""
-        if self.deployment.outcome is HistoryOutcome.OPEN:
-            return ExitCode.RUNNING
-        return ExitCode.DONE if self.deployment.outcome is HistoryOutcome.DONE else ExitCode.FAILED
+        outcome, cause = self.deployment.outcome, self.deployment.cause
+        if outcome is HistoryOutcome.OPEN:
+            return Exit.RUNNING
+        if outcome is HistoryOutcome.DONE:
+            return Exit.DONE
+        return Exit.FAILED if cause in (None, Cause.FAILURE) else Exit[cause.name]
 
     def command(self, *words: str) -> str:
         """Return a command for this journal and this AWS, ready to be typed."""
         return typed(self.journal, *words, *(() if self.simulated else self.options.words()))
+
+
+def worst(codes: Iterable[Exit]) -> Exit:
+    """Return the code of several deployments: that one is not over, that one failed, or why one did."""
+    found = [code for code in codes if code is not Exit.DONE]
+    first = next((code for code in (Exit.RUNNING, Exit.FAILED) if code in found), None)
+    return first or next(iter(found), Exit.DONE)
 
 
 def typed(journal: Path, *words: str) -> str:
@@ -52,6 +63,32 @@ def typed(journal: Path, *words: str) -> str:
     return shlex.join(
         ["deployer", *words, *(() if journal == DEFAULT_JOURNAL else ("--journal", str(journal)))]
     )
+
+
+def outcome_text(shown: DeploymentHistory) -> Text:
+    """Return how a deployment ended, with the cause where it is no plain failure: `FAILED (REFUSED)`."""
+    text = state(shown.outcome)
+    plain = shown.cause in (None, Cause.FAILURE)
+    return text if plain else text.append(f" ({shown.cause})")
+
+
+def asked_text(shown: DeploymentHistory) -> str:
+    """Say who asked for a deployment, and why: ` by ann: the invoices are wrong`."""
+    who = f" by {shown.by}" if shown.by else ""
+    return f"{who}: {shown.asked}" if shown.asked else who
+
+
+def named(shown: DeploymentHistory) -> str:
+    """Name a deployment, with who asked for it and why: `two, version 2, by ann: the invoices are wrong`."""
+    asked = asked_text(shown)
+    return f"{shown.id}, version {shown.version}" + (f",{asked}" if asked else "")
+
+
+def put_back_text(shown: DeploymentHistory) -> str:
+    """Say whether what a failed deployment had changed was put back; empty where it was not to be."""
+    if shown.put_back is None:
+        return ""
+    return "It was put back: the services run as before." if shown.put_back else "It was not put back."
 
 
 def how_ended(shown: DeploymentHistory) -> str:
@@ -68,7 +105,7 @@ def database_state(database: DatabaseHistory, task: TaskStatus | None) -> Text:
     return text.append(f"  {clean(database.reason)}", "red") if database.reason else text
 
 
-def as_data(report: DeploymentReport) -> dict[str, Any]:
+def as_data(report: Report) -> dict[str, Any]:
     """Return the report for a program."""
     shown, status = report.deployment, report.status
     return {
@@ -77,7 +114,12 @@ def as_data(report: DeploymentReport) -> dict[str, Any]:
         "version": shown.version,
         "quick": shown.quick,
         "outcome": shown.outcome,
+        "cause": shown.cause,
         "reason": shown.reason,
+        "put_back": shown.put_back,
+        "by": shown.by,
+        "asked": shown.asked,
+        "rollback": shown.rollback,
         "stopped": report.stopped,
         "stack_state": status.state,
         "step": shown.step,
@@ -92,6 +134,8 @@ def as_data(report: DeploymentReport) -> dict[str, Any]:
         "databases": [_database_data(shown, database) for database in shown.databases],
         "services": status.services,
         "baseline": dict(status.baseline),
+        "half_way": list(status.half_way),
+        "suspended": list(status.suspended),
         "queue": [waiting.id for waiting in status.queue],
         "unresolved": [{"run": u.force, "task": u.arn, "seen": u.seen} for u in status.unresolved],
         "events": status.events,
@@ -111,7 +155,7 @@ def _database_data(shown: DeploymentHistory, database: DatabaseHistory) -> dict[
     return {"name": database.name, "state": database.state, "reason": database.reason, "seconds": seconds}
 
 
-def print_report(screen: Screen, report: DeploymentReport, as_json: bool = False) -> None:
+def print_report(screen: Screen, report: Report, as_json: bool = False) -> None:
     """Print the report for a person, or for a program."""
     if as_json:
         screen.data(as_data(report))
@@ -121,10 +165,14 @@ def print_report(screen: Screen, report: DeploymentReport, as_json: bool = False
     if shown.outcome is HistoryOutcome.OPEN:
         _print_open(screen, report, what)
         return
-    screen.say(state(shown.outcome), f"{what}{how_ended(shown)}")
+    screen.say(outcome_text(shown), f"{what}{how_ended(shown)}")
     if shown.reason:
         screen.say(shown.reason, indent=8)
+    if put_back := put_back_text(shown):
+        screen.say(put_back, indent=8)
     _print_services(screen, report)
+    if status.half_way:
+        screen.say(f"Half-way: {half_way_text(status)}.", indent=8)
     print_unresolved(screen, report.status, report.journal)
     others = [other.id for other in ((status.current,) if status.current else ()) + status.queue]
     if others:
@@ -137,7 +185,7 @@ def print_report(screen: Screen, report: DeploymentReport, as_json: bool = False
         screen.say(f"To carry on: {report.command('resume', status.key)}", indent=8)
 
 
-def _print_open(screen: Screen, report: DeploymentReport, what: str) -> None:
+def _print_open(screen: Screen, report: Report, what: str) -> None:
     shown, status = report.deployment, report.status
     screen.say(state(shown.intervals[-1].state), f"{what}: {report.stopped or 'it waits for its turn'}")
     if not report.stopped and status.broken:
@@ -156,7 +204,13 @@ def _print_open(screen: Screen, report: DeploymentReport, what: str) -> None:
     screen.say(report.command("resume", status.key), indent=10)
 
 
-def _print_services(screen: Screen, report: DeploymentReport) -> None:
+def half_way_text(status: StackOverview) -> str:
+    """Say which databases are half-way through a migration, and what to do about it."""
+    names = ", ".join(status.half_way)
+    return f"{names} began a migration and did not end it; deploy in full mode, since a quick one is refused"
+
+
+def _print_services(screen: Screen, report: Report) -> None:
     if services := report.status.services:
         until = " They stay there until a deployment succeeds." if report.status.broken else ""
         screen.say(f"{services[0].upper()}{services[1:]}.{until}", indent=8)
@@ -175,17 +229,28 @@ def print_unresolved(screen: Screen, status: StackOverview, journal: Path) -> No
 
 def print_history(screen: Screen, found: Sequence[DeploymentHistory]) -> None:
     """Print a line for each deployment."""
-    names = ("deployment", "version", "", "requested", "took", "outcome", "")
+    names = ("deployment", "version", "", "requested", "by", "took", "outcome", "")
     rows = [
         (
             one.id,
             one.version,
-            "quick" if one.quick else "",
+            "rollback" if one.rollback else "quick" if one.quick else "",
             moment(one.requested),
+            one.by or "-",
             duration(one.duration),
-            state(one.outcome if one.ended is not None or not one.intervals else one.intervals[-1].state),
-            f"{one.step}: {one.reason}" if one.reason and one.step else one.reason,
+            outcome_text(one)
+            if one.ended is not None or not one.intervals
+            else state(one.intervals[-1].state),
+            _told_of(one),
         )
         for one in found
     ]
     screen.rows([[Text(name, "bold") for name in names], *rows])
+
+
+def _told_of(one: DeploymentHistory) -> str:
+    """Return what else there is to tell of a deployment: why it failed, what it went back to, why it was asked for."""
+    failed = f"{one.step}: {one.reason}" if one.reason and one.step else one.reason
+    target = f"to {one.rollback}" if one.rollback else ""
+    asked = f"asked for with: {one.asked}" if one.asked else ""
+    return "; ".join(part for part in (failed, target, asked) if part)

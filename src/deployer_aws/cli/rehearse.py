@@ -11,13 +11,13 @@ from attrs import frozen
 from rich.text import Text
 
 from deployer_aws.aws.clients import Options
-from deployer_aws.cli._exit import BadInput, ExitCode
+from deployer_aws.cli._exit import BadInput, Exit
 from deployer_aws.cli._files import load_spec, read_script
 from deployer_aws.cli._interactive import InteractiveRun
 from deployer_aws.cli._interrupts import Interrupted, handle_signals
 from deployer_aws.cli._options import json_option, simulate_option
 from deployer_aws.cli._program import command
-from deployer_aws.cli._report import DeploymentReport, as_data, how_ended, print_history, print_report, typed
+from deployer_aws.cli._report import Report, as_data, how_ended, print_history, print_report, typed
 from deployer_aws.cli._screen import Screen, joined, state
 from deployer_aws.environment import Environment
 from deployer_aws.journals.sqlite import SqliteJournal
@@ -64,13 +64,13 @@ class Guard:
 class Part:
     """What became of one spec: the report, and the exit code of what ran after it."""
 
-    report: DeploymentReport
+    report: Report
     after: int | None
 
     @property
-    def code(self) -> ExitCode:
+    def code(self) -> Exit:
         """The exit code that it comes to."""
-        return ExitCode.FAILED if self.after else self.report.code
+        return Exit.FAILED if self.after else self.report.code
 
 
 @command("deployer rehearse examples/orders/v1.yaml examples/orders/v2.yaml")
@@ -114,7 +114,7 @@ def rehearse(
             screen.say("The kept rehearsal is ended, and nothing of it is left.")
             if left:
                 screen.warn(left)
-            return ExitCode.DONE
+            return Exit.DONE
         if not specs:
             raise click.UsageError("Missing argument 'SPEC'.", context)
         loaded = [_load(screen, path) for path in specs]
@@ -160,14 +160,14 @@ class RehearsalRun:
 
     def run(self, loaded: Sequence[LoadedSpec], scripts: Sequence[Script]) -> int:
         """Rehearse, up to the first spec that fails; return the exit code."""
-        code: int = ExitCode.DONE
+        code: int = Exit.DONE
         with self._guard.installed():
             try:
                 self._workspace.open()
                 for one, script in zip(loaded, scripts, strict=True):
                     self._guard.check()
                     self._parts.append(self._rehearse(one, script))
-                    if (code := self._parts[-1].code) != ExitCode.DONE:
+                    if (code := self._parts[-1].code) != Exit.DONE:
                         break
                 self._guard.check()
                 self._print_whole()
@@ -190,7 +190,7 @@ class RehearsalRun:
             report = self._deploy(session.environment, loaded)
             if not self._as_json:
                 self._print_part(report)
-            after = session.after() if report.code is ExitCode.DONE else None
+            after = session.after() if report.code is Exit.DONE else None
             if after and not self._as_json:
                 self._screen.complain(f"what runs after the deployment exits with {after}")
             return Part(report, after)
@@ -204,7 +204,7 @@ class RehearsalRun:
         if not self._as_json:
             self._screen.say(Text(f"         {label} | ", "dim"), line)
 
-    def _deploy(self, environment: Environment, loaded: LoadedSpec) -> DeploymentReport:
+    def _deploy(self, environment: Environment, loaded: LoadedSpec) -> Report:
         key, deployment = loaded.spec.key, deployment_id(environment.clock.now())
         going = InteractiveRun(self._screen, environment, [key], Options(), None, self._as_json)
         with going:
@@ -213,7 +213,7 @@ class RehearsalRun:
             raise Interrupted
         return going.report(key, deployment, self._workspace.journal)
 
-    def _print_part(self, report: DeploymentReport) -> None:
+    def _print_part(self, report: Report) -> None:
         """Print what became of a deployment, and of each of its databases."""
         screen, shown = self._screen, report.deployment
         if self._keep:

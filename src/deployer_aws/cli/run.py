@@ -2,26 +2,26 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
 from deployer_aws.aws.clients import Options
 from deployer_aws.cli._aws_options import aws_options
 from deployer_aws.cli._checks import check_before_run
-from deployer_aws.cli._exit import ExitCode
+from deployer_aws.cli._exit import Exit
 from deployer_aws.cli._files import load_spec, read_script
-from deployer_aws.cli._interactive import InteractiveRun
-from deployer_aws.cli._logging import logged_on
 from deployer_aws.cli._options import (
     DEFAULT_JOURNAL,
     journal_option,
     json_option,
+    no_wait_option,
     simulate_option,
     spec_argument,
     speed_option,
 )
 from deployer_aws.cli._program import command
-from deployer_aws.cli._report import print_report
+from deployer_aws.cli._requesting import ask_and_show, terms_options
 from deployer_aws.cli._screen import Screen
 from deployer_aws.environment import open_environment
 from deployer_aws.runner.requests import deployment_id
@@ -33,6 +33,8 @@ from deployer_core.engine.messages import Requested
 @simulate_option
 @journal_option
 @click.option("--id", "name", metavar="ID", help="Name the deployment; the same name again changes nothing.")
+@terms_options
+@no_wait_option
 @aws_options
 @click.option("--no-checks", "unchecked", is_flag=True, help="Leave out what 'deployer preflight' checks.")
 @speed_option
@@ -42,11 +44,13 @@ def run(
     script: Path | None,
     journal: Path,
     name: str | None,
+    terms: dict[str, Any],
+    no_wait: bool,
     aws: Options,
     unchecked: bool,
     speed: float | None,
     as_json: bool,
-) -> ExitCode:
+) -> Exit:
     """Deploy what the spec file SPEC asks for, and show it until it is over.
 
     On the real AWS the checks of 'deployer preflight' are made first, and a fault keeps anything from being requested.
@@ -58,6 +62,7 @@ def run(
     loaded, simulation = load_spec(screen, spec), read_script(script)
     if name is not None:
         Requested(name, loaded.spec, 0)  # refuses an id that is none
+    Requested("any", loaded.spec, 0, adopt=terms["adopt"])  # refuses a stream's id that is none
     if journal == DEFAULT_JOURNAL:
         journal.parent.mkdir(exist_ok=True)
     with open_environment(
@@ -69,11 +74,18 @@ def run(
         check=None if unchecked else partial(check_before_run, screen, loaded, options=aws),
         sole=not unchecked,
     ) as environment:
-        going = InteractiveRun(screen, environment, [loaded.spec.key], aws, speed, as_json)
-        deployment = name or deployment_id(environment.clock.now())
-        with logged_on(screen), going:
-            going.deploy(deployment, loaded)
-        report = going.report(loaded.spec.key, deployment, journal)
-        going.warn_of_undelivered()
-    print_report(screen, report, as_json)
-    return report.code
+        deployment, properties = name or deployment_id(environment.clock.now()), environment.properties
+        return ask_and_show(
+            screen,
+            environment,
+            loaded.spec.key,
+            deployment,
+            lambda asked: asked.request(
+                deployment, loaded.spec, loaded.templates, properties=properties, **terms
+            ),
+            journal=journal,
+            options=aws,
+            speed=speed,
+            as_json=as_json,
+            wait=not no_wait,
+        )

@@ -140,15 +140,23 @@ def _flag(place: Place) -> bool:
 _DURATION = re.compile(r"(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", re.ASCII)
 
 
+def parse_duration(text: str) -> int | None:
+    """Return the seconds of a duration with units, such as 90s, 30m, 2h or 1h30m; None where it is none."""
+    found = _DURATION.fullmatch(text)
+    if found is None or not any(found.groups()):
+        return None
+    hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return hours * 3600 + minutes * 60 + seconds
+
+
 def _duration(place: Place) -> int:
     word = _scalar(place)
     if word is not None and _plain_number(word):
         return int(word.text)
-    found = _DURATION.fullmatch(word.text) if word is not None and word.kind == "text" else None
-    if found is None or not any(found.groups()):
+    found = parse_duration(word.text) if word is not None and word.kind == "text" else None
+    if found is None:
         raise place.expected("a duration: 90 (seconds), 90s, 30m, 2h or 1h30m")
-    hours, minutes, seconds = (int(part or 0) for part in found.groups())
-    return hours * 3600 + minutes * 60 + seconds
+    return found
 
 
 TEXT = Reader("text", _text)

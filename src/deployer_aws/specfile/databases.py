@@ -70,6 +70,13 @@ _TASK = (
     Key("capacity_provider", TEXT, "a capacity provider, instead of a launch type", "the cluster's"),
     Key("platform_version", TEXT, "Fargate's platform version", "`LATEST`"),
     Key("timeout", DURATION, "how long it may take", "30m"),
+    Key("attempts", NUMBER, "how often it may begin, where it stopped before it did anything", "3"),
+    Key(
+        "excused",
+        listing(TEXT, "texts"),
+        "essential containers whose failure does not make the run fail: sidecars",
+        "[]",
+    ),
 )
 _TASK_KEYS = tuple(key.name for key in _TASK)
 _CODES = listing(NUMBER, "whole numbers")
@@ -101,7 +108,7 @@ def _evaluate(migrate: TaskSpec[Text], given: dict[str, Any], place: Place) -> E
     """Take what is lacking from the migration, but for what belongs to another task definition."""
     taken = {name: getattr(migrate, name) for name in _TASK_KEYS}
     if "task_definition" in given:
-        taken.update(container=None, command=(), environment=())
+        taken.update(container=None, command=(), environment=(), excused=())
     if {"launch_type", "capacity_provider"} & set(given):
         taken.update(launch_type="", capacity_provider="")
     task = _task({**taken, **given}, place)
@@ -131,8 +138,8 @@ EVALUATE = Record(
     ),
     lambda given, _: given,
     "A task that looks and changes nothing. What it lacks it takes from `migrate`, with two exceptions: with a"
-    " `task_definition` of its own it takes no `container`, `command` and `environment`, and with a `launch_type` or"
-    " a `capacity_provider` of its own it takes neither. A list or a map replaces the one of `migrate`.",
+    " `task_definition` of its own it takes no `container`, `command`, `environment` and `excused`, and with a"
+    " `launch_type` or a `capacity_provider` of its own it takes neither. A list or a map replaces that of `migrate`.",
 )
 
 # Databases

@@ -12,17 +12,17 @@ from deployer_aws.documents.readers import TEXT, VALUE, Key, Place, Reader, Reco
 from deployer_core.machines.ecs_task import Purpose
 from deployer_core.spec import DatabaseSpec, Pairs, Text
 
-Argv = tuple[str, ...]
+Command = tuple[str, ...]
 
 
 @frozen
 class Processes:
     """The commands of one database; an empty one is not given."""
 
-    migrate: Argv = ()
-    evaluate: Argv = ()
+    migrate: Command = ()
+    evaluate: Command = ()
 
-    def of(self, purpose: Purpose) -> Argv:
+    def of(self, purpose: Purpose) -> Command:
         """Return the command for a purpose."""
         return self.evaluate if purpose is Purpose.EVALUATE else self.migrate
 
@@ -35,7 +35,7 @@ class Rehearsal:
     environment: Pairs = ()
     script: Path | None = None
     databases: Mapping[str, Processes] = field(factory=dict[str, Processes])
-    after: Argv = ()
+    after: Command = ()
 
     def lacks(self, databases: tuple[DatabaseSpec[Text], ...]) -> tuple[str, ...]:
         """Return the commands that a rehearsal needs for these databases and lacks, as keys of the spec file."""
@@ -48,7 +48,7 @@ class Rehearsal:
         )
 
 
-def _command(place: Place) -> Argv:
+def _command(place: Place) -> Command:
     words = listing(TEXT, "texts").read(place)
     if not words or not words[0]:
         raise place.wrong("a program and its arguments, not an empty list")

@@ -30,6 +30,7 @@ from deployer_core.spec import (
     DeploymentSpec,
     FixedCount,
     ListenerPriority,
+    OnFailure,
     ParameterValue,
     Previous,
     PreviousCount,
@@ -219,6 +220,10 @@ STACK = Record(
 # The deployment
 
 
+def _on_failure(place: Place) -> OnFailure:
+    return OnFailure(word(*OnFailure).read(place))
+
+
 @frozen
 class Document:
     """What a whole file says: the spec, and beside it how it is rehearsed."""
@@ -258,6 +263,19 @@ DEPLOYMENT = Record(
             FLAG,
             "whether an update of the stack that is found in progress is cancelled, rather than waited for",
             "false",
+        ),
+        Key(
+            "wait_timeout",
+            DURATION,
+            "how long CloudFormation may take to come to rest before anything is changed",
+            "1h",
+        ),
+        Key(
+            "on_failure",
+            Reader("`leave` or `restore`", _on_failure),
+            "what becomes of the services when a full deployment fails before any database was migrated: `leave` "
+            "leaves them where they are, `restore` puts them back as they were",
+            "leave",
         ),
         Key("rehearse", REHEARSE.reader, "what `deployer rehearse` runs on this machine", "none"),
     ),

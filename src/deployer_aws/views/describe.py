@@ -25,13 +25,19 @@ from deployer_core.engine.messages import (
 )
 from deployer_core.engine.routing import Commands, DeployerState
 from deployer_core.kernel.machine import Microstep
-from deployer_core.machines import ecs_task, postgres_migration
-from deployer_core.machines.deployment import CreateStack, ScaleStack, UpdateStack, UpsertStack
+from deployer_core.machines import deployment, ecs_task, postgres_migration
+from deployer_core.machines.deployment import (
+    Cause,
+    CreateStack,
+    ScaleStack,
+    UpdateStack,
+    UpsertStack,
+)
 from deployer_core.machines.ecs_task import Run, RunTask
 from deployer_core.machines.stack_status import StackStatus
 from deployer_core.spec import Counts
 
-Microsteps: TypeAlias = tuple[tuple[str, Microstep[Any, Any]], ...]
+Steps: TypeAlias = tuple[tuple[str, Microstep[Any, Any]], ...]
 """What `deployer.microsteps` gives: each edge that was taken, with the name of its machine."""
 
 STACK, DEPLOYMENT, DATABASE, TASK, COMMAND, PEOPLE = (
@@ -73,7 +79,7 @@ class Description:
 
 
 def describe_event(
-    before: DeployerState, event: Event, after: DeployerState, commands: Commands, steps: Microsteps
+    before: DeployerState, event: Event, after: DeployerState, commands: Commands, steps: Steps
 ) -> tuple[Description, ...]:
     """Describe all that an event changed, in the order in which one thing follows from another."""
     return (
@@ -89,7 +95,7 @@ def describe_event(
     )
 
 
-def failed(steps: Microsteps) -> bool:
+def failed(steps: Steps) -> bool:
     """Tell whether the machine that asked has failed by the answer; what others make of it is their affair."""
     asked = {_subject(machine, step.state) for machine, step in steps[:1]}
     return any(
@@ -101,15 +107,31 @@ def failed(steps: Microsteps) -> bool:
 
 def _people(event: Event) -> Iterator[Description]:
     if isinstance(event, Requested):
-        quick = ", quick" if event.spec.quick else ""
-        yield Description(
-            event.at, PEOPLE, "", f"requests {event.deployment}, version {event.spec.version}{quick}"
-        )
+        text = f"requests {event.deployment}, {_asked_for(event)}"
+        yield Description(event.at, PEOPLE, event.by, text, event.reason)
     elif isinstance(event, Terminated):
-        yield Description(event.at, PEOPLE, event.by, f"terminates {event.deployment}", bad=True)
+        yield Description(
+            event.at, PEOPLE, event.by, f"terminates {event.deployment}", event.reason, bad=True
+        )
     elif isinstance(event, Repaired):
         forced = f", taking for stopped: {', '.join(event.force)}" if event.force else ""
-        yield Description(event.at, PEOPLE, event.by, f"says that the stack is sound{forced}")
+        ended = ", and ends all that wait" if event.withdraw_queue else ""
+        text = f"says that the stack is sound{forced}{ended}"
+        yield Description(event.at, PEOPLE, event.by, text, event.reason)
+
+
+def _asked_for(event: Requested) -> str:
+    """Describe what a request asks for, and on which terms."""
+    rollback = event.rollback
+    terms = [
+        f"version {event.spec.version}",
+        "quick" if event.spec.quick and rollback is None else "",
+        f"a rollback to {rollback.target}" if rollback else "",
+        "in the place of all that wait" if event.supersede else "",
+        f"adopting the stack from {event.adopt}" if event.adopt else "",
+        "forced" if event.force else "",
+    ]
+    return ", ".join(term for term in terms if term)
 
 
 # Commands
@@ -199,7 +221,7 @@ def stopped_text(exits: tuple[ecs_task.Exit, ...], stop_code: str, reason: str) 
 # States
 
 
-def rests(steps: Microsteps) -> dict[tuple[str, str], Microstep[Any, Any]]:
+def rests(steps: Steps) -> dict[tuple[str, str], Microstep[Any, Any]]:
     """Return the last step of each machine that came to another state, by its kind and name: where it rests."""
     found: dict[tuple[str, str], Microstep[Any, Any]] = {}
     moved: set[tuple[str, str]] = set()
@@ -221,7 +243,7 @@ def _subject(machine: str, state: Any) -> tuple[str, str]:
     return kind, run_text(state.run) if kind == TASK else ""
 
 
-def _states(event: Event, steps: Microsteps) -> Iterator[Description]:
+def _states(event: Event, steps: Steps) -> Iterator[Description]:
     for (kind, name), step in rests(steps).items():
         state = step.state
         if isinstance(state, ecs_task.Requested):
@@ -229,6 +251,8 @@ def _states(event: Event, steps: Microsteps) -> Iterator[Description]:
         note = getattr(state, "reason", "")
         if isinstance(state, ecs_task.Done):
             note = f"exit code {state.exit_code}"
+        if isinstance(state, deployment.Failed) and state.cause is not Cause.FAILURE:
+            note = f"{state.cause}: {note}"
         bad = step.edge.target in _failed()[kind]
         yield Description(event.at, kind, name, step.edge.target, note, bad)
 
@@ -236,13 +260,19 @@ def _states(event: Event, steps: Microsteps) -> Iterator[Description]:
 def event_text(event: Event, command: str) -> str:
     """Describe an event in a line; `command` is the text of the command that it is about, if it is about one."""
     if isinstance(event, Requested):
-        return f"{event.deployment}, version {event.spec.version}{', quick' if event.spec.quick else ''}"
+        return f"{event.deployment}, {_asked_for(event)}{_who_and_why(event)}"
     if isinstance(event, Terminated):
-        return f"{event.deployment} by {event.by}"
+        return f"{event.deployment}{_who_and_why(event)}"
     if isinstance(event, Repaired):
-        return f"by {event.by}" + (f", forced past {', '.join(event.force)}" if event.force else "")
+        forced = f", forced past {', '.join(event.force)}" if event.force else ""
+        return f"{_who_and_why(event).lstrip()}{forced}{', ending all that wait' * event.withdraw_queue}"
     about = f"{event.command} {command}".rstrip()
     if isinstance(event, Attempted):
         resolved = "".join(f", {name}={value}" for name, value in event.resolved)
         return f"{about}: attempt {event.number}{resolved}"
     return f"{about}: {event.ref if isinstance(event, Accepted) else answer_text(event.answer)}"
+
+
+def _who_and_why(event: Requested | Terminated | Repaired) -> str:
+    who = f" by {event.by}" if event.by else ""
+    return f"{who}: {event.reason}" if event.reason else who

@@ -18,7 +18,7 @@ from deployer_aws.views.describe import (
     DATABASE,
     DEPLOYMENT,
     Description,
-    Microsteps,
+    Steps,
     answer_text,
     command_what,
     describe_event,
@@ -38,11 +38,14 @@ from deployer_core.engine.messages import (
 )
 from deployer_core.engine.routing import INITIAL, Commands, DeployerState
 from deployer_core.kernel.machine import name_of
-from deployer_core.machines.deployment import MACHINE, Done, Queued
+from deployer_core.machines.deployment import MACHINE, Cause, Done, Queued, Restoring, Waiting
+from deployer_core.spec import OnFailure
 
 ENDS: Final = (*MACHINE.failed, name_of(Done))
 """The states in which a deployment has ended."""
 _WITHOUT_A_TURN: Final = (*MACHINE.failed, name_of(Queued))
+UNCHANGED: Final = ("", name_of(Queued), name_of(Waiting))
+"""The steps in which nothing was changed yet."""
 
 
 class HistoryOutcome(StrEnum):
@@ -108,13 +111,25 @@ class DatabaseHistory:
 
 @frozen
 class DeploymentHistory:
-    """One deployment, from its request on. Times are in seconds since 1970."""
+    """One deployment, from its request on. Times are in seconds since 1970.
+
+    `by` and `asked` say who asked for it, and why; `rollback` is the deployment that it repeats. It is not begun after
+    `start_by`. `cause` is why it
+    FAILED, None where it did not. `put_back` tells whether what it had changed was put back, as it was: None where it
+    was not to be, or had changed nothing.
+    """
 
     id: str
     version: str
     quick: bool
     requested: float
+    by: str = ""
+    asked: str = ""
+    rollback: str = ""
+    start_by: float | None = None
     outcome: HistoryOutcome = HistoryOutcome.OPEN
+    cause: Cause | None = None
+    put_back: bool | None = None
     reason: str = ""
     ended: float | None = None
     intervals: tuple[StateInterval, ...] = ()
@@ -133,8 +148,9 @@ class DeploymentHistory:
 
     @property
     def step(self) -> str:
-        """The state that it is in, or that it was in when it ended."""
-        rested = [interval.state for interval in self.intervals if interval.state not in ENDS]
+        """The state that it is in; of one that has ended the last before that, or the one that it was put back from."""
+        over = ENDS if self.ended is None else (*ENDS, name_of(Restoring))
+        rested = [interval.state for interval in self.intervals if interval.state not in over]
         return rested[-1] if rested else ""
 
 
@@ -191,14 +207,18 @@ class StreamHistory:
         described = describe_event(before, event, after, commands, steps)
         self.state, self.version = after, self.version + 1
         if isinstance(event, Requested):
-            self._keep(DeploymentHistory(event.deployment, event.spec.version, event.spec.quick, event.at))
+            self._keep(_requested(event))
         self._enter(event.at, steps)
         self._follow_commands(before, event, after, commands, failed(steps))
         for notice in (c for c in commands if isinstance(c, Notice)):
-            ended = self._deployments[notice.deployment]
-            self._keep(
-                evolve(ended, outcome=HistoryOutcome(notice.outcome), reason=notice.reason, ended=notice.at)
+            ended = evolve(
+                self._deployments[notice.deployment],
+                outcome=HistoryOutcome(notice.outcome),
+                cause=notice.cause,
+                reason=notice.reason,
+                ended=notice.at,
             )
+            self._keep(evolve(ended, put_back=_put_back(before, after, ended)))
         return StreamChange(self.version, event, described)
 
     def _keep(self, deployment: DeploymentHistory) -> None:
@@ -206,7 +226,7 @@ class StreamHistory:
 
     # States
 
-    def _enter(self, at: float, steps: Microsteps) -> None:
+    def _enter(self, at: float, steps: Steps) -> None:
         for (kind, _), step in rests(steps).items():
             state: Any = step.state
             if kind == DEPLOYMENT:
@@ -257,7 +277,7 @@ class StreamHistory:
     def _skip(self, version: int, event: Event) -> None:
         self.version = version
         if isinstance(event, Requested) and event.deployment not in self._deployments:
-            old = DeploymentHistory(event.deployment, event.spec.version, event.spec.quick, event.at)
+            old = _requested(event)
             why = "carried out by an older version of the deployer"
             self._keep(evolve(old, outcome=HistoryOutcome.UNKNOWN, reason=why))
 
@@ -270,6 +290,31 @@ class StreamHistory:
         for pending in state.pending:
             if pending.deployment in self._deployments:
                 self._update(pending)
+
+
+def _requested(event: Requested) -> DeploymentHistory:
+    repeats = event.rollback.target if event.rollback else ""
+    spec = event.spec
+    return DeploymentHistory(
+        event.deployment,
+        spec.version,
+        spec.quick,
+        event.at,
+        event.by,
+        event.reason,
+        repeats,
+        event.terms.start_by,
+    )
+
+
+def _put_back(before: DeployerState, after: DeployerState, ended: DeploymentHistory) -> bool | None:
+    """Tell whether what a deployment had changed was put back; its services went to zero, and are there again."""
+    if ended.cause is None or ended.step in UNCHANGED or ended.quick:
+        return None
+    if before.memory.unfinished and not after.memory.unfinished:
+        return True
+    own = next((d.info.spec for d in before.deployments if d.info.id == ended.id), None)
+    return None if own is None or own.on_failure is OnFailure.LEAVE else False
 
 
 def _entered(intervals: tuple[StateInterval, ...], state: str, at: float) -> tuple[StateInterval, ...]:

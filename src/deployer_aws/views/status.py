@@ -3,7 +3,7 @@
 from attrs import frozen
 
 from deployer_aws.views.describe import counts_text, run_text
-from deployer_aws.views.history import CommandRecord, DeploymentHistory, StreamHistory
+from deployer_aws.views.history import UNCHANGED, CommandRecord, DeploymentHistory, StreamHistory
 from deployer_core.engine.messages import StopTask
 from deployer_core.engine.routing import DeployerState
 from deployer_core.kernel.machine import Absent, name_of
@@ -36,9 +36,17 @@ class TaskStatus:
 
 @frozen
 class StackOverview:
-    """One stack. `current` is the deployment that runs, `last` the one that ended last; `queue` waits for its turn."""
+    """One stack. `stream` is the id in the tokens of its changes.
+
+    `current` is the deployment that runs, `last` the one that ended last; `queue` waits for its turn.
+
+    What the stack remembers: `running` is the last deployment that was DONE, `half_way` are databases whose migration
+    began and did not come to its end, `baseline` the counts from before, `suspended` the services that do not scale by
+    themselves now, as Application Auto Scaling calls them.
+    """
 
     key: str
+    stream: str
     state: str
     current: DeploymentHistory | None
     last: DeploymentHistory | None
@@ -46,7 +54,10 @@ class StackOverview:
     tasks: tuple[TaskStatus, ...]
     pending: tuple[CommandRecord, ...]
     unresolved: tuple[Unresolved, ...]
+    running: DeploymentHistory | None
+    half_way: tuple[str, ...]
     baseline: Counts
+    suspended: tuple[str, ...]
     services: str
     events: int
 
@@ -67,6 +78,7 @@ def summarise_stack(key: str, known: StreamHistory) -> StackOverview:
     given_up = {p.id for p in state.pending if p.unresolved}
     return StackOverview(
         key,
+        state.stream,
         name_of(type(state.stack)),
         current,
         last,
@@ -74,8 +86,11 @@ def summarise_stack(key: str, known: StreamHistory) -> StackOverview:
         _tasks(state),
         tuple(c for d in known.deployments for c in d.commands if c.ended is None and c.id not in given_up),
         unresolved,
+        known.find(state.memory.last.id) if state.memory.last else None,
+        state.memory.half_way,
         state.memory.baseline or (),
-        services(state, last),
+        tuple(target.resource for target in state.memory.suspended),
+        services(state, known),
         known.version,
     )
 
@@ -113,13 +128,17 @@ _WHERE = {
     name_of(deployment.ScalingDown): "the services may be at zero, or on the way there",
     name_of(deployment.ScalingUp): "the services may be at zero, or partly up again",
 }
-"""Where a failed step leaves the services; any other step leaves them at zero once the counts are remembered."""
+"""Where a failed step leaves the services; any other step leaves them at zero once they were taken there."""
 
 
-def services(state: DeployerState, last: DeploymentHistory | None) -> str:
-    """Say where the services of a broken stack stand, and the counts from before; empty where none are remembered."""
-    if state.memory.baseline is None or not isinstance(state.stack, stack.Broken | stack.Available | Absent):
+def services(state: DeployerState, known: StreamHistory) -> str:
+    """Say where the services stand while nothing runs, and the counts from before; empty where none are remembered."""
+    memory = state.memory
+    if memory.baseline is None or not isinstance(state.stack, stack.Broken | stack.Available | Absent):
         return ""
-    step = last.step if last is not None else ""
-    where = _WHERE.get(step, "the services are at zero")
-    return f"{where}; before: {counts_text(state.memory.baseline)}" if state.memory.baseline else where
+    changed = [d for d in known.deployments if d.ended is not None and d.step not in UNCHANGED]
+    took = max((d for d in changed if not d.quick), key=lambda d: d.ended or 0, default=None)
+    where = "the services may have other counts now"
+    if memory.unfinished:
+        where = _WHERE.get(took.step if took else "", "the services are at zero")
+    return f"{where}; before: {counts_text(memory.baseline)}" if memory.baseline else where

@@ -85,8 +85,14 @@ def _refuse(state: DeployerState, event: object, _: Begin) -> NoReturn:
     raise _refusal(state, event, f"the world speaks of {', '.join(sorted(e.__name__ for e in _TAKES))}")
 
 
-def _refusal(state: DeployerState, event: object, why: str) -> IllegalEvent:
-    return IllegalEvent("Deployer", name_of(type(state.stack)), event, tuple(e.__name__ for e in _TAKES), why)
+class Busy(IllegalEvent):
+    """An exclusive request would have to wait for its turn."""
+
+
+def _refusal(
+    state: DeployerState, event: object, why: str, kind: type[IllegalEvent] = IllegalEvent
+) -> IllegalEvent:
+    return kind("Deployer", name_of(type(state.stack)), event, tuple(e.__name__ for e in _TAKES), why)
 
 
 @_takes(messages.Requested)
@@ -107,7 +113,8 @@ def _request(state: DeployerState, event: messages.Requested, begin: Begin) -> R
     others = transaction.queued()
     mends = rollback is not None and isinstance(transaction.stack, stack.Broken)
     if event.exclusive and not mends and not isinstance(transaction.stack, Absent | stack.Available):
-        raise _refusal(state, event, "it was to begin at once, and would have to wait; try again later")
+        why = "it was to begin at once, and would have to wait; try again later"
+        raise _refusal(state, event, why, Busy)
     if rollback and rollback.keep_queue and others and isinstance(transaction.stack, stack.Broken):
         raise _refusal(state, event, "others wait, and the first of them would begin; do not keep the queue")
     for info in others:

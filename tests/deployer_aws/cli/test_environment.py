@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from deployer_aws import specfile
 from deployer_aws.environment import account_file, open_environment
 from deployer_aws.journals.sqlite import SqliteJournal
 from tests.support.command import EXAMPLE, KEY, SCRIPT, Deployer, invoke, process
@@ -42,7 +43,9 @@ def test_a_simulated_journal_without_its_world_is_refused(deployer: Deployer) ->
 
 def test_a_world_without_its_journal_is_no_place_for_the_real_aws(deployer: Deployer) -> None:
     """Such as is left by a process that was killed between making the two."""
-    deployer.half_way(events=3)
+    spec = specfile.load(EXAMPLE / "v1.yaml").spec
+    with open_environment(deployer.journal, SCRIPT, simulate=True, spec=spec):
+        pass
     deployer.journal.unlink()
     assert "is about a simulated AWS" in deployer("run", HOTFIX).err
     assert not deployer.journal.exists()

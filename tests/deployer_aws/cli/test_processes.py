@@ -54,7 +54,7 @@ def test_a_terminal_without_colours_gets_none(deployer: Deployer) -> None:
     assert not COLOUR.search(seen)
     _, dumb = on_terminal(*words, deployer.folder / "other", TERM="dumb")
     assert "\x1b" not in dumb
-    assert "operator    requests" in dumb
+    assert "operator    joe  requests" in dumb
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -212,6 +212,9 @@ def _prepare(here: Deployer, name: str, line: str) -> None:
         here.half_way(events=6, name=deployment)
     elif "--force" in line:
         here.run("v1", "--id", deployment, script=here.script(STUCK))
+    elif name in ("redeploy", "rollback"):
+        here.run("v1", "--id", deployment)
+        here.run("hotfix")
     else:
         here.run("v1", "--id", deployment, script=here.script(FAILS))
 

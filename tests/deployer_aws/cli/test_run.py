@@ -53,7 +53,7 @@ def test_a_pipe_gets_one_plain_line_for_each_change(deployer: Deployer) -> None:
     assert said.err == ""
     assert "\x1b" not in said.out
     lines = [line.split(maxsplit=1)[1] for line in said.out.splitlines()[:-1]]
-    assert "operator    requests first, version 1" in lines
+    assert "operator    joe  requests first, version 1" in lines
     assert "stack       CREATING" in lines
     assert "deployment  first  DB_MIGRATING" in lines
     assert "database    orders  NOP" in lines
@@ -108,13 +108,13 @@ def test_a_deployment_behind_a_broken_stack_waits_for_its_repair(deployer: Deplo
     """Exit code 3 and 'deployer repair'; after that, resume carries it to its end."""
     deployer.run("v1")
     deployer.run("v2", script=deployer.script(FAILS))
-    said = deployer.run("hotfix", "--id", "third")
+    said = deployer.run("v2", "--id", "third")
     assert said.code == 3
     assert f"deployer repair staging/orders --journal {deployer.journal}" in said.out
     assert deployer("repair", KEY).out.startswith("staging/orders  MIGRATING")
     resumed = deployer("resume", KEY)
     assert resumed.code == 0
-    assert "DONE  staging/orders version 3.1" in resumed.out
+    assert "DONE  staging/orders version 2" in resumed.out
 
 
 def test_the_same_id_and_spec_again_deploy_nothing(deployer: Deployer) -> None:
@@ -128,7 +128,7 @@ def test_the_same_id_and_spec_again_deploy_nothing(deployer: Deployer) -> None:
     )
     other = deployer.run("v2", "--id", "one")
     assert other.code == 2
-    assert "was requested before with another spec" in other.err
+    assert "was requested before, for something else" in other.err
 
 
 def test_an_id_that_is_none_is_refused_before_anything_is_made(deployer: Deployer) -> None:

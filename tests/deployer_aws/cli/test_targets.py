@@ -16,7 +16,7 @@ from deployer_aws.aws.clients import Clients, Options
 from deployer_aws.environment import SystemClock
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import Account, Binding, Properties
-from deployer_aws.runner import Requests
+from deployer_aws.runner import Runner
 from tests.support.command import EXAMPLE, KEY, Deployer, commands
 
 NAME = "staging-orders"
@@ -33,7 +33,7 @@ def bound(deployer: Deployer) -> Deployer:
     """Return a journal with one stack, which belongs to HERE."""
     journal = SqliteJournal(deployer.journal)
     loaded = specfile.load(EXAMPLE / "hotfix.yaml")
-    Requests(journal, SystemClock()).request(
+    Runner(journal, (), SystemClock()).request(
         "one", loaded.spec, loaded.templates, properties=Properties(binding=Binding(HERE, NAME))
     )
     journal.close()
@@ -105,7 +105,7 @@ def test_the_commands_that_act_on_aws_have_the_same_options() -> None:
     """So that what is said to be typed next can be typed."""
     wanted = set(fields_dict(Options))
     have = {name for name, c in commands().items() if wanted <= {p.name for p in c.params}}
-    assert have == {"run", "resume", "repair", "preflight"}
+    assert have == {"run", "rollback", "redeploy", "resume", "repair", "preflight"}
 
 
 def test_a_stack_that_is_bound_is_not_resumed_before_it_is_known_who_asks(bound: Deployer) -> None:

@@ -19,7 +19,7 @@ def test_terminate_ends_what_runs_and_what_waits(deployer: Deployer) -> None:
     assert "Tasks to be stopped: 1." in running.out
     assert f"deployer resume staging/orders --journal {deployer.journal}" in running.out
     history = deployer("history", KEY).out
-    assert "terminated by ann while it waited" in history
+    assert "FAILED (TERMINATED)  QUEUED: terminated by ann, while it waited for its turn" in history
     assert "DB_MIGRATING: terminated by ann" in history
     assert deployer("resume").code == 0
     assert deployer("repair", KEY, "--json").data["stack_state"] == "AVAILABLE"

@@ -14,6 +14,7 @@ from deployer_aws.ports import Appended
 from deployer_core.engine.messages import DeploymentOutcome, Notice, Requested, token
 from deployer_core.engine.reducer import reduce
 from deployer_core.engine.routing import INITIAL
+from deployer_core.machines.deployment import Cause
 from tests.support.listening import SimulatedExample
 from tests.support.orders import KEY, orders
 from tests.support.project import ROOT
@@ -114,11 +115,12 @@ def test_the_documented_examples_are_valid() -> None:
 def test_what_is_told_is_as_documented() -> None:
     """Real notices have the members of the examples, and fulfil the schema."""
     schema, end, change = map(json.loads, blocks("notices.md", "json"))
-    told = ended(
-        KEY, Notice("2026-03-01-1", "1.2", DeploymentOutcome.FAILED, end["reason"], 1772390628.0)
-    ).detail
+    notice = Notice(
+        "2026-03-01-1", "1.2", DeploymentOutcome.FAILED, end["reason"], 1772390628.0, Cause.FAILURE
+    )
+    told = ended(KEY, notice).detail
     assert told == end
-    event = Requested("1.0", orders("1.0"), 1000.0, "stream")
+    event = Requested("1.0", orders("1.0"), 1000.0, 32 * "a")
     after, commands = reduce(INITIAL, event)
     changes = [message.detail for message in changed(Appended(KEY, INITIAL, event, after, commands))]
     assert [(c["machine"], c["from"], c["to"]) for c in changes] == [

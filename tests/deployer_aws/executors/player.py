@@ -119,7 +119,9 @@ class Looking:
             case "look":
                 self._look()
             case "later":
-                self._change(id=self._work.pending.id + 1)
+                self._work = attrs.evolve(
+                    self._work, pending=attrs.evolve(self._work.pending, id=self._work.pending.id + 1)
+                )
             case "view":
                 self._work = attrs.evolve(self._work, view=read_description(shown(rest)["Stacks"][0]))
             case "observe":
@@ -141,14 +143,12 @@ class Looking:
                     self.take(step)
                 self._old = set(self._answers)  # so that a scenario may have others
             case "known":
-                self._change(progress=StackProgress(rest))
+                pending = attrs.evolve(self._work.pending, progress=StackProgress(rest))
+                self._work = attrs.evolve(self._work, pending=pending)
             case _ if verb[0].isupper():
                 self._work = work(self._stack_command(verb, *rest.split()))
             case _:
                 self._answer(verb, rest)
-
-    def _change(self, **members: Any) -> None:
-        self._work = attrs.evolve(self._work, pending=attrs.evolve(self._work.pending, **members))
 
     def _stack_command(self, name: str, *words: str) -> Any:
         spec = attrs.evolve(SPEC, **self._spec)

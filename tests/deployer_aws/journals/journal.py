@@ -400,7 +400,7 @@ class JournalContract(LogicContract):
 
     def test_requests_are_pinned(self, journal: Journal) -> None:
         """What was asked for is read from the journal as a value: spec, queue limit and all."""
-        asked = Requested("d-9", streams.spec("9", parameter="x" * 4096), 5.25, "stream", 7)
+        asked = Requested("d-9", streams.spec("9", parameter="x" * 4096), 5.25, 32 * "b", 7)
         append(journal, KEY, asked)
         (row,) = journal.events(KEY)
         assert row.event == asked
