@@ -17,6 +17,7 @@ from typing import Any, get_args, get_origin
 from attrs import evolve
 
 from deployer_core import wire
+from deployer_core.engine.messages import Requested
 from deployer_core.kernel.tags import discover
 from deployer_core.spec import (
     AdminSecret,
@@ -62,7 +63,11 @@ _BY_FIELD: dict[str, Any] = {
     "Requested.adopt": "fedcba9876543210" * 2,
     "Requested.spec": evolve(_DEPLOYMENT, quick=True),
 }
-_APART: dict[Any, dict[str, Any]] = {TaskSpec: {"capacity_provider": ""}, DatabaseSpec: {"iam_login": False}}
+_APART: dict[Any, dict[str, Any]] = {
+    TaskSpec: {"capacity_provider": ""},
+    DatabaseSpec: {"iam_login": False},
+    Requested: {"supersede": False},
+}
 """What may not hold something because another field of the same class does."""
 
 

@@ -208,6 +208,8 @@ class Requested:
             raise SpecError("start_by", f"seconds from now, not {self.start_by}")
         if self.rollback and not self.spec.quick:
             raise SpecError("rollback", "in quick mode alone: the databases stay as they are")
+        if self.rollback and self.rollback.keep_queue and self.supersede:
+            raise SpecError("supersede", "not together with a rollback that keeps the queue")
 
     @property
     def digest(self) -> str:

@@ -20,7 +20,7 @@ from deployer_core.machines import deployment, postgres_migration
 from deployer_core.machines.ecs_task import Started
 from deployer_core.machines.postgres_migration import UpsertDone
 from deployer_core.spec import SpecError
-from tests.support.engine_player import PLAIN, complete, exited, played
+from tests.support.engine_player import PLAIN, QUICK, complete, exited, played
 
 # Requests
 
@@ -48,6 +48,8 @@ def test_what_a_request_cannot_mean_is_refused_where_it_is_made() -> None:
         Requested("d1", PLAIN, 0, start_by=-1)
     with pytest.raises(SpecError, match="rollback: in quick mode alone"):
         Requested("d2", PLAIN, 0, rollback=Rollback("d1"))
+    with pytest.raises(SpecError, match="supersede: not together with a rollback that keeps the queue"):
+        Requested("d2", QUICK, 0, supersede=True, rollback=Rollback("d1", keep_queue=True))
 
 
 def test_a_hundred_may_wait_by_default() -> None:
