@@ -61,7 +61,7 @@ from deployer_core.machines.postgres_migration import CleanupDone, UpsertDone
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
 from deployer_core.spec import DeploymentSpec, FixedCount, OnFailure, Pairs, PreviousCount, Scale, StackSpec
 
-__all__ = ["Engine", "complete", "exited", "full", "played", "seen"]
+__all__ = ["QUICK", "Engine", "complete", "exited", "full", "played", "seen"]
 
 PLAIN = DeploymentSpec("staging", "shop", "1", STACK)
 

@@ -35,7 +35,7 @@ from deployer_core.engine.routing import (
 )
 from deployer_core.kernel.machine import Absent, IllegalEvent, Microstep, name_of
 from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
-from deployer_core.machines.deployment import STACK_COMMANDS, StabiliseStack
+from deployer_core.machines.deployment import StabiliseStack, StackCommand
 from deployer_core.machines.ecs_task import RunTask
 from deployer_core.machines.stack_status import Lifecycle, StackStatus, read
 from deployer_core.spec import OnFailure, digest
@@ -221,7 +221,7 @@ def _reply(state: DeployerState, event: messages.Replied, begin: Begin) -> Reduc
 def _may_take_longer(pending: Pending) -> bool:
     """Tell whether a stack's command is waited for beyond its deadline: once, while the stack is rolling back."""
     command = pending.command
-    if not _rolls_back(pending) or not isinstance(command, STACK_COMMANDS):
+    if not _rolls_back(pending) or not isinstance(command, StackCommand):
         return False
     timeout = command.timeout if isinstance(command, StabiliseStack) else command.stack.timeout
     return pending.deadline - pending.issued <= timeout

@@ -4,8 +4,6 @@ It keeps books of its own and shares no rule with the engine. `sense` says befor
 `follow` is told of each step that was, and raises AssertionError where something else should have come of it.
 """
 
-from typing import Any
-
 from attrs import define, evolve, field
 
 from deployer_core.engine.messages import (
@@ -187,7 +185,7 @@ class Model:
         held = after.stack
         assert isinstance(held, s.Broken) == self.broken
         assert (held.current if isinstance(held, s.Creating | s.Migrating) else "") == self.current
-        assert list(() if isinstance(held, s.Available) or not self.asked else _queue(held)) == self.queue
+        assert list(held.queue if isinstance(held, s.Creating | s.Migrating | s.Broken) else ()) == self.queue
         assert (after.stream, set(after.memory.half_way)) == (self.stream, self.half_way)
         assert [name for name, _ in after.known] == [*self.asked]
 
@@ -202,10 +200,6 @@ def _put_back(before: DeployerState, event: Event) -> bool:
     return any(
         isinstance(one, d.Restoring) and one.sent and one.info.id in asked for one in before.deployments
     )
-
-
-def _queue(held: Any) -> tuple[str, ...]:
-    return held.queue
 
 
 def _bound(event: Requested) -> tuple[str, str]:

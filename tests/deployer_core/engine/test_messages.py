@@ -38,8 +38,9 @@ def test_the_first_request_names_the_stream() -> None:
 @pytest.mark.parametrize("given", ["s", 31 * "a", 33 * "a", 32 * "A", 32 * "g", 32 * "a" + "\n"])
 def test_a_streams_id_has_to_fit_tokens(name: str, given: str) -> None:
     """A stream's id is 32 hexadecimal digits, and refused where it is made if it is not."""
+    words: Any = {name: given}
     with pytest.raises(SpecError, match=f"{name}: 32 hexadecimal digits, not"):
-        Requested("d1", PLAIN, 0, **{name: given})  # type: ignore[arg-type]  # a name that is either of two
+        Requested("d1", PLAIN, 0, **words)
 
 
 def test_what_a_request_cannot_mean_is_refused_where_it_is_made() -> None:
