@@ -30,6 +30,7 @@ from deployer_core.spec import StackSpec, TaskSpec, TemplateBody
 from tests.deployer_aws.scenarios.specs import template
 
 NOW = 1_000_000.0
+STREAM = "0123456789abcdef" * 2
 
 
 class Refused(Exception):
@@ -42,19 +43,19 @@ class Refused(Exception):
 
 @define
 class _Stub:
-    """A client: each operation gives its answers in turn, the last of them again and again."""
+    """A client: each operation gives its answers in turn, the last of them again and again. No stack has events."""
 
     answers: dict[str, list[Any]]
     calls: list[tuple[str, dict[str, Any]]] = field(factory=list[tuple[str, dict[str, Any]]])
     meta: Any = None
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        if name.startswith("_") or name not in self.answers:
+        if name.startswith("_") or name not in (*self.answers, "describe_stack_events"):
             raise AttributeError(name)
 
         def call(**request: Any) -> Any:
             self.calls.append((name, request))
-            given = self.answers[name]
+            given = self.answers.get(name) or [page()]
             answer = given.pop(0) if len(given) > 1 else given[0]
             if isinstance(answer, Exception):
                 raise answer
@@ -84,10 +85,10 @@ def work(
 ) -> Work:
     """Make a pending command, of an age, at the time NOW. Its attempt has its own token, where it has none."""
     if attempt is not None and not attempt.token:
-        attempt = evolve(attempt, token=token("stream", "d1", 7, attempt.number))
+        attempt = evolve(attempt, token=token(STREAM, "d1", 7, attempt.number))
     seen = seen or ("words for people" if progress else "")
     pending = Pending(7, "d1", database, command, NOW - age, deadline, attempt, ref, seen, progress)
-    return Work("test/shop", "stream", pending, NOW, lambda _: template())
+    return Work("test/shop", STREAM, pending, NOW, lambda _: template())
 
 
 def events(act: Act) -> list[WorldEvent]:

@@ -2,23 +2,25 @@
 
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from attrs import frozen
 
 from deployer_aws.aws.errors import classify
+from deployer_aws.aws.kinds import NESTED_STACK, may_hold_data
 from deployer_aws.aws.pages import pages
 from deployer_aws.aws.protocols import CloudFormationClient
+from deployer_core.engine.messages import stream_of
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
-from deployer_core.spec import Counts, Pairs, StackSpec
+from deployer_core.spec import Counts, Pairs
 
 log: logging.Logger = logging.getLogger("deployer")
 
 _STATUSES = {
-    Lifecycle.PROGRESS: "CREATE_IN_PROGRESS UPDATE_IN_PROGRESS UPDATE_COMPLETE_CLEANUP_IN_PROGRESS DELETE_IN_PROGRESS"
-    " IMPORT_IN_PROGRESS",
+    Lifecycle.DELETING: "DELETE_IN_PROGRESS",
+    Lifecycle.PROGRESS: "CREATE_IN_PROGRESS UPDATE_IN_PROGRESS UPDATE_COMPLETE_CLEANUP_IN_PROGRESS IMPORT_IN_PROGRESS",
     Lifecycle.ROLLING_BACK: "ROLLBACK_IN_PROGRESS UPDATE_ROLLBACK_IN_PROGRESS"
     " UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS IMPORT_ROLLBACK_IN_PROGRESS",
     Lifecycle.COMPLETE: "CREATE_COMPLETE UPDATE_COMPLETE IMPORT_COMPLETE",
@@ -43,7 +45,7 @@ WAYS_OUT: Mapping[str, str] = {
 }
 """The manual way out of each status that CloudFormation does not leave by itself."""
 
-MOVING = frozenset({Lifecycle.PROGRESS, Lifecycle.ROLLING_BACK})
+MOVING = frozenset({Lifecycle.PROGRESS, Lifecycle.ROLLING_BACK, Lifecycle.DELETING})
 SKEW = 300.0
 """Seconds by which AWS's clock and ours may differ when events are searched by time."""
 
@@ -51,6 +53,8 @@ BARE_SKEW = 5.0
 """Seconds of skew where events bear no tokens, as with some emulators, whose clock is ours."""
 NESTED = 6 * 3600.0
 """Seconds before a nested stack's failure within which its own events may say why."""
+KEPT = 90 * 24 * 3600.0
+"""Seconds for which CloudFormation keeps events (User Guide, 'View stack events')."""
 
 
 def lifecycle(status: str) -> Lifecycle:
@@ -109,6 +113,15 @@ class ChangeOutcome:
     taken_over: bool = False
 
 
+@frozen
+class DeployerChange:
+    """What a stream's deployer did to a stack: the token that it sent, and when the latest event of it was."""
+
+    stream: str
+    token: str
+    at: float
+
+
 class StackReader:
     """Reads stacks, changes nothing.
 
@@ -130,7 +143,14 @@ class StackReader:
             return not any(self.resources(stack.id))
         return stack.status == "ROLLBACK_COMPLETE"
 
-    def status(self, stack: StackDescription, spec: StackSpec, *, reason: str | None = None) -> StackStatus:
+    def status(
+        self,
+        stack: StackDescription,
+        counted: Iterable[str],
+        *,
+        reason: str | None = None,
+        removed: tuple[str, ...] = (),
+    ) -> StackStatus:
         """Return the status to report of a stack, with what somebody has to do about it."""
         said = stack.reason if reason is None else reason
         if stack.status not in LIFECYCLES:
@@ -142,7 +162,7 @@ class StackReader:
             where = Lifecycle.PROGRESS
         if where in MOVING:
             return StackStatus(where, stack.status, said)
-        return StackStatus(where, stack.status, said, stack.outputs, counts(stack, spec))
+        return StackStatus(where, stack.status, said, stack.outputs, counts(stack, counted), removed)
 
     def find(self, name: str, token: str, since: float) -> str | None:
         """Find the StackId of the stack whose events bear a token."""
@@ -150,6 +170,37 @@ class StackReader:
             if event.get("ClientRequestToken") == token:
                 return str(event["StackId"])
         return None
+
+    def deployers(self, stack: str, now: float) -> Iterator[DeployerChange]:
+        """Yield what deployers did to a stack, newest first, as far as CloudFormation keeps it."""
+        for event in self._events(stack, now - KEPT):
+            token = str(event.get("ClientRequestToken", ""))
+            if stream := stream_of(token):
+                yield DeployerChange(stream, token, _seconds(event["Timestamp"]))
+
+    def removed(self, stack: str, tokens: Container[str], since: float) -> tuple[str, ...]:
+        """Return what updates with these tokens removed or replaced that may hold data, in order.
+
+        An update removes last what it no longer needs, replaced resources included (User Guide, 'Update behaviors of
+        stack resources'); what a deletion policy keeps has left the stack too.
+        """
+        ours = (e for e in self._events(stack, since) if e.get("ClientRequestToken") in tokens)
+        return tuple(dict.fromkeys(reversed(list(self._removals(ours)))))
+
+    def _removals(self, events: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+        """Yield what the cleanup of an update removed, newest first, that of nested stacks included."""
+        seen: list[Mapping[str, Any]] = []
+        for event in events:
+            seen.append(event)
+            if _is_own(event):
+                if event["ResourceStatus"] == "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS":
+                    yield from (
+                        _named(e) for e in seen if _is_removal(e) and may_hold_data(e["ResourceType"])
+                    )
+                seen = []
+            elif event["ResourceStatus"] == "UPDATE_COMPLETE" and event["ResourceType"] == NESTED_STACK:
+                inner = self._last_operation(event["PhysicalResourceId"], _seconds(event["Timestamp"]))
+                yield from (f"{event['LogicalResourceId']}/{name}" for name in self._removals(inner))
 
     def outcome(self, stack: StackDescription, token: str, since: float) -> ChangeOutcome | None:
         """Return how the change that bears a token has ended; None while no event of it is visible.
@@ -206,7 +257,7 @@ class StackReader:
             said = str(event.get("ResourceStatusReason", ""))
             if _is_own(event) or not event["ResourceStatus"].endswith("_FAILED") or _CANCELLED.search(said):
                 continue
-            is_nested = event["ResourceType"] == "AWS::CloudFormation::Stack"
+            is_nested = event["ResourceType"] == NESTED_STACK
             nested = event.get("PhysicalResourceId") if is_nested else None
             inner = self._why(self._last_operation(nested, _seconds(event["Timestamp"]))) if nested else ""
             found.append(inner or f"{event['LogicalResourceId']} ({event['ResourceType']}): {said}")
@@ -243,16 +294,24 @@ def _is_own(event: Mapping[str, Any]) -> bool:
     return bool(event.get("PhysicalResourceId") == event["StackId"])
 
 
+def _is_removal(event: Mapping[str, Any]) -> bool:
+    """Tell whether an event ends a resource's being in the stack, whatever becomes of the resource."""
+    return event["ResourceStatus"] in ("DELETE_COMPLETE", "DELETE_SKIPPED", "DELETE_FAILED")
+
+
+def _named(event: Mapping[str, Any]) -> str:
+    return f"{event['LogicalResourceId']} ({event['ResourceType']})"
+
+
 _BEGINNINGS = frozenset({"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "IMPORT_IN_PROGRESS"})
 _CANCELLED = re.compile(r"Resource (creation|update|deletion) cancelled", re.IGNORECASE)
 
 
-def counts(stack: StackDescription, spec: StackSpec) -> Counts:
-    """Return the counts that a stack's parameters carry now."""
+def counts(stack: StackDescription, parameters: Iterable[str]) -> Counts:
+    """Return the counts that a stack's parameters carry now, of those that it has."""
     values = dict(stack.parameters)
-    return tuple(
-        (s.parameter, int(values[s.parameter])) for s in spec.scaling if values.get(s.parameter, "").isdigit()
-    )
+    names = sorted(set(parameters))
+    return tuple((name, int(values[name])) for name in names if values.get(name, "").isdigit())
 
 
 def _seconds(time: Any) -> float:

@@ -110,7 +110,7 @@ def _stop(work: Work, event: AwsEvent) -> Taken:
 def _stack(work: Work, event: AwsEvent) -> Taken:
     """Have a stack at rest looked at. One that moves is news only where our own change moves it."""
     status, where = event.status or "", event.lifecycle or Lifecycle.TERMINAL
-    if where not in MOVING:
+    if where not in MOVING or where is Lifecycle.DELETING:
         return LOOK
     pending = work.pending
     ours = isinstance(pending.command, CreateStack | UpdateStack | UpsertStack | ScaleStack)

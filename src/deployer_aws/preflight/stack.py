@@ -4,8 +4,9 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, cast
 
 from deployer_aws.aws.errors import ErrorClass, Problem
-from deployer_aws.aws.stacks import WAYS_OUT, lifecycle
+from deployer_aws.aws.stacks import MOVING, WAYS_OUT, lifecycle
 from deployer_aws.aws.template_urls import INLINE
+from deployer_aws.preflight import fit
 from deployer_aws.preflight.context import CheckContext, CheckResult, fault, known, ok, unverified, warning
 from deployer_aws.templates import Template, as_map
 from deployer_core.analysis.preview import cautions
@@ -29,7 +30,7 @@ def stack(context: CheckContext) -> Iterator[CheckResult]:
         yield fault(
             f"{text}, and is protected", "switch its termination protection off: it has to be deleted first"
         )
-    elif lifecycle(status) in (Lifecycle.PROGRESS, Lifecycle.ROLLING_BACK):
+    elif lifecycle(status) in MOVING:
         yield warning(f"{text}: somebody changes it", "the deployment waits until that is over")
     else:
         yield ok(text)
@@ -50,45 +51,38 @@ def template(context: CheckContext) -> Iterator[CheckResult]:
         yield fault(f"CloudFormation refuses it: {answer.message}", "correct the template")
         return
     validated = known(answer) or {}
-    found = [*_capabilities(context, validated), *_parameters(context, validated)]
+    found = [*_values(context, validated), *_capabilities(context, validated)]
     yield from found or [ok("CloudFormation accepts it")]
 
 
 def _too_large(context: CheckContext) -> CheckResult | None:
     """Report a template that does not fit into a request (CloudFormation quotas)."""
-    size = len((context.template_text or "").encode())
+    text = context.template_text or ""
+    size = len(text.encode())
     if size <= INLINE:
         return None
-    if not context.options.template_bucket:
-        return fault(
-            f"it has {size:,} bytes, and {INLINE:,} fit into a request",
-            "name a bucket by --template-bucket, or give the template by its s3:// URL",
-        )
-    return unverified(f"it has {size:,} bytes, so CloudFormation sees it only when it was uploaded")
+    found = next(fit.too_large(text, context.options.template_bucket), None)
+    return found or unverified(f"it has {size:,} bytes, so CloudFormation sees it only when it was uploaded")
+
+
+def _values(context: CheckContext, answer: Mapping[str, Any]) -> Iterator[CheckResult]:
+    """Check the parameters, by the template where it is here. Emulators list none."""
+    spec, stack = context.spec.stack, context.stack
+    has = None if stack is None else {p["ParameterKey"] for p in stack.get("Parameters", [])}
+    if context.template is not None:
+        yield from fit.misfits(spec, context.template, has)
+        return
+    yield from fit.unkept(spec, has)
+    if not context.facts.endpoint_url:
+        declared = {p["ParameterKey"]: "DefaultValue" in p for p in answer.get("Parameters", [])}
+        yield from fit.parameters(spec, declared)
 
 
 def _capabilities(context: CheckContext, answer: Mapping[str, Any]) -> Iterator[CheckResult]:
-    given = set(context.spec.stack.capabilities)
-    given |= {"CAPABILITY_IAM"} if "CAPABILITY_NAMED_IAM" in given else set()
-    if missing := sorted(set(answer.get("Capabilities", [])) - given):
-        names = ", ".join(missing)
-        yield fault(
-            f"it needs {names}: {answer.get('CapabilitiesReason', '')}", f"add {names} to stack.capabilities"
-        )
-
-
-def _parameters(context: CheckContext, answer: Mapping[str, Any]) -> Iterator[CheckResult]:
-    """Check the parameters of a template that is not here: else they were read with the spec. Emulators list none."""
-    if context.template is not None or context.facts.endpoint_url:
-        return
-    declared = {p["ParameterKey"]: p.get("DefaultValue") for p in answer.get("Parameters", [])}
-    given = {name for name, _ in context.spec.stack.parameters} | {
-        s.parameter for s in context.spec.stack.scaling
-    }
-    if unknown := sorted(given - set(declared)):
-        yield fault(f"it has no parameter {', '.join(unknown)}", "correct stack.parameters or stack.counts")
-    if missing := sorted(name for name, default in declared.items() if default is None and name not in given):
-        yield fault(f"its parameter {', '.join(missing)} has no default", "set it under stack.parameters")
+    """Check what CloudFormation itself says that it needs, beyond what the template here shows."""
+    known_here = set(context.template.capabilities[0]) if context.template is not None else set[str]()
+    needed = set(answer.get("Capabilities", [])) - known_here
+    yield from fit.capabilities(context.spec.stack, needed, str(answer.get("CapabilitiesReason", "")))
 
 
 def outputs(context: CheckContext) -> Iterator[CheckResult]:

@@ -489,6 +489,7 @@ def stabilise(state: Triggered) -> Step[Waiting]:
         force=info.terms.force,
         check=True,
         clusters=_clusters(spec),
+        sent=info.terms.sent,
     )
     return to(Waiting(info), look)
 

@@ -24,8 +24,8 @@ class StabiliseStack(_Named):
 
     `cancel_updates` cancels the update that was first seen in progress; `discard` deletes a stack that holds nothing,
     where the spec allows it. `check` refuses what the spec could not be carried out with. `counted` are parameters
-    whose counts the stack's memory needs, whatever the spec names. `adopt` and `force` are the request's; `clusters`
-    are those in which its tasks would run.
+    whose counts the stack's memory needs, whatever the spec names. `adopt`, `force` and `sent` are the request's;
+    `clusters` are those in which its tasks would run.
     """
 
     stack: StackSpec
@@ -37,6 +37,7 @@ class StabiliseStack(_Named):
     force: bool = False
     check: bool = False
     clusters: tuple[Text, ...] = ()
+    sent: Pairs = ()
 
 
 @tagged("Deployment.ScalableTarget/1")

@@ -322,6 +322,8 @@ def test_lifecycle_follows_from_the_name(status: str) -> None:
     }[back, moving]
     if status.endswith("_FAILED"):
         expected = Lifecycle.TERMINAL
+    if status == "DELETE_IN_PROGRESS":
+        expected = Lifecycle.DELETING
     rolled_back = {
         "ROLLBACK_COMPLETE": Lifecycle.EMPTY_SHELL,
         "REVIEW_IN_PROGRESS": Lifecycle.EMPTY_SHELL,

@@ -229,7 +229,7 @@ def test_a_change_that_was_not_sent_makes_no_progress() -> None:
 
 def test_waiting_for_a_stack_takes_nothing_but_its_rest() -> None:
     """The first look decides what may be cancelled, so no event speaks before it."""
-    one = work(StabiliseStack("d1", SPEC, False), database="")
+    one = work(StabiliseStack("d1", SPEC, 3600), database="")
     assert take(one, read_event(stack_event("UPDATE_IN_PROGRESS"))) == NOTHING
     assert take(one, read_event(stack_event("UPDATE_COMPLETE"))) == LOOK
 

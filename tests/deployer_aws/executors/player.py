@@ -1,7 +1,8 @@
 """What the lines of the executors' transcripts mean, and how what an executor does is written.
 
 spec {role: ROLE, tags: {team: shop}}         (members of the spec that differ, as YAML, before its command)
-UpsertStack Count=2 | StabiliseStack cancel | RunTask  (the pending command, issued now, with an executor of its own)
+UpsertStack Count=2 | RunTask evaluate        (the pending command, issued now, with an executor of its own)
+StabiliseStack cancel | look | check | adopt=STREAM force  (the same; it may discard a shell, unless it only looks)
 accepted UpsertStack                          (the same, issued, sent and accepted ten seconds ago)
 scaled                                        (ScaleStack Count=0 of a stack with one service, accepted and complete)
 known UPDATE_IN_PROGRESS                      (the stack's status that the journal has for the command)
@@ -153,7 +154,17 @@ class Looking:
     def _stack_command(self, name: str, *words: str) -> Any:
         spec = attrs.evolve(SPEC, **self._spec)
         if name == "StabiliseStack":
-            return deployment.StabiliseStack("d1", spec, words == ("cancel",))
+            adopt = next((word.removeprefix("adopt=") for word in words if word.startswith("adopt=")), "")
+            return deployment.StabiliseStack(
+                "d1",
+                spec,
+                3600,
+                "cancel" in words,
+                "look" not in words,
+                adopt=adopt,
+                force="force" in words,
+                check="check" in words,
+            )
         counts = tuple((key, int(count)) for key, count in (word.split("=") for word in words))
         return getattr(deployment, name)("d1", spec, counts)
 

@@ -173,7 +173,7 @@ def test_error_that_is_none_of_aws_escapes() -> None:
         {"describe_stacks": [shown("UPDATE_IN_PROGRESS")], "cancel_update_stack": [KeyError("oops")]}
     )
     with pytest.raises(KeyError):
-        events(CloudFormation(client, Stub({})).act(work(StabiliseStack("d1", SPEC, True))))
+        events(CloudFormation(client, Stub({})).act(work(StabiliseStack("d1", SPEC, 3600, True))))
 
 
 def test_commands_of_others_are_left_alone() -> None:
@@ -185,7 +185,7 @@ def test_commands_of_others_are_left_alone() -> None:
 def test_status_without_a_way_out(status: str) -> None:
     """A stack that only somebody can bring back says how, whether we wait for it or have changed it ourselves."""
     client = Stub({"describe_stacks": [shown(status)]})
-    (found,) = answers(CloudFormation(client, Stub({})).act(work(StabiliseStack("d1", SPEC, False))))
+    (found,) = answers(CloudFormation(client, Stub({})).act(work(StabiliseStack("d1", SPEC, 3600))))
     (changed,) = stack_observed(page(event(status, TOKEN)), status=status)
     for answer in (found, changed):
         assert answer.reason == f"{WAYS_OUT[status]}, then repair"

@@ -36,7 +36,7 @@ UPSERT = UpsertStack("d1", SPEC, COUNTS)
 
 def test_what_has_something_to_do_is_not_seen_with_others() -> None:
     """A change without a StackId and a cancel in hand are looked at by themselves; what is only waited for is not."""
-    waits, cancels = StabiliseStack("d1", SPEC, False), StabiliseStack("d1", SPEC, True)
+    waits, cancels = StabiliseStack("d1", SPEC, 3600), StabiliseStack("d1", SPEC, 3600, True)
     sent = Attempt(1, NOW - 10)
     cases = {
         "sent": work(UPSERT, attempt=sent),

@@ -200,8 +200,6 @@ class Ministack(Emulated):
         "tasks that end": "without Docker its tasks stay RUNNING until they are stopped",
         "tokens": "it does not honour tokens: a repeated request is carried out or refused as a new one",
         "clusters have to exist": "RunTask makes the cluster that it is asked for",
-        "capabilities": "it does not ask for capabilities",
-        "parameter checks": "it takes parameters that the template does not have",
     }
     scripted: ClassVar[Mapping[str, str]] = {"run_task.takes": ""}
 
@@ -289,8 +287,6 @@ class Moto(Emulated):
         "cancel": "cancel_update_stack is not implemented",
         "transforms": "GetTemplateSummary does not tell of transforms",
         "templates by URL": "it reads templates from its own S3 by AWS's address alone",
-        "capabilities": "it does not ask for capabilities",
-        "parameter checks": "it takes parameters that the template does not have",
         "capabilities in descriptions": "it does not say with which capabilities a stack was made",
     }
 

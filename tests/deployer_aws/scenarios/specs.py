@@ -87,6 +87,7 @@ def asked(
     cancel_updates: bool = False,
     capabilities: tuple[str, ...] = (),
     timeout: int = 3600,
+    **of_deployment: Any,
 ) -> Asked:
     """Return a deployment of a template; a count of None is 'as before', with an initial one of 2."""
     digest = hashlib.sha256(text.encode()).hexdigest()
@@ -100,7 +101,7 @@ def asked(
         capabilities,
         timeout=timeout,
     )
-    spec = DeploymentSpec("test", stack, version, of_stack, databases, quick, cancel_updates)
+    spec = DeploymentSpec("test", stack, version, of_stack, databases, quick, cancel_updates, **of_deployment)
     return Asked(spec, {digest: text})
 
 

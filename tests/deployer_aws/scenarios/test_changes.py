@@ -279,14 +279,14 @@ def test_no_service_to_scale(env: Environment) -> None:
 
 
 def test_count_that_the_stack_does_not_have_yet(env: Environment) -> None:
-    """A count whose parameter comes with this version cannot be scaled by: the failure says how to bring it in."""
+    """A count whose parameter comes with this version joins with the infrastructure: there is nothing to scale by before."""
     fixed = {**SERVICE, "Service": {**SERVICE["Service"], "Properties": {**SERVICE["Service"]["Properties"]}}}
     fixed["Service"]["Properties"]["DesiredCount"] = 1
     old = env.template(base=fixed).replace('"Count": {"Type": "Number"}, ', "")
     env.deploy("d1", old, quick=True, scaling=False)
-    failed = env.deploy("d2", version="2")
-    assert "has no parameter Count to scale by" in failed.reason
-    assert "deploy once in quick mode" in failed.reason
+    assert env.deploy("d2", version="2").outcome == "DONE"
+    assert env.actions == ["create_stack", "update_stack", "update_stack"]
+    assert env.service()["desiredCount"] == 2
 
 
 def test_service_lifted_above_zero(env: Environment) -> None:
@@ -332,7 +332,7 @@ def test_deadline_of_a_change(env: Environment) -> None:
     assert failed.outcome == "FAILED"
     assert "no end within 600 s; last seen: CREATE_IN_PROGRESS" in failed.reason
     env.runner.repair(env.key, "ann")
-    assert env.deploy("d2", timeout=6_000).outcome == "DONE"
+    assert env.deploy("d2", wait_timeout=6_000).outcome == "DONE"
     assert env.actions[0] == "create_stack"
     assert env.actions.count("create_stack") == 1
 

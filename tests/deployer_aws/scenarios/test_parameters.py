@@ -36,14 +36,15 @@ def test_output_of_another_stack(env: Environment) -> None:
 
 
 def test_output_that_is_missing(env: Environment) -> None:
-    """An output or a stack that is not there fails before AWS is asked, and says what there is."""
+    """An output or a stack that is not there refuses the deployment, and the reason says what there is."""
     other = env.other_stack({"Outputs": {"Name": {"Value": "blue"}}})
     body = env.template(parameters={"Colour": {"Type": "String"}})
     failed = env.deploy("d1", body, quick=True, parameters={"Colour": StackOutput(other, "Shade")})
     assert f"parameter Colour needs output Shade of stack {other}, which has: Name" in failed.reason
-    env.runner.repair(env.key, "ann")
+    assert failed.cause == "REFUSED"
     failed = env.deploy("d2", body, quick=True, parameters={"Colour": StackOutput("nobody", "Shade")})
     assert "needs an output of stack nobody, which does not exist" in failed.reason
+    assert env.status == "AVAILABLE"
     assert env.actions == []
 
 
@@ -110,7 +111,8 @@ def test_resend_keeps_what_was_resolved(env: Environment) -> None:
     )
     first, second = env.sent("create_stack")
     assert first == second
-    assert len([r for r in env.sent("describe_stacks") if r.get("StackName") == other]) == 1
+    looks = [r for r in env.sent("describe_stacks") if r.get("StackName") == other]
+    assert len(looks) == 2, "while the deployment waits, and before the first send"
 
 
 def test_long_template(env: Environment) -> None:
@@ -152,18 +154,16 @@ def test_capabilities_are_sent_again_when_scaling(env: Environment) -> None:
 
 
 def test_missing_capability(env: Environment) -> None:
-    """A capability that the spec lacks is a failure with AWS's words and with what to do."""
-    env.needs("capabilities")
+    """A capability that the spec lacks refuses the deployment: the reason says which, what for, and what to do."""
     role: dict[str, Any] = {
         "Type": "AWS::IAM::Role",
         "Properties": {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": []}},
     }
-    failed = env.deploy("d1", env.template(resources={"Role": role}), quick=True)
-    assert "CAPABILITY_IAM" in failed.reason
-    assert "name the capability under stack.capabilities" in failed.reason
-    assert "UpsertStack" in failed.reason
-    assert env.stack in failed.reason
-    assert env.actions == []
+    refused = env.deploy("d1", env.template(resources={"Role": role}), quick=True)
+    assert refused.cause == "REFUSED"
+    assert "the template needs CAPABILITY_IAM: " in refused.reason
+    assert "[AWS::IAM::Role]; add CAPABILITY_IAM to stack.capabilities" in refused.reason
+    assert (env.actions, env.status) == ([], "AVAILABLE")
 
 
 def test_ssm_parameters_are_warned_of(env: Environment, caplog: pytest.LogCaptureFixture) -> None:
@@ -178,8 +178,8 @@ def test_ssm_parameters_are_warned_of(env: Environment, caplog: pytest.LogCaptur
 
 
 def test_unknown_parameter(env: Environment) -> None:
-    """A template that lacks a parameter of the spec is AWS's word, with what to do."""
-    env.needs("parameter checks")
-    failed = env.deploy("d1", env.template(), quick=True, parameters={"Color": "blue"})
-    assert "[Color] do not exist in the template" in failed.reason
-    assert "correct the spec or the template" in failed.reason
+    """A template that lacks a parameter of the spec refuses the deployment, which says what to do."""
+    refused = env.deploy("d1", env.template(), quick=True, parameters={"Color": "blue"})
+    assert refused.cause == "REFUSED"
+    assert "the template has no parameter Color; correct stack.parameters" in refused.reason
+    assert (env.actions, env.status) == ([], "AVAILABLE")

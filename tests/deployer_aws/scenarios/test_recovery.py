@@ -216,6 +216,6 @@ def test_same_id_with_another_spec(env: Environment) -> None:
     """An id stands for one spec for ever: another one under it is refused, and nothing has changed."""
     env.deploy("d1", quick=True)
     before = env.state
-    with pytest.raises(IllegalEvent, match="requested before with another spec"):
+    with pytest.raises(IllegalEvent, match="was requested before, for something else"):
         env.request("d1", quick=True, version="2")
     assert env.state == before

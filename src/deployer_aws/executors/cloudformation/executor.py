@@ -16,10 +16,14 @@ from deployer_aws.aws.errors import ErrorClass, Problem, classify
 from deployer_aws.aws.protocols import CloudFormationClient, EcsClient, Elbv2Client, S3Client
 from deployer_aws.aws.services import NotAtZero, ServiceReader, not_yet_stopped
 from deployer_aws.aws.stacks import MOVING, StackDescription, StackReader, counts
+from deployer_aws.executors.cloudformation.owners import Owners
 from deployer_aws.executors.cloudformation.parameters import UnresolvedValue, resolve
-from deployer_aws.executors.cloudformation.requests import RequestBuilder
+from deployer_aws.executors.cloudformation.requests import RequestBuilder, sent_before
 from deployer_aws.ports import Act, CommandId, Work
-from deployer_core.engine.messages import Progress, StackProgress
+from deployer_aws.preflight.context import CheckResult
+from deployer_aws.preflight.fit import misfits, too_large, unkept
+from deployer_aws.templates import TemplateError, read
+from deployer_core.engine.messages import Failure, Infrastructure, Progress, StackProgress
 from deployer_core.machines.deployment import (
     CreateStack,
     ScaleStack,
@@ -29,8 +33,10 @@ from deployer_core.machines.deployment import (
     UpsertStack,
 )
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
-from deployer_core.spec import StackSpec
+from deployer_core.spec import Pairs, StackSpec, TemplateBody
 
+AT_REST = frozenset({Lifecycle.COMPLETE, Lifecycle.ROLLED_BACK, Lifecycle.MISSING})
+"""Lifecycles of a stack that a deployment can begin with."""
 UNSEEN = 300.0
 """Seconds after AWS accepted during which 'does not exist' is no news: its reads are eventually consistent."""
 
@@ -63,6 +69,7 @@ class CloudFormation:
         self._client, self._elbv2, self._settings = client, elbv2, settings or Settings()
         self._reader = StackReader(client, bare_events=self._settings.bare_events)
         self._services = ServiceReader(self._reader, ecs)
+        self._owners = Owners(self._reader, self._services, ecs)
         self._requests = RequestBuilder(client, s3, self._settings.bucket)
         self._batch_describe = BatchDescribe(client)
 
@@ -88,28 +95,61 @@ class CloudFormation:
     # Waiting for a stack to be at rest
 
     def _stabilise(self, work: Work, command: StabiliseStack) -> Act:
-        spec = command.stack
+        """Look; cancel an update or discard a shell where that is asked for, and the stack is ours to change."""
         if _goes_on(work):
             return
-        stack = self._reader.describe(spec.name)
-        if stack is None:
-            yield work.reply(StackStatus(Lifecycle.MISSING, "MISSING"))
-        elif self._reader.is_empty(stack):
-            yield from self._discard(work, spec, stack)
+        stack = self._reader.describe(command.stack.name)
+        if why := self._owners.refusal(work, command, stack):
+            yield work.fail(why)
+            return
+        if stack is not None and self._reader.is_empty(stack):
+            yield from self._discard(work, command, stack)
+            return
+        if stack is not None and command.cancel_updates and stack.status == "UPDATE_IN_PROGRESS":
+            yield from self._cancel(work, stack)
+        scaled = (*_counted(command.stack), *command.counted)
+        found = self._reader.status(stack, scaled) if stack else StackStatus(Lifecycle.MISSING, "MISSING")
+        if command.check and found.lifecycle in AT_REST and (why := self._misfits(work, command, stack)):
+            yield work.fail(why)
         else:
-            if command.cancel_updates and stack.status == "UPDATE_IN_PROGRESS":
-                yield from self._cancel(work, stack)
-            yield work.reply(self._reader.status(stack, spec))
+            yield work.reply(found)
 
-    def _discard(self, work: Work, spec: StackSpec, found: StackDescription) -> Act:
+    def _misfits(self, work: Work, command: StabiliseStack, stack: StackDescription | None) -> str:
+        """Say with what a change by this spec would fail, as far as it can be known; empty where nothing is found."""
+        spec, sent = command.stack, command.sent
+        found: list[CheckResult] = []
+        has = {name for name, _ in stack.parameters} if stack else None
+        if isinstance(spec.template, TemplateBody):
+            text = work.read_blob(spec.template.sha256)
+            found += too_large(text, self._settings.bucket)
+            try:
+                found += misfits(spec, read(text), has, sent)
+            except TemplateError as error:
+                return error.problem
+        else:
+            found += unkept(spec, has, sent)
+        problems = [f"{one.text}; {one.advice}" for one in found]
+        try:
+            resolve(spec, stack, self._reader, self._elbv2, sent)
+        except UnresolvedValue as missing_value:
+            problems.append(str(missing_value))
+        return "; ".join(problems)
+
+    def _discard(self, work: Work, command: StabiliseStack, found: StackDescription) -> Act:
         """Delete a stack that holds nothing by its StackId: a name might stand for another stack by then."""
-        stuck = f"the stack {spec.name} is {found.status}: it holds nothing, and must be deleted before it can be used"
+        spec = command.stack
+        stuck = "it holds nothing, and must be deleted before it can be used"
         if found.protected:
-            yield work.fail(f"{stuck}; switch its termination protection off and delete it, then repair")
-        elif not spec.discard_rolled_back_creation:
-            yield work.fail(
-                f"{stuck}; delete it, then repair. Without stack.discard_rolled_back_creation: false in the spec"
-                " the deployer does it"
+            why = f"{stuck}; switch its termination protection off and delete it, then repair"
+            yield work.reply(self._reader.status(found, (), reason=why))
+        elif not command.discard:
+            advice = (
+                ""
+                if spec.discard_rolled_back_creation
+                else ". Without stack.discard_rolled_back_creation: false in the spec the deployer does it"
+            )
+            yield work.reply(
+                self._reader.status(found, (), reason=f"{stuck}; delete it, then repair{advice}")
             )
         else:
             sent, this = work.pending.attempt, (("rolled back", found.id),)
@@ -161,9 +201,14 @@ class CloudFormation:
         if missing and not creates:
             yield from self._unseen(work, work.pending.issued)
             return
+        if stack is not None and (who := self._owners.taken_over(work, command, stack)):
+            yield work.reply(
+                Failure(f"{type(command).__name__} of stack {spec.name}: {who}", taken_over=True)
+            )
+            return
         try:
-            resolved = sent.resolved if sent else resolve(spec, stack, self._reader, self._elbv2)
-            request = self._requests.build(work, command, stack, creates, resolved)
+            resolved = sent.resolved if sent else self._resolved(command, stack)
+            request = self._requests.build(work, command, stack, resolved)
         except UnresolvedValue as missing_value:
             yield work.fail(f"{type(command).__name__} of stack {spec.name}: {missing_value}")
             return
@@ -181,6 +226,12 @@ class CloudFormation:
         else:
             yield work.accept(answer["StackId"])
 
+    def _resolved(self, command: StackChange, stack: StackDescription | None) -> Pairs:
+        """Return what is looked up for a change; scaling sends nothing of it."""
+        if isinstance(command, ScaleStack):
+            return ()
+        return resolve(command.stack, stack, self._reader, self._elbv2, sent_before(command))
+
     def _refused(
         self,
         work: Work,
@@ -197,7 +248,10 @@ class CloudFormation:
             why = "somebody else has created the stack meanwhile; repair, and deploy again"
             yield work.fail(f"{type(command).__name__} of stack {command.stack.name}: {problem}; {why}")
         elif problem.error_class is ErrorClass.ACCEPTED_BEFORE:
-            yield work.reply(Progress(f"WAITING: {problem.message}"))
+            rolls_back = stack is not None and stack.lifecycle is Lifecycle.ROLLING_BACK
+            yield work.reply(
+                Progress(f"WAITING: {problem.message}", StackProgress("", rolling_back=rolls_back))
+            )
         else:
             raise error
 
@@ -220,9 +274,12 @@ class CloudFormation:
             return
         settled = evolve(stack, status=outcome.status)
         if settled.lifecycle is not Lifecycle.COMPLETE:
-            yield work.reply(self._reader.status(settled, command.stack, reason=outcome.reason))
+            yield work.reply(self._reader.status(settled, _counted(command.stack), reason=outcome.reason))
         elif outcome.taken_over:
-            yield work.fail(f"the stack is {stack.status}: {outcome.reason}")
+            yield work.reply(Failure(f"the stack is {stack.status}: {outcome.reason}"))
+        elif stack.lifecycle in GONE_SINCE:
+            why = f"{type(command).__name__} had ended well, and the stack is {stack.status} since"
+            yield work.reply(Failure(f"{why}: {stack.reason}" if stack.reason else why))
         elif stack.status == outcome.status or outcome.followed:
             yield from self._done(work, command, stack, StackProgress(outcome.status))
 
@@ -238,15 +295,32 @@ class CloudFormation:
         try:
             left = self._services.running(stack.id, work.id) if _to_zero(command) else ()
         except NotAtZero as problem:
-            yield work.fail(f"{type(command).__name__} of stack {stack.name}: {problem}")
+            why = f"{type(command).__name__} of stack {stack.name}: {problem}"
+            yield work.reply(Failure(why, Infrastructure.NEW, self._removed(work, command, stack)))
             return
         if not left:
-            at = counts(stack, command.stack)
-            yield work.reply(StackStatus(Lifecycle.COMPLETE, stack.status, "", stack.outputs, at))
+            at, removed = counts(stack, _counted(command.stack)), self._removed(work, command, stack)
+            yield work.reply(StackStatus(Lifecycle.COMPLETE, stack.status, "", stack.outputs, at, removed))
             return
         words = f"{'NO_UPDATES' if progress.unchanged else progress.status}: {not_yet_stopped(left)}"
         yield work.reply(Progress(words, evolve(progress, running=left)))
         yield work.accept(stack.id)
+
+    def _removed(self, work: Work, command: StackChange, stack: StackDescription) -> tuple[str, ...]:
+        """Return what an update that was accepted removed or replaced that may hold data."""
+        sent = work.pending.attempt
+        if not isinstance(command, UpdateStack) or sent is None:
+            return ()
+        return self._reader.removed(stack.id, (work.token(sent.number),), sent.at)
+
+
+GONE_SINCE = frozenset({Lifecycle.DELETING, Lifecycle.MISSING, Lifecycle.TERMINAL, Lifecycle.EMPTY_SHELL})
+"""What a stack must not be after a change of ours that ended well."""
+
+
+def _counted(spec: StackSpec) -> tuple[str, ...]:
+    """Return the parameters that carry counts."""
+    return tuple(scale.parameter for scale in spec.scaling)
 
 
 def _watched(work: Work) -> str:

@@ -1,35 +1,59 @@
 """The parameters that CreateStack and UpdateStack are sent."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from deployer_aws.aws.pages import pages
 from deployer_aws.aws.protocols import Elbv2Client
 from deployer_aws.aws.stacks import StackDescription, StackReader
-from deployer_core.spec import Counts, ListenerPriority, Pairs, Previous, StackOutput, StackSpec
+from deployer_core.spec import (
+    Counts,
+    ListenerPriority,
+    Pairs,
+    ParameterValue,
+    Previous,
+    StackOutput,
+    StackSpec,
+)
 
 
 class UnresolvedValue(LookupError):
     """A value that the spec names does not exist."""
 
 
-def resolve(
-    spec: StackSpec, stack: StackDescription | None, reader: StackReader, elbv2: Elbv2Client | None
-) -> Pairs:
-    """Return the values that are only known late, by parameter. They are journaled before the first send.
+MASKED = "****"
+"""What CloudFormation shows of a NoEcho parameter in the place of its value."""
 
-    `stack` is the stack as it is, for the priorities that it keeps.
+
+def resolve(
+    spec: StackSpec,
+    stack: StackDescription | None,
+    reader: StackReader,
+    elbv2: Elbv2Client | None,
+    sent: Pairs,
+) -> Pairs:
+    """Return the values of parameters that are taken from elsewhere. They are journaled before the first send.
+
+    `stack` is the stack as it is, for what it keeps. `sent` are values in the place of what would be found now. A
+    value that is kept is known where it may be shown, for the way back; it is not sent.
     """
     found: list[tuple[str, str]] = []
     taken: dict[str, set[int]] = {}
+    has, given = dict(stack.parameters) if stack else dict[str, str](), dict(sent)
     for name, value in spec.parameters:
-        if isinstance(value, StackOutput):
+        if isinstance(value, str):
+            continue
+        if name in given:
+            found.append((name, given[name]))
+        elif isinstance(value, Previous):
+            if has.get(name, MASKED) != MASKED:
+                found.append((name, has[name]))
+        elif isinstance(value, StackOutput):
             found.append((name, _output(name, value, reader)))
-        elif isinstance(value, ListenerPriority):
+        else:
             if value.listener not in taken:
                 taken[value.listener] = set(_priorities(name, value.listener, elbv2))
-            kept = dict(stack.parameters).get(name, "") if stack else ""
-            priority = _priority(name, value, kept, taken[value.listener])
+            priority = _priority(name, value, has.get(name, ""), taken[value.listener])
             taken[value.listener].add(priority)
             found.append((name, str(priority)))
     return tuple(found)
@@ -73,19 +97,22 @@ def _priorities(name: str, listener: str, elbv2: Elbv2Client | None) -> Iterator
         yield from (int(rule["Priority"]) for rule in page["Rules"] if rule["Priority"].isdigit())
 
 
-def as_given(spec: StackSpec, resolved: Pairs, *, creates: bool) -> list[dict[str, Any]]:
-    """Return the spec's own parameters."""
-    values: dict[str, Any] = dict(spec.parameters) | dict(resolved)
-    if creates and (kept := sorted(name for name, value in values.items() if isinstance(value, Previous))):
-        raise UnresolvedValue(
-            f"{', '.join(kept)} cannot keep a previous value: the stack {spec.name} does not exist yet"
-        )
-    return [
-        {"ParameterKey": name, "UsePreviousValue": True}
-        if isinstance(value, Previous)
-        else {"ParameterKey": name, "ParameterValue": value}
-        for name, value in sorted(values.items())
-    ]
+def as_given(spec: StackSpec, resolved: Pairs, sent: Pairs) -> list[dict[str, Any]]:
+    """Return the spec's own parameters. One that keeps its value is sent it only where it was sent before."""
+    known, again = dict(resolved), dict(sent)
+    return [_parameter(name, value, known, again) for name, value in spec.parameters]
+
+
+def _parameter(
+    name: str, value: ParameterValue, known: Mapping[str, str], again: Mapping[str, str]
+) -> dict[str, Any]:
+    if isinstance(value, Previous):
+        if name not in again:
+            return {"ParameterKey": name, "UsePreviousValue": True}
+        value = again[name]
+    elif not isinstance(value, str):
+        value = known[name]
+    return {"ParameterKey": name, "ParameterValue": value}
 
 
 def with_counts(counts: Counts) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from deployer_aws.executors.cloudformation.parameters import (
 )
 from deployer_aws.ports import Work
 from deployer_aws.templates import digest
-from deployer_core.machines.deployment import ScaleStack, StackChange
+from deployer_core.machines.deployment import ScaleStack, StackChange, UpdateStack, UpsertStack
 from deployer_core.spec import Pairs, TemplateUrl
 
 log: logging.Logger = logging.getLogger("deployer")
@@ -39,7 +39,7 @@ class RequestBuilder:
         self._client, self._s3, self._bucket = client, s3, bucket
 
     def build(
-        self, work: Work, command: StackChange, stack: StackDescription | None, creates: bool, resolved: Pairs
+        self, work: Work, command: StackChange, stack: StackDescription | None, resolved: Pairs
     ) -> StackRequest:
         """Build the request of a change. Raises UnresolvedValue."""
         spec = command.stack
@@ -47,7 +47,7 @@ class RequestBuilder:
             assert stack is not None  # only what was seen is scaled
             return self._scaling(command, stack)
         members = {
-            "Parameters": [*as_given(spec, resolved, creates=creates), *with_counts(command.counts)],
+            "Parameters": [*as_given(spec, resolved, sent_before(command)), *with_counts(command.counts)],
             **_given(
                 Tags=[{"Key": key, "Value": value} for key, value in spec.tags],
                 NotificationARNs=list(spec.notifications),
@@ -99,6 +99,11 @@ class RequestBuilder:
         meta: Any = getattr(self._s3, "meta", None)
         endpoint = meta.endpoint_url if meta else "https://s3.amazonaws.com"
         return f"{endpoint}/{self._bucket}/{key}"
+
+
+def sent_before(command: StackChange) -> Pairs:
+    """Return the values that were sent before, and are to be sent again."""
+    return command.sent if isinstance(command, UpdateStack | UpsertStack) else ()
 
 
 def _given(**members: Any) -> dict[str, Any]:
