@@ -2,14 +2,16 @@
 
 request d1 evaluated unmigrated version=2 scale=Count:1     (databases db0, db1; a count as before, 1 at first)
 request d1 quick limit=3 scale=Count=5 | scale=none         (a fixed count; nothing to scale)
-request d1 evaluated restore force supersede exclusive start_by=60 by=ann reason=why adopt=STREAM key=shop name=shop
-rollback d2 d1 force keep_queue sent=Name=value             (of d1, as d2)
+request d1 evaluated restore force supersede exclusive start_by=60 by=ann adopt=STREAM stream=STREAM key=shop name=shop
+request d1 previous=Image set=Image=shop:2 excused=proxy    (a parameter as it was, or given; a sidecar that may fail)
+rollback d2 d1 force keep_queue exclusive by=ann sent=Image=shop:1                    (of d1, as d2)
 reply complete Count=3                                      (to the one pending command; else it is named first:)
-reply RunTask db0 exited 2 | started ARN | status PENDING | errored WORDS | lost WORDS
+reply RunTask db0 exited 2 STOP_CODE beside=proxy:1 | started ARN | status PENDING | errored WORDS | lost WORDS
 reply db0 upserted | cleaned | errored WORDS
 reply missing | progress | rolled_back ... reason=WORDS     (any lifecycle; `outputs=none` takes its outputs away)
 reply complete Count=3 removed=Bucket                       (with what the change removed)
 reply failure WORDS | refused WORDS | unchanged WORDS | changed WORDS        (what it left of the infrastructure)
+reply taken_over WORDS                                      (by another stream's deployer)
 reply progressed WORDS | suspending RESOURCE | declined 1 WORDS | again WORDS | upserted took | errored took WORDS
 attempt 1 Name=value suspending=RESOURCE | accept REF | late  (of the one pending command, or the one that is named)
 run db0 0                                                   (all of a task, from its attempt to its exit code)
@@ -19,11 +21,11 @@ keep NAME | from NAME                                       (remember how all st
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, cast
+from typing import Any
 
 from attrs import evolve
 
-from deployer_core.analysis.choices import QUICK, STACK, database
+from deployer_core.analysis.choices import QUICK, STACK, STREAM, database
 from deployer_core.engine.memory import Memory
 from deployer_core.engine.messages import (
     Accepted,
@@ -50,16 +52,28 @@ from deployer_core.engine.routing import INITIAL, DeployerState
 from deployer_core.kernel.machine import IllegalEvent, name_of
 from deployer_core.machines import deployment, ecs_task, postgres_migration
 from deployer_core.machines.deployment import (
-    CreateStack,
     ScalableTarget,
     ScaleStack,
+    StabiliseStack,
+    StackChange,
+    StackCommand,
     UpdateStack,
     UpsertStack,
 )
 from deployer_core.machines.ecs_task import EXITED, Exit, RunTask, Started, Status, StatusStopped
 from deployer_core.machines.postgres_migration import CleanupDone, UpsertDone
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
-from deployer_core.spec import DeploymentSpec, FixedCount, OnFailure, Pairs, PreviousCount, Scale, StackSpec
+from deployer_core.spec import (
+    DatabaseSpec,
+    DeploymentSpec,
+    FixedCount,
+    OnFailure,
+    Previous,
+    PreviousCount,
+    Scale,
+    StackSpec,
+    Text,
+)
 
 __all__ = ["QUICK", "Engine", "complete", "exited", "full", "played", "seen"]
 
@@ -91,9 +105,9 @@ def complete(count: int = 3) -> StackStatus:
     return seen(Lifecycle.COMPLETE, count)
 
 
-def exited(code: int | None = 0, stop_code: str = EXITED) -> StatusStopped:
+def exited(code: int | None = 0, stop_code: str = EXITED, *beside: Exit) -> StatusStopped:
     """Return a task that has stopped."""
-    return StatusStopped((Exit("main", code, judged=True),), stop_code)
+    return StatusStopped((Exit("main", code, judged=True, essential=True), *beside), stop_code)
 
 
 class Engine:
@@ -220,20 +234,30 @@ class Engine:
             application=given.get("key", spec.application),
             stack=evolve(spec.stack, name=given.get("name", spec.stack.name)),
         )
+        spec = _with_parameters(spec, given)
+        if "excused" in given:
+            spec = evolve(spec, databases=tuple(_excusing(d, given["excused"]) for d in spec.databases))
         more: dict[str, Any] = {key: given[key] for key in ("by", "reason", "adopt") if key in given}
         more |= {"queue_limit": int(given["limit"])} if "limit" in given else {}
         more |= {"start_by": int(given["start_by"])} if "start_by" in given else {}
-        self._specs[deployment_id] = spec
-        return Requested(deployment_id, spec, self.now, stream=given.get("stream", 32 * "5"), **flags, **more)
+        self._specs.setdefault(deployment_id, spec)
+        return Requested(deployment_id, spec, self.now, stream=given.get("stream", STREAM), **flags, **more)
 
     def _rollback(self, deployment_id: str, target: str, *words: str) -> Requested:
-        sent = tuple(
-            tuple(word.removeprefix("sent=").split("=")) for word in words if word.startswith("sent=")
-        )
+        given = dict(word.split("=", 1) for word in words if "=" in word)
+        sent = (_pair(given["sent"]),) if "sent" in given else ()
         spec = evolve(self._specs.get(target, PLAIN), quick=True)
-        self._specs[deployment_id] = spec
-        rollback: Any = Rollback(target, cast(Pairs, sent), "keep_queue" in words)
-        return Requested(deployment_id, spec, self.now, rollback=rollback, force="force" in words)
+        spec = evolve(spec, version=given.get("version", spec.version))
+        self._specs.setdefault(deployment_id, spec)
+        return Requested(
+            deployment_id,
+            spec,
+            self.now,
+            by=given.get("by", ""),
+            exclusive="exclusive" in words,
+            force="force" in words,
+            rollback=Rollback(target, sent, "keep_queue" in words),
+        )
 
     # What came of it
 
@@ -247,6 +271,8 @@ class Engine:
     def _show(self) -> dict[str, str]:
         state = self.state
         found = {"stack": f"stack {name_of(type(state.stack))}"}
+        if state.stream not in ("", STREAM):
+            found["stream"] = f"stream {state.stream}"
         deployments: tuple[Any, ...] = state.deployments
         migrations: tuple[Any, ...] = state.migrations
         for each in deployments:
@@ -289,8 +315,20 @@ def _pending(pending: Pending) -> str:
     words = [type(command).__name__, pending.database]
     if isinstance(command, RunTask):
         words.append(command.run.purpose)
-    if isinstance(command, CreateStack | UpdateStack | UpsertStack | ScaleStack):
+    if isinstance(command, StabiliseStack):
+        words += [f"for {' '.join(command.counted)}" if command.counted else ""]
+    if isinstance(command, StackChange):
         words.append(_pairs(command.counts))
+    if isinstance(command, UpdateStack | UpsertStack):
+        given = _pairs((name, value) for name, value in command.stack.parameters if isinstance(value, str))
+        words += [
+            f"with {given}" if given else "",
+            f"sent then: {_pairs(command.sent)}" if command.sent else "",
+        ]
+    if isinstance(command, UpdateStack | UpsertStack | ScaleStack) and command.resume:
+        words.append(f"resuming {' '.join(target.resource for target in command.resume)}")
+    if isinstance(command, StackCommand) and command.adopt:
+        words.append(f"adopting {command.adopt}")
     if isinstance(command, StopTask):
         words += [
             command.arn or "without ARN",
@@ -324,14 +362,42 @@ def _scaling(text: str) -> tuple[Scale, ...]:
     return tuple(found)
 
 
+def _with_parameters(spec: DeploymentSpec, given: dict[str, str]) -> DeploymentSpec:
+    """Add the parameter that keeps its value (`previous=Image`), or the one that is given (`set=Image=shop:2`)."""
+    parameters: tuple[tuple[str, Any], ...] = ()
+    if "previous" in given:
+        parameters += ((given["previous"], Previous()),)
+    if "set" in given:
+        parameters += (_pair(given["set"]),)
+    return evolve(spec, stack=evolve(spec.stack, parameters=parameters))
+
+
+def _excusing(spec: DatabaseSpec[Text], container: str) -> DatabaseSpec[Text]:
+    assert spec.migrate is not None
+    task = evolve(spec.migrate.task, excused=(container,))
+    return evolve(spec, migrate=evolve(spec.migrate, task=task))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return name, value
+
+
+def _beside(text: str) -> Exit:
+    """Read `proxy:1` as another essential container and its exit code."""
+    name, _, code = text.partition(":")
+    return Exit(name, int(code), essential=True)
+
+
 def _answer(pending: Pending, kind: str, *words: str) -> Any:
     """Read an answer of the world; what is no other word is a stack's lifecycle."""
     text = " ".join(words)
     if kind in _PLAIN:
         return _PLAIN[kind](text)
     if kind == "exited":
-        code, *stop = words
-        return exited(None if code == "none" else int(code), *stop)
+        code, *stop = [word for word in words if "=" not in word]
+        beside = [_beside(word.partition("=")[2]) for word in words if "=" in word]
+        return exited(None if code == "none" else int(code), stop[0] if stop else EXITED, *beside)
     if kind == "declined":
         return Declined(int(words[0]), " ".join(words[1:]))
     if kind == "errored":
@@ -361,5 +427,6 @@ _PLAIN: dict[str, Callable[[str], Any]] = {
     "lost": lambda text: ecs_task.Errored(text, may_still_run=True),
     "gone": lambda _: ecs_task.StatusStopped((), "", "gone"),
     "failure": Failure,
+    "taken_over": lambda text: Failure(text, taken_over=True),
     "progressed": Progress,
 }
