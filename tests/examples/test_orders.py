@@ -11,7 +11,7 @@ from tests.support.project import ROOT
 
 ORDERS = ROOT / "examples" / "orders"
 Yaml: TypeAlias = "dict[str, Yaml] | list[Yaml] | str | int | float | bool | None"
-VERSIONS = ["v1.yaml", "v2.yaml", "v3.yaml", "hotfix.yaml"]
+VERSIONS = ["v1.yaml", "v2.yaml", "v2b.yaml", "v3.yaml", "hotfix.yaml"]
 LATER = ["later/v4/v4.yaml", "later/v5/v5.yaml", "later/v6/v6.yaml"]
 OTHERS = {"template.yaml", "simulation.yaml"}
 SPECS = sorted(
@@ -139,10 +139,10 @@ def test_the_first_version_keeps_nothing() -> None:
 
 
 def test_the_versions_take_both_paths() -> None:
-    """Three take the full path; the hotfix is quick and has no databases, which it would skip."""
-    assert [spec(name).get("quick", False) for name in VERSIONS] == [False, False, False, True]
-    assert ["databases" in spec(name) for name in VERSIONS] == [True, True, True, False]
-    assert len({spec(name)["stack"]["parameters"]["ImageTag"] for name in VERSIONS}) == 4
+    """All take the full path but the hotfix, which is quick and has no databases: it would skip them."""
+    assert [spec(name).get("quick", False) for name in VERSIONS] == [False, False, False, False, True]
+    assert ["databases" in spec(name) for name in VERSIONS] == [True, True, True, True, False]
+    assert len({spec(name)["stack"]["parameters"]["ImageTag"] for name in VERSIONS}) == 5
 
 
 def test_the_simulation_is_sound_with_something_to_migrate() -> None:

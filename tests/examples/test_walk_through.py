@@ -11,7 +11,9 @@ import psycopg
 import pytest
 from attrs import frozen
 
+from deployer_aws.environment import account_file
 from deployer_aws.journals.sqlite import SqliteJournal
+from deployer_aws.simulator import Simulator
 from deployer_core.kernel.machine import name_of
 from tests.deployer_aws.executors.postgres.server import found
 from tests.examples.console import Shell, agrees, commands
@@ -42,6 +44,15 @@ class Here:
         """Return the revision that a database is at."""
         return str(self.one(database, "SELECT version_num FROM alembic_version"))
 
+    def running(self) -> tuple[str, str]:
+        """Return the image's tag and the count that the simulated stack has."""
+        with Simulator.open(account_file(self.folder / KEPT / "journal.sqlite")) as simulator:
+            (stack,) = simulator.client("cloudformation").describe_stacks(StackName="staging-orders")[
+                "Stacks"
+            ]
+        values = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
+        return values["ImageTag"], values["DesiredCount"]
+
     def stack(self) -> str:
         """Return the state of the stack."""
         journal = SqliteJournal(self.folder / KEPT / "journal.sqlite")
@@ -57,17 +68,19 @@ DOUBLES: LiteralString = "SELECT count(*) - count(DISTINCT lower(email)) FROM cu
 
 
 def nothing_has_changed(here: Here) -> None:
-    """Before the barrier no database is changed, not even the one whose evaluation went well."""
+    """Before the barrier no database is changed, not even the one whose evaluation went well; version 3 runs on."""
     assert (here.revision("orders"), here.revision("billing")) == ("1.2.0", "1.1.0")
     assert (here.one("orders", LOWER), here.one("billing", PAID)) == (1, 0)
+    assert here.running() == ("1.2.0", "2")
     assert here.stack() == "BROKEN"
 
 
 def half_way(here: Here) -> None:
-    """After the barrier the sibling is migrated to its end, and of two revisions the first one stays."""
+    """After the barrier the sibling is migrated to its end, of two revisions the first one stays, and nothing runs."""
     assert (here.revision("orders"), here.revision("billing")) == ("1.3.0", "1.3.0")
     assert (here.one("orders", LOWER), here.one("billing", PAID)) == (0, 1)
     assert here.one("orders", DOUBLES) == 1
+    assert here.running() == ("1.3.1", "0")
     assert here.stack() == "BROKEN"
 
 
@@ -94,7 +107,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
         pytest.skip(NO_POSTGRES)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    shell = Shell(tmp_path, environment(PATH=path))
+    shell = Shell(tmp_path, environment(PATH=path, LOGNAME="joe"))
     try:
         yield shell
     finally:

@@ -114,9 +114,12 @@ def process(*words: str | Path, cwd: Path | None = None, **more: str) -> Said:
 
 
 def on_terminal(
-    *words: str | Path, when: Callable[[bytes, int], None] = lambda _, __: None, **more: str
+    *words: str | Path,
+    when: Callable[[bytes, int], None] = lambda _, __: None,
+    typed: str = "",
+    **more: str,
 ) -> tuple[int, str]:
-    """Run the command on a terminal; `when` sees what has come so far, and the process's id, again and again."""
+    """Run the command on a terminal where something is typed; `when` sees what has come so far, and the process's id."""
     import pty
 
     master, terminal = pty.openpty()
@@ -125,6 +128,7 @@ def on_terminal(
         argv(*words), stdin=terminal, stdout=terminal, stderr=terminal, env=variables, cwd=ROOT
     )
     os.close(terminal)
+    os.write(master, typed.encode())
     seen = b""
     while True:
         try:

@@ -32,6 +32,9 @@ by_option = click.option("--by", metavar="NAME", help="Who says so; by default t
 reason_option = click.option(
     "--reason", metavar="TEXT", default="", help="Why; kept in the journal, and shown with it."
 )
+id_option = click.option(
+    "--id", "name", metavar="ID", help="Name the deployment; the same name again changes nothing."
+)
 no_wait_option = click.option(
     "--no-wait", is_flag=True, help="Request it and return; a deployer that runs carries it out."
 )

@@ -207,7 +207,9 @@ def _print_open(screen: Screen, report: Report, what: str) -> None:
 def half_way_text(status: StackOverview) -> str:
     """Say which databases are half-way through a migration, and what to do about it."""
     names = ", ".join(status.half_way)
-    return f"{names} began a migration and did not end it; deploy in full mode, since a quick one is refused"
+    return (
+        f"a deployment that is not DONE migrated {names}; deploy in full mode, since a quick one is refused"
+    )
 
 
 def _print_services(screen: Screen, report: Report) -> None:

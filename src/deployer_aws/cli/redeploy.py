@@ -11,6 +11,7 @@ from deployer_aws.cli._journal import known_stacks
 from deployer_aws.cli._operator import operator
 from deployer_aws.cli._options import (
     by_option,
+    id_option,
     journal_option,
     json_option,
     no_wait_option,
@@ -31,6 +32,7 @@ from deployer_aws.views.history import read_history
 @command("deployer redeploy staging/orders", "deployer redeploy staging/orders 20261123-140501-x7f3")
 @stack_argument(required=True)
 @click.argument("deployment", required=False, default="")
+@id_option
 @no_wait_option
 @by_option
 @reason_option
@@ -41,6 +43,7 @@ from deployer_aws.views.history import read_history
 def redeploy(
     stack: str,
     deployment: str,
+    name: str | None,
     no_wait: bool,
     by: str | None,
     reason: str,
@@ -68,13 +71,13 @@ def redeploy(
         if before is not None and not as_json:
             how = "in quick mode" if spec.quick else "in full mode"
             screen.say(f"It repeats {named(before)}, which was {before.outcome}, {how}.")
-        name = deployment_id(environment.clock.now())
+        new = name or deployment_id(environment.clock.now())
         return ask_and_show(
             screen,
             environment,
             key,
-            name,
-            lambda asked: asked.redeploy(key, name, of=repeated, by=by or operator(), reason=reason),
+            new,
+            lambda asked: asked.redeploy(key, new, of=repeated, by=by or operator(), reason=reason),
             journal=journal,
             options=aws,
             speed=speed,

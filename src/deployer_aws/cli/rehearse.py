@@ -15,24 +15,32 @@ from deployer_aws.cli._exit import BadInput, Exit
 from deployer_aws.cli._files import load_spec, read_script
 from deployer_aws.cli._interactive import InteractiveRun
 from deployer_aws.cli._interrupts import Interrupted, handle_signals
+from deployer_aws.cli._operator import operator
 from deployer_aws.cli._options import json_option, simulate_option
 from deployer_aws.cli._program import command
-from deployer_aws.cli._report import Report, as_data, how_ended, print_history, print_report, typed
+from deployer_aws.cli._report import (
+    Report,
+    as_data,
+    how_ended,
+    outcome_text,
+    print_history,
+    print_report,
+    put_back_text,
+    typed,
+)
 from deployer_aws.cli._screen import Screen, joined, state
 from deployer_aws.environment import Environment
 from deployer_aws.journals.sqlite import SqliteJournal
+from deployer_aws.runner import Requests
 from deployer_aws.runner.requests import deployment_id
 from deployer_aws.simulator import Script
-from deployer_aws.specfile import LoadedSpec, Rehearsal
-from deployer_aws.views.history import read_history
+from deployer_aws.specfile import Expected, LoadedSpec, Rehearsal
+from deployer_aws.views.history import HistoryOutcome, read_history
 from deployer_core.kernel.machine import name_of
 from deployer_core.machines.postgres_migration import Done, Nop
 
 if TYPE_CHECKING:
     from deployer_aws.rehearsal.workspace import Workspace
-
-INTERRUPTED = 130
-"""The exit code after an interruption: 128 and the number of SIGINT, as shells have it."""
 
 
 class Guard:
@@ -62,15 +70,29 @@ class Guard:
 
 @frozen
 class Part:
-    """What became of one spec: the report, and the exit code of what ran after it."""
+    """What became of one spec: the report, how it was to end, and the exit code of what ran after it."""
 
     report: Report
+    expected: Expected
     after: int | None
 
     @property
+    def as_expected(self) -> bool:
+        """Whether the deployment ended as it was to."""
+        shown = self.report.deployment
+        if self.expected is Expected.DONE:
+            return shown.outcome is HistoryOutcome.DONE
+        put_back = self.expected is Expected.FAILED or shown.put_back is True
+        return shown.outcome is HistoryOutcome.FAILED and put_back
+
+    @property
     def code(self) -> Exit:
-        """The exit code that it comes to."""
-        return Exit.FAILED if self.after else self.report.code
+        """The exit code that it comes to: that a failure was expected is no failure of the rehearsal."""
+        if self.after:
+            return Exit.FAILED
+        if self.expected is Expected.DONE or self.report.code is Exit.RUNNING:
+            return self.report.code
+        return Exit.DONE if self.as_expected else Exit.FAILED
 
 
 @command("deployer rehearse examples/orders/v1.yaml examples/orders/v2.yaml")
@@ -97,8 +119,10 @@ def rehearse(
     Each migration task runs as the local process that the spec's section 'rehearse' names (see docs/rehearsal.md). At
     the end nothing is left running or lying about, unless --keep is given.
 
-    Exit codes: 0 done, 1 a deployment or what runs after it failed, 2 bad input or usage, 3 it waits for a repair, 130
-    interrupted.
+    A spec may say that it is to fail ('rehearse.expected'): then it is repaired, and the next one follows.
+
+    Exit codes: 0 all ended as expected, 1 a deployment or what runs after it failed, 2 bad input or usage, 3 it waits
+    for a repair, 130 interrupted; else the cause's of a deployment that failed (see docs/exit-codes.md).
     """
     screen = Screen()
     try:
@@ -172,11 +196,11 @@ class RehearsalRun:
                 self._guard.check()
                 self._print_whole()
             except Interrupted:
-                code = INTERRUPTED
+                code = Exit.INTERRUPTED
             finally:
                 self._guard.clear()
                 self._workspace.close()
-        if code == INTERRUPTED:
+        if code == Exit.INTERRUPTED:
             kept = f"; what it has made is kept in {self._workspace.folder}"
             left = kept if self._keep else ", and nothing of it is left"
             self._screen.complain(f"the rehearsal was interrupted{left}")
@@ -193,12 +217,33 @@ class RehearsalRun:
             after = session.after() if report.code is Exit.DONE else None
             if after and not self._as_json:
                 self._screen.complain(f"what runs after the deployment exits with {after}")
-            return Part(report, after)
+            expected = loaded.rehearsal.expected if loaded.rehearsal else Expected.DONE
+            part = Part(report, expected, after)
+            if expected is not Expected.DONE:
+                self._conclude(part, session.environment)
+            return part
         except Interrupted:
             self._guard.clear()
             raise
         finally:
             session.environment.close()
+
+    def _conclude(self, part: Part, environment: Environment) -> None:
+        """Say whether a failure was as expected; repair the stack then, so that the next version can begin."""
+        report = part.report
+        if not part.as_expected:
+            self._screen.complain(
+                f"version {report.deployment.version} was to be {_ENDS[part.expected]} (rehearse.expected: "
+                f"{part.expected}), and {report.deployment.outcome} is what became of it"
+            )
+            return
+        if not self._as_json:
+            self._screen.say(
+                f"That was expected: it was to be {_ENDS[part.expected]}. The rehearsal goes on.", indent=8
+            )
+        if report.status.broken:
+            requests = Requests(environment.journal, environment.clock)
+            requests.repair(report.status.key, "deployer rehearse", reason="the failure was expected")
 
     def _show_output(self, label: str, line: str) -> None:
         if not self._as_json:
@@ -208,7 +253,7 @@ class RehearsalRun:
         key, deployment = loaded.spec.key, deployment_id(environment.clock.now())
         going = InteractiveRun(self._screen, environment, [key], Options(), None, self._as_json)
         with going:
-            going.deploy(deployment, loaded)
+            going.deploy(deployment, loaded, by=operator())
         if going.interrupts.asked:
             raise Interrupted
         return going.report(key, deployment, self._workspace.journal)
@@ -220,12 +265,14 @@ class RehearsalRun:
             print_report(screen, report)
         else:
             screen.say(
-                state(shown.outcome), f"  {report.status.key} version {shown.version}{how_ended(shown)}"
+                outcome_text(shown), f"  {report.status.key} version {shown.version}{how_ended(shown)}"
             )
             if report.stopped:
                 screen.say(f"{report.stopped}, and nothing of it is left.", indent=8)
             if shown.reason:
                 screen.say(shown.reason, indent=8)
+                if put_back := put_back_text(shown):
+                    screen.say(put_back, indent=8)
                 screen.say("With --keep the databases are left for a look.", indent=8)
         fates = {name_of(Nop): "nothing to migrate", name_of(Done): "migrated"}
         rows = [
@@ -260,4 +307,8 @@ class RehearsalRun:
 
 
 def _data(part: Part) -> dict[str, Any]:
-    return {**as_data(part.report), "after": part.after, "exit_code": int(part.code)}
+    more = {"expected": part.expected, "as_expected": part.as_expected, "after": part.after}
+    return {**as_data(part.report), **more, "exit_code": int(part.code)}
+
+
+_ENDS = {Expected.DONE: "DONE", Expected.FAILED: "FAILED", Expected.PUT_BACK: "FAILED and put back"}

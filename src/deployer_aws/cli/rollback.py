@@ -12,6 +12,7 @@ from deployer_aws.cli._journal import known_stacks
 from deployer_aws.cli._operator import operator
 from deployer_aws.cli._options import (
     by_option,
+    id_option,
     journal_option,
     json_option,
     no_wait_option,
@@ -41,6 +42,7 @@ from deployer_aws.views.rollback import RollbackOutlook, foresee_rollback
     "--force", is_flag=True, help="Go back although databases were migrated since, or it is long ago."
 )
 @click.option("--yes", is_flag=True, help="Do not ask whether to go on.")
+@id_option
 @no_wait_option
 @by_option
 @reason_option
@@ -54,6 +56,7 @@ def rollback(
     keep_queue: bool,
     force: bool,
     yes: bool,
+    name: str | None,
     no_wait: bool,
     by: str | None,
     reason: str,
@@ -83,15 +86,15 @@ def rollback(
                 "rollback undoes that; deploy a version forward, or force it. Nothing was requested"
             )
         confirm(screen, unasked=yes or as_json)
-        name = deployment_id(environment.clock.now())
+        new = name or deployment_id(environment.clock.now())
         return ask_and_show(
             screen,
             environment,
             key,
-            name,
+            new,
             lambda asked: asked.rollback(
                 key,
-                name,
+                new,
                 to=chosen.target.id,
                 keep_queue=keep_queue,
                 by=by or operator(),

@@ -13,6 +13,7 @@ from deployer_aws.cli._exit import Exit
 from deployer_aws.cli._files import load_spec, read_script
 from deployer_aws.cli._options import (
     DEFAULT_JOURNAL,
+    id_option,
     journal_option,
     json_option,
     no_wait_option,
@@ -32,7 +33,7 @@ from deployer_core.engine.messages import Requested
 @spec_argument
 @simulate_option
 @journal_option
-@click.option("--id", "name", metavar="ID", help="Name the deployment; the same name again changes nothing.")
+@id_option
 @terms_options
 @no_wait_option
 @aws_options

@@ -18,13 +18,23 @@ from deployer_aws.documents.readers import Files, Place
 from deployer_aws.documents.tree import LARGEST, Syntax, decode, parse, read_text
 from deployer_aws.specfile import template
 from deployer_aws.specfile.describe import tables
-from deployer_aws.specfile.rehearsal import Processes, Rehearsal
+from deployer_aws.specfile.rehearsal import Expected, Processes, Rehearsal
 from deployer_aws.specfile.schema import DEPLOYMENT
 from deployer_aws.templates import TemplateError
 from deployer_core.analysis.preview import cautions
 from deployer_core.spec import DeploymentSpec, TemplateBody
 
-__all__ = ["Finding", "LoadedSpec", "Processes", "Rehearsal", "SpecFileError", "load", "loads", "tables"]
+__all__ = [
+    "Expected",
+    "Finding",
+    "LoadedSpec",
+    "Processes",
+    "Rehearsal",
+    "SpecFileError",
+    "load",
+    "loads",
+    "tables",
+]
 
 
 _SYNTAX = Syntax("spec file")

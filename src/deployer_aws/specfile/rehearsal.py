@@ -2,17 +2,26 @@
 
 import re
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
 
 from deployer_aws.documents.findings import Finding, Wrong
-from deployer_aws.documents.readers import TEXT, VALUE, Key, Place, Reader, Record, listing, mapping
+from deployer_aws.documents.readers import TEXT, VALUE, Key, Place, Reader, Record, listing, mapping, word
 from deployer_core.machines.ecs_task import Purpose
 from deployer_core.spec import DatabaseSpec, Pairs, Text
 
 Command = tuple[str, ...]
+
+
+class Expected(StrEnum):
+    """How a rehearsed deployment is to end; a failure that was put back is no other outcome, but a better one."""
+
+    DONE = "done"
+    FAILED = "failed"
+    PUT_BACK = "put-back"
 
 
 @frozen
@@ -36,6 +45,7 @@ class Rehearsal:
     script: Path | None = None
     databases: Mapping[str, Processes] = field(factory=dict[str, Processes])
     after: Command = ()
+    expected: Expected = Expected.DONE
 
     def lacks(self, databases: tuple[DatabaseSpec[Text], ...]) -> tuple[str, ...]:
         """Return the commands that a rehearsal needs for these databases and lacks, as keys of the spec file."""
@@ -52,8 +62,8 @@ def _command(place: Place) -> Command:
     words = listing(TEXT, "texts").read(place)
     if not words or not words[0]:
         raise place.wrong("a program and its arguments, not an empty list")
-    for position, word in enumerate(words):
-        if "\0" in word:
+    for position, part in enumerate(words):
+        if "\0" in part:
             raise place.into(position).wrong("no NUL in it: no program can be given one")
     return words
 
@@ -66,6 +76,10 @@ def _environment(place: Place) -> Pairs:
                 "a variable's name has no '=' in it, and neither name nor value a NUL"
             )
     return pairs
+
+
+def _expected(place: Place) -> Expected:
+    return Expected(word(*Expected).read(place))
 
 
 def _path(place: Place) -> Path:
@@ -120,6 +134,13 @@ REHEARSE = Record(
             COMMAND,
             "a program that runs when the deployment is DONE; its failure fails the rehearsal",
             "none",
+        ),
+        Key(
+            "expected",
+            Reader("`done`, `failed` or `put-back`", _expected),
+            "how the deployment is to end; after a failure that was expected the stack is repaired, and the rehearsal"
+            " goes on",
+            "done",
         ),
     ),
     _rehearsal,
