@@ -2,14 +2,16 @@
 
 request d1 evaluated unmigrated version=2 scale=Count:1     (databases db0, db1; a count as before, 1 at first)
 request d1 quick limit=3 scale=Count=5 | scale=none         (a fixed count; nothing to scale)
-request d1 evaluated restore force supersede exclusive start_by=60 by=ann reason=why adopt=STREAM key=shop name=shop
-rollback d2 d1 force keep_queue sent=Name=value             (of d1, as d2)
+request d1 evaluated restore force supersede exclusive start_by=60 by=ann adopt=STREAM stream=STREAM key=shop name=shop
+request d1 previous=Image set=Image=shop:2 excused=proxy    (a parameter as it was, or given; a sidecar that may fail)
+rollback d2 d1 force keep_queue exclusive by=ann sent=Image=shop:1                    (of d1, as d2)
 reply complete Count=3                                      (to the one pending command; else it is named first:)
-reply RunTask db0 exited 2 | started ARN | status PENDING | errored WORDS | lost WORDS
+reply RunTask db0 exited 2 STOP_CODE beside=proxy:1 | started ARN | status PENDING | errored WORDS | lost WORDS
 reply db0 upserted | cleaned | errored WORDS
 reply missing | progress | rolled_back ... reason=WORDS     (any lifecycle; `outputs=none` takes its outputs away)
 reply complete Count=3 removed=Bucket                       (with what the change removed)
 reply failure WORDS | refused WORDS | unchanged WORDS | changed WORDS        (what it left of the infrastructure)
+reply taken_over WORDS                                      (by another stream's deployer)
 reply progressed WORDS | suspending RESOURCE | declined 1 WORDS | again WORDS | upserted took | errored took WORDS
 attempt 1 Name=value suspending=RESOURCE | accept REF | late  (of the one pending command, or the one that is named)
 run db0 0                                                   (all of a task, from its attempt to its exit code)
@@ -17,83 +19,55 @@ terminate d1 | repair RUN... withdraw | wait SECONDS | again  (the last answer o
 keep NAME | from NAME                                       (remember how all stands; go back to that)
 """
 
-import re
-from collections.abc import Callable, Iterable
-from typing import Any, cast
+from collections.abc import Iterable
+from typing import Any
 
 from attrs import evolve
 
-from deployer_core.analysis.choices import QUICK, STACK, database
+from deployer_core.analysis.choices import STREAM
 from deployer_core.engine.memory import Memory
 from deployer_core.engine.messages import (
     Accepted,
     Attempted,
     DeadlinePassed,
-    Declined,
     Event,
-    Failure,
-    Infrastructure,
     Notice,
     Pending,
-    Progress,
-    Refused,
     Repaired,
     Replied,
     Requested,
     Rollback,
-    StackProgress,
     StopTask,
     Terminated,
 )
 from deployer_core.engine.reducer import reduce
 from deployer_core.engine.routing import INITIAL, DeployerState
 from deployer_core.kernel.machine import IllegalEvent, name_of
-from deployer_core.machines import deployment, ecs_task, postgres_migration
+from deployer_core.machines import deployment
 from deployer_core.machines.deployment import (
-    CreateStack,
     ScalableTarget,
     ScaleStack,
+    StabiliseStack,
+    StackChange,
+    StackCommand,
     UpdateStack,
     UpsertStack,
 )
-from deployer_core.machines.ecs_task import EXITED, Exit, RunTask, Started, Status, StatusStopped
-from deployer_core.machines.postgres_migration import CleanupDone, UpsertDone
-from deployer_core.machines.stack_status import Lifecycle, StackStatus
-from deployer_core.spec import DeploymentSpec, FixedCount, OnFailure, Pairs, PreviousCount, Scale, StackSpec
-
-__all__ = ["QUICK", "Engine", "complete", "exited", "full", "played", "seen"]
-
-PLAIN = DeploymentSpec("staging", "shop", "1", STACK)
-
-
-def full(
-    *kinds: str, version: str = "1", scaling: tuple[Scale, ...] = (PreviousCount("Count", 1),)
-) -> DeploymentSpec:
-    """Return a full deployment with databases db0, db1, ... of these kinds."""
-    stack = StackSpec("shop", STACK.template, scaling=scaling)
-    return DeploymentSpec(
-        "staging", "shop", version, stack, tuple(database(f"db{i}", kind) for i, kind in enumerate(kinds))
-    )
-
-
-OUTPUTS = (("Cluster", "main"),)
-
-
-def seen(lifecycle: Lifecycle, count: int = 3, outputs: Any = OUTPUTS) -> StackStatus:
-    """Return the stack, seen in a lifecycle, with a desired count."""
-    if lifecycle is Lifecycle.MISSING:
-        return StackStatus(lifecycle, lifecycle.value)
-    return StackStatus(lifecycle, lifecycle.value, outputs=outputs, counts=(("Count", count),))
-
-
-def complete(count: int = 3) -> StackStatus:
-    """Return the stack at rest, with a desired count."""
-    return seen(Lifecycle.COMPLETE, count)
-
-
-def exited(code: int | None = 0, stop_code: str = EXITED) -> StatusStopped:
-    """Return a task that has stopped."""
-    return StatusStopped((Exit("main", code, judged=True),), stop_code)
+from deployer_core.machines.ecs_task import RunTask
+from deployer_core.spec import (
+    DeploymentSpec,
+    OnFailure,
+)
+from tests.support.engine_words import (
+    PLAIN,
+    QUICK,
+    excusing,
+    full,
+    read_answer,
+    read_pair,
+    read_scaling,
+    with_parameters,
+)
 
 
 class Engine:
@@ -180,7 +154,7 @@ class Engine:
     def _of_command(self, verb: str, pending: Pending, words: list[str]) -> Event:
         match verb:
             case "reply":
-                return Replied(pending.id, _answer(pending, *words), self.now)
+                return Replied(pending.id, read_answer(pending, *words), self.now)
             case "late":
                 return Replied(pending.id, DeadlinePassed(), pending.deadline)
             case "attempt":
@@ -211,7 +185,7 @@ class Engine:
         kinds = [word for word in words if "=" not in word and word not in (*flags, "restore")]
         spec = QUICK if "quick" in kinds else PLAIN
         if "quick" not in kinds and (kinds or given.keys() & {"scale", "version"}):
-            scaling = _scaling(given.get("scale", "Count:1"))
+            scaling = read_scaling(given.get("scale", "Count:1"))
             spec = full(*kinds, version=given.get("version", "1"), scaling=scaling)
         if "restore" in words:
             spec = evolve(spec, on_failure=OnFailure.RESTORE)
@@ -220,20 +194,30 @@ class Engine:
             application=given.get("key", spec.application),
             stack=evolve(spec.stack, name=given.get("name", spec.stack.name)),
         )
+        spec = with_parameters(spec, given)
+        if "excused" in given:
+            spec = evolve(spec, databases=tuple(excusing(d, given["excused"]) for d in spec.databases))
         more: dict[str, Any] = {key: given[key] for key in ("by", "reason", "adopt") if key in given}
         more |= {"queue_limit": int(given["limit"])} if "limit" in given else {}
         more |= {"start_by": int(given["start_by"])} if "start_by" in given else {}
-        self._specs[deployment_id] = spec
-        return Requested(deployment_id, spec, self.now, stream=given.get("stream", 32 * "5"), **flags, **more)
+        self._specs.setdefault(deployment_id, spec)
+        return Requested(deployment_id, spec, self.now, stream=given.get("stream", STREAM), **flags, **more)
 
     def _rollback(self, deployment_id: str, target: str, *words: str) -> Requested:
-        sent = tuple(
-            tuple(word.removeprefix("sent=").split("=")) for word in words if word.startswith("sent=")
-        )
+        given = dict(word.split("=", 1) for word in words if "=" in word)
+        sent = (read_pair(given["sent"]),) if "sent" in given else ()
         spec = evolve(self._specs.get(target, PLAIN), quick=True)
-        self._specs[deployment_id] = spec
-        rollback: Any = Rollback(target, cast(Pairs, sent), "keep_queue" in words)
-        return Requested(deployment_id, spec, self.now, rollback=rollback, force="force" in words)
+        spec = evolve(spec, version=given.get("version", spec.version))
+        self._specs.setdefault(deployment_id, spec)
+        return Requested(
+            deployment_id,
+            spec,
+            self.now,
+            by=given.get("by", ""),
+            exclusive="exclusive" in words,
+            force="force" in words,
+            rollback=Rollback(target, sent, "keep_queue" in words),
+        )
 
     # What came of it
 
@@ -247,6 +231,8 @@ class Engine:
     def _show(self) -> dict[str, str]:
         state = self.state
         found = {"stack": f"stack {name_of(type(state.stack))}"}
+        if state.stream not in ("", STREAM):
+            found["stream"] = f"stream {state.stream}"
         deployments: tuple[Any, ...] = state.deployments
         migrations: tuple[Any, ...] = state.migrations
         for each in deployments:
@@ -289,8 +275,20 @@ def _pending(pending: Pending) -> str:
     words = [type(command).__name__, pending.database]
     if isinstance(command, RunTask):
         words.append(command.run.purpose)
-    if isinstance(command, CreateStack | UpdateStack | UpsertStack | ScaleStack):
+    if isinstance(command, StabiliseStack):
+        words += [f"for {' '.join(command.counted)}" if command.counted else ""]
+    if isinstance(command, StackChange):
         words.append(_pairs(command.counts))
+    if isinstance(command, UpdateStack | UpsertStack):
+        given = _pairs((name, value) for name, value in command.stack.parameters if isinstance(value, str))
+        words += [
+            f"with {given}" if given else "",
+            f"sent then: {_pairs(command.sent)}" if command.sent else "",
+        ]
+    if isinstance(command, UpdateStack | UpsertStack | ScaleStack) and command.resume:
+        words.append(f"resuming {' '.join(target.resource for target in command.resume)}")
+    if isinstance(command, StackCommand) and command.adopt:
+        words.append(f"adopting {command.adopt}")
     if isinstance(command, StopTask):
         words += [
             command.arn or "without ARN",
@@ -313,53 +311,3 @@ def _notice(notice: Notice) -> str:
 
 def _pairs(pairs: Iterable[tuple[str, Any]]) -> str:
     return " ".join(f"{key}={value}" for key, value in pairs)
-
-
-def _scaling(text: str) -> tuple[Scale, ...]:
-    """Read `Count=5` as a fixed count, `Count:1` as the previous one, or 1 where there was none; `none` as nothing."""
-    found: list[Scale] = []
-    for each in text.split(",") if text != "none" else ():
-        name, count = re.split("[=:]", each)
-        found.append(FixedCount(name, int(count)) if "=" in each else PreviousCount(name, int(count)))
-    return tuple(found)
-
-
-def _answer(pending: Pending, kind: str, *words: str) -> Any:
-    """Read an answer of the world; what is no other word is a stack's lifecycle."""
-    text = " ".join(words)
-    if kind in _PLAIN:
-        return _PLAIN[kind](text)
-    if kind == "exited":
-        code, *stop = words
-        return exited(None if code == "none" else int(code), *stop)
-    if kind == "declined":
-        return Declined(int(words[0]), " ".join(words[1:]))
-    if kind == "errored":
-        of_task = isinstance(pending.command, RunTask | StopTask)
-        if of_task:
-            return ecs_task.Errored(text)
-        return postgres_migration.Errored(text.removeprefix("took "), took=text.startswith("took "))
-    given = dict(word.split("=", 1) for word in words)
-    reason = given.pop("reason", "").replace("_", " ")
-    outputs: dict[str, Any] = {"outputs": ()} if given.pop("outputs", "") == "none" else {}
-    removed = tuple(filter(None, given.pop("removed", "").split(",")))
-    status = evolve(seen(Lifecycle[kind.upper()], **outputs), reason=reason, removed=removed)
-    counts = tuple((name, int(count)) for name, count in given.items() if count != "none")
-    return evolve(status, counts=counts) if given else status
-
-
-_PLAIN: dict[str, Callable[[str], Any]] = {
-    "upserted": lambda text: UpsertDone(took=text == "took"),
-    "again": ecs_task.Again,
-    "refused": Refused,
-    "unchanged": lambda text: Failure(text, Infrastructure.AS_BEFORE),
-    "changed": lambda text: Failure(text, Infrastructure.NEW),
-    "suspending": lambda text: Progress(text, StackProgress("", suspending=(ScalableTarget(text),))),
-    "cleaned": lambda _: CleanupDone(),
-    "started": Started,
-    "status": Status,
-    "lost": lambda text: ecs_task.Errored(text, may_still_run=True),
-    "gone": lambda _: ecs_task.StatusStopped((), "", "gone"),
-    "failure": Failure,
-    "progressed": Progress,
-}

@@ -252,9 +252,12 @@ def ended(memory: Memory, pending: Pending, asker: deployment.State, answer: Ans
         if left is Infrastructure.AS_BEFORE:
             memory = evolve(memory, infrastructure=memory.infrastructure_before)
         elif left is Infrastructure.NEW:
+            again = command.sent if isinstance(command, UpdateStack | UpsertStack) else ()
             resolved = pending.attempt.resolved if pending.attempt else ()
             back = isinstance(asker, deployment.Restoring) and memory.last
-            memory = evolve(memory, infrastructure=back.id if back else asker.info.id, sent=resolved)
+            memory = evolve(
+                memory, infrastructure=back.id if back else asker.info.id, sent=_merged(again, resolved)
+            )
         removed = answer.removed if isinstance(answer, StackStatus | Failure) else ()
         memory = evolve(memory, removed=tuple(dict.fromkeys((*memory.removed, *removed))))
     if good and not isinstance(asker, TO_ZERO) and memory.suspended:
@@ -262,6 +265,10 @@ def ended(memory: Memory, pending: Pending, asker: deployment.State, answer: Ans
     if restored:
         memory = evolve(memory, baseline=None, unfinished=False, removed=(), overwritten=())
     return memory
+
+
+def _merged(first: Pairs, then: Pairs) -> Pairs:
+    return tuple(sorted({**dict(first), **dict(then)}.items()))
 
 
 def _left(answer: Answer) -> Infrastructure:

@@ -36,7 +36,7 @@ from deployer_core.machines.postgres_migration import Errored as DatabaseErrored
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
 from deployer_core.spec import DeploymentSpec, OnFailure
 from tests.deployer_core.engine.model import Model
-from tests.support.engine_player import QUICK, complete, exited, full, seen
+from tests.support.engine_words import QUICK, complete, exited, full, seen
 
 KINDS = ("evaluated", "unevaluated", "unmigrated")
 FULL = [full(*kinds, version="+".join(kinds) or "plain") for kinds in [(), KINDS, KINDS[:2], KINDS[1:2] * 3]]

@@ -20,7 +20,8 @@ from deployer_core.machines import deployment, postgres_migration
 from deployer_core.machines.ecs_task import Started
 from deployer_core.machines.postgres_migration import UpsertDone
 from deployer_core.spec import SpecError
-from tests.support.engine_player import PLAIN, QUICK, complete, exited, played
+from tests.support.engine_player import played
+from tests.support.engine_words import PLAIN, QUICK, complete, exited
 
 # Requests
 

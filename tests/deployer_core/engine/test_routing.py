@@ -12,7 +12,8 @@ from deployer_core.engine.routing import INITIAL
 from deployer_core.kernel.machine import IllegalEvent
 from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
 from deployer_core.machines.ecs_task import RunTask
-from tests.support.engine_player import PLAIN, played
+from tests.support.engine_player import played
+from tests.support.engine_words import PLAIN
 
 
 def test_command_ids_count_up() -> None:
