@@ -7,8 +7,6 @@ needs its log tail. So one place decides about those, and a hint that is late, d
 look.
 """
 
-from collections.abc import Iterator
-
 from deployer_aws.aws.stacks import LIFECYCLES, MOVING, lifecycle, status_reason
 from deployer_aws.events.parsing import AwsEvent, EventKind
 from deployer_aws.ports import Taken, Work
@@ -64,7 +62,10 @@ def _task(work: Work, run: Run, event: AwsEvent) -> Taken:
         return Taken(accepted, look=True)
     if RANKS[status] <= _rank(work):
         return Taken(accepted)
-    return Taken((*accepted, *(work.reply(answer) for answer in _progress(arn, status))))
+    if RANKS[status] > RANKS["RUNNING"] > _rank(work):
+        return Taken(accepted, look=True)  # whether it was ever RUNNING is not said
+    answer = Started(arn) if status == "RUNNING" else Status(status)
+    return Taken((*accepted, work.reply(answer)))
 
 
 def _rank(work: Work) -> int:
@@ -74,22 +75,18 @@ def _rank(work: Work) -> int:
 
 
 def _good_end(run: Run, event: AwsEvent) -> StatusStopped | None:
-    """Return a task's end where nothing is left to be asked: the named container's own, accepted exit code."""
-    judged = run.task.container
-    if event.last_status != "STOPPED" or event.stop_code != EXITED or judged is None:
-        return None
-    if event.exit_codes.get(judged) not in run.success:
-        return None
-    exits = tuple(Exit(c.name, c.exit_code, c.name == judged, c.reason) for c in event.containers)
-    return StatusStopped(exits, EXITED, event.reason or "")
+    """Return a task's end where nothing is left to be asked: the accepted exit code of its only, named container.
 
-
-def _progress(arn: str, status: str) -> Iterator[Started | Status]:
-    """Yield the answers of the ECS executor; a task that is beyond RUNNING was started, too."""
-    if RANKS[status] >= RANKS["RUNNING"]:
-        yield Started(arn)
-    if status != "RUNNING":
-        yield Status(status)
+    Of several, the definition says which ones are essential, and so may have stopped the judged one half-way.
+    """
+    if event.last_status != "STOPPED" or event.stop_code != EXITED or len(event.containers) != 1:
+        return None
+    (only,) = event.containers
+    if run.task.container != only.name or only.exit_code not in run.success:
+        return None
+    return StatusStopped(
+        (Exit(only.name, only.exit_code, True, only.reason, True),), EXITED, event.reason or ""
+    )
 
 
 def _stop(work: Work, event: AwsEvent) -> Taken:

@@ -316,6 +316,8 @@ def _describe_container(task: Task, container: Json) -> Json:
         "lastStatus": container["status"],
         "networkInterfaces": [],
     }
+    if "started" in task.times:
+        described["runtimeId"] = container["id"]
     if "exit_code" in container:
         described["exitCode"] = container["exit_code"]
     if container.get("reason"):

@@ -63,9 +63,9 @@ def took(work_: Work, event: dict[str, Any]) -> tuple[list[Any], bool]:
 
 
 def test_a_good_end_is_taken() -> None:
-    """STOPPED by itself with an accepted exit code of the named container is the answer, as the executor words it."""
-    event = stopped(container("migrate", "STOPPED", 0), container("log-router", "STOPPED", 137, "killed"))
-    exits = (Exit("migrate", 0, True), Exit("log-router", 137, False, "killed"))
+    """STOPPED by itself with an accepted exit code of the only container is the answer, as the executor words it."""
+    event = stopped(container("migrate", "STOPPED", 0))
+    exits = (Exit("migrate", 0, True, essential=True),)
     end = StatusStopped(exits, "EssentialContainerExited", "Essential container in task exited")
     assert took(running(), event) == ([end], False)
 
@@ -76,6 +76,7 @@ def test_a_good_end_is_taken() -> None:
         stopped(container("migrate", "STOPPED", 1)),
         stopped(container("migrate", "STOPPED")),
         stopped(container("log-router", "STOPPED", 0)),
+        stopped(container("migrate", "STOPPED", 0), container("log-router", "STOPPED", 137, "killed")),
         stopped(),
         stopped(container("migrate", "STOPPED", 0), stopCode=None),
         stopped(container("migrate", "STOPPED", 0), stopCode="SpotInterruption"),
@@ -98,12 +99,19 @@ def test_an_end_without_a_named_container_is_looked_at() -> None:
     [
         ("PROVISIONING", [Status("PROVISIONING")]),
         ("RUNNING", [Started(TASK_ARN)]),
-        ("DEPROVISIONING", [Started(TASK_ARN), Status("DEPROVISIONING")]),
     ],
 )
 def test_progress_is_taken(status: str, expected: list[Any]) -> None:
-    """A task that is beyond RUNNING was started too, and exit codes at DEPROVISIONING are no end."""
+    """A task's status is news."""
     assert took(running(), task_event(status, container("migrate", "STOPPED", 0))) == (expected, False)
+
+
+def test_what_is_beyond_running_is_looked_at_where_nobody_saw_it_run() -> None:
+    """A task may go down without having run: of one that was seen to run it is news, and exit codes are no end."""
+    event = task_event("DEPROVISIONING", container("migrate", "STOPPED", 0))
+    assert took(running(), event) == ([], True)
+    ran = running(progress=TaskProgress("RUNNING"))
+    assert took(ran, event) == ([Status("DEPROVISIONING")], False)
 
 
 @pytest.mark.parametrize("seen", RANKS)
@@ -111,8 +119,8 @@ def test_progress_is_taken(status: str, expected: list[Any]) -> None:
 def test_progress_never_goes_back(seen: str, status: str) -> None:
     """An event that came late, or again, is no news."""
     said, look = took(running(progress=TaskProgress(seen)), task_event(status))
-    assert not look
-    assert bool(said) == (RANKS[status] > RANKS[seen])
+    unseen = RANKS[status] > RANKS["RUNNING"] > RANKS[seen]
+    assert (bool(said), look) == (RANKS[status] > RANKS[seen] and not unseen, unseen)
 
 
 def test_an_unknown_task_status_is_looked_at() -> None:

@@ -132,8 +132,12 @@ class Looking:
             case "wait":
                 self._work = attrs.evolve(self._work, now=self._work.now + float(rest))
             case "RunTask":
-                run = Run("d1", "orders", Purpose.MIGRATE, attrs.evolve(TASK, **self._spec), (0,))
-                self._work = work(RunTask(run), database="orders")
+                self._work = work(self._run_task(rest), database="orders")
+                self._executor = Ecs(self._client)
+            case "accepted" if rest.startswith("RunTask"):
+                sent = Attempt(1, NOW - 10)
+                task = self._run_task(rest.removeprefix("RunTask").strip())
+                self._work = work(task, attempt=sent, ref=ARN, age=10, database="orders")
                 self._executor = Ecs(self._client)
             case "accepted":
                 self._work = work(
@@ -150,6 +154,10 @@ class Looking:
                 self._work = work(self._stack_command(verb, *rest.split()))
             case _:
                 self._answer(verb, rest)
+
+    def _run_task(self, purpose: str) -> RunTask:
+        why = Purpose.EVALUATE if purpose == "evaluate" else Purpose.MIGRATE
+        return RunTask(Run("d1", "orders", why, attrs.evolve(TASK, **self._spec), (0,)))
 
     def _stack_command(self, name: str, *words: str) -> Any:
         spec = attrs.evolve(SPEC, **self._spec)

@@ -31,6 +31,7 @@ from tests.deployer_aws.aws_answers import (
     Refused,
     Stub,
     answers,
+    at,
     defined,
     events,
     task,
@@ -217,8 +218,11 @@ def test_coming_up(status: str) -> None:
 
 @pytest.mark.parametrize("status", ["DEACTIVATING", "STOPPING", "DEPROVISIONING"])
 def test_going_down(status: str) -> None:
-    """Beyond RUNNING the task was running, even if nobody saw it."""
-    assert task_observed(task(status)) == [Started(ARN), Status(status)]
+    """Beyond RUNNING the task was running, even if nobody saw it, unless none of its containers was made."""
+    assert task_observed(task(status, startedAt=at(-5))) == [Started(ARN), Status(status)]
+    assert task_observed(task(status, {"name": "app", "runtimeId": "1"})) == [Started(ARN), Status(status)]
+    assert task_observed(task(status, {"name": "app"})) == [Status(status)]
+    assert task_observed(task(status, startedAt=at(-5), stopCode="TaskFailedToStart")) == [Status(status)]
 
 
 @pytest.mark.parametrize("status", ["STOPPED", "DELETED"])
@@ -234,7 +238,7 @@ def test_end(status: str) -> None:
     definition = defined({"name": "app"}, {"name": "proxy", "essential": False})
     assert task_observed(answer, definition=definition) == [
         StatusStopped(
-            (Exit("app", 0, True), Exit("proxy", None, False, "killed")),
+            (Exit("app", 0, True, essential=True), Exit("proxy", None, False, "killed")),
             "EssentialContainerExited",
             "Essential container in task exited",
         )

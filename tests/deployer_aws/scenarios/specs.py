@@ -115,6 +115,7 @@ def database(
     evaluated: bool = False,
     subnets: tuple[str, ...] = (),
     timeout: int = 1800,
+    excused: tuple[str, ...] = (),
 ) -> DatabaseSpec[Text]:
     """Return a database that the task definition `orders-migrate` migrates, and `orders-evaluate` evaluates."""
 
@@ -126,6 +127,7 @@ def database(
             subnets=subnets,
             launch_type="FARGATE",
             timeout=timeout,
+            excused=excused,
         )
 
     evaluation = Evaluation[Text](task("evaluate")) if evaluated else None

@@ -83,13 +83,52 @@ def test_log_that_cannot_be_read(env: Environment) -> None:
 
 
 def test_failed_to_start(env: Environment) -> None:
-    """A task that never came up fails with ECS's stop code and reason, image and all."""
+    """A task that never comes up is begun three times, then fails with ECS's stop code and reason, image and all."""
     env.task_definition("orders-migrate")
     reason = "CannotPullContainerError: pull image manifest has been retried 5 time(s): orders:404 not found"
     env.rule(on="run_task", stop_code="TaskFailedToStart", reason=reason)
     failed = env.deploy("d1", databases=(env.database(),))
     assert f"TaskFailedToStart: {reason}" in failed.reason
     assert "container migrate has no exit code" in failed.reason
+    assert "(run 3 of 3)" in failed.reason
+    assert len({r["clientToken"] for r in env.sent("run_task")}) == env.actions.count("run_task") == 3
+    assert env.pending(StopTask) is None
+
+
+def test_run_that_never_began_is_begun_again(env: Environment) -> None:
+    """A migration whose task stopped before a container had started has run nothing: it is run, once."""
+    env.needs("tokens")
+    env.task_definition("orders-migrate")
+    env.rule(on="run_task", nth=1, stop_code="TaskFailedToStart")
+    assert env.deploy("d1", databases=(env.database(),)).outcome == "DONE"
+    first, second = env.sent("run_task")
+    assert first["clientToken"] != second["clientToken"]
+    assert {**first, "clientToken": "", "startedBy": ""} == {**second, "clientToken": "", "startedBy": ""}
+
+
+def test_interrupted_evaluation_is_run_again(env: Environment) -> None:
+    """An evaluation changes nothing: one whose machine was taken away, and one that vanished, is run again."""
+    env.task_definition("orders-evaluate")
+    env.task_definition("orders-migrate")
+    away = {"definition": "orders-evaluate", "stop_code": "SpotInterruption"}
+    env.rule(on="run_task", nth=1, takes=900, meanwhile=[{"after": 60, "stop_tasks": away}])
+    env.rule(on="run_task", nth=2, takes=9_000, vanishes=60)
+    assert env.deploy("d1", databases=(env.database(evaluated=True),)).outcome == "DONE"
+    assert [r["tags"][0]["value"] for r in env.sent("run_task")] == ["d1/orders/evaluate"] * 3
+
+
+def test_another_essential_container_that_fails(env: Environment) -> None:
+    """Another essential container that fails makes the run fail, since it may have stopped it half-way; unless excused."""
+    log_router = {"name": "log-router", "essential": False}
+    env.task_definition("orders-migrate", containers=[{"name": "migrate"}, {"name": "proxy"}, log_router])
+    env.rule(on="run_task", exit_codes={"migrate": 0, "proxy": 3}, log=["the proxy's last words"])
+    failed = env.deploy("d1", databases=(env.database(container="migrate"),))
+    assert failed.outcome == "FAILED"
+    assert "container proxy exited with 3" in failed.reason
+    assert "the proxy's last words" in failed.reason
+    env.runner.repair(env.key, "ann")
+    excused = env.database(container="migrate", excused=("proxy",))
+    assert env.deploy("d2", version="2", databases=(excused,)).outcome == "DONE"
 
 
 def test_out_of_memory(env: Environment) -> None:
@@ -116,7 +155,7 @@ def test_stopped_by_a_user(env: Environment) -> None:
 
 
 def test_spot_interruption(env: Environment) -> None:
-    """A task that AWS takes its machine away from fails with the stop code."""
+    """A migration that AWS takes the machine away from may be half-way: it fails with the stop code, and is not run again."""
     env.task_definition("orders-migrate")
     env.rule(
         on="run_task",
@@ -127,6 +166,7 @@ def test_spot_interruption(env: Environment) -> None:
     )
     failed = env.deploy("d1", databases=(env.database(),))
     assert "SpotInterruption: Your Spot Task was interrupted." in failed.reason
+    assert env.actions.count("run_task") == 1
 
 
 def test_no_exit_code(env: Environment) -> None:
@@ -186,7 +226,7 @@ def test_capacity_that_never_comes(env: Environment) -> None:
     env.task_definition("orders-migrate")
     env.rule(on="run_task", capacity="RESOURCE:CPU")
     failed = env.deploy("d1", databases=(env.database(timeout=300),))
-    assert "the task never ran: attempt" in failed.reason
+    assert "the task has done nothing: attempt" in failed.reason
     assert "RESOURCE:CPU" in failed.reason
     assert env.pending(StopTask) is None
     assert "run_task" not in env.actions

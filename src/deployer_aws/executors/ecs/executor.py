@@ -4,6 +4,9 @@ Look before you leap: with an ARN only that task is observed; an attempt without
 is the task's `startedBy` too; only else is it sent. ECS forgets: a client token lives 24 hours or the task's lifetime
 and an hour, whichever is less, and stopped tasks are kept for an hour or so. An attempt too old to be looked for or
 sent again is answered 'unknown whether it ran', and never run again.
+
+A run that did nothing is answered `Again`: one that stopped before a container of it had started, and an evaluation,
+which changes nothing, that was interrupted or has vanished.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,8 +18,19 @@ from deployer_aws.aws.log_tail import LogTail
 from deployer_aws.aws.protocols import EcsClient, LogsClient
 from deployer_aws.aws.tasks import ENDED, describe_tasks, list_tasks, read_tasks
 from deployer_aws.ports import Act, CommandId, Work
-from deployer_core.engine.messages import Declined, Progress, StopTask
-from deployer_core.machines.ecs_task import EXITED, Exit, Run, RunTask, Started, Status, StatusStopped
+from deployer_core.engine.messages import Declined, Progress, Replied, StopTask
+from deployer_core.machines.ecs_task import (
+    EXITED,
+    STOPPED_BY_ECS,
+    Again,
+    Exit,
+    Purpose,
+    Run,
+    RunTask,
+    Started,
+    Status,
+    StatusStopped,
+)
 from deployer_core.spec import Pairs
 
 RESEND = 50 * 60.0
@@ -31,6 +45,8 @@ CAPACITY = (
     "reached the limit on the number of tasks",
 )
 """What stands in a failure's reason where a later attempt may succeed (ECS Developer Guide, 'API failure reasons')."""
+INTERRUPTED = frozenset({"SpotInterruption", "TerminationNotice"})
+"""Stop codes of a task whose machine was taken away (ECS API reference, Task.stopCode)."""
 DEFINITION = "taskDefinition"
 """What is resolved for a run: the revision that is run, so that a resend asks for the same, and is judged by it."""
 
@@ -84,14 +100,16 @@ class Ecs:
             if work.now < pending.deadline:
                 yield from self._start(work, run, sent.number + 1, _revision(run, sent.resolved))
             else:
-                yield work.fail(f"the task never ran: {pending.seen}")
+                yield work.fail(f"the task has done nothing: {pending.seen}")
         elif found := self._find(run, work.token(sent.number)):
             yield work.accept(found)
         elif work.now - sent.at > RESEND:
             minutes = round((work.now - sent.at) / 60)
-            yield work.fail(
+            yield _lost(
+                work,
+                run,
                 f"unknown whether it ran: {minutes} minutes ago the task was about to be started, and ECS, which "
-                "forgets stopped tasks, shows no trace of it; look at the database, then repair"
+                "forgets stopped tasks, shows no trace of it",
             )
         else:
             yield from self._start(work, run, sent.number, _revision(run, sent.resolved))
@@ -126,19 +144,19 @@ class Ecs:
         if task is None:
             sent = work.pending.attempt
             if work.now - (sent.at if sent else work.pending.issued) > UNSEEN:
-                yield work.fail(
-                    f"the task {arn} has vanished: ECS no longer knows it, so how it ended is unknown; "
-                    "look at the database, then repair"
+                yield _lost(
+                    work,
+                    run,
+                    f"the task {arn} has vanished: ECS no longer knows it, so how it ended is unknown",
                 )
             return
         status = task["lastStatus"]
         if status in ENDED:
-            yield work.reply(self._end(run, task))
-        elif status == "RUNNING" or status in BEYOND_RUNNING:
+            yield work.reply(Again(_words(task)) if _did_nothing(run, task) else self._end(run, task))
+            return
+        if status == "RUNNING" or (status in BEYOND_RUNNING and _may_have_begun(task)):
             yield work.reply(Started(arn))
-            if status != "RUNNING":
-                yield work.reply(Status(status))
-        else:
+        if status != "RUNNING":
             yield work.reply(Status(status))
 
     # Stopping
@@ -191,17 +209,58 @@ class Ecs:
         return next((str(task["taskArn"]) for task in found), None)
 
     def _end(self, run: Run, task: Mapping[str, Any]) -> StatusStopped:
-        """Report how the task ended; where it failed, with the log tail of its judged container."""
+        """Report how the task ended, with the log tail of a judged or another essential container that failed."""
         definition = self._definitions.of_task(task["taskDefinitionArn"])
         judged = definition.judged(run.task.container)
         exits: list[Exit] = []
         for container in task.get("containers", []):
             name, code, why = container["name"], container.get("exitCode"), container.get("reason", "")
+            essential = name in definition.essential
             failed = code not in run.success or task.get("stopCode", EXITED) != EXITED
-            if name == judged and failed:
+            beside = essential and code not in (None, 0, *STOPPED_BY_ECS) and name not in run.task.excused
+            if failed if name == judged else beside:
                 why = "; ".join(filter(None, (why, self._log_tail.read(definition, name, task["taskArn"]))))
-            exits.append(Exit(name, code, name == judged, why))
+            exits.append(Exit(name, code, name == judged, why, essential))
         return StatusStopped(tuple(exits), task.get("stopCode", ""), task.get("stoppedReason", ""))
+
+
+def _did_nothing(run: Run, task: Mapping[str, Any]) -> bool:
+    """Tell whether a stopped task never began, or only looked at something and was interrupted."""
+    return not _may_have_begun(task) or (
+        run.purpose is Purpose.EVALUATE and task.get("stopCode") in INTERRUPTED
+    )
+
+
+def _may_have_begun(task: Mapping[str, Any]) -> bool:
+    """Tell whether a container of a task may have been at work.
+
+    `startedAt` is set once the task is RUNNING, and a container that was made has a runtimeId (ECS API reference, Task
+    and Container). TaskFailedToStart alone says that none has run, though it was made.
+    """
+    containers = task.get("containers", [])
+    if any(container.get("exitCode") is not None for container in containers):
+        return True
+    if task.get("stopCode") == "TaskFailedToStart":
+        return False
+    return bool(task.get("startedAt")) or any(container.get("runtimeId") for container in containers)
+
+
+def _words(task: Mapping[str, Any]) -> str:
+    """Say how a task stopped, in ECS's own words."""
+    said = ": ".join(filter(None, (task.get("stopCode"), task.get("stoppedReason"))))
+    containers = [
+        f"container {c['name']} has no exit code" + (f" ({c['reason']})" if c.get("reason") else "")
+        for c in task.get("containers", [])
+        if c.get("exitCode") is None
+    ]
+    return "; ".join(filter(None, (said, *containers))) or "the task stopped without a word of ECS"
+
+
+def _lost(work: Work, run: Run, why: str) -> Replied:
+    """Return what it means that nobody knows how a run ended: an evaluation can be run again."""
+    if run.purpose is Purpose.EVALUATE:
+        return work.reply(Again(why))
+    return work.fail(f"{why}; look at the database, then repair")
 
 
 def _arn(work: Work) -> str:
