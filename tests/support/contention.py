@@ -9,10 +9,10 @@ from contextlib import closing
 from typing import TypeAlias
 
 from deployer_aws.ports import Conflict, Journal
+from deployer_aws.testing.streams import entry
 from deployer_core.engine.messages import Attempted
 from tests.support.command import environment
 from tests.support.project import ROOT
-from tests.support.streams import entry
 
 KEY = "prod/orders"
 OTHER = "staging/Größe"

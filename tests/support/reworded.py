@@ -123,7 +123,7 @@ def _accounts() -> list[Any]:
     from deployer_aws.aws import accounts
     from deployer_aws.journals import SqliteJournal
     from deployer_aws.ports import Account, Binding, Head, Properties
-    from tests.support.streams import entry, request
+    from deployer_aws.testing.streams import entry, request
 
     here, there = Account("1", "eu-west-1"), Account("2", "eu-west-1")
     journal, bound = SqliteJournal(":memory:"), Binding(here, "orders")
@@ -194,7 +194,7 @@ def _journals(folder: Path) -> list[Any]:
     from deployer_aws.journals import SqliteJournal
     from deployer_aws.journals.replay import verify
     from deployer_aws.ports import Head, LeaseRow
-    from tests.support.streams import entry, request
+    from deployer_aws.testing.streams import entry, request
 
     journal, stale = SqliteJournal(folder / "journal"), entry("a/b", Head(), request())
     decided: list[Any] = [_tried(lambda: journal.append([stale])), _tried(lambda: journal.append([stale]))]

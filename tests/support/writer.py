@@ -5,7 +5,7 @@ from itertools import count
 
 from deployer_aws.journals import SqliteJournal
 from deployer_aws.ports import Entry, Head
-from tests.support.streams import entry, moves
+from deployer_aws.testing.streams import entry, moves
 
 KEYS = ("prod/orders", "prod/shop")
 

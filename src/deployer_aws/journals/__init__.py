@@ -1,6 +1,6 @@
 """Journals keep the streams: SQLite's is the embedded default. Here is also how a stream is replayed and verified.
 
-`ports.Journal` says what each must do, and `tests/deployer_aws/journals/journal.py` proves it.
+`ports.Journal` says what each must do, and `deployer_aws.testing.JournalContract` proves it.
 """
 
 from deployer_aws.journals.replay import replay, verify

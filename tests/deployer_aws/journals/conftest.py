@@ -6,9 +6,7 @@ import pytest
 
 from deployer_aws.journals import SqliteJournal
 
-pytest.register_assert_rewrite(
-    "tests.deployer_aws.journals.journal", "tests.deployer_aws.journals.journal_logic"
-)
+pytest.register_assert_rewrite("deployer_aws.testing.journal", "tests.deployer_aws.journals.test_replay")
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ import pytest
 from deployer_aws.journals import SqliteJournal, verify
 from deployer_aws.journals import sqlite as module
 from deployer_aws.ports import JournalError
+from deployer_aws.testing.journal import JournalContract
+from deployer_aws.testing.streams import append, fold, good_path, request
 from deployer_core import wire
 from deployer_core.engine.messages import Attempted
-from tests.deployer_aws.journals.journal import JournalContract
 from tests.support.contention import KEY, OTHER, Opener
 from tests.support.sqlite import refused, tamper
-from tests.support.streams import append, fold, good_path, request
 
 pytestmark = pytest.mark.quick
 

@@ -13,12 +13,12 @@ import pytest
 
 from deployer_aws.journals import SqliteJournal, _database, verify
 from deployer_aws.ports import JournalError
+from deployer_aws.testing import streams
+from deployer_aws.testing.streams import append, good_path, request
 from deployer_core.engine.messages import Attempted, Terminated
-from tests.support import streams
 from tests.support.contention import KEY
 from tests.support.project import SRC
 from tests.support.sqlite import refused, tamper
-from tests.support.streams import append, good_path, request
 
 
 def test_a_missing_journal_is_made_only_when_asked(path: Path) -> None:

@@ -8,10 +8,10 @@ from attrs import evolve
 
 from deployer_aws.journals.replay import replay, verify
 from deployer_aws.ports import Entry, Head, Journal, JournalError
+from deployer_aws.testing.streams import append, entry, fold, good_path, request
 from deployer_core.engine import reducer, routing
 from deployer_core.engine.messages import Attempted, Event, Terminated
 from tests.support.contention import KEY, OTHER, Opener, attempt
-from tests.support.streams import append, entry, fold, good_path, request
 
 
 class LogicContract:

@@ -21,10 +21,11 @@ from deployer_aws.ports import (
     LeaseRow,
     Properties,
 )
+from deployer_aws.testing import streams
+from deployer_aws.testing.streams import append, entry, fold, good_path, request, walk
 from deployer_core.engine import reducer, routing
 from deployer_core.engine.messages import Attempted, Notice, Requested, Terminated
-from tests.deployer_aws.journals.journal_logic import LogicContract
-from tests.support import streams
+from tests.deployer_aws.journals.test_replay import LogicContract
 from tests.support.contention import (
     APPENDS,
     KEY,
@@ -36,7 +37,6 @@ from tests.support.contention import (
     attempting,
     everything,
 )
-from tests.support.streams import append, entry, fold, good_path, request, walk
 
 
 class JournalContract(LogicContract):
