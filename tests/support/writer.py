@@ -5,7 +5,8 @@ from itertools import count
 
 from deployer_aws.journals import SqliteJournal
 from deployer_aws.ports import Entry, Head
-from deployer_aws.testing.streams import entry, moves
+from deployer_aws.testing.streams import entry
+from tests.support.streams import moves
 
 KEYS = ("prod/orders", "prod/shop")
 

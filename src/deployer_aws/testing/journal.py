@@ -1,13 +1,14 @@
-"""What every journal must do, as one suite: a backend's own test class inherits it and says how a journal is opened."""
+"""What every journal must do. `ports.Journal` says what each method is for; here is what a runner relies on."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from typing import TypeAlias
 
 import pytest
 from attrs import evolve
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, example, given, settings
 
 from deployer_aws.journals.replay import replay, verify
 from deployer_aws.ports import (
@@ -22,32 +23,27 @@ from deployer_aws.ports import (
     Properties,
 )
 from deployer_aws.testing import streams
-from deployer_aws.testing.streams import append, entry, fold, good_path, request, walk
+from deployer_aws.testing.streams import KEY, OTHER, append, entry, fold, good_path, request
 from deployer_core.engine import reducer, routing
-from deployer_core.engine.messages import Attempted, Notice, Requested, Terminated
-from tests.deployer_aws.journals.test_replay import LogicContract
-from tests.support.contention import (
-    APPENDS,
-    KEY,
-    OTHER,
-    PROCESSES,
-    Opener,
-    acquire_once,
-    attempt,
-    attempting,
-    everything,
-)
+from deployer_core.engine.messages import Attempted, Event, Notice, Terminated
+from deployer_core.testing import values
+
+Opener: TypeAlias = Callable[[], Journal]
+"""Opens the same journal each time."""
+THREADS, APPENDS = 3, 12
 
 
-class JournalContract(LogicContract):
-    """The laws. `opener` opens one and the same journal each time, an empty one for each test."""
+class JournalContract:
+    """The laws of journals. `opener` opens one and the same journal each time, an empty one for each test."""
 
     @pytest.fixture
     def opener(self) -> Opener:
+        """Override it."""
         raise NotImplementedError
 
     @pytest.fixture
     def journal(self, opener: Opener) -> Iterator[Journal]:
+        """Open the journal."""
         with closing(opener()) as journal:
             yield journal
 
@@ -55,18 +51,20 @@ class JournalContract(LogicContract):
 
     def test_an_empty_journal_has_nothing(self, journal: Journal) -> None:
         """A stream that nobody wrote to has the head of version 0, no event and no lease."""
-        assert everything(journal, KEY) == [[], [], [(Head(), [], None)]]
+        assert streams.everything(journal, KEY) == [[], [], [(Head(), [], None)]]
         assert replay(journal, KEY) == routing.INITIAL
         verify(journal, KEY)
 
     def test_events_come_back_in_order(self, journal: Journal) -> None:
-        """What was appended is read as it was, oldest first, with dense versions and the logic that wrote it."""
+        """What was appended after a version is read as it was, oldest first, with dense versions and their logic."""
         events = good_path()
         append(journal, KEY, *events)
-        rows = list(journal.events(KEY))
-        assert [row.event for row in rows] == events
-        assert [row.version for row in rows] == list(range(1, len(events) + 1))
-        assert {(row.logic, row.checkpoint) for row in rows} == {(reducer.LOGIC, None)}
+        for known in (0, 1, len(events) - 1, len(events), len(events) + 1):
+            rows = list(journal.events(KEY, after=known))
+            assert [row.event for row in rows] == events[known:]
+            assert [row.version for row in rows] == list(range(known + 1, len(events) + 1))
+            assert all((row.logic, row.checkpoint) == (reducer.LOGIC, None) for row in rows)
+        assert list(journal.events(KEY, from_checkpoint=True)) == list(journal.events(KEY))
 
     def test_a_long_stream_is_read_whole(self, journal: Journal) -> None:
         """Reading does not end at whatever a backend reads at a time, and an early end of the reader harms nothing."""
@@ -80,26 +78,19 @@ class JournalContract(LogicContract):
         assert next(journal.events(KEY)).version == 1
         verify(journal, KEY)
 
-    def test_what_was_written_after_a_version_is_read_alone(self, journal: Journal) -> None:
-        """Following a stream, what is known already is not given again, and at the head there is nothing."""
-        events = good_path()
-        append(journal, KEY, *events)
-        for known in (0, 1, len(events) - 1, len(events), len(events) + 1):
-            rows = list(journal.events(KEY, after=known))
-            assert [row.event for row in rows] == events[known:]
-            assert [row.version for row in rows] == list(range(known + 1, len(events) + 1))
-
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)
-    @given(choices=st.lists(st.integers(0, 50), max_size=20))
-    def test_any_stream_folds_to_its_head(self, journal: Journal, choices: list[int]) -> None:
-        """Whatever the world answered: events come back equal, and the head is what they give."""
-        events = walk(choices)
-        key = f"any/{len(journal.streams())}"
-        append(journal, key, *events)
-        assert [row.event for row in journal.events(key)] == events
-        assert journal.head(key) == Head(fold(events), len(events))
-        assert replay(journal, key) == fold(events)
-        verify(journal, key)
+    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+    @example(Terminated("d-1", "'\"; DROP TABLE events --\x00\x1f\U0001f512\u2028é", 2.0), routing.INITIAL)
+    @given(event=values(Event), state=values(routing.DeployerState))
+    def test_any_event_and_state_are_kept(
+        self, journal: Journal, event: Event, state: routing.DeployerState
+    ) -> None:
+        """Whatever they hold, they come back equal, and with the hash that they had."""
+        key = f"a'b/\U0001f512{len(journal.streams())}"
+        journal.append([Entry(key, Head(), event, state)])
+        (row,) = journal.events(key)
+        assert (row.event, hash(row.event)) == (event, hash(event))
+        assert journal.head(key) == Head(state, 1)
+        assert (key in journal.streams(pending_only=True)) == bool(state.pending)
 
     def test_all_survives_closing_and_opening(self, opener: Opener) -> None:
         """Nothing that was told to a journal is in the memory of a process alone."""
@@ -107,9 +98,9 @@ class JournalContract(LogicContract):
             append(journal, KEY, *good_path(), request("d-2"))
             append(journal, OTHER, request())
             journal.compare_and_set_lease(KEY, "me", None)
-            before = everything(journal, KEY, OTHER)
+            before = streams.everything(journal, KEY, OTHER)
         with closing(opener()) as journal:
-            assert everything(journal, KEY, OTHER) == before
+            assert streams.everything(journal, KEY, OTHER) == before
             assert journal.blob(streams.sha256(streams.TEMPLATE)) == streams.TEMPLATE
 
     def test_streams_keep_apart(self, journal: Journal) -> None:
@@ -140,40 +131,29 @@ class JournalContract(LogicContract):
 
     def test_a_large_state_is_kept(self, opener: Opener) -> None:
         """A head of two megabytes comes back equal."""
-        state = streams.large_state()
+        known = tuple((f"deployment-{number:06}", "0123456789abcdef") for number in range(50_000))
+        state = evolve(fold([request()]), known=known)
         with closing(opener()) as journal:
             journal.append([Entry(KEY, Head(), request(), state)])
         with closing(opener()) as journal:
             assert journal.head(KEY) == Head(state, 1)
 
-    def test_text_of_any_kind_is_kept(self, journal: Journal) -> None:
-        """NUL, astral characters and quotes in events and names come back as they went."""
-        text = "'\"; DROP TABLE events --\x00\x1f\U0001f512\u2028é"
-        append(journal, "a'b/\U0001f512", request(), Terminated("d-1", text, 2.0))
-        assert [row.event for row in journal.events("a'b/\U0001f512")][-1] == Terminated("d-1", text, 2.0)
-
     # All or nothing
 
-    @pytest.mark.parametrize("version", [0, 2, 4, 5])
-    def test_a_wrong_version_writes_nothing(self, journal: Journal, version: int) -> None:
+    @pytest.mark.parametrize(("versions", "version"), [(0, 1), (3, 0), (3, 2), (3, 4), (3, 5)])
+    def test_a_wrong_version_writes_nothing(self, journal: Journal, versions: int, version: int) -> None:
         """An entry reduced from another head than the newest is a conflict: no event, head, notice, text is written."""
-        append(journal, KEY, *good_path()[:3])
-        before = everything(journal, KEY)
-        stale = evolve(journal.head(KEY), version=version)
+        append(journal, KEY, *good_path()[:versions])
+        before = streams.everything(journal, KEY)
+        stale = Head(fold(good_path()[:3]), version)
         text = "a text"
         wrong = evolve(entry(KEY, stale, Terminated("d-1", "me", 9.0)), blobs={streams.sha256(text): text})
         assert wrong.notices
         with pytest.raises(Conflict, match=KEY):
             journal.append([wrong])
-        assert everything(journal, KEY) == before
+        assert streams.everything(journal, KEY) == before
         with pytest.raises(JournalError):
             journal.blob(streams.sha256(text))
-
-    def test_a_first_event_conflicts_where_the_stream_is_empty(self, journal: Journal) -> None:
-        """A stream that does not exist has no version but 0."""
-        with pytest.raises(Conflict):
-            journal.append([entry(KEY, Head(version=1), request())])
-        assert journal.streams() == []
 
     def test_an_append_of_many_is_all_or_nothing(self, journal: Journal) -> None:
         """One conflict among entries of many streams takes all of them back, those before it too."""
@@ -229,32 +209,26 @@ class JournalContract(LogicContract):
 
     # Properties
 
-    def test_properties_are_kept_with_the_request(self, opener: Opener) -> None:
-        """What a request brings is read as it was, by a stream's name and by the binding, after closing too."""
-        here = Binding(Account("111111111111", "eu-west-1"), "prod-orders")
-        there = Binding(Account("111111111111", "eu-west-1", "http://localhost:4566"), "prod-orders")
+    def test_bindings_are_kept_with_the_request(self, opener: Opener) -> None:
+        """A stream is bound for good to each stack's name that it was deployed by: once each, oldest first."""
+        here, there = (Account("111111111111", "eu-west-1", url) for url in ("", "http://localhost:4566"))
+        bindings = [Binding(here, name) for name in ("z", "a", "z")]
         with closing(opener()) as journal:
             assert journal.bindings(KEY) == ()
-            journal.append([evolve(entry(KEY, Head(), request()), properties=Properties(binding=here))])
-            journal.append([evolve(entry(OTHER, Head(), request()), properties=Properties(binding=there))])
-        with closing(opener()) as journal:
-            assert journal.bindings(KEY) == (here,)
-            assert journal.bindings(OTHER) == (there,)
-            assert journal.bound_streams(here) == [KEY]
-            assert journal.bound_streams(Binding(here.account, "another")) == []
-            assert not journal.is_simulated()
-
-    def test_a_binding_is_kept_once_for_each_stack_name(self, journal: Journal) -> None:
-        """A stream whose stack has got another name stays bound to both, oldest first; twice the same is once."""
-        account = Account("111111111111", "eu-west-1")
-        bindings = [Binding(account, name) for name in ("z", "a", "z")]
-        for number, binding in enumerate(bindings):
-            event = request(f"d-{number}")
-            journal.append(
-                [evolve(entry(KEY, journal.head(KEY), event), properties=Properties(binding=binding))]
+            for number, binding in enumerate(bindings):
+                one = entry(KEY, journal.head(KEY), request(f"d-{number}"))
+                journal.append([evolve(one, properties=Properties(binding=binding))])
+            other = evolve(
+                entry(OTHER, Head(), request()), properties=Properties(binding=Binding(there, "z"))
             )
-        assert journal.bindings(KEY) == tuple(bindings[:2])
-        assert journal.bound_streams(bindings[0]) == journal.bound_streams(bindings[1]) == [KEY]
+            journal.append([other])
+        with closing(opener()) as journal:
+            assert journal.bindings(KEY) == tuple(bindings[:2])
+            assert journal.bindings(OTHER) == (Binding(there, "z"),)
+            assert journal.bound_streams(bindings[0]) == journal.bound_streams(bindings[1]) == [KEY]
+            assert journal.bound_streams(Binding(there, "z")) == [OTHER]
+            assert journal.bound_streams(Binding(here, "another")) == []
+            assert not journal.is_simulated()
 
     def test_properties_of_a_conflict_are_not_written(self, journal: Journal) -> None:
         """They are of the same transaction as the event."""
@@ -263,8 +237,7 @@ class JournalContract(LogicContract):
         stale = evolve(entry(KEY, Head(), request("d-2")), properties=Properties(True, binding))
         with pytest.raises(Conflict):
             journal.append([stale])
-        assert journal.bindings(KEY) == ()
-        assert journal.bound_streams(binding) == []
+        assert (journal.bindings(KEY), journal.bound_streams(binding)) == ((), [])
         assert not journal.is_simulated()
 
     def test_a_simulated_journal_is_so_as_a_whole(self, opener: Opener) -> None:
@@ -286,7 +259,7 @@ class JournalContract(LogicContract):
             append(journal, OTHER, request(), Terminated("d-1", "me", 3.0))
             due = journal.notices()
             assert [(key, n.outcome) for _, key, n in due] == [(KEY, "DONE"), (OTHER, "FAILED")]
-            assert [type(n) for _, _, n in due] == [Notice, Notice]
+            assert all(isinstance(notice, Notice) for _, _, notice in due)
             journal.delivered(due[0][0])
             journal.delivered(due[0][0])
             assert journal.notices() == due[1:]
@@ -331,11 +304,8 @@ class JournalContract(LogicContract):
         assert journal.lease(KEY) == now
 
     def test_many_leases_are_renewed_at_once(self, journal: Journal) -> None:
-        """Those that still stand as seen rise by one; what has moved on, or never was, is left out and stays as it is."""
-        mine, moved = (
-            journal.compare_and_set_lease(KEY, "one", None),
-            journal.compare_and_set_lease(OTHER, "one", None),
-        )
+        """Those that still stand as seen rise; what has moved on, or never was, is left out and stays as it is."""
+        mine, moved = (journal.compare_and_set_lease(key, "one", None) for key in (KEY, OTHER))
         assert mine is not None
         assert moved is not None
         theirs = journal.compare_and_set_lease(OTHER, "two", moved)
@@ -349,59 +319,80 @@ class JournalContract(LogicContract):
 
     def test_one_of_many_gets_the_lease(self, opener: Opener) -> None:
         """Of runners that acquire a free lease at the same moment one has it."""
-        with closing(opener()):
-            won: list[str] = []
-            start = threading.Barrier(4)
-            runners = [
-                threading.Thread(target=acquire_once, args=(opener, start, won, str(n))) for n in range(4)
-            ]
-            for runner in runners:
-                runner.start()
-            for runner in runners:
-                runner.join()
+        start, won = threading.Barrier(4), list[LeaseRow | None]()
+
+        def acquire(owner: str) -> None:
+            with closing(opener()) as journal:
+                start.wait()
+                won.append(journal.compare_and_set_lease(KEY, owner, None))
+
         with closing(opener()) as journal:
-            assert [LeaseRow(owner, 1) for owner in won] == [journal.lease(KEY)]
+            _together(*[lambda owner=owner: acquire(owner) for owner in "abcd"])
+            assert [row for row in won if row] == [journal.lease(KEY)]
 
     # Many at once
 
-    def test_processes_lose_no_update(self, opener: Opener) -> None:
-        """Several processes append to one stream: each append stands once, on the one before it."""
-        with closing(opener()) as journal:
-            append(journal, KEY, request())
-        processes = [attempting(opener, KEY) for _ in range(PROCESSES)]
-        assert [process.wait(120) for process in processes] == [0] * PROCESSES
-        self._check_attempts(opener, PROCESSES * APPENDS)
-
-    def test_threads_share_a_journal(self, opener: Opener) -> None:
-        """Several threads append by way of one object, and lose no update."""
+    @pytest.mark.parametrize("shared", [False, True])
+    def test_threads_lose_no_update(self, opener: Opener, shared: bool) -> None:
+        """Several threads append to a stream, by an object of their own or a shared one: each append stands once."""
         with closing(opener()) as journal:
             append(journal, KEY, request())
 
-            def work() -> None:
+            def attempt_often() -> None:
+                own = journal if shared else opener()
                 for _ in range(APPENDS):
-                    attempt(journal, KEY)
+                    streams.attempt(own, KEY)
+                if not shared:
+                    own.close()
 
-            threads = [threading.Thread(target=work) for _ in range(PROCESSES)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-        self._check_attempts(opener, PROCESSES * APPENDS)
+            _together(*[attempt_often] * THREADS)
+            streams.check_attempts(journal, THREADS * APPENDS)
 
-    def _check_attempts(self, opener: Opener, expected: int) -> None:
-        with closing(opener()) as journal:
-            attempts = [row.event.number for row in journal.events(KEY) if isinstance(row.event, Attempted)]
-            assert attempts == list(range(1, expected + 1))
-            assert [row.version for row in journal.events(KEY)] == list(range(1, expected + 2))
-            assert journal.head(KEY).version == expected + 1
-            verify(journal, KEY)
+    # Logic versions
 
-    # Requests
+    def test_newer_logic_leaves_a_checkpoint(self, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The first append of a newer logic to a stream writes down the state that it found; the next ones don't."""
+        events = good_path()
+        found = append(journal, KEY, *events[:4])
+        monkeypatch.setattr(reducer, "LOGIC", reducer.LOGIC + 1)
+        append(journal, KEY, *events[4:6])
+        rows = [(row.version, row.logic, row.event, row.checkpoint) for row in journal.events(KEY)]
+        old, new = reducer.LOGIC - 1, reducer.LOGIC
+        assert rows == [
+            *((number, old, event, None) for number, event in enumerate(events[:4], 1)),
+            (4, new, None, found.state),
+            (5, new, events[4], None),
+            (6, new, events[5], None),
+        ]
+        assert [row.version for row in journal.events(KEY, from_checkpoint=True)] == [4, 5, 6]
+        later = [(row.version, row.checkpoint is not None) for row in journal.events(KEY, after=4)]
+        assert later == [(4, True), (5, False), (6, False)]
+        assert [row.version for row in journal.events(KEY, after=5, from_checkpoint=True)] == [6]
+        assert replay(journal, KEY) == fold(events[:6])
+        verify(journal, KEY)
 
-    def test_requests_are_pinned(self, journal: Journal) -> None:
-        """What was asked for is read from the journal as a value: spec, queue limit and all."""
-        asked = Requested("d-9", streams.spec("9", parameter="x" * 4096), 5.25, 32 * "b", 7)
-        append(journal, KEY, asked)
-        (row,) = journal.events(KEY)
-        assert row.event == asked
-        assert hash(row.event) == hash(asked)
+    def test_what_newer_logic_wrote_is_left_alone(
+        self, journal: Journal, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A head of newer logic is neither read nor replaced, and the error says to upgrade; other streams go on."""
+        monkeypatch.setattr(reducer, "LOGIC", reducer.LOGIC + 1)
+        head = append(journal, KEY, request())
+        monkeypatch.undo()
+        for use in (
+            lambda: journal.head(KEY),
+            lambda: journal.append([entry(KEY, head, Attempted(1, 1, 2.0))]),
+            lambda: verify(journal, KEY),
+        ):
+            with pytest.raises(JournalError, match=r"Upgrade the deployer"):
+                use()
+        with pytest.raises(JournalError, match="written by logic"):
+            replay(journal, KEY)
+        assert [row.event for row in journal.events(KEY)] == [request()]
+        append(journal, OTHER, request())
+
+
+def _together(*jobs: Callable[[], None]) -> None:
+    """Do all at the same time; raise what one of them raises."""
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        for done in [pool.submit(job) for job in jobs]:
+            done.result()

@@ -6,8 +6,6 @@ import pytest
 
 from deployer_aws.journals import SqliteJournal
 
-pytest.register_assert_rewrite("deployer_aws.testing.journal", "tests.deployer_aws.journals.test_replay")
-
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:

@@ -13,11 +13,11 @@ import pytest
 from deployer_aws.journals import SqliteJournal, verify
 from deployer_aws.journals import sqlite as module
 from deployer_aws.ports import JournalError
-from deployer_aws.testing.journal import JournalContract
-from deployer_aws.testing.streams import append, fold, good_path, request
+from deployer_aws.testing import JournalContract, Opener
+from deployer_aws.testing.streams import KEY, OTHER, append, check_attempts, fold, good_path, request
 from deployer_core import wire
 from deployer_core.engine.messages import Attempted
-from tests.support.contention import KEY, OTHER, Opener
+from tests.support.contention import APPENDS, attempting
 from tests.support.sqlite import refused, tamper
 
 pytestmark = pytest.mark.quick
@@ -105,6 +105,15 @@ def test_a_journal_in_memory_is_one_too() -> None:
 
 
 # Others at the same file
+
+
+def test_processes_lose_no_update(path: Path) -> None:
+    """Several processes append to one stream: each append stands once, on the one before it."""
+    with closing(SqliteJournal(path)) as journal:
+        append(journal, KEY, request())
+        processes = [attempting(partial(SqliteJournal, path), KEY) for _ in range(3)]
+        assert [process.wait(120) for process in processes] == [0, 0, 0]
+        check_attempts(journal, 3 * APPENDS)
 
 
 def test_a_lock_that_is_held_too_long_is_named(journal: SqliteJournal, path: Path) -> None:

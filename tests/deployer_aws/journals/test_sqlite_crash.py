@@ -14,10 +14,9 @@ from attrs import evolve
 from deployer_aws.journals import SqliteJournal, verify
 from deployer_aws.ports import Head, JournalError
 from deployer_aws.testing import streams
-from deployer_aws.testing.streams import append, entry, good_path, request
+from deployer_aws.testing.streams import KEY, OTHER, append, entry, good_path, request
 from deployer_core.engine import reducer, routing
 from deployer_core.engine.messages import Event, Notice, Requested
-from tests.support.contention import KEY, OTHER
 from tests.support.project import ROOT, SRC
 from tests.support.writer import KEYS, step
 

@@ -14,9 +14,8 @@ import pytest
 from deployer_aws.journals import SqliteJournal, _database, verify
 from deployer_aws.ports import JournalError
 from deployer_aws.testing import streams
-from deployer_aws.testing.streams import append, good_path, request
+from deployer_aws.testing.streams import KEY, append, good_path, request
 from deployer_core.engine.messages import Attempted, Terminated
-from tests.support.contention import KEY
 from tests.support.project import SRC
 from tests.support.sqlite import refused, tamper
 
