@@ -73,7 +73,8 @@ class Memory:
     """What the stack remembers.
 
     `baseline` are the counts from before a change that moved them, None where none was sent since the last DONE
-    deployment or good way back; `unfinished` says that services went to zero since. `suspended` is what does not scale
+    deployment or good way back; those that have `joined` with an update since are in no earlier template. `unfinished`
+    says that services went to zero since. `suspended` is what does not scale
     by itself now. `half_way` are databases whose migration began and did not come to its end. `infrastructure` is the
     deployment whose infrastructure is there: empty as it was found by the first, None where that is unsure; it was
     `infrastructure_before` when the latest change was sent. `moved` counts the databases that were unblocked, or
@@ -83,6 +84,7 @@ class Memory:
     """
 
     baseline: Counts | None = None
+    joined: tuple[str, ...] = ()
     unfinished: bool = False
     suspended: tuple[ScalableTarget, ...] = ()
     half_way: tuple[str, ...] = ()
@@ -152,12 +154,12 @@ def refusal(memory: Memory, info: DeploymentInfo, exists: bool, observed: Counts
             return f"databases were migrated since {terms.rollback}; its code may not run on them, unless it is forced"
     counted = {s.parameter for s in spec.stack.scaling}
     there = dict(observed)
-    if lost := [p for p, _ in memory.baseline or () if p in there and p not in counted]:
+    if lost := [p for p, _ in _of_before(memory) if p in there and p not in counted]:
         return f"scaling has to name {', '.join(lost)}: an earlier deployment took it to zero, and it is to come back"
     asks = any(
         p in there for p in counted - {s.parameter for s in spec.stack.scaling if isinstance(s, FixedCount)}
     )
-    ours = memory.baseline is not None or (memory.last is not None and not terms.adopt)
+    ours = memory.baseline or (memory.last and not terms.adopt)
     if exists and asks and not any(there.values()) and not ours:
         return "the stack was found at zero, and nobody knows what it ran before; give the count that it shall have"
     return ""
@@ -180,12 +182,17 @@ def way_back(memory: Memory, info: DeploymentInfo) -> Back:
     if memory.removed:
         return NoWayBack(f"the update removed or replaced {', '.join(memory.removed)}, which may hold data")
     if memory.sure:
-        return WayBack(ScaleStack(info.id, spec.stack, memory.baseline or (), adopt=info.terms.adopt))
+        return WayBack(ScaleStack(info.id, spec.stack, _of_before(memory), adopt=info.terms.adopt))
     if memory.last is None:
         return WayBack(None)
     if secret := _overwritten(memory, memory.last):
         return NoWayBack(f"the value that {', '.join(secret)} had cannot be read, and another was sent since")
     return WayBack(_update(memory, memory.last, info))
+
+
+def _of_before(memory: Memory) -> Counts:
+    """Return the counts to put back: what has joined since leaves with the infrastructure that it came with."""
+    return tuple((name, count) for name, count in memory.baseline or () if name not in memory.joined)
 
 
 def _overwritten(memory: Memory, last: LastDone) -> list[str]:
@@ -196,9 +203,7 @@ def _overwritten(memory: Memory, last: LastDone) -> list[str]:
 
 def _update(memory: Memory, last: LastDone, info: DeploymentInfo) -> Restoration:
     """Return the change back to the last DONE deployment's infrastructure, at the counts from before."""
-    return UpdateStack(
-        info.id, last.spec.stack, memory.baseline or (), adopt=info.terms.adopt, sent=last.sent
-    )
+    return UpdateStack(info.id, last.spec.stack, _of_before(memory), adopt=info.terms.adopt, sent=last.sent)
 
 
 def rollback_target(memory: Memory, named: str = "", *, sound: bool = True) -> WasDone | None:
@@ -230,6 +235,8 @@ def about_to(memory: Memory, command: StackChange, asker: deployment.State, obse
         memory = evolve(memory, baseline=asker.counts, unfinished=True, created=True)
     elif isinstance(asker, deployment.ScalingDown):
         memory = evolve(memory, baseline=kept(memory, asker.info.spec, observed), unfinished=True)
+    elif isinstance(asker, deployment.InfraMigrate):
+        memory = _joined(memory, asker.counts)
     elif isinstance(asker, deployment.Upserting):
         memory = evolve(memory, baseline=kept(memory, asker.info.spec, observed))
     if isinstance(command, ScaleStack):
@@ -241,6 +248,14 @@ def about_to(memory: Memory, command: StackChange, asker: deployment.State, obse
         infrastructure_before=memory.infrastructure,
         overwritten=tuple(sorted({*memory.overwritten, *given})),
     )
+
+
+def _joined(memory: Memory, counts: Counts) -> Memory:
+    """Remember what counts shall be that an update brings, at zero: a later look would take that zero for meant."""
+    baseline = memory.baseline or ()
+    new = tuple((name, count) for name, count in counts if name not in dict(baseline))
+    joined = tuple(dict.fromkeys((*memory.joined, *dict(new))))
+    return evolve(memory, baseline=(*baseline, *new), joined=joined) if new else memory
 
 
 def ended(memory: Memory, pending: Pending, asker: deployment.State, answer: Answer, *, good: bool) -> Memory:
@@ -263,7 +278,7 @@ def ended(memory: Memory, pending: Pending, asker: deployment.State, answer: Ans
     if good and not isinstance(asker, TO_ZERO) and memory.suspended:
         memory = evolve(memory, suspended=())
     if restored:
-        memory = evolve(memory, baseline=None, unfinished=False, removed=(), overwritten=())
+        memory = evolve(memory, baseline=None, joined=(), unfinished=False, removed=(), overwritten=())
     return memory
 
 

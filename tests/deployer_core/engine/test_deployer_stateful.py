@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from attrs import evolve
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -117,8 +118,8 @@ class Lives(RuleBasedStateMachine):
         before, sense = self.state, self.model.sense(self.state, event)
         try:
             after, commands = reducer.reduce(before, event)
-        except IllegalEvent:
-            assert not sense
+        except IllegalEvent as refusal:
+            self.refused(event, str(refusal), sense=sense)
             return
         assert sense, "what makes no sense is refused"
         assert reducer.reduce(before, event) == (after, commands), "equal inputs, equal outputs"
@@ -131,6 +132,18 @@ class Lives(RuleBasedStateMachine):
         new = {c.id for c in commands if isinstance(c, Pending)}
         assert not new & self.ids, "an id is given once"
         self.ids |= new
+
+    def refused(self, event: Event, why: str, *, sense: bool) -> None:
+        """Check that an error leaves no trace: it comes again in the same words, edge by edge too, and all is as it was."""
+        assert not sense, why
+        before, replayed = hash(self.state), INITIAL
+        for run in (reducer.reduce, reducer.microsteps):
+            with pytest.raises(IllegalEvent) as caught:
+                run(self.state, event)
+            assert str(caught.value) == why
+        for taken in self.taken:
+            replayed, _ = reducer.reduce(replayed, taken)
+        assert (hash(self.state), self.state) == (before, replayed)
 
     @initialize(spec=st.sampled_from(SPECS), earlier=st.booleans())
     def begin(self, spec: DeploymentSpec, earlier: bool) -> None:

@@ -3,6 +3,9 @@
 from typing import Any, cast
 
 import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
 
 from deployer_core.engine.messages import (
     Accepted,
@@ -66,6 +69,66 @@ def test_an_id_has_to_fit_tokens_and_runs(name: str) -> None:
     """A deployment's id that AWS could not carry is refused where it is made."""
     with pytest.raises(SpecError, match="letters, digits, hyphens and dots"):
         Requested(name, PLAIN, 0)
+
+
+SPECS = st.sampled_from([PLAIN, QUICK, evolve(PLAIN, version="2", quick=True)])
+REQUESTS = st.builds(
+    Requested,
+    deployment=st.sampled_from(["d1", "d2"]),
+    spec=SPECS,
+    at=st.sampled_from([0.0, 60.0]),
+    stream=st.sampled_from(["", 32 * "5"]),
+    by=st.sampled_from(["", "ann"]),
+    reason=st.sampled_from(["", "a hotfix"]),
+    start_by=st.sampled_from([60, 86_400]),
+    exclusive=st.booleans(),
+    force=st.booleans(),
+    adopt=st.sampled_from(["", 32 * "7", 32 * "8"]),
+)
+
+
+@given(REQUESTS, REQUESTS)
+def test_a_request_stands_for_its_spec_and_how_it_is_carried_out(one: Requested, other: Requested) -> None:
+    """The digest covers the spec, force, adopt and a rollback's target; not who, why, or what is asked of the queue."""
+    for left, right in (
+        (one, other),
+        (_rolling_back(one), other),
+        (_rolling_back(one), _rolling_back(other)),
+    ):
+        same = _stands_for(left) == _stands_for(right)
+        assert (left.digest == right.digest) == same
+    superseding = evolve(one, supersede=True, deployment="d9", queue_limit=7)
+    assert superseding.digest == one.digest
+    back = _rolling_back(one)
+    assert (
+        evolve(back, rollback=Rollback("d0", (("Image", "shop:1"),), keep_queue=True)).digest == back.digest
+    )
+    assert evolve(back, rollback=Rollback("d3")).digest != back.digest
+
+
+def _rolling_back(request: Requested) -> Requested:
+    return evolve(request, spec=evolve(request.spec, quick=True), rollback=Rollback("d0"))
+
+
+def _stands_for(request: Requested) -> Any:
+    return request.spec, request.force, request.adopt, request.rollback and request.rollback.target
+
+
+@given(REQUESTS)
+def test_the_terms_are_those_of_the_request(request: Requested) -> None:
+    """A deployment knows who asked for it, until when it may begin, and what it repeats."""
+    terms = request.terms
+    assert (terms.by, terms.reason, terms.adopt, terms.force) == (
+        request.by,
+        request.reason,
+        request.adopt,
+        request.force,
+    )
+    assert terms.start_by == request.at + request.start_by
+    assert (terms.rollback, terms.sent) == ("", ())
+    sent = (("Image", "shop:1"),)
+    back = evolve(_rolling_back(request), rollback=Rollback("d0", sent)).terms
+    assert (back.rollback, back.sent) == ("d0", sent)
 
 
 # Attempts and answers
