@@ -8,14 +8,13 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from deployer_aws.aws.protocols import SqsClient
+from deployer_aws.environment.simulated import simulated_environment
 from deployer_aws.events import EventQueue
-from deployer_aws.executors.cloudformation import CloudFormation
-from deployer_aws.executors.ecs import Ecs
 from deployer_aws.journals.replay import verify
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.notifications import Channel, Notices
 from deployer_aws.ports import Clock, Journal
-from deployer_aws.runner import PollingPolicy, Runner
+from deployer_aws.runner import PollingPolicy
 from deployer_aws.simulator import SimulatedPostgres, Simulator
 from deployer_core.engine.messages import Notice
 from deployer_core.engine.routing import DeployerState
@@ -77,13 +76,8 @@ class SimulatedExample:
         self.sqs = Sqs(self.sim.clock, self._arriving)
         clock: Clock = self.sim.clock
         self.events = EventQueue(queue(self) if queue else self.sqs, url, self.journal, clock, keys)
-        cloudformation, ecs = self.sim.client("cloudformation"), self.sim.client("ecs")
-        self.executors = (CloudFormation(cloudformation, ecs), Ecs(ecs), SimulatedPostgres())
         told = Notices(channel, clock, changes=changes) if channel else None
-        self.runner = Runner(
-            self.journal,
-            self.executors,
-            clock,
+        self.runner = simulated_environment(self.sim, self.journal, SimulatedPostgres()).runner(
             events=self.events if listens else None,
             polling=polling,
             notify=told.notify if told else lambda _, notice: self.notices.append(notice),

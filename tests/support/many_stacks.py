@@ -8,10 +8,8 @@ import random
 from collections import Counter
 from typing import Any
 
-from deployer_aws.executors.cloudformation import CloudFormation
-from deployer_aws.executors.ecs import Ecs
+from deployer_aws.environment.simulated import simulated_environment
 from deployer_aws.journals.sqlite import SqliteJournal
-from deployer_aws.runner import Runner
 from deployer_aws.simulator import Simulator
 from deployer_core.engine.messages import Notice
 from deployer_core.spec import DeploymentSpec, StackSpec, TemplateBody
@@ -39,11 +37,7 @@ class ManyStacks:
         self.pages = -(-(count + others) // PAGE)
         self.journal = SqliteJournal(":memory:")
         self.notices: list[Notice] = []
-        cloudformation, ecs = self.sim.client("cloudformation"), self.sim.client("ecs")
-        self.runner = Runner(
-            self.journal,
-            [CloudFormation(cloudformation, ecs), Ecs(ecs)],
-            self.sim.clock,
+        self.runner = simulated_environment(self.sim, self.journal, InstantPostgres()).runner(
             notify=lambda _, notice: self.notices.append(notice),
             jitter=random.Random(count).random,
         )
@@ -78,12 +72,8 @@ def full_path(count: int) -> Counter[str]:
             "rules": [{"on": "update_stack", "takes": 120}, {"on": "run_task", "takes": 90}],
         }
     )
-    cloudformation, ecs = sim.client("cloudformation"), sim.client("ecs")
     notices: list[Notice] = []
-    runner = Runner(
-        SqliteJournal(":memory:"),
-        [CloudFormation(cloudformation, ecs), Ecs(ecs), InstantPostgres()],
-        sim.clock,
+    runner = simulated_environment(sim, SqliteJournal(":memory:"), InstantPostgres()).runner(
         notify=lambda _, notice: notices.append(notice),
         jitter=random.Random(count).random,
     )

@@ -21,9 +21,9 @@ from deployer_aws.aws.template_urls import https
 from deployer_core.spec import Output, Text
 
 T = TypeVar("T")
-Answer: TypeAlias = Mapping[str, Any]
+Response: TypeAlias = Mapping[str, Any]
 """An answer of AWS's, or a part of one, as boto3 gives it."""
-Place: TypeAlias = tuple[str, int]
+Endpoint: TypeAlias = tuple[str, int]
 """A host and a port."""
 
 
@@ -40,7 +40,7 @@ class Questions:
 
 
 @frozen
-class SecretPlace:
+class SecretEndpoint:
     """The host and the port that a secret holds, empty where it holds none. Nothing else of it is kept."""
 
     host: str = ""
@@ -55,18 +55,18 @@ class Facts:
     the caller. Definitions and secrets stand by the names with which they were asked for.
     """
 
-    identity: Answer | Problem
+    identity: Response | Problem
     region: str
     region_is_known: bool
     endpoint_url: str = ""
     temporary: bool | Problem = False
     service_linked_role: bool | Problem = True
-    stack: Answer | Problem | None = None
-    validation: Answer | Problem | None = None
+    stack: Response | Problem | None = None
+    validation: Response | Problem | None = None
     principal: str | None = None
     clusters: tuple[str, ...] = ()
-    definitions: Mapping[str, Answer | Problem] = field(factory=dict[str, Any])
-    secrets: Mapping[str, SecretPlace | Problem] = field(factory=dict[str, Any])
+    definitions: Mapping[str, Response | Problem] = field(factory=dict[str, Any])
+    secrets: Mapping[str, SecretEndpoint | Problem] = field(factory=dict[str, Any])
 
     @property
     def has_stack(self) -> bool:
@@ -111,7 +111,7 @@ def read_facts(clients: Clients, questions: Questions) -> Facts:
             for name in _known(questions.definitions, facts.outputs)
         },
         secrets={
-            name: _try(partial(_secret_place, clients, name))
+            name: _try(partial(_secret_endpoint, clients, name))
             for name in _known(questions.secrets, facts.outputs)
         },
     )
@@ -124,14 +124,16 @@ def read_denials(
     return _try(lambda: tuple(_denials(clients, principal, statements)))
 
 
-def find_unreachable(places: Iterable[Place], connect: Callable[[str, int], None]) -> Mapping[Place, str]:
-    """Return why nobody can be reached at a place, for each where that is so."""
-    found: dict[Place, str] = {}
-    for place in dict.fromkeys(places):
+def find_unreachable(
+    endpoints: Iterable[Endpoint], connect: Callable[[str, int], None]
+) -> Mapping[Endpoint, str]:
+    """Return why nobody can be reached at an endpoint, for each where that is so."""
+    found: dict[Endpoint, str] = {}
+    for endpoint in dict.fromkeys(endpoints):
         try:
-            connect(*place)
+            connect(*endpoint)
         except OSError as error:
-            found[place] = str(error)
+            found[endpoint] = str(error)
     return found
 
 
@@ -166,14 +168,14 @@ def _has_service_linked_role(clients: Clients) -> bool | Problem:
     return False if answer.code in ("NoSuchEntity", "NoSuchEntityException") else answer
 
 
-def _stack(clients: Clients, name: str) -> Answer | Problem | None:
+def _stack(clients: Clients, name: str) -> Response | Problem | None:
     found = _try(lambda: clients.cloudformation.describe_stacks(StackName=name)["Stacks"][0])
     if isinstance(found, Problem):
         return None if found.is_missing_stack else found
     return None if found["StackStatus"] == "DELETE_COMPLETE" else found
 
 
-def _validation(clients: Clients, questions: Questions) -> Answer | Problem | None:
+def _validation(clients: Clients, questions: Questions) -> Response | Problem | None:
     url, body = questions.template_url, questions.template_body
     if not url and not body:
         return None
@@ -181,7 +183,7 @@ def _validation(clients: Clients, questions: Questions) -> Answer | Problem | No
     return _try(lambda: clients.cloudformation.validate_template(**request))
 
 
-def _principal(clients: Clients, identity: Answer) -> str | None:
+def _principal(clients: Clients, identity: Response) -> str | None:
     """Return the caller's ARN as IAM knows it. That of an assumed role lacks the role's path, so IAM is asked."""
     arn = str(identity["Arn"])
     if ":assumed-role/" not in arn:
@@ -205,14 +207,14 @@ def _known(values: Iterable[Text], outputs: Mapping[str, str]) -> Iterator[str]:
     return filter(None, dict.fromkeys(named))
 
 
-def _definition(clients: Clients, name: str) -> Answer:
-    found: Answer = clients.ecs.describe_task_definition(taskDefinition=name)["taskDefinition"]
+def _definition(clients: Clients, name: str) -> Response:
+    found: Response = clients.ecs.describe_task_definition(taskDefinition=name)["taskDefinition"]
     return found
 
 
-def _secret_place(clients: Clients, name: str) -> SecretPlace:
+def _secret_endpoint(clients: Clients, name: str) -> SecretEndpoint:
     held = read_json(clients.secretsmanager.get_secret_value(SecretId=name))
-    return SecretPlace(str(held.get("host") or ""), str(held.get("port") or ""))
+    return SecretEndpoint(str(held.get("host") or ""), str(held.get("port") or ""))
 
 
 def _denials(clients: Clients, principal: str, statements: Iterable[Statement]) -> Iterator[Denial]:
@@ -225,7 +227,7 @@ def _denials(clients: Clients, principal: str, statements: Iterable[Statement]) 
                 ResourceArns=list(statement.resources),
                 **({"ContextEntries": context} if context else {}),
             )
-            results: Sequence[Answer] = answer["EvaluationResults"]
+            results: Sequence[Response] = answer["EvaluationResults"]
             refused += [one["EvalActionName"] for one in results if one["EvalDecision"] != "allowed"]
         if refused:
             yield Denial(statement, tuple(dict.fromkeys(refused)))

@@ -11,10 +11,10 @@ from attrs import fields_dict
 from deployer_aws.aws.addresses import Address
 from deployer_aws.aws.clients import Options
 
-Check: TypeAlias = Callable[[click.Context, click.Parameter, str], str]
+Callback: TypeAlias = Callable[[click.Context, click.Parameter, str], str]
 
 
-def _matching(pattern: str, what: str) -> Check:
+def _matching(pattern: str, what: str) -> Callback:
     """Return a callback that refuses what does not match."""
 
     def check(_: click.Context, __: click.Parameter, value: str) -> str:
@@ -33,7 +33,7 @@ def _address(_: click.Context, __: click.Parameter, value: str) -> str:
 
 
 def _option(
-    name: str, metavar: str, help_text: str, *, variable: str | None = None, check: Check | None = None
+    name: str, metavar: str, help_text: str, *, variable: str | None = None, check: Callback | None = None
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return click.option(
         name,

@@ -13,7 +13,7 @@ from deployer_aws.preflight import (
     CheckContext,
     CheckResult,
     Verdict,
-    database_places,
+    database_endpoints,
     examine,
     is_sound,
     needed_statements,
@@ -36,7 +36,7 @@ def check_context(
     if facts.principal is not None:
         denials = read_denials(clients, facts.principal, needed_statements(context))
         context = evolve(context, denials=denials)
-    return evolve(context, unreachable=find_unreachable(database_places(context), connect))
+    return evolve(context, unreachable=find_unreachable(database_endpoints(context), connect))
 
 
 def check_before_run(screen: Screen, loaded: LoadedSpec, clients: Clients, options: Options) -> None:

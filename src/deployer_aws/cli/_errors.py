@@ -5,43 +5,43 @@ import traceback
 
 import click
 
-from deployer_aws.cli._exit import BadInput, Exit
+from deployer_aws.cli._exit import BadInput, ExitCode
 from deployer_aws.cli._screen import Screen
 
 
-def report_error(error: Exception) -> Exit:
+def report_error(error: Exception) -> ExitCode:
     """Write one message on stderr, and return the exit code."""
     text, code = _of_usage(error) or _of_work(error)
-    if code is Exit.INTERNAL_ERROR and os.environ.get("DEPLOYER_TRACEBACK"):
+    if code is ExitCode.INTERNAL_ERROR and os.environ.get("DEPLOYER_TRACEBACK"):
         Screen().complain(traceback.format_exc())
     Screen().complain(text)
     return code
 
 
-def _of_usage(error: Exception) -> tuple[str, Exit] | None:
+def _of_usage(error: Exception) -> tuple[str, ExitCode] | None:
     """Explain what needs no other room to be understood."""
     if isinstance(error, click.UsageError):
         path = error.ctx.command_path if error.ctx else "deployer"
-        return f"{error.format_message()} Try '{path} --help'.", Exit.BAD
+        return f"{error.format_message()} Try '{path} --help'.", ExitCode.BAD
     if isinstance(error, click.Abort):
-        return str(error) or "interrupted", Exit.RUNNING
+        return str(error) or "interrupted", ExitCode.RUNNING
     if isinstance(error, click.ClickException):
-        return error.format_message(), Exit.BAD
-    return (str(error), Exit.BAD) if isinstance(error, BadInput) else None
+        return error.format_message(), ExitCode.BAD
+    return (str(error), ExitCode.BAD) if isinstance(error, BadInput) else None
 
 
-def _of_work(error: Exception) -> tuple[str, Exit]:
+def _of_work(error: Exception) -> tuple[str, ExitCode]:
     from deployer_aws.aws.errors import LoginNeeded
 
     if isinstance(error, LoginNeeded):
-        return str(error), Exit.RUNNING
+        return str(error), ExitCode.RUNNING
     if _is_about_input(error):
-        return getattr(error, "why", "") or str(error), Exit.BAD
+        return getattr(error, "why", "") or str(error), ExitCode.BAD
     kept = "What was journaled stays: 'deployer resume' carries on"
     if isinstance(error, OSError):
-        return f"{error}. {kept}", Exit.BAD
+        return f"{error}. {kept}", ExitCode.BAD
     name = f"internal error, please report it: {type(error).__name__}"
-    return f"{name}: {error}. {kept}. DEPLOYER_TRACEBACK=1 shows where it happened", Exit.INTERNAL_ERROR
+    return f"{name}: {error}. {kept}. DEPLOYER_TRACEBACK=1 shows where it happened", ExitCode.INTERNAL_ERROR
 
 
 def _is_about_input(error: Exception) -> bool:

@@ -4,7 +4,7 @@ from enum import IntEnum
 from typing import Self
 
 
-class Exit(IntEnum):
+class ExitCode(IntEnum):
     """Exit codes, each with its `meaning`: the one table of them. Those from 5 on are the causes of a FAILED one."""
 
     meaning: str

@@ -15,7 +15,7 @@ from deployer_aws.aws.errors import LoginNeeded
 from deployer_aws.cli._display import display_for
 from deployer_aws.cli._exit import BadInput
 from deployer_aws.cli._interrupts import Interrupted, InterruptibleSqs, Interrupts, PacedClock
-from deployer_aws.cli._report import Report
+from deployer_aws.cli._report import DeploymentReport
 from deployer_aws.cli._screen import Screen
 from deployer_aws.environment import Environment
 from deployer_aws.events import EventQueue
@@ -165,12 +165,12 @@ class InteractiveRun:
             if deployment.outcome is HistoryOutcome.OPEN
         ]
 
-    def report(self, key: str, deployment: str, journal: Path) -> Report:
+    def report(self, key: str, deployment: str, journal: Path) -> DeploymentReport:
         """Return how a deployment stands now. Raises BadInput where there is none of that id."""
         found = self._find(key, deployment)
         if found is None:
             raise BadInput(f"there is no deployment {deployment} of {key}")
-        return Report(
+        return DeploymentReport(
             found,
             summarise_stack(key, self._followers[key].history),
             self.stopped,

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from deployer_aws.cli._exit import Exit
+from deployer_aws.cli._exit import ExitCode
 
 PACKAGE = "deployer_aws.cli"
 HELP = """Deploys CloudFormation stacks with their ECS services and PostgreSQL databases.
@@ -24,7 +24,7 @@ STACK is environment/application, such as staging/orders.
 
 \b
 Exit codes:
-""" + "\n".join(f"  {code:>3}  {code.meaning}" for code in Exit)
+""" + "\n".join(f"  {code:>3}  {code.meaning}" for code in ExitCode)
 
 
 @cache
@@ -133,4 +133,4 @@ def program(context: click.Context) -> None:
     """Show the help where no command is given."""
     if context.invoked_subcommand is None:
         click.echo(context.get_help(), err=True)
-        context.exit(Exit.BAD)
+        context.exit(ExitCode.BAD)

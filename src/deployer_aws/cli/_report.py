@@ -10,7 +10,7 @@ from attrs import field, frozen
 from rich.text import Text
 
 from deployer_aws.aws.clients import Options
-from deployer_aws.cli._exit import Exit
+from deployer_aws.cli._exit import ExitCode
 from deployer_aws.cli._options import DEFAULT_JOURNAL
 from deployer_aws.cli._screen import Screen, clean, duration, moment, state
 from deployer_aws.views.history import DatabaseHistory, DeploymentHistory, HistoryOutcome
@@ -19,7 +19,7 @@ from deployer_core.machines.deployment import Cause
 
 
 @frozen
-class Report:
+class DeploymentReport:
     """How a deployment stands when this process is through with it; `stopped` says why it is through too early.
 
     `messages` counts what became of the queue's, and `undelivered` the notices that could not be delivered yet.
@@ -37,25 +37,25 @@ class Report:
     undelivered: int = 0
 
     @property
-    def code(self) -> Exit:
+    def code(self) -> ExitCode:
         """The exit code that it comes to."""
         outcome, cause = self.deployment.outcome, self.deployment.cause
         if outcome is HistoryOutcome.OPEN:
-            return Exit.RUNNING
+            return ExitCode.RUNNING
         if outcome is HistoryOutcome.DONE:
-            return Exit.DONE
-        return Exit.FAILED if cause in (None, Cause.FAILURE) else Exit[cause.name]
+            return ExitCode.DONE
+        return ExitCode.FAILED if cause in (None, Cause.FAILURE) else ExitCode[cause.name]
 
     def command(self, *words: str) -> str:
         """Return a command for this journal and this AWS, ready to be typed."""
         return typed(self.journal, *words, *(() if self.simulated else self.options.words()))
 
 
-def worst(codes: Iterable[Exit]) -> Exit:
+def worst(codes: Iterable[ExitCode]) -> ExitCode:
     """Return the code of several deployments: that one is not over, that one failed, or why one did."""
-    found = [code for code in codes if code is not Exit.DONE]
-    first = next((code for code in (Exit.RUNNING, Exit.FAILED) if code in found), None)
-    return first or next(iter(found), Exit.DONE)
+    found = [code for code in codes if code is not ExitCode.DONE]
+    first = next((code for code in (ExitCode.RUNNING, ExitCode.FAILED) if code in found), None)
+    return first or next(iter(found), ExitCode.DONE)
 
 
 def typed(journal: Path, *words: str) -> str:
@@ -105,7 +105,7 @@ def database_state(database: DatabaseHistory, task: TaskStatus | None) -> Text:
     return text.append(f"  {clean(database.reason)}", "red") if database.reason else text
 
 
-def as_data(report: Report) -> dict[str, Any]:
+def as_data(report: DeploymentReport) -> dict[str, Any]:
     """Return the report for a program."""
     shown, status = report.deployment, report.status
     return {
@@ -155,7 +155,7 @@ def _database_data(shown: DeploymentHistory, database: DatabaseHistory) -> dict[
     return {"name": database.name, "state": database.state, "reason": database.reason, "seconds": seconds}
 
 
-def print_report(screen: Screen, report: Report, as_json: bool = False) -> None:
+def print_report(screen: Screen, report: DeploymentReport, as_json: bool = False) -> None:
     """Print the report for a person, or for a program."""
     if as_json:
         screen.data(as_data(report))
@@ -185,7 +185,7 @@ def print_report(screen: Screen, report: Report, as_json: bool = False) -> None:
         screen.say(f"To carry on: {report.command('resume', status.key)}", indent=8)
 
 
-def _print_open(screen: Screen, report: Report, what: str) -> None:
+def _print_open(screen: Screen, report: DeploymentReport, what: str) -> None:
     shown, status = report.deployment, report.status
     screen.say(state(shown.intervals[-1].state), f"{what}: {report.stopped or 'it waits for its turn'}")
     if not report.stopped and status.broken:
@@ -212,7 +212,7 @@ def half_way_text(status: StackOverview) -> str:
     )
 
 
-def _print_services(screen: Screen, report: Report) -> None:
+def _print_services(screen: Screen, report: DeploymentReport) -> None:
     if services := report.status.services:
         until = " They stay there until a deployment succeeds." if report.status.broken else ""
         screen.say(f"{services[0].upper()}{services[1:]}.{until}", indent=8)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from deployer_aws.aws.clients import Options
-from deployer_aws.cli._exit import BadInput, Exit
+from deployer_aws.cli._exit import BadInput, ExitCode
 from deployer_aws.cli._interactive import InteractiveRun
 from deployer_aws.cli._logging import logged_on
 from deployer_aws.cli._operator import operator
@@ -81,7 +81,7 @@ def ask_and_show(
     speed: float | None,
     as_json: bool,
     wait: bool,
-) -> Exit:
+) -> ExitCode:
     """Ask for a deployment of this id, show it until it is over, and report; without `wait` report at once."""
     going = InteractiveRun(screen, environment, [key], options, speed, as_json)
     with logged_on(screen), going:
@@ -91,7 +91,7 @@ def ask_and_show(
     report = going.report(key, deployment, journal)
     going.warn_of_undelivered()
     print_report(screen, report, as_json)
-    return Exit.DONE if not wait and report.code is Exit.RUNNING else report.code
+    return ExitCode.DONE if not wait and report.code is ExitCode.RUNNING else report.code
 
 
 def confirm(screen: Screen, *, unasked: bool) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from deployer_aws.cli._exit import Exit
+from deployer_aws.cli._exit import ExitCode
 from deployer_aws.cli._program import command
 from deployer_aws.cli._screen import Screen
 from deployer_core.analysis.diagram import machines, mermaid
@@ -21,7 +21,7 @@ from deployer_core.analysis.diagram import machines, mermaid
     type=click.Path(path_type=Path, file_okay=False),
     help="Write a file MACHINE.mmd for each to this folder.",
 )
-def diagram(machine: str, specified: bool, folder: Path | None) -> Exit:
+def diagram(machine: str, specified: bool, folder: Path | None) -> ExitCode:
     """Print the state diagram of MACHINE as mermaid, from the very edges that run; all of them as one Markdown text."""
     wanted = machines() if machine == "all" else {machine: machines()[machine]}
     drawn = {name: mermaid(one, specified=specified) for name, one in wanted.items()}
@@ -32,7 +32,7 @@ def diagram(machine: str, specified: bool, folder: Path | None) -> Exit:
         Screen().text("\n".join(titled))
     else:
         Screen().text(drawn[machine])
-    return Exit.DONE
+    return ExitCode.DONE
 
 
 def _write(folder: Path, drawn: Mapping[str, str]) -> None:

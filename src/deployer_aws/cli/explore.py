@@ -2,7 +2,7 @@
 
 import click
 
-from deployer_aws.cli._exit import Exit
+from deployer_aws.cli._exit import ExitCode
 from deployer_aws.cli._options import json_option
 from deployer_aws.cli._program import command
 from deployer_aws.cli._screen import Screen
@@ -15,7 +15,7 @@ from deployer_core.analysis.explore import explore as explore_all
 @click.option("--databases", type=click.IntRange(0, 4), default=2, show_default=True)
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Stop after N states.")
 @json_option
-def explore(deployments: int, databases: int, limit: int | None, as_json: bool) -> Exit:
+def explore(deployments: int, databases: int, limit: int | None, as_json: bool) -> ExitCode:
     """Walk every state that the deployer can reach, under every answer and fault, and check what must always hold."""
     screen = Screen()
     report = explore_all(deployments, databases, limit)
@@ -37,4 +37,4 @@ def explore(deployments: int, databases: int, limit: int | None, as_json: bool) 
         screen.text(
             f"{report}\n" + "".join(f"\n{report.trace(violation)}\n" for violation in report.violations)
         )
-    return Exit.FAILED if report.violations else Exit.DONE
+    return ExitCode.FAILED if report.violations else ExitCode.DONE

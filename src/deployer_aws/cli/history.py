@@ -6,7 +6,7 @@ from pathlib import Path
 import attrs
 import click
 
-from deployer_aws.cli._exit import Exit
+from deployer_aws.cli._exit import ExitCode
 from deployer_aws.cli._journal import known_stacks
 from deployer_aws.cli._options import journal_option, json_option, stack_argument
 from deployer_aws.cli._program import command
@@ -21,20 +21,20 @@ from deployer_aws.views import history as histories
 @journal_option
 @click.option("--events", is_flag=True, help="List every event instead.")
 @json_option
-def history(stack: str, journal: Path, events: bool, as_json: bool) -> Exit:
+def history(stack: str, journal: Path, events: bool, as_json: bool) -> ExitCode:
     """Show every deployment that was ever requested of STACK, and what became of it."""
     screen = Screen()
     with closing(SqliteJournal(journal, create=False)) as opened:
         (key,) = known_stacks(opened, stack, journal)
         if events:
             _print_events(screen, histories.lines(opened, key), key, as_json)
-            return Exit.DONE
+            return ExitCode.DONE
         found = histories.read_history(opened, key).deployments
     if as_json:
         screen.data({"stack": key, "deployments": [histories.as_data(one) for one in found]})
     else:
         print_history(screen, found)
-    return Exit.DONE
+    return ExitCode.DONE
 
 
 def _print_events(screen: Screen, found: tuple[histories.Line, ...], key: str, as_json: bool) -> None:

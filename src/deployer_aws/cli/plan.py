@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from deployer_aws.cli._exit import Exit
+from deployer_aws.cli._exit import ExitCode
 from deployer_aws.cli._files import load_spec
 from deployer_aws.cli._options import json_option, spec_argument
 from deployer_aws.cli._program import command
@@ -20,7 +20,7 @@ _STACKS = {"exists": True, "missing": False}
     "--stack", type=click.Choice(list(_STACKS)), help="Whether the stack exists; by default both are shown."
 )
 @json_option
-def plan(spec: Path, stack: str | None, as_json: bool) -> Exit:
+def plan(spec: Path, stack: str | None, as_json: bool) -> ExitCode:
     """Show the exact commands that the spec file SPEC leads to, and what follows where one does not go well."""
     screen = Screen()
     loaded = load_spec(screen, spec)
@@ -30,4 +30,4 @@ def plan(spec: Path, stack: str | None, as_json: bool) -> Exit:
         screen.data({"plans": [preview_values.as_data(one) for one in plans]})
     else:
         screen.text("\n".join(map(preview_values.render, plans)))
-    return Exit.DONE
+    return ExitCode.DONE

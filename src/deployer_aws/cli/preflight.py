@@ -10,7 +10,7 @@ from deployer_aws import specfile
 from deployer_aws.aws.clients import Options, connect
 from deployer_aws.cli._aws_options import aws_options
 from deployer_aws.cli._checks import check_context, in_words
-from deployer_aws.cli._exit import Exit
+from deployer_aws.cli._exit import ExitCode
 from deployer_aws.cli._options import json_option, spec_argument
 from deployer_aws.cli._program import command
 from deployer_aws.cli._screen import Screen, clean
@@ -28,7 +28,7 @@ _STYLES = {
 @spec_argument
 @aws_options
 @json_option
-def preflight(spec: Path, aws: Options, as_json: bool) -> Exit:
+def preflight(spec: Path, aws: Options, as_json: bool) -> ExitCode:
     """Check whether what the spec file SPEC asks for can be deployed to AWS from here; nothing is changed.
 
     Exit code 1 where there is a fault, else 0. 'deployer run' makes the same checks first.
@@ -46,7 +46,7 @@ def preflight(spec: Path, aws: Options, as_json: bool) -> Exit:
         screen.out.print(_table(findings))
     else:
         screen.rows([(f.result.value, f.check, in_words(f)) for f in findings])
-    return Exit.DONE if is_sound(findings) else Exit.FAILED
+    return ExitCode.DONE if is_sound(findings) else ExitCode.FAILED
 
 
 def _table(findings: tuple[CheckResult, ...]) -> Table:

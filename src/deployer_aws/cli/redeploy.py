@@ -6,7 +6,7 @@ import click
 
 from deployer_aws.aws.clients import Options
 from deployer_aws.cli._aws_options import aws_options
-from deployer_aws.cli._exit import BadInput, Exit
+from deployer_aws.cli._exit import BadInput, ExitCode
 from deployer_aws.cli._journal import known_stacks
 from deployer_aws.cli._operator import operator
 from deployer_aws.cli._options import (
@@ -51,7 +51,7 @@ def redeploy(
     aws: Options,
     speed: float | None,
     as_json: bool,
-) -> Exit:
+) -> ExitCode:
     """Deploy again what DEPLOYMENT of STACK asked for, by default the newest one, whatever became of it.
 
     The spec and the template are the journal's. Unlike 'deployer rollback' it takes the way that the spec asks for,

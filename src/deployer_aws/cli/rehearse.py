@@ -11,7 +11,7 @@ from attrs import frozen
 from rich.text import Text
 
 from deployer_aws.aws.clients import Options
-from deployer_aws.cli._exit import BadInput, Exit
+from deployer_aws.cli._exit import BadInput, ExitCode
 from deployer_aws.cli._files import load_spec, read_script
 from deployer_aws.cli._interactive import InteractiveRun
 from deployer_aws.cli._interrupts import Interrupted, handle_signals
@@ -19,7 +19,7 @@ from deployer_aws.cli._operator import operator
 from deployer_aws.cli._options import json_option, simulate_option
 from deployer_aws.cli._program import command
 from deployer_aws.cli._report import (
-    Report,
+    DeploymentReport,
     as_data,
     how_ended,
     outcome_text,
@@ -72,7 +72,7 @@ class Guard:
 class Part:
     """What became of one spec: the report, how it was to end, and the exit code of what ran after it."""
 
-    report: Report
+    report: DeploymentReport
     expected: Expected
     after: int | None
 
@@ -86,13 +86,13 @@ class Part:
         return shown.outcome is HistoryOutcome.FAILED and put_back
 
     @property
-    def code(self) -> Exit:
+    def code(self) -> ExitCode:
         """The exit code that it comes to: that a failure was expected is no failure of the rehearsal."""
         if self.after:
-            return Exit.FAILED
-        if self.expected is Expected.DONE or self.report.code is Exit.RUNNING:
+            return ExitCode.FAILED
+        if self.expected is Expected.DONE or self.report.code is ExitCode.RUNNING:
             return self.report.code
-        return Exit.DONE if self.as_expected else Exit.FAILED
+        return ExitCode.DONE if self.as_expected else ExitCode.FAILED
 
 
 @command("deployer rehearse examples/orders/v1.yaml examples/orders/v2.yaml")
@@ -138,7 +138,7 @@ def rehearse(
             screen.say("The kept rehearsal is ended, and nothing of it is left.")
             if left:
                 screen.warn(left)
-            return Exit.DONE
+            return ExitCode.DONE
         if not specs:
             raise click.UsageError("Missing argument 'SPEC'.", context)
         loaded = [_load(screen, path) for path in specs]
@@ -184,23 +184,23 @@ class RehearsalRun:
 
     def run(self, loaded: Sequence[LoadedSpec], scripts: Sequence[Script]) -> int:
         """Rehearse, up to the first spec that fails; return the exit code."""
-        code: int = Exit.DONE
+        code: int = ExitCode.DONE
         with self._guard.installed():
             try:
                 self._workspace.open()
                 for one, script in zip(loaded, scripts, strict=True):
                     self._guard.check()
                     self._parts.append(self._rehearse(one, script))
-                    if (code := self._parts[-1].code) != Exit.DONE:
+                    if (code := self._parts[-1].code) != ExitCode.DONE:
                         break
                 self._guard.check()
                 self._print_whole()
             except Interrupted:
-                code = Exit.INTERRUPTED
+                code = ExitCode.INTERRUPTED
             finally:
                 self._guard.clear()
                 self._workspace.close()
-        if code == Exit.INTERRUPTED:
+        if code == ExitCode.INTERRUPTED:
             kept = f"; what it has made is kept in {self._workspace.folder}"
             left = kept if self._keep else ", and nothing of it is left"
             self._screen.complain(f"the rehearsal was interrupted{left}")
@@ -214,7 +214,7 @@ class RehearsalRun:
             report = self._deploy(session.environment, loaded)
             if not self._as_json:
                 self._print_part(report)
-            after = session.after() if report.code is Exit.DONE else None
+            after = session.after() if report.code is ExitCode.DONE else None
             if after and not self._as_json:
                 self._screen.complain(f"what runs after the deployment exits with {after}")
             expected = loaded.rehearsal.expected if loaded.rehearsal else Expected.DONE
@@ -249,7 +249,7 @@ class RehearsalRun:
         if not self._as_json:
             self._screen.say(Text(f"         {label} | ", "dim"), line)
 
-    def _deploy(self, environment: Environment, loaded: LoadedSpec) -> Report:
+    def _deploy(self, environment: Environment, loaded: LoadedSpec) -> DeploymentReport:
         key, deployment = loaded.spec.key, deployment_id(environment.clock.now())
         going = InteractiveRun(self._screen, environment, [key], Options(), None, self._as_json)
         with going:
@@ -258,7 +258,7 @@ class RehearsalRun:
             raise Interrupted
         return going.report(key, deployment, self._workspace.journal)
 
-    def _print_part(self, report: Report) -> None:
+    def _print_part(self, report: DeploymentReport) -> None:
         """Print what became of a deployment, and of each of its databases."""
         screen, shown = self._screen, report.deployment
         if self._keep:

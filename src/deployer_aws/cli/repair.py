@@ -6,7 +6,7 @@ import click
 
 from deployer_aws.aws.clients import Options
 from deployer_aws.cli._aws_options import aws_options
-from deployer_aws.cli._exit import BadInput, Exit
+from deployer_aws.cli._exit import BadInput, ExitCode
 from deployer_aws.cli._journal import known_stacks
 from deployer_aws.cli._operator import operator, print_stack
 from deployer_aws.cli._options import by_option, journal_option, json_option, reason_option, stack_argument
@@ -46,7 +46,7 @@ def repair(
     by: str | None,
     reason: str,
     as_json: bool,
-) -> Exit:
+) -> ExitCode:
     """Say that the broken STACK is sound again: what is queued goes on, and new deployments may begin.
 
     It says what it starts; --withdraw-queue ends that instead. It is refused while a task of an earlier deployment may
@@ -70,7 +70,7 @@ def repair(
         print_stack(screen, environment.journal, key, journal, as_json)
         if not as_json:
             _print_queue(screen, before, now, withdraw_queue)
-    return Exit.DONE
+    return ExitCode.DONE
 
 
 def _print_queue(screen: Screen, before: StackOverview, now: float, withdrawn: bool) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from deployer_aws.aws.clients import Options
 from deployer_aws.cli._aws_options import aws_options
-from deployer_aws.cli._exit import Exit
+from deployer_aws.cli._exit import ExitCode
 from deployer_aws.cli._files import read_script
 from deployer_aws.cli._interactive import InteractiveRun
 from deployer_aws.cli._journal import known_stacks
@@ -17,7 +17,7 @@ from deployer_aws.cli._options import (
     stack_argument,
 )
 from deployer_aws.cli._program import command
-from deployer_aws.cli._report import Report, as_data, print_report, worst
+from deployer_aws.cli._report import DeploymentReport, as_data, print_report, worst
 from deployer_aws.cli._screen import Screen
 from deployer_aws.environment import Environment, ensure_not_rehearsal, open_environment
 
@@ -31,7 +31,7 @@ from deployer_aws.environment import Environment, ensure_not_rehearsal, open_env
 @json_option
 def resume(
     stack: str | None, script: Path | None, journal: Path, aws: Options, speed: float | None, as_json: bool
-) -> Exit:
+) -> ExitCode:
     """Carry on with all that is under way, or with one STACK, until it is over.
 
     A journal that is about a simulated AWS is carried on there; --simulate gives it another script. A stack on the real
@@ -68,7 +68,7 @@ def _streams(screen: Screen, environment: Environment, stack: str | None, journa
     return keys
 
 
-def _print(screen: Screen, reports: list[Report], delivered: int, as_json: bool) -> None:
+def _print(screen: Screen, reports: list[DeploymentReport], delivered: int, as_json: bool) -> None:
     """Print what became of each deployment, and how many notices of earlier ones were delivered."""
     if as_json:
         screen.data({"deployments": [as_data(report) for report in reports], "delivered": delivered})

@@ -7,7 +7,7 @@ import click
 
 from deployer_aws.aws.clients import Options
 from deployer_aws.cli._aws_options import aws_options
-from deployer_aws.cli._exit import BadInput, Exit
+from deployer_aws.cli._exit import BadInput, ExitCode
 from deployer_aws.cli._journal import known_stacks
 from deployer_aws.cli._operator import operator
 from deployer_aws.cli._options import (
@@ -64,7 +64,7 @@ def rollback(
     aws: Options,
     speed: float | None,
     as_json: bool,
-) -> Exit:
+) -> ExitCode:
     """Deploy a version of STACK again that was DONE, in quick mode: one update, and the databases stay as they are.
 
     By default that is the last one that was DONE, where the stack is BROKEN or a deployment runs; else the version

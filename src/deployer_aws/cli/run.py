@@ -9,7 +9,7 @@ import click
 from deployer_aws.aws.clients import Options
 from deployer_aws.cli._aws_options import aws_options
 from deployer_aws.cli._checks import check_before_run
-from deployer_aws.cli._exit import Exit
+from deployer_aws.cli._exit import ExitCode
 from deployer_aws.cli._files import load_spec, read_script
 from deployer_aws.cli._options import (
     DEFAULT_JOURNAL,
@@ -51,7 +51,7 @@ def run(
     unchecked: bool,
     speed: float | None,
     as_json: bool,
-) -> Exit:
+) -> ExitCode:
     """Deploy what the spec file SPEC asks for, and show it until it is over.
 
     On the real AWS the checks of 'deployer preflight' are made first, and a fault keeps anything from being requested.

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 from rich.text import Text
 
-from deployer_aws.cli._exit import Exit
+from deployer_aws.cli._exit import ExitCode
 from deployer_aws.cli._journal import known_stacks
 from deployer_aws.cli._options import journal_option, json_option, stack_argument
 from deployer_aws.cli._program import command
@@ -34,7 +34,7 @@ from deployer_aws.views.status import StackOverview, summarise_stack
 @stack_argument(required=False)
 @journal_option
 @json_option
-def status(stack: str | None, journal: Path, as_json: bool) -> Exit:
+def status(stack: str | None, journal: Path, as_json: bool) -> ExitCode:
     """Show how all stacks stand, or one STACK: what runs, what waits, what is broken and what to do about it."""
     screen = Screen()
     with closing(SqliteJournal(journal, create=False)) as opened:
@@ -43,12 +43,12 @@ def status(stack: str | None, journal: Path, as_json: bool) -> Exit:
         found = [summarise_stack(key, read_history(opened, key)) for key in keys]
     if as_json:
         screen.data({"now": now, "stacks": [_status_data(one) for one in found]})
-        return Exit.DONE
+        return ExitCode.DONE
     for one in found:
         _print_status(screen, one, now, journal)
     if not found:
         screen.say("Nothing was deployed yet.")
-    return Exit.DONE
+    return ExitCode.DONE
 
 
 def _status_data(one: StackOverview) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from deployer_aws.cli._exit import Exit
+from deployer_aws.cli._exit import ExitCode
 from deployer_aws.cli._journal import known_stacks
 from deployer_aws.cli._operator import operator, print_stack
 from deployer_aws.cli._options import by_option, journal_option, json_option, reason_option, stack_argument
@@ -24,7 +24,9 @@ from deployer_aws.runner import Requests
 @by_option
 @reason_option
 @json_option
-def terminate(stack: str, deployment: str, journal: Path, by: str | None, reason: str, as_json: bool) -> Exit:
+def terminate(
+    stack: str, deployment: str, journal: Path, by: str | None, reason: str, as_json: bool
+) -> ExitCode:
     """End DEPLOYMENT of STACK: it fails, and nobody waits for it any more.
 
     A change that CloudFormation has begun runs on there; a task that has begun is stopped by the runner that carries
@@ -37,4 +39,4 @@ def terminate(stack: str, deployment: str, journal: Path, by: str | None, reason
         requests = Requests(environment.journal, environment.clock)
         requests.terminate(key, deployment, by or operator(), reason)
         print_stack(screen, environment.journal, key, journal, as_json)
-    return Exit.DONE
+    return ExitCode.DONE

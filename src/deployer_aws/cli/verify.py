@@ -4,7 +4,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from deployer_aws.cli._exit import Exit
+from deployer_aws.cli._exit import ExitCode
 from deployer_aws.cli._journal import known_stacks
 from deployer_aws.cli._options import journal_option, json_option, stack_argument
 from deployer_aws.cli._program import command
@@ -18,7 +18,7 @@ from deployer_aws.ports import Journal, JournalError
 @stack_argument(required=False)
 @journal_option
 @json_option
-def verify(stack: str | None, journal: Path, as_json: bool) -> Exit:
+def verify(stack: str | None, journal: Path, as_json: bool) -> ExitCode:
     """Replay the journal, of all stacks or of one STACK, and compare what comes of it with the states that it keeps."""
     screen = Screen()
     with closing(SqliteJournal(journal, create=False)) as opened:
@@ -29,7 +29,7 @@ def verify(stack: str | None, journal: Path, as_json: bool) -> Exit:
         for result in results:
             agrees = f"{result['stack']}: {result['events']} events give the state that is kept"
             screen.say(result["problem"] or agrees)
-    return Exit.DONE if all(result["agrees"] for result in results) else Exit.FAILED
+    return ExitCode.DONE if all(result["agrees"] for result in results) else ExitCode.FAILED
 
 
 def _verify(journal: Journal, key: str) -> dict[str, Any]:

@@ -38,7 +38,7 @@ _DELETING = "messages cannot be deleted, so they will come again"
 
 
 @define
-class Tally:
+class QueueTally:
     """What was received so far. `poison` counts what cannot be understood, each time that it came."""
 
     received: int = 0
@@ -70,7 +70,7 @@ class EventQueue:
         self._sqs, self._url, self._journal, self._clock, self._keys = sqs, queue_url, journal, clock, keys
         self._versions: OrderedDict[str, int] = OrderedDict()
         self._problems: dict[str, str] = {}
-        self.tally: Tally = Tally()
+        self.tally: QueueTally = QueueTally()
 
     @property
     def available(self) -> bool:

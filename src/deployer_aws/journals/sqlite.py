@@ -35,7 +35,7 @@ PAGE = 256
 """Events that are read at a time: a reader of a long stream holds neither the lock nor all of it."""
 HEADS_KEPT = 4096
 """Heads that are kept decoded. A runner of more streams than that decodes each of them in every step."""
-Pair: TypeAlias = tuple[str, bytes]
+Tagged: TypeAlias = tuple[str, bytes]
 """A wire tag and its payload."""
 
 
@@ -44,9 +44,9 @@ class _Row:
     """An entry, encoded."""
 
     entry: Entry
-    event: Pair
-    state: Pair
-    notices: tuple[Pair, ...]
+    event: Tagged
+    state: Tagged
+    notices: tuple[Tagged, ...]
     blobs: tuple[tuple[str, bytes], ...]
 
 
@@ -65,7 +65,7 @@ class SqliteJournal:
         self._lock = threading.RLock()
         self._process = os.getpid()
         self._closed = False
-        self._heads: dict[str, tuple[Pair, Head]] = {}
+        self._heads: dict[str, tuple[Tagged, Head]] = {}
 
     def close(self) -> None:
         """Close the file. The last to close it leaves all in the one file, and no `-wal` beside it."""
@@ -205,7 +205,7 @@ class SqliteJournal:
             query = f"SELECT key FROM heads {'WHERE pending' if pending_only else ''} ORDER BY key"
             return [key for (key,) in db.execute(query)]
 
-    def _keep(self, key: str, state: Pair, head: Head) -> None:
+    def _keep(self, key: str, state: Tagged, head: Head) -> None:
         with self._lock:
             self._heads.pop(key, None)
             if len(self._heads) >= HEADS_KEPT:

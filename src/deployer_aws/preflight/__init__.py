@@ -21,7 +21,7 @@ from deployer_aws.preflight.context import (
     unverified,
 )
 from deployer_aws.preflight.scope import needed_statements
-from deployer_aws.preflight.tasks import database_places
+from deployer_aws.preflight.tasks import database_endpoints
 
 __all__ = [
     "CHECKS",
@@ -29,7 +29,7 @@ __all__ = [
     "CheckContext",
     "CheckResult",
     "Verdict",
-    "database_places",
+    "database_endpoints",
     "examine",
     "is_sound",
     "name_of",

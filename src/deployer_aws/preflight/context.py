@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from deployer_aws.aws.clients import Options
 from deployer_aws.aws.errors import Problem
-from deployer_aws.aws.facts import Answer, Denial, Facts, Place, Questions
+from deployer_aws.aws.facts import Denial, Endpoint, Facts, Questions, Response
 from deployer_aws.aws.template_urls import INLINE
 from deployer_aws.specfile import LoadedSpec
 from deployer_aws.templates import Template, read
@@ -103,15 +103,15 @@ def tasks_of(spec: DeploymentSpec) -> Iterator[tuple[str, TaskSpec[Text]]]:
 class CheckContext:
     """A spec, how the deployer was started, and what AWS said.
 
-    `denials` are what IAM's simulation would refuse of `needed_statements`; `unreachable` says why nobody answers at a
-    place of `database_places`.
+    `denials` are what IAM's simulation would refuse of `needed_statements`; `unreachable` says why nobody answers at
+    one of `database_endpoints`.
     """
 
     loaded: LoadedSpec
     options: Options
     facts: Facts
     denials: tuple[Denial, ...] | Problem = ()
-    unreachable: Mapping[Place, str] = field(factory=dict[Place, str])
+    unreachable: Mapping[Endpoint, str] = field(factory=dict[Endpoint, str])
 
     @property
     def spec(self) -> DeploymentSpec:
@@ -119,7 +119,7 @@ class CheckContext:
         return self.loaded.spec
 
     @property
-    def stack(self) -> Answer | None:
+    def stack(self) -> Response | None:
         """The stack as it is, or None where there is none. Raises Unverifiable."""
         return known(self.facts.stack)
 

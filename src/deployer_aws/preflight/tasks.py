@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from attrs import evolve
 
 from deployer_aws.aws.errors import ErrorClass, Problem
-from deployer_aws.aws.facts import Answer, Place
+from deployer_aws.aws.facts import Endpoint, Response
 from deployer_aws.preflight.context import (
     CheckContext,
     CheckResult,
@@ -36,7 +36,7 @@ def task_definitions(context: CheckContext) -> Iterator[CheckResult]:
         yield ok(", ".join(sound) or "no task is run")
 
 
-def _problem(answer: Answer | Problem, definition: str, task: TaskSpec[Text]) -> CheckResult | None:
+def _problem(answer: Response | Problem, definition: str, task: TaskSpec[Text]) -> CheckResult | None:
     if (
         isinstance(answer, Problem)
         and answer.error_class is ErrorClass.PERMANENT
@@ -66,23 +66,23 @@ def databases(context: CheckContext) -> Iterator[CheckResult]:
         yield ok("none is prepared")
         return
     for database in context.spec.databases:
-        place = _place(context, database.admin)
-        found = place if isinstance(place, CheckResult) else _reached(context, place)
+        endpoint = _endpoint(context, database.admin)
+        found = endpoint if isinstance(endpoint, CheckResult) else _reached(context, endpoint)
         yield evolve(found, text=f"{database.name}: {found.text}")
 
 
-def database_places(context: CheckContext) -> Iterator[Place]:
+def database_endpoints(context: CheckContext) -> Iterator[Endpoint]:
     """Return where the servers of the databases are, as far as that is known."""
     for database in () if context.spec.quick else context.spec.databases:
         try:
-            place = _place(context, database.admin)
+            endpoint = _endpoint(context, database.admin)
         except Unverifiable:
             continue
-        if not isinstance(place, CheckResult):
-            yield place
+        if not isinstance(endpoint, CheckResult):
+            yield endpoint
 
 
-def _place(context: CheckContext, admin: Admin[Text]) -> Place | CheckResult:
+def _endpoint(context: CheckContext, admin: Admin[Text]) -> Endpoint | CheckResult:
     if isinstance(admin, AdminIam):
         host = context.value(admin.host)
         return (
@@ -97,10 +97,10 @@ def _place(context: CheckContext, admin: Admin[Text]) -> Place | CheckResult:
         except ValueError:
             host, port = None, 0
         return (host, port) if host else unverified("its URL names no single host")
-    return _place_by_secret(context, admin)
+    return _endpoint_by_secret(context, admin)
 
 
-def _place_by_secret(context: CheckContext, admin: AdminSecret[Text]) -> Place | CheckResult:
+def _endpoint_by_secret(context: CheckContext, admin: AdminSecret[Text]) -> Endpoint | CheckResult:
     """Return the host and the port that the secret holds, else those of the spec, as the executor does."""
     named, host = context.value(admin.secret), admin.host
     if named is None:
@@ -122,11 +122,11 @@ def _place_by_secret(context: CheckContext, admin: AdminSecret[Text]) -> Place |
     return named_host, int(port)
 
 
-def _reached(context: CheckContext, place: Place) -> CheckResult:
-    host, port = place
-    if place in context.unreachable:
+def _reached(context: CheckContext, endpoint: Endpoint) -> CheckResult:
+    host, port = endpoint
+    if endpoint in context.unreachable:
         return fault(
-            f"{host}:{port} cannot be reached from here: {context.unreachable[place]}",
+            f"{host}:{port} cannot be reached from here: {context.unreachable[endpoint]}",
             "run the deployer where the database is, or let its security group admit this machine",
         )
     return ok(f"{host}:{port} can be reached")

@@ -35,7 +35,7 @@ class NoEvents:
 
 
 @define
-class Tally:
+class InboxTally:
     """What came of messages so far; `poison` counts those that could not be taken in, each time that they came."""
 
     appended: int = 0
@@ -59,7 +59,7 @@ class Inbox:
         self._journal, self._clock, self._commit = journal, clock, writer.commit
         self._schedule, self._source, self._after = schedule, source, tuple(echoes)
         self._echoes: dict[CommandId, tuple[float, ...]] = {}
-        self.tally: Tally = Tally()
+        self.tally: InboxTally = InboxTally()
 
     def wait(self, seconds: float) -> bool:
         """Wait so many seconds at most, or until something is news; return whether anything is."""

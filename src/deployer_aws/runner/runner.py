@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from deployer_aws.ports import Appended, Clock, EventSource, Executor, Journal
 from deployer_aws.runner.durations import Durations
-from deployer_aws.runner.inbox import Inbox, NoEvents, Tally
+from deployer_aws.runner.inbox import Inbox, InboxTally, NoEvents
 from deployer_aws.runner.leases import Leases
 from deployer_aws.runner.loop import Loop
 from deployer_aws.runner.outbox import Notify, Outbox
@@ -68,7 +68,7 @@ class Runner(Requests):
         return self.writer.stale
 
     @property
-    def messages(self) -> Tally:
+    def messages(self) -> InboxTally:
         """What came of the messages of the event source, so far."""
         return self._inbox.tally
 

@@ -13,7 +13,7 @@ from deployer_aws.documents.readers import TEXT, VALUE, Key, Place, Reader, Reco
 from deployer_core.machines.ecs_task import Purpose
 from deployer_core.spec import DatabaseSpec, Pairs, Text
 
-Command = tuple[str, ...]
+Argv = tuple[str, ...]
 
 
 class Expected(StrEnum):
@@ -28,10 +28,10 @@ class Expected(StrEnum):
 class Processes:
     """The commands of one database; an empty one is not given."""
 
-    migrate: Command = ()
-    evaluate: Command = ()
+    migrate: Argv = ()
+    evaluate: Argv = ()
 
-    def of(self, purpose: Purpose) -> Command:
+    def of(self, purpose: Purpose) -> Argv:
         """Return the command for a purpose."""
         return self.evaluate if purpose is Purpose.EVALUATE else self.migrate
 
@@ -44,7 +44,7 @@ class Rehearsal:
     environment: Pairs = ()
     script: Path | None = None
     databases: Mapping[str, Processes] = field(factory=dict[str, Processes])
-    after: Command = ()
+    after: Argv = ()
     expected: Expected = Expected.DONE
 
     def lacks(self, databases: tuple[DatabaseSpec[Text], ...]) -> tuple[str, ...]:
@@ -58,7 +58,7 @@ class Rehearsal:
         )
 
 
-def _command(place: Place) -> Command:
+def _command(place: Place) -> Argv:
     words = listing(TEXT, "texts").read(place)
     if not words or not words[0]:
         raise place.wrong("a program and its arguments, not an empty list")

@@ -37,7 +37,7 @@ from deployer_core.machines.ecs_task import Run, RunTask
 from deployer_core.machines.stack_status import StackStatus
 from deployer_core.spec import Counts
 
-Steps: TypeAlias = tuple[tuple[str, Microstep[Any, Any]], ...]
+Microsteps: TypeAlias = tuple[tuple[str, Microstep[Any, Any]], ...]
 """What `deployer.microsteps` gives: each edge that was taken, with the name of its machine."""
 
 STACK, DEPLOYMENT, DATABASE, TASK, COMMAND, PEOPLE = (
@@ -79,7 +79,7 @@ class Description:
 
 
 def describe_event(
-    before: DeployerState, event: Event, after: DeployerState, commands: Commands, steps: Steps
+    before: DeployerState, event: Event, after: DeployerState, commands: Commands, steps: Microsteps
 ) -> tuple[Description, ...]:
     """Describe all that an event changed, in the order in which one thing follows from another."""
     return (
@@ -95,7 +95,7 @@ def describe_event(
     )
 
 
-def failed(steps: Steps) -> bool:
+def failed(steps: Microsteps) -> bool:
     """Tell whether the machine that asked has failed by the answer; what others make of it is their affair."""
     asked = {_subject(machine, step.state) for machine, step in steps[:1]}
     return any(
@@ -221,7 +221,7 @@ def stopped_text(exits: tuple[ecs_task.Exit, ...], stop_code: str, reason: str) 
 # States
 
 
-def rests(steps: Steps) -> dict[tuple[str, str], Microstep[Any, Any]]:
+def rests(steps: Microsteps) -> dict[tuple[str, str], Microstep[Any, Any]]:
     """Return the last step of each machine that came to another state, by its kind and name: where it rests."""
     found: dict[tuple[str, str], Microstep[Any, Any]] = {}
     moved: set[tuple[str, str]] = set()
@@ -243,7 +243,7 @@ def _subject(machine: str, state: Any) -> tuple[str, str]:
     return kind, run_text(state.run) if kind == TASK else ""
 
 
-def _states(event: Event, steps: Steps) -> Iterator[Description]:
+def _states(event: Event, steps: Microsteps) -> Iterator[Description]:
     for (kind, name), step in rests(steps).items():
         state = step.state
         if isinstance(state, ecs_task.Requested):

@@ -18,7 +18,7 @@ from deployer_aws.views.describe import (
     DATABASE,
     DEPLOYMENT,
     Description,
-    Steps,
+    Microsteps,
     answer_text,
     command_what,
     describe_event,
@@ -226,7 +226,7 @@ class StreamHistory:
 
     # States
 
-    def _enter(self, at: float, steps: Steps) -> None:
+    def _enter(self, at: float, steps: Microsteps) -> None:
         for (kind, _), step in rests(steps).items():
             state: Any = step.state
             if kind == DEPLOYMENT:

@@ -6,7 +6,7 @@ import click
 import pytest
 
 from deployer_aws.cli._errors import report_error
-from deployer_aws.cli._exit import Exit
+from deployer_aws.cli._exit import ExitCode
 from deployer_aws.cli._logging import logged_on
 from deployer_aws.cli._screen import Screen
 from tests.support.command import EXAMPLE, SCRIPT, Deployer, invoke
@@ -52,7 +52,7 @@ def test_what_a_person_can_put_right_is_no_internal_error(
     error: Exception, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The exit code is that of bad input, and what was journaled is not lost."""
-    assert report_error(error) is Exit.BAD
+    assert report_error(error) is ExitCode.BAD
     assert words in capsys.readouterr().err
 
 

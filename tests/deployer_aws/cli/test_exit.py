@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from deployer_aws.cli._exit import Exit
+from deployer_aws.cli._exit import ExitCode
 from deployer_aws.cli._report import worst
 from deployer_core.machines.deployment import Cause
 from tests.support.command import invoke
@@ -14,26 +14,28 @@ from tests.support.project import ROOT
 def test_the_documented_codes_are_the_codes() -> None:
     """docs/exit-codes.md has a row for each, with the same meaning; `deployer --help` lists them too."""
     rows = re.findall(r"^\| (\d+) \| ([^|]+) \|", (ROOT / "docs/exit-codes.md").read_text(), re.MULTILINE)
-    assert [(int(code), meaning.strip()) for code, meaning in rows] == [(c.value, c.meaning) for c in Exit]
+    assert [(int(code), meaning.strip()) for code, meaning in rows] == [
+        (c.value, c.meaning) for c in ExitCode
+    ]
     said = re.findall(r"^  +(\d+)  (\S.*)$", invoke("--help").out, re.MULTILINE)
-    assert [(int(code), meaning) for code, meaning in said] == [(c.value, c.meaning) for c in Exit]
+    assert [(int(code), meaning) for code, meaning in said] == [(c.value, c.meaning) for c in ExitCode]
 
 
 def test_each_cause_has_a_code_of_its_own() -> None:
     """A FAILURE is 1; the other causes of a FAILED deployment are codes by their names."""
-    assert {cause.name for cause in Cause} - {Cause.FAILURE.name} <= set(Exit.__members__)
+    assert {cause.name for cause in Cause} - {Cause.FAILURE.name} <= set(ExitCode.__members__)
 
 
 @pytest.mark.parametrize(
     ("codes", "of_all"),
     [
-        ([], Exit.DONE),
-        ([Exit.DONE, Exit.EXPIRED], Exit.EXPIRED),
-        ([Exit.EXPIRED, Exit.FAILED], Exit.FAILED),
-        ([Exit.REFUSED, Exit.RUNNING, Exit.FAILED], Exit.RUNNING),
+        ([], ExitCode.DONE),
+        ([ExitCode.DONE, ExitCode.EXPIRED], ExitCode.EXPIRED),
+        ([ExitCode.EXPIRED, ExitCode.FAILED], ExitCode.FAILED),
+        ([ExitCode.REFUSED, ExitCode.RUNNING, ExitCode.FAILED], ExitCode.RUNNING),
     ],
     ids=str,
 )
-def test_of_several_deployments_the_worst_counts(codes: list[Exit], of_all: Exit) -> None:
+def test_of_several_deployments_the_worst_counts(codes: list[ExitCode], of_all: ExitCode) -> None:
     """What is not over comes first, then what failed, then why one did not come to pass."""
     assert worst(codes) is of_all

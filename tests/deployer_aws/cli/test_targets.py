@@ -16,7 +16,7 @@ from deployer_aws.aws.clients import Clients, Options
 from deployer_aws.environment import SystemClock
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import Account, Binding, Properties
-from deployer_aws.runner import Runner
+from deployer_aws.runner import Requests
 from tests.support.command import EXAMPLE, KEY, Deployer, commands
 
 NAME = "staging-orders"
@@ -33,7 +33,7 @@ def bound(deployer: Deployer) -> Deployer:
     """Return a journal with one stack, which belongs to HERE."""
     journal = SqliteJournal(deployer.journal)
     loaded = specfile.load(EXAMPLE / "hotfix.yaml")
-    Runner(journal, (), SystemClock()).request(
+    Requests(journal, SystemClock()).request(
         "one", loaded.spec, loaded.templates, properties=Properties(binding=Binding(HERE, NAME))
     )
     journal.close()

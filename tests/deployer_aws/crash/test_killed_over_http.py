@@ -18,7 +18,7 @@ from attrs import frozen
 from deployer_aws.environment import SystemClock
 from deployer_aws.journals.replay import verify
 from deployer_aws.journals.sqlite import SqliteJournal
-from deployer_aws.runner import Runner
+from deployer_aws.runner import Requests
 from deployer_core.kernel.machine import name_of
 from tests.deployer_aws.scenarios.emulators import Ministack
 from tests.support.project import ROOT, SRC
@@ -54,7 +54,7 @@ class Trial:
         databases = () if quick else (self.env.database(),)
         wanted = self.env.asked(version=name, quick=quick, count=1, databases=databases)
         journal = SqliteJournal(self.journal)
-        Runner(journal, (), SystemClock()).request(name, wanted.spec, wanted.templates)
+        Requests(journal, SystemClock()).request(name, wanted.spec, wanted.templates)
         journal.close()
 
     @property

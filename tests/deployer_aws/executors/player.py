@@ -120,9 +120,7 @@ class Looking:
             case "look":
                 self._look()
             case "later":
-                self._work = attrs.evolve(
-                    self._work, pending=attrs.evolve(self._work.pending, id=self._work.pending.id + 1)
-                )
+                self._change(id=self._work.pending.id + 1)
             case "view":
                 self._work = attrs.evolve(self._work, view=read_description(shown(rest)["Stacks"][0]))
             case "observe":
@@ -148,8 +146,7 @@ class Looking:
                     self.take(step)
                 self._old = set(self._answers)  # so that a scenario may have others
             case "known":
-                pending = attrs.evolve(self._work.pending, progress=StackProgress(rest))
-                self._work = attrs.evolve(self._work, pending=pending)
+                self._change(progress=StackProgress(rest))
             case _ if verb[0].isupper():
                 self._work = work(self._stack_command(verb, *rest.split()))
             case _:
@@ -158,6 +155,9 @@ class Looking:
     def _run_task(self, purpose: str) -> RunTask:
         why = Purpose.EVALUATE if purpose == "evaluate" else Purpose.MIGRATE
         return RunTask(Run("d1", "orders", why, attrs.evolve(TASK, **self._spec), (0,)))
+
+    def _change(self, **members: Any) -> None:
+        self._work = attrs.evolve(self._work, pending=attrs.evolve(self._work.pending, **members))
 
     def _stack_command(self, name: str, *words: str) -> Any:
         spec = attrs.evolve(SPEC, **self._spec)

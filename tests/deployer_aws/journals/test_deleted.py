@@ -1,9 +1,7 @@
 """A journal that was deleted: what it asked AWS for is not mistaken for what the next one asks."""
 
-from deployer_aws.executors.cloudformation import CloudFormation
-from deployer_aws.executors.ecs import Ecs
+from deployer_aws.environment.simulated import simulated_environment
 from deployer_aws.journals.sqlite import SqliteJournal
-from deployer_aws.runner import Runner
 from deployer_aws.simulator import SimulatedPostgres, Simulator
 from deployer_core.machines import stack
 from tests.support.orders import KEY, TEMPLATES, orders
@@ -12,8 +10,7 @@ from tests.support.orders import KEY, TEMPLATES, orders
 def deploy(aws: Simulator, version: str) -> list[str]:
     """Deploy once, with a journal that nobody has seen before; the tokens of what AWS did for it."""
     journal = SqliteJournal(":memory:")
-    clients = aws.client("cloudformation"), aws.client("ecs")
-    runner = Runner(journal, [CloudFormation(*clients), Ecs(clients[1]), SimulatedPostgres()], aws.clock)
+    runner = simulated_environment(aws, journal, SimulatedPostgres()).runner()
     before = len(aws.changes)
     runner.request("the-same-id", orders(version), TEMPLATES)
     runner.run()

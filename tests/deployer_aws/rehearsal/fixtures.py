@@ -144,6 +144,7 @@ class Project:
             stderr=subprocess.STDOUT,
             text=True,
             env=environment(TMPDIR=str(self.temporary)),
+            preexec_fn=_in_the_foreground,
         )
 
     @property
@@ -199,6 +200,12 @@ class Project:
         """Wait for the process that hangs and for its child: their ids."""
         wait_for(lambda: (self.folder / "child").exists() and (self.folder / "child").read_text() != "")
         return self.seen[-1]["pid"], int((self.folder / "child").read_text())
+
+
+def _in_the_foreground() -> None:
+    """Take signals as a command on a terminal does, though a script runs the suite in the background and ignores them."""
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from deployer_aws.cli._exit import Exit
+from deployer_aws.cli._exit import ExitCode
 from deployer_aws.cli._interrupts import Interrupted
 from deployer_aws.cli._screen import Screen
 from deployer_aws.cli.rehearse import Guard, RehearsalRun
@@ -64,7 +64,7 @@ def test_an_interruption_whose_exception_is_lost_ends_the_rehearsal_all_the_same
             calls.append("closed")
 
     run = RehearsalRun(Screen(), cast(Any, Losing()), keep=False, as_json=False)
-    assert run.run([cast(Any, None)], [cast(Any, None)]) == Exit.INTERRUPTED
+    assert run.run([cast(Any, None)], [cast(Any, None)]) == ExitCode.INTERRUPTED
     assert calls == ["opened", "closed"]
 
 

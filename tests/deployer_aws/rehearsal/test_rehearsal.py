@@ -84,7 +84,11 @@ def test_a_failed_migration_lets_its_sibling_end(project: Project, given: str) -
 
 
 def test_a_migration_that_takes_too_long_is_stopped(project: Project, given: str) -> None:
-    """Past its timeout the process and what it has started are ended, and the deployment fails."""
+    """Past its timeout the process and what it has started are ended, and the deployment fails.
+
+    Fifteen of the twenty seconds are virtual, until ECS would have started the task; within the others the process has
+    to begin, on a busy machine too.
+    """
     said = project.rehearse(
         project.spec("1", orders_migrate=["hang", "orders", "1"], timeout=20), "--database-url", given
     )

@@ -104,6 +104,30 @@ def test_stages_cannot_be_moved_from_where_they_are_not(client: Any) -> None:
         assert refused(error) == code
 
 
+def test_a_secret_may_be_made_before_its_contents(sim: CheckedSimulator) -> None:
+    """Whatever stage its first version is given, it is the current one too (PutSecretValue)."""
+    client = sim.client("secretsmanager")
+    assert "VersionId" not in client.create_secret(Name="shop/later", ClientRequestToken=FIRST)
+    with pytest.raises(ClientError, match="can't find the specified secret"):
+        client.get_secret_value(SecretId="shop/later")
+    client.put_secret_value(
+        SecretId="shop/later", ClientRequestToken=SECOND, SecretString="one", VersionStages=["AWSPENDING"]
+    )
+    stages = client.describe_secret(SecretId="shop/later")["VersionIdsToStages"]
+    assert stages == {SECOND: ["AWSPENDING", "AWSCURRENT"]}
+
+
+def test_going_back_to_the_previous_version_changes_places(client: Any) -> None:
+    """What was AWSPREVIOUS is AWSCURRENT, and the other way round; moving a stage to where it is changes nothing."""
+    client.put_secret_value(SecretId="shop/db", ClientRequestToken=SECOND, SecretString="two")
+    back = {"SecretId": "shop/db", "VersionStage": "AWSCURRENT", "MoveToVersionId": FIRST}
+    client.update_secret_version_stage(**back, RemoveFromVersionId=SECOND)
+    expected = {FIRST: ["AWSCURRENT"], SECOND: ["AWSPREVIOUS"]}
+    assert client.describe_secret(SecretId="shop/db")["VersionIdsToStages"] == expected
+    client.update_secret_version_stage(**back)
+    assert client.describe_secret(SecretId="shop/db")["VersionIdsToStages"] == expected
+
+
 def test_contents_are_in_no_record(client: Any, sim: CheckedSimulator) -> None:
     """Neither the calls nor the changes hold what was put into a secret."""
     assert sim.calls[-1].request["SecretString"] == "****"
@@ -143,3 +167,13 @@ def test_what_a_container_cannot_be_given(client: Any, sim: CheckedSimulator, na
     store = sim._store
     with store.transaction(), pytest.raises(NoSecret, match=words):
         value_from(store, named)
+
+
+def test_a_container_is_given_no_key_of_what_is_no_json(client: Any, sim: CheckedSimulator) -> None:
+    """A secret that is a password and nothing else has no keys."""
+    client.put_secret_value(SecretId="shop/db", ClientRequestToken=SECOND, SecretString="{two")
+    store = sim._store
+    with store.transaction():
+        assert value_from(store, ARN) == "{two"
+        with pytest.raises(NoSecret, match="did not contain json key password"):
+            value_from(store, f"{ARN}:password::")

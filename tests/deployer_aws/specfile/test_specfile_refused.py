@@ -24,22 +24,97 @@ from tests.deployer_aws.specs import (
 
 
 @pytest.mark.parametrize(
+    ("added", "path", "rule"),
+    [
+        ("quik: true", "quik", "did you mean quick? It takes environment, application"),
+        ("zzz: 1", "zzz", "no key of this map; It takes"),
+        ("quick: 1", "quick", "true or false, not '1', which is a number to YAML"),
+        ("quick: 'true'", "quick", "true or false, not 'true'"),
+        ("databases:", "databases", "not nothing: give a value, or leave the key out"),
+        ("databases: [a]", "databases", "a map from a database's name to a database, not a list"),
+        ("databases: {a: {}}", "databases.a", "admin is missing: how the deployer gets in"),
+        ("on: 1", "", "the key 'on' is true or false to YAML; quote it"),
+        ("databases: {a: {admin: {host: h}}}", "databases.a.admin", "one of the keys secret, user"),
+    ],
+)
+def test_keys_that_are_refused(added: str, path: str, rule: str) -> None:
+    """What follows a sound spec of four lines is refused at the fifth, at its path, with its rule."""
+    _is_refused(MINIMAL + added, path, 5, rule)
+
+
+@pytest.mark.parametrize(
+    ("written", "path", "rule"),
+    [
+        ("{admin: s}", "admin", "a map with one of the keys secret, user, url"),
+        ("{admin: {url: 'postgresql://u:p@h/d'}}", "admin.url", "no password in it"),
+        ("{admin: {secret: s}, evaluate: {}}", "evaluate", "there is no migration"),
+        ("{admin: {secret: s}, timeout: 15 minutes}", "timeout", "a duration: 90"),
+        ("{admin: {secret: s}, timeout: 0s}", "timeout", "from 1 to"),
+        ("{admin: {secret: s}, timeout: 1:30}", "timeout", "'1:30', which is a number"),
+        ("{admin: {secret: s}, timeout: ''}", "timeout", "a duration: 90"),
+        ("{admin: {secret: s}, extensions: x}", "extensions", "a list of texts"),
+        ("{admin: {secret: s}, extensions: [a, '']}", "extensions[1]", "1 to 63"),
+        ("{admin: {secret: {output: A-B}}}", "admin.secret.output", "letters and"),
+    ],
+)
+def test_databases_that_are_refused(written: str, path: str, rule: str) -> None:
+    """Each rule of a database is said of the key that breaks it."""
+    _is_refused(database(written), ".".join(filter(None, ("databases.shop", path))), 5, rule)
+
+
+@pytest.mark.parametrize(
+    ("written", "path", "rule"),
+    [
+        ("launch_type: FARGATE", "", "subnets is missing: launch_type FARGATE"),
+        ("public_ip: true", "", "subnets is missing: public_ip needs it"),
+        ("security_groups: [a]", "", "missing: security_groups needs it"),
+        ("launch_type: fargate", "launch_type", "EC2 or FARGATE or EXTERNAL"),
+        ("command: [a]", "container", "needed where command"),
+        ("success: []", "success", "1 at least"),
+        ("success: [0, 300]", "success[1]", "from 0 to 255"),
+        ("success: [0x1]", "success[0]", "a whole number in plain digits"),
+    ],
+)
+def test_tasks_that_are_refused(written: str, path: str, rule: str) -> None:
+    """Each rule of a task is said of the key that breaks it, or of the task where a key is missing."""
+    _is_refused(task(written), ".".join(filter(None, ("databases.shop.migrate", path))), 5, rule)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "path", "line", "rule"),
+    [
+        ("[look]", "[up]", "databases.shop.evaluate", 24, "would run the migration itself"),
+        ("{Count: 3}", "{Count: many}", "stack.counts.Count", 8, "a whole number"),
+        ("{Count: 3}", "{Count: {wanted: x}}", "stack.counts.Count.wanted", 8, "or as-before"),
+        ("{Count: 3}", "{Count: {wanted: as-before}}", "stack.counts.Count", 8, "initial is missing"),
+        ("{Count: 3}", "{Count: {wanted: 1, initial: 1}}", "stack.counts.Count.initial", 8, "only with"),
+        ("{Count: 3}", "{Count: -3}", "stack.counts.Count", 8, "from 0 to 10000"),
+        ("{Count: 3}", "{Image: 3}", "stack.parameters.Image", 7, "carries a count"),
+        ("Zone: true", "Zone: no", "stack.parameters.Zone", 7, "'no' is true or false to YAML"),
+        ("Zone: true", "Zone: [a, 'b,c']", "stack.parameters.Zone[1]", 7, "no comma in it"),
+        ("Zone: true", "Zone: {previous: false}", "stack.parameters.Zone.previous", 7, "true; else"),
+        ("Zone: true", "Zone: {output: A}", "stack.parameters.Zone", 7, "stack is missing"),
+        ("Zone: true", "Zo-ne: a", "stack.parameters.Zo-ne", 7, "letters and digits"),
+        ("Zone: true", "'Zo.ne': a", "stack.parameters.'Zo.ne'", 7, "letters and digits"),
+        ("Zone: true", "Elsewhere: a", "stack.parameters.Elsewhere", 7, "it has Count, Image, Zone"),
+        ("{Count: 3}", "{Size: 3}", "stack.counts.Size", 8, "the template has no such parameter"),
+        ("output: Cluster", "output: Clutter", "databases.shop", 13, "it has Cluster, Subnets"),
+        ("template.yaml", "other.yaml", "stack.template", 5, "there is no template"),
+        ("template.yaml", ".", "stack.template", 5, "is a folder; name the template in it"),
+        ("template.yaml", "/dev/null", "stack.template", 5, "is no file"),
+        ("template.yaml", r'"\0"', "stack.template", 5, "can't read the template"),
+        ("template.yaml", "x" * 300, "stack.template", 5, "can't read the template"),
+    ],
+)
+def test_changes_that_are_refused(good: str, bad: str, path: str, line: int, rule: str) -> None:
+    """One change of a whole spec is refused where it stands, by the template where that says so."""
+    _is_refused(FULL.replace(good, bad), path, line, rule)
+
+
+@pytest.mark.parametrize(
     ("text", "path", "line", "rule"),
     [
-        (MINIMAL + "quik: true", "quik", 5, "did you mean quick? It takes environment, application"),
-        (MINIMAL + "zzz: 1", "zzz", 5, "no key of this map; It takes"),
-        (MINIMAL + "quick: 1", "quick", 5, "true or false, not '1', which is a number to YAML"),
-        (MINIMAL + "quick: 'true'", "quick", 5, "true or false, not 'true'"),
         (MINIMAL + "quick: true\nquick: false", "quick", 6, "twice, first on line 5"),
-        (MINIMAL + "databases:", "databases", 5, "not nothing: give a value, or leave the key out"),
-        (
-            MINIMAL + "databases: [a]",
-            "databases",
-            5,
-            "a map from a database's name to a database, not a list",
-        ),
-        (MINIMAL + "databases: {a: {}}", "databases.a", 5, "admin is missing: how the deployer gets in"),
-        (MINIMAL + "on: 1", "", 5, "the key 'on' is true or false to YAML; quote it"),
         (MINIMAL.replace("'1'", "1.10"), "version", 3, "text, but '1.10' is a number to YAML; quote it"),
         (MINIMAL.replace("'1'", ""), "version", 3, "text, not nothing"),
         (MINIMAL.replace("test", "te st"), "environment", 1, "letters, digits and hyphens"),
@@ -55,106 +130,6 @@ from tests.deployer_aws.specs import (
             "the ARN of an SNS topic, 2048 characters at most, not 'a'",
         ),
         (HEAD + "stack: [a]", "stack", 4, "a map with the keys template, name,"),
-        (
-            MINIMAL + "databases: {a: {admin: {host: h}}}",
-            "databases.a.admin",
-            5,
-            "one of the keys secret, user",
-        ),
-        (database("{admin: s}"), "databases.shop.admin", 5, "a map with one of the keys secret, user, url"),
-        (
-            database("{admin: {url: 'postgresql://u:p@h/d'}}"),
-            "databases.shop.admin.url",
-            5,
-            "no password in it",
-        ),
-        (
-            database("{admin: {secret: s}, evaluate: {}}"),
-            "databases.shop.evaluate",
-            5,
-            "there is no migration",
-        ),
-        (
-            database("{admin: {secret: s}, timeout: 15 minutes}"),
-            "databases.shop.timeout",
-            5,
-            "a duration: 90",
-        ),
-        (database("{admin: {secret: s}, timeout: 0s}"), "databases.shop.timeout", 5, "from 1 to"),
-        (
-            database("{admin: {secret: s}, timeout: 1:30}"),
-            "databases.shop.timeout",
-            5,
-            "'1:30', which is a number",
-        ),
-        (database("{admin: {secret: s}, timeout: ''}"), "databases.shop.timeout", 5, "a duration: 90"),
-        (database("{admin: {secret: s}, extensions: x}"), "databases.shop.extensions", 5, "a list of texts"),
-        (database("{admin: {secret: s}, extensions: [a, '']}"), "databases.shop.extensions[1]", 5, "1 to 63"),
-        (
-            database("{admin: {secret: {output: A-B}}}"),
-            "databases.shop.admin.secret.output",
-            5,
-            "letters and",
-        ),
-        (
-            task("launch_type: FARGATE"),
-            "databases.shop.migrate",
-            5,
-            "subnets is missing: launch_type FARGATE",
-        ),
-        (task("public_ip: true"), "databases.shop.migrate", 5, "subnets is missing: public_ip needs it"),
-        (task("security_groups: [a]"), "databases.shop.migrate", 5, "missing: security_groups needs it"),
-        (task("launch_type: fargate"), "databases.shop.migrate.launch_type", 5, "EC2 or FARGATE or EXTERNAL"),
-        (task("command: [a]"), "databases.shop.migrate.container", 5, "needed where command"),
-        (task("success: []"), "databases.shop.migrate.success", 5, "1 at least"),
-        (task("success: [0, 300]"), "databases.shop.migrate.success[1]", 5, "from 0 to 255"),
-        (task("success: [0x1]"), "databases.shop.migrate.success[0]", 5, "a whole number in plain digits"),
-        (FULL.replace("[look]", "[up]"), "databases.shop.evaluate", 24, "would run the migration itself"),
-        (FULL.replace("{Count: 3}", "{Count: many}"), "stack.counts.Count", 8, "a whole number"),
-        (FULL.replace("{Count: 3}", "{Count: {wanted: x}}"), "stack.counts.Count.wanted", 8, "or as-before"),
-        (
-            FULL.replace("{Count: 3}", "{Count: {wanted: as-before}}"),
-            "stack.counts.Count",
-            8,
-            "initial is missing",
-        ),
-        (
-            FULL.replace("{Count: 3}", "{Count: {wanted: 1, initial: 1}}"),
-            "stack.counts.Count.initial",
-            8,
-            "only with",
-        ),
-        (FULL.replace("{Count: 3}", "{Count: -3}"), "stack.counts.Count", 8, "from 0 to 10000"),
-        (FULL.replace("{Count: 3}", "{Image: 3}"), "stack.parameters.Image", 7, "carries a count"),
-        (FULL.replace("Zone: true", "Zone: no"), "stack.parameters.Zone", 7, "'no' is true or false to YAML"),
-        (FULL.replace("Zone: true", "Zone: [a, 'b,c']"), "stack.parameters.Zone[1]", 7, "no comma in it"),
-        (
-            FULL.replace("Zone: true", "Zone: {previous: false}"),
-            "stack.parameters.Zone.previous",
-            7,
-            "true; else",
-        ),
-        (FULL.replace("Zone: true", "Zone: {output: A}"), "stack.parameters.Zone", 7, "stack is missing"),
-        (FULL.replace("Zone: true", "Zo-ne: a"), "stack.parameters.Zo-ne", 7, "letters and digits"),
-        (FULL.replace("Zone: true", "'Zo.ne': a"), "stack.parameters.'Zo.ne'", 7, "letters and digits"),
-        (
-            FULL.replace("Zone: true", "Elsewhere: a"),
-            "stack.parameters.Elsewhere",
-            7,
-            "it has Count, Image, Zone",
-        ),
-        (
-            FULL.replace("{Count: 3}", "{Size: 3}"),
-            "stack.counts.Size",
-            8,
-            "the template has no such parameter",
-        ),
-        (FULL.replace("output: Cluster", "output: Clutter"), "databases.shop", 13, "it has Cluster, Subnets"),
-        (FULL.replace("template.yaml", "other.yaml"), "stack.template", 5, "there is no template"),
-        (FULL.replace("template.yaml", "."), "stack.template", 5, "is a folder; name the template in it"),
-        (FULL.replace("template.yaml", "/dev/null"), "stack.template", 5, "is no file"),
-        (FULL.replace("template.yaml", r'"\0"'), "stack.template", 5, "can't read the template"),
-        (FULL.replace("template.yaml", "x" * 300), "stack.template", 5, "can't read the template"),
         ("", "", 0, "the spec file is empty"),
         ("# nothing\n---\n...\n", "", 0, "the spec file is empty"),
         ("text", "", 1, "a map with the keys environment, application, version"),
@@ -165,8 +140,12 @@ from tests.deployer_aws.specs import (
         ("\ud800", "", 1, "not UTF-8"),
     ],
 )
-def test_what_is_refused(text: str | bytes, path: str, line: int, rule: str) -> None:
-    """One problem, at its path and line, with its rule."""
+def test_texts_that_are_refused(text: str | bytes, path: str, line: int, rule: str) -> None:
+    """Whatever else a file holds, it is refused with one line of it."""
+    _is_refused(text, path, line, rule)
+
+
+def _is_refused(text: str | bytes, path: str, line: int, rule: str) -> None:
     found = problems(text)
     assert [(p, n) for p, n, _ in found][:1] == [(path, line)]
     assert rule in found[0][2]

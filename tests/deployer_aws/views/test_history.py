@@ -9,7 +9,7 @@ from attrs import evolve
 from deployer_aws.environment import SystemClock
 from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import Recorded
-from deployer_aws.runner import Runner
+from deployer_aws.runner import Requests, Runner
 from deployer_aws.runner.requests import deployment_id
 from deployer_aws.views.follow import Follower
 from deployer_aws.views.history import HistoryOutcome, StreamChange, StreamHistory, read_history
@@ -180,7 +180,7 @@ def test_a_follower_tells_what_others_append_too(tmp_path: Path) -> None:
     journal = SqliteJournal(tmp_path / "journal")
     seen: list[int] = []
     follower = Follower(journal, KEY, lambda _, change: seen.append(change.version))
-    Runner(journal, (), SystemClock()).request("one", orders("1.0"), TEMPLATES)
+    Requests(journal, SystemClock()).request("one", orders("1.0"), TEMPLATES)
     ours = Runner(journal, (), SystemClock(), watch=follower.see)
     ours.request("two", orders("1.1"), TEMPLATES)
     ours.terminate(KEY, "two", "ann")
@@ -209,9 +209,9 @@ class Counting(SqliteJournal):
 def test_a_follower_reads_each_event_once() -> None:
     """However often it catches up, and however long the stream has become."""
     journal = Counting(":memory:")
-    runner, follower = Runner(journal, (), SystemClock()), Follower(journal, KEY)
+    requests, follower = Requests(journal, SystemClock()), Follower(journal, KEY)
     for number in range(1, 6):
-        runner.request(str(number), orders(str(number)), TEMPLATES)
+        requests.request(str(number), orders(str(number)), TEMPLATES)
         follower.catch_up()
         assert (journal.read, follower.history.version) == (number, number)
     journal.close()

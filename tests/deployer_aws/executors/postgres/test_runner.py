@@ -5,12 +5,11 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from deployer_aws.executors.cloudformation import CloudFormation
-from deployer_aws.executors.ecs import Ecs
+from deployer_aws.environment.simulated import simulated_environment
 from deployer_aws.executors.postgres import Postgres
 from deployer_aws.journals.replay import verify
 from deployer_aws.journals.sqlite import SqliteJournal
-from deployer_aws.runner import PollingPolicy, Runner
+from deployer_aws.runner import PollingPolicy
 from deployer_aws.simulator import Simulator
 from deployer_core.engine.messages import Attempted, Notice, Replied
 from deployer_core.spec import AdminUrl, DeploymentSpec
@@ -29,15 +28,8 @@ class DatabaseSession:
         self.journal = SqliteJournal(folder / "journal")
         self.account = Simulator.open(folder / "account", SCRIPT)
         self.names = (unique("orders"), unique("billing"))
-        clients = {name: self.account.client(name) for name in ("cloudformation", "ecs")}
-        self.runner = Runner(
-            self.journal,
-            [
-                CloudFormation(clients["cloudformation"], clients["ecs"]),
-                Ecs(clients["ecs"]),
-                Postgres(self.secrets, environ=ENVIRON),
-            ],
-            self.account.clock,
+        postgres = Postgres(self.secrets, environ=ENVIRON)
+        self.runner = simulated_environment(self.account, self.journal, postgres).runner(
             polling=PollingPolicy(5.0, 30.0),
             jitter=lambda: 1.0,
             notify=lambda _, notice: self.notices.append(notice),

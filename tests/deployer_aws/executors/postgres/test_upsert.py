@@ -327,3 +327,21 @@ def test_a_command_that_is_no_longer_pending_changes_nothing(bench: Bench) -> No
     assert bench.server.rows("SELECT FROM pg_roles WHERE rolname = %s", spec.name) == []
     query = "SELECT FROM pg_locks WHERE locktype = 'advisory'"
     assert bench.server.rows(query) == []
+
+
+def test_a_schema_public_that_is_somebody_elses(bench: Bench) -> None:
+    """PostgreSQL only warns where a GRANT grants nothing: a person is told, and the database is made all the same."""
+    spec, other = database(bench.server), unique("other")
+    assert bench.upsert(spec).good
+    bench.server.run(compose("CREATE ROLE {}", other))
+    bench.server.run(
+        compose("ALTER SCHEMA public OWNER TO {}", other),
+        "REVOKE ALL ON SCHEMA public FROM PUBLIC, pg_database_owner",
+        compose("GRANT USAGE ON SCHEMA public TO {}", ADMIN),
+        database=spec.name,
+    )
+    told = bench.upsert(spec)
+    assert told.good
+    assert (
+        f"{spec.name} may not use the schema public, and the administrator cannot let it" in told.progress[-1]
+    )
