@@ -14,7 +14,7 @@ from attrs import frozen
 from psycopg import sql
 
 from deployer_aws.executors.postgres import catalog, roles
-from deployer_aws.executors.postgres.job import DatabaseJob, Steps
+from deployer_aws.executors.postgres.job import DatabaseJob, Steps, Taking
 from deployer_aws.executors.postgres.session import DatabaseSession, compose
 
 BATCH = 100
@@ -92,9 +92,11 @@ def cleanup(job: DatabaseJob, inside: DatabaseSession, kinds: Collection[str] = 
     for role, count in sorted(left.items()):
         job.notes.append(f"left {count} that belong to {role}, for whom the administrator may not act")
     ours = [thing for thing in things if thing.owner in able]
+    lose_nothing = roles.heirs(job, {thing.owner for thing in ours})
     for start in range(0, len(ours), BATCH):
         batch = ours[start : start + BATCH]
-        yield f"set the owner of {len(batch)} objects right, {len(ours) - start} to go"
+        change = f"set the owner of {len(batch)} objects right, {len(ours) - start} to go"
+        yield change if all(thing.owner in lose_nothing for thing in batch) else Taking(change)
         inside.run(sql.SQL("; ").join([thing.change_owner(job.spec.owner_role) for thing in batch]))
         job.changed.update(f"{thing.kind} of {thing.owner}" for thing in batch)
     yield from _defaults(job, inside)

@@ -16,7 +16,7 @@ from attrs import evolve, field, frozen
 from deployer_aws.aws.protocols import SecretsClient
 from deployer_aws.aws.secrets import read_json
 from deployer_aws.executors.postgres import roles
-from deployer_aws.executors.postgres.job import DatabaseJob, Steps
+from deployer_aws.executors.postgres.job import DatabaseJob, Steps, Taking
 from deployer_aws.executors.postgres.problems import PostgresError
 from deployer_aws.executors.postgres.session import compose
 
@@ -191,7 +191,7 @@ def _login(job: DatabaseJob, wanted: Credentials) -> Steps:
         yield from roles.settle(job, found)
     if _refused(job, wanted) is None:
         return
-    yield f"set the password of {wanted.username} to the secret's"
+    yield Taking(f"set the password of {wanted.username} to the secret's")
     verifier = roles.verifier(job, wanted.username, wanted.password)
     job.session.run(compose("ALTER ROLE {} PASSWORD {}", wanted.username, verifier))
     if (trouble := _refused(job, wanted)) is not None:

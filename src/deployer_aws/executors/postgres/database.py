@@ -2,7 +2,7 @@
 
 from deployer_aws.executors.postgres import roles
 from deployer_aws.executors.postgres.cleanup import cleanup
-from deployer_aws.executors.postgres.job import DatabaseJob, Steps
+from deployer_aws.executors.postgres.job import DatabaseJob, Steps, Taking
 from deployer_aws.executors.postgres.problems import PostgresError
 from deployer_aws.executors.postgres.session import DatabaseSession, compose
 
@@ -30,7 +30,8 @@ def database(job: DatabaseJob) -> Steps:
         raise PostgresError(f"the database {name} is {what}")
     if before != owner:
         yield from _take_over(job, before)
-        yield f"give the database {name} to {owner}"
+        change = f"give the database {name} to {owner}"
+        yield change if roles.heirs(job, {before}) else Taking(change)
         job.session.run(compose("ALTER DATABASE {} OWNER TO {}", name, owner))
         job.notes.append(f"the database belonged to {before}")
         connects = True  # the owner's privileges go along

@@ -6,13 +6,15 @@ import time
 from collections.abc import Callable, Generator, Mapping
 
 import psycopg
+from attrs import evolve
 
+from deployer_aws.aws.errors import ErrorClass, classify
 from deployer_aws.aws.protocols import RdsClient, SecretsClient
 from deployer_aws.executors.postgres.access import Access
 from deployer_aws.executors.postgres.cleanup import cleanup
 from deployer_aws.executors.postgres.credentials import SecretStore, credentials
 from deployer_aws.executors.postgres.database import database, extensions, grants
-from deployer_aws.executors.postgres.job import DatabaseJob, Steps, administrator
+from deployer_aws.executors.postgres.job import DatabaseJob, Steps, Taking, administrator
 from deployer_aws.executors.postgres.problems import DatabaseUnavailable, PostgresError
 from deployer_aws.executors.postgres.roles import disable, drop, iam_login, owner
 from deployer_aws.executors.postgres.session import Connection, Timeouts, session
@@ -21,10 +23,13 @@ from deployer_core.engine.messages import Attempted, Progress, Replied
 from deployer_core.machines.postgres_migration import (
     CleanupDatabase,
     CleanupDone,
+    Errored,
     UpsertDatabase,
     UpsertDone,
 )
 
+TOOK = "took"
+"""What is resolved for a command that has taken something from who was there: the change that was the first to."""
 SHARE = 5.0
 """Seconds of one look after which no further change is begun: other commands wait meanwhile."""
 log: logging.Logger = logging.getLogger("deployer")
@@ -59,7 +64,7 @@ class Postgres:
             yield from self._act(work)
         except PostgresError as trouble:
             if not trouble.transient:
-                yield work.fail(str(trouble))
+                yield work.reply(Errored(str(trouble), trouble.took or _took(work)))
                 return
             yield work.reply(Progress(f"{trouble}; trying again"))
             if work.now < work.pending.deadline:
@@ -78,25 +83,38 @@ class Postgres:
                 yield work.reply(Progress(f"somebody else works on the database {spec.name}; waiting"))
                 return
             token, who = work.token(number), administrator(maintenance)
-            job = DatabaseJob(spec, server, maintenance, who, token, self._connect)
+            job = DatabaseJob(spec, server, maintenance, who, token, self._connect, took=_took(work))
             steps = self._upsert(job) if isinstance(command, UpsertDatabase) else _cleanup(job)
             try:
                 ended = yield from self._take(work, job, steps, number)
             except PostgresError as trouble:
-                raise trouble.after(job.report()) from None
+                raise trouble.after(job.report(), job.took) from None
+            except Exception as error:
+                problem = classify(error)
+                if problem is None or problem.error_class is not ErrorClass.PERMANENT or not job.took:
+                    raise
+                raise PostgresError(str(problem)).after(job.report(), job.took) from None
         if ended:
-            yield work.reply(UpsertDone() if isinstance(command, UpsertDatabase) else CleanupDone())
+            yield work.reply(UpsertDone(job.took) if isinstance(command, UpsertDatabase) else CleanupDone())
 
     def _take(
         self, work: Work, job: DatabaseJob, steps: Steps, number: int
     ) -> Generator[Attempted | Replied, None, bool]:
-        """Take steps until they or the share have ended, and report them; return whether the steps have ended."""
+        """Take steps until they or the share have ended, and report them; return whether the steps have ended.
+
+        That something is about to be taken is journaled before it is: by an attempt of its own, of the same token.
+        """
         started = self._monotonic()
+        resolved = work.pending.attempt.resolved if work.pending.attempt else ()
+        attempted = work.pending.attempt is not None
         for change in steps:
             if self._monotonic() - started > self._share:
                 yield work.reply(Progress("; next: ".join(filter(None, (job.report(), change)))))
                 return False
-            yield work.attempt(number)
+            if isinstance(change, Taking) and not job.took:
+                number, resolved, job.took = number + attempted, ((TOOK, change),), True
+            yield evolve(work.attempt(number, resolved), token=job.token)
+            attempted = True
             log.info("%s: %s: %s", work.key, job.spec.name, change)
         if report := job.report():
             yield work.reply(Progress(report))
@@ -116,6 +134,12 @@ class Postgres:
             yield from iam_login(job)
             yield from disable(job, spec.login_role)
         yield from drop(job)
+
+
+def _took(work: Work) -> bool:
+    """Tell whether an earlier look has taken something from who was there, or was about to."""
+    attempt = work.pending.attempt
+    return attempt is not None and TOOK in dict(attempt.resolved)
 
 
 def _cleanup(job: DatabaseJob) -> Steps:

@@ -18,6 +18,12 @@ differs. What stands behind a `yield` happens only if the command is still to be
 OLDEST = 150_000
 
 
+class Taking(str):
+    """A change that takes something from who was there: an owner, a password, a right."""
+
+    __slots__ = ()
+
+
 @frozen
 class Administrator:
     """The executor's user on the server, and its rights. `version` is PostgreSQL's, 160002 say."""
@@ -48,6 +54,8 @@ class DatabaseJob:
     """What was set right, by kind, and how many of it."""
     notes: list[str] = field(factory=list[str])
     """What else a person should know: what was made, and what could not be set right."""
+    took: bool = False
+    """Whether something was taken from who was there, by this look or an earlier one."""
 
     def open(self, server: Server | None = None) -> AbstractContextManager[DatabaseSession]:
         """Open a session in the database itself, as the administrator or as who else is named."""

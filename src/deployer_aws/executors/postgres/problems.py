@@ -13,18 +13,21 @@ class PostgresError(Exception):
     """An error that keeps a command from its end, in words for a person.
 
     A `transient` one is tried again until the command's deadline; any other is the answer. `password` says that the
-    server refused the password.
+    server refused the password, `took` that something was taken before from who was there.
     """
 
-    def __init__(self, text: str, *, transient: bool = False, password: bool = False) -> None:
+    def __init__(
+        self, text: str, *, transient: bool = False, password: bool = False, took: bool = False
+    ) -> None:
         self.transient: bool = transient
         self.password: bool = password
+        self.took: bool = took
         super().__init__(text)
 
-    def after(self, report: str) -> "PostgresError":
+    def after(self, report: str, took: bool) -> "PostgresError":
         """Return the error with what was done before it."""
         text = f"{self}; before that: {report}" if report else str(self)
-        return PostgresError(text, transient=self.transient, password=self.password)
+        return PostgresError(text, transient=self.transient, password=self.password, took=took)
 
 
 class DatabaseUnavailable(Exception):

@@ -10,7 +10,7 @@ from attrs import frozen
 from psycopg import sql
 
 from deployer_aws.executors.postgres import catalog
-from deployer_aws.executors.postgres.job import DatabaseJob, Steps
+from deployer_aws.executors.postgres.job import DatabaseJob, Steps, Taking
 from deployer_aws.executors.postgres.marks import login_mark
 from deployer_aws.executors.postgres.problems import PostgresError
 from deployer_aws.executors.postgres.session import compose
@@ -88,6 +88,12 @@ def able(job: DatabaseJob, owners: set[str]) -> Generator[str, None, set[str]]:
         if has or grantable:
             found.add(role)
     return found
+
+
+def heirs(job: DatabaseJob, names: set[str]) -> set[str]:
+    """Return those of some roles that have all rights of the owner: what is given to it is not taken from them."""
+    query = "SELECT rolname FROM pg_roles WHERE rolname = ANY (%s) AND pg_has_role(oid, %s, 'USAGE')"
+    return {name for (name,) in job.session.rows(query, list(names), job.spec.owner_role)} if names else set()
 
 
 def is_member(job: DatabaseJob, role: str) -> bool:
@@ -249,13 +255,13 @@ def disable(job: DatabaseJob, keep: str) -> Steps:
         if login.name == keep or not (login.enabled or login.iam):
             continue
         if login.iam:
-            yield f"revoke {IAM} from {login.name}"
+            yield Taking(f"revoke {IAM} from {login.name}")
             job.session.run(compose("REVOKE {} FROM {}", IAM, login.name))
         if login.manageable:
-            yield f"disable the login {login.name}"
+            yield Taking(f"disable the login {login.name}")
             job.session.run(compose("ALTER ROLE {} NOLOGIN", login.name))
         elif login.member:
-            yield f"take the login {login.name} out of {job.spec.owner_role}"
+            yield Taking(f"take the login {login.name} out of {job.spec.owner_role}")
             job.session.run(compose("REVOKE {} FROM {}", job.spec.owner_role, login.name))
             job.notes.append(f"{login.name} has no rights any more; only a superuser can drop it")
 

@@ -264,8 +264,9 @@ class Bench:
                     assert not isinstance(event, Accepted)
                     if isinstance(event, Attempted):
                         attempts += 1
-                        made = Attempt(event.number, event.at, token=event.token)
-                        pending = evolve(pending, attempt=pending.attempt or made)
+                        made = Attempt(event.number, event.at, event.resolved, token=event.token)
+                        if pending.attempt is None or pending.attempt.number < event.number:
+                            pending = evolve(pending, attempt=made)
                     elif isinstance(event.answer, Progress):
                         progress.append(event.answer.text)
                     else:
