@@ -1,7 +1,7 @@
 """What a deployment will do, before anything is touched: the exact commands in order, and what follows when one fails.
 
-    preview(spec, exists=True)    the values, for programs
-    render(preview)               the same as text, for people
+    preview(spec, exists=True, memory)    the values, for programs
+    render(preview)                       the same as text, for people
 
 Nothing here knows the path of a deployment: the deployer itself runs it, with an answer made up for each command. The
 first pending command is always answered next, so the databases, which really advance side by side, are shown in the
@@ -24,9 +24,11 @@ from deployer_core.analysis.preview_values import (
     TaskRun,
 )
 from deployer_core.engine import messages, reducer
+from deployer_core.engine.memory import EMPTY, Memory
 from deployer_core.engine.routing import INITIAL, DeployerState
-from deployer_core.kernel.machine import name_of
+from deployer_core.kernel.machine import Microstep, name_of
 from deployer_core.machines import deployment, ecs_task, postgres_migration
+from deployer_core.machines.deployment import NoWayBack, StabiliseStack
 from deployer_core.machines.ecs_task import RunTask
 from deployer_core.machines.postgres_migration import CleanupDatabase
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
@@ -35,15 +37,18 @@ from deployer_core.spec import Counts, DeploymentSpec, Previous, TaskSpec, outpu
 AS_BEFORE = -1
 """Stands for the count that the stack has, which is unknown before the deployment."""
 ID = "preview"
+PUT_BACK = "put back"
+"""Of the way back: it went well."""
 
 
-def preview(spec: DeploymentSpec, exists: bool) -> Preview:
+def preview(spec: DeploymentSpec, exists: bool, memory: Memory = EMPTY) -> Preview:
     """Return the commands of a deployment to a stack that exists or not, and every branch that leaves the good path.
 
     With `changes` to come in every database that is evaluated, since that is the long way; a branch shows the other.
+    `memory` is what the stack remembers of deployments before: by default there was none.
     """
     requested = messages.Requested(ID, spec, 0, stream=32 * "0")
-    walk = _take(_PreviewWalk(INITIAL, spec, exists), requested)
+    walk = _take(_PreviewWalk(evolve(INITIAL, memory=memory), spec, exists), requested)
     branches: dict[int, tuple[Branch, ...]] = {}
     while (pending := _next(walk)) is not None:
         branches[pending.id] = tuple(_branch(walk, when, answer) for when, answer in _others(walk, pending))
@@ -85,7 +90,10 @@ def cautions(spec: DeploymentSpec, exists: bool | None = None) -> tuple[Caution,
 
 @frozen
 class _PreviewWalk:
-    """`given` are all commands as they are shown, `asked` those that had to be answered: well, badly, or not yet."""
+    """`given` are all commands as they are shown, `asked` those that had to be answered: well, badly, or not yet.
+
+    `back` says what became of the way back, empty where none is asked for.
+    """
 
     state: DeployerState
     spec: DeploymentSpec
@@ -96,21 +104,37 @@ class _PreviewWalk:
     good: frozenset[int] = frozenset()
     bad: frozenset[int] = frozenset()
     notice: messages.Notice | None = None
+    back: str = ""
 
 
 def _take(walk: _PreviewWalk, event: messages.Event) -> _PreviewWalk:
-    """Reduce; whatever is given out is sent, and accepted, at once."""
+    """Reduce; whatever is given out is sent, and accepted, at once. A look is not: it only waits."""
+    taken = [step for machine, step in reducer.microsteps(walk.state, event) if machine == "Deployment"]
     state, commands = reducer.reduce(walk.state, event)
-    walk = evolve(walk, state=state)
+    walk = evolve(walk, state=state, back=_way_back(taken) or walk.back)
     for command in commands:
         walk = evolve(walk, given=(*walk.given, _describe(walk.state, command)))
         if isinstance(command, messages.Notice):
             walk = evolve(walk, notice=command)
             continue
+        walk = evolve(walk, asked=(*walk.asked, command))
+        if isinstance(command.command, StabiliseStack):
+            continue
         state, _ = reducer.reduce(walk.state, messages.Attempted(command.id, 1, walk.at))
         state, _ = reducer.reduce(state, messages.Accepted(command.id, f"ref-{command.id}", walk.at))
-        walk = evolve(walk, state=state, asked=(*walk.asked, command))
+        walk = evolve(walk, state=state)
     return walk
+
+
+def _way_back(taken: list[Microstep[Any, Any]]) -> str:
+    """Say what became of the way back in these steps; empty where they do not tell."""
+    told = ""
+    for step in taken:
+        back = getattr(step.event, "back", None) or getattr(step.state, "back", None)
+        told = f"not put back: {back.why}" if isinstance(back, NoWayBack) else told
+        if isinstance(step.state, deployment.Restoring):
+            return PUT_BACK if step.state.change else "not put back: no deployment is DONE"
+    return told if taken and isinstance(taken[-1].state, deployment.Failed) else ""
 
 
 def _answer(walk: _PreviewWalk, pending: messages.Pending, answer: Any, *, good: bool = True) -> _PreviewWalk:
@@ -142,10 +166,13 @@ def _good(walk: _PreviewWalk, pending: messages.Pending) -> Any:
         return postgres_migration.UpsertDone()
     if isinstance(command, CleanupDatabase):
         return postgres_migration.CleanupDone()
-    if isinstance(command, deployment.StabiliseStack) and not walk.exists:
+    looks = isinstance(command, StabiliseStack)
+    if looks and not walk.exists and all(isinstance(p.command, StabiliseStack) for p in walk.asked):
         return StackStatus(Lifecycle.MISSING, "missing")
     outputs = tuple((name, _placeholder(name)) for name in outputs_named(walk.spec.databases))
-    counts = tuple((scale.parameter, AS_BEFORE) for scale in walk.spec.stack.scaling)
+    counted = command.counted if isinstance(command, StabiliseStack) else ()
+    names = dict.fromkeys([*(scale.parameter for scale in walk.spec.stack.scaling), *counted])
+    counts = tuple((name, AS_BEFORE) for name in names)
     return StackStatus(Lifecycle.COMPLETE, "UPDATE_COMPLETE", outputs=outputs, counts=counts)
 
 
@@ -159,7 +186,10 @@ def _others(
         yield f"done without the output {outputs[0]}", lambda walk: _answer(walk, pending, bare)
     if len(codes := _codes(walk, pending)) > 1:
         yield "no changes", lambda walk: _answer(walk, pending, _exit(codes[0]))
-    yield "fails", lambda walk: _answer(walk, pending, _failure(pending), good=False)
+    if isinstance(pending.command, StabiliseStack):
+        refused = messages.Refused("it cannot be carried out as asked")
+        yield "refused", lambda walk: _answer(walk, pending, refused, good=False)
+    yield "fails", lambda walk: _answer(walk, pending, _failure(walk, pending), good=False)
     yield (
         "deadline",
         lambda walk: _take(
@@ -170,13 +200,18 @@ def _others(
     yield "terminated", lambda walk: _take(walk, messages.Terminated(ID, "the operator", walk.at))
 
 
-def _failure(pending: messages.Pending) -> Any:
+def _failure(walk: _PreviewWalk, pending: messages.Pending) -> Any:
+    """Return how a command usually fails: CloudFormation rolls back what it cannot do."""
     if isinstance(pending.command, RunTask):
         success = pending.command.run.success
         return _exit(next(code for code in range(1, 257) if code not in success))
     if pending.database:
         return postgres_migration.Errored("refused by PostgreSQL")
-    return StackStatus(Lifecycle.TERMINAL, "UPDATE_ROLLBACK_FAILED")
+    if isinstance(pending.command, StabiliseStack):
+        return StackStatus(Lifecycle.TERMINAL, "UPDATE_ROLLBACK_FAILED")
+    if walk.exists or isinstance(pending.command, deployment.ScaleStack):
+        return StackStatus(Lifecycle.ROLLED_BACK, "UPDATE_ROLLBACK_COMPLETE")
+    return StackStatus(Lifecycle.EMPTY_SHELL, "ROLLBACK_COMPLETE")
 
 
 def _codes(walk: _PreviewWalk, pending: messages.Pending) -> tuple[int, ...]:
@@ -243,15 +278,18 @@ def _unknown(text: str) -> str:
 def _outcome(walk: _PreviewWalk) -> Outcome:
     assert walk.notice is not None
     left = [p for p in walk.asked if p.id not in walk.good | walk.bad]
+    runs_on = [p for p in left if _runs_on(p) and not (walk.back == PUT_BACK and not p.database)]
     return Outcome(
         walk.notice.outcome,
+        walk.notice.cause or "",
         name_of(type(walk.state.stack)),
         _services(walk),
         tuple((database.name, _fate(walk, database.name)) for database in walk.spec.databases),
         tuple(
             f"{p.database}/{p.command.run.purpose}" for p in left if isinstance(p.command, messages.StopTask)
         ),
-        tuple(f"{type(p.command).__name__} {p.database}".rstrip() for p in left if _runs_on(p)),
+        tuple(f"{type(p.command).__name__} {p.database}".rstrip() for p in runs_on),
+        walk.back,
         walk.notice.reason,
     )
 
@@ -260,14 +298,17 @@ def _runs_on(pending: messages.Pending) -> bool:
     """Tasks are stopped, looking is no change, and with nothing to scale there is no call."""
     if isinstance(pending.command, deployment.ScaleStack):
         return pending.command.counts != ()
-    return not isinstance(pending.command, deployment.StabiliseStack | RunTask | messages.StopTask)
+    return not isinstance(pending.command, StabiliseStack | RunTask | messages.StopTask)
 
 
 def _services(walk: _PreviewWalk) -> tuple[str, ...]:
-    """Count both possibilities of a change that was not seen to succeed: it may have happened or not."""
+    """Count both possibilities of a change that was not seen to end: it may have happened or not.
+
+    One that has failed was rolled back, to the counts from before it.
+    """
     possible = ["as before" if walk.exists else "not there"]
     for pending in walk.asked:
-        if isinstance(pending.command, deployment.StackChange):
+        if isinstance(pending.command, deployment.StackChange) and pending.id not in walk.bad:
             wanted = _level(pending.command, possible)
             unsure = pending.id not in walk.good
             possible = list(dict.fromkeys([*possible, *wanted])) if unsure else wanted

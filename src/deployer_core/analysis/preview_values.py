@@ -44,15 +44,18 @@ class Outcome:
 
     `services` are the counts that the services may be left with, more than one where that cannot be known. `databases`
     says what became of each. `stopped` are the runs whose tasks are stopped, `runs_on` what goes on though nobody
-    waits for it any more.
+    waits for it any more. `cause` is why it FAILED, empty where it is DONE; `back` says whether it is put back, or why
+    not, and is empty where that is not asked for.
     """
 
     deployment: str
+    cause: str
     stack: str
     services: tuple[str, ...]
     databases: Pairs
     stopped: tuple[str, ...] = ()
     runs_on: tuple[str, ...] = ()
+    back: str = ""
     reason: str = ""
 
 
@@ -133,6 +136,8 @@ def _table(value: Preview) -> Iterator[str]:
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
     yield f"     {_end(value.outcome)}"
+    if value.outcome.cause:
+        yield f"     {value.outcome.reason}"
     if len(value.outcome.databases) > 1 and not value.quick:
         yield "     Databases advance side by side; here they take turns, in the order of their names."
 
@@ -171,12 +176,17 @@ def _end(outcome: Outcome) -> str:
     for database, fate in outcome.databases:
         groups.setdefault(fate, []).append(database)
     parts = [
-        f"{outcome.deployment}, stack {outcome.stack}",
+        f"{_ended(outcome)}, stack {outcome.stack}",
         f"services {' or '.join(outcome.services)}",
         *(f"{fate}: {', '.join(names)}" for fate, names in groups.items()),
         *(f"{name} runs on" for name in outcome.runs_on),
     ]
-    return "; ".join(parts)
+    return "; ".join([*parts, outcome.back] if outcome.back else parts)
+
+
+def _ended(outcome: Outcome) -> str:
+    """Name the cause where it says more than FAILED."""
+    return outcome.cause if outcome.cause not in ("", "FAILURE") else outcome.deployment
 
 
 def _branches(value: Preview) -> Iterator[str]:

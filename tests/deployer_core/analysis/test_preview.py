@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from deployer_core.analysis.preview import cautions, preview
 from deployer_core.analysis.preview_values import Branch, Preview, PreviewStep, as_data, render
+from deployer_core.engine.memory import EMPTY, completed
+from deployer_core.machines.deployment import DeploymentInfo
 from deployer_core.spec import (
     AdminSecret,
     DatabaseSpec,
@@ -17,6 +19,7 @@ from deployer_core.spec import (
     Evaluation,
     FixedCount,
     Migration,
+    OnFailure,
     Output,
     Previous,
     PreviousCount,
@@ -146,15 +149,102 @@ def test_a_task_is_shown_with_outputs_that_are_not_known_yet() -> None:
 @pytest.mark.parametrize("exists", [True, False])
 @pytest.mark.parametrize("quick", [True, False])
 def test_every_step_may_fail_run_late_or_be_terminated(exists: bool, quick: bool) -> None:
-    """Each of these leaves the deployment FAILED and the stack BROKEN, and tells whoever wants to know."""
+    """Each of these leaves the deployment FAILED and the stack BROKEN, but before anything is changed."""
     found = preview(spec(MIGRATED, EVALUATED, BARE, quick=quick), exists)
-    for one in found.steps[:-1]:
-        for when in ("fails", "deadline", "terminated"):
+    causes = {"fails": "FAILURE", "deadline": "FAILURE", "terminated": "TERMINATED"}
+    for one in found.steps[1:-1]:
+        for when, cause in causes.items():
             there = branch(one, when)
-            assert (there.outcome.deployment, there.outcome.stack) == ("FAILED", "BROKEN")
+            ended = there.outcome.deployment, there.outcome.cause, there.outcome.stack
+            assert ended == ("FAILED", cause, "BROKEN")
             assert there.then[-1].name == "Notice"
             assert there.outcome.reason
     assert found.steps[-1].branches == ()
+
+
+@pytest.mark.parametrize(
+    ("when", "cause", "stack"),
+    [
+        ("refused", "REFUSED", "AVAILABLE"),
+        ("fails", "FAILURE", "BROKEN"),
+        ("deadline", "EXPIRED", "AVAILABLE"),
+        ("terminated", "TERMINATED", "AVAILABLE"),
+    ],
+)
+@pytest.mark.parametrize("exists", [True, False])
+def test_what_ends_at_the_first_look_has_broken_nothing(
+    when: str, cause: str, stack: str, exists: bool
+) -> None:
+    """The stack is free for the next, unless it was in trouble of its own; the services are as they were."""
+    outcome = branch(preview(spec(MIGRATED), exists).steps[0], when).outcome
+    assert (outcome.deployment, outcome.cause, outcome.stack) == ("FAILED", cause, stack)
+    assert outcome.services == ("as before" if exists else "not there",)
+
+
+RESTORED = spec(MIGRATED, EVALUATED, on_failure=OnFailure.RESTORE)
+DEPLOYED = completed(EMPTY, DeploymentInfo("earlier", spec(quick=True)))
+"""What a stack remembers that had one deployment before."""
+
+
+def test_a_failure_before_any_database_is_migrated_is_put_back() -> None:
+    """It looks first, then scales or updates back, and the services are as before; nothing runs on."""
+    found = preview(RESTORED, True, DEPLOYED)
+    ways = {
+        (step(found, "ScaleStack"), "fails"): ["StabiliseStack", "ScaleStack"],
+        (step(found, "UpdateStack"), "fails"): ["StabiliseStack", "ScaleStack"],
+        (step(found, "UpdateStack"), "deadline"): ["StabiliseStack", "UpdateStack"],
+        (step(found, "UpdateStack"), "done without the output"): ["StabiliseStack", "UpdateStack"],
+        (step(found, "UpsertDatabase", "b"), "fails"): ["StabiliseStack", "UpdateStack"],
+        (step(found, "RunTask", "b"), "fails"): ["StabiliseStack", "UpdateStack"],
+        (step(found, "RunTask", "b"), "terminated"): ["StopTask", "StabiliseStack", "UpdateStack"],
+    }
+    for (one, when), way in ways.items():
+        there = branch(one, when)
+        assert [command.name for command in there.then] == [*way, "Notice"]
+        assert (there.outcome.back, there.outcome.services) == ("put back", ("as before",))
+        assert (there.outcome.stack, there.outcome.runs_on) == ("BROKEN", ())
+
+
+def test_a_failure_that_is_not_put_back_says_why() -> None:
+    """Past the barrier a schema may be half-way; an upsert that nobody waited for may have taken something."""
+    found = preview(RESTORED, True, DEPLOYED)
+    why = "not put back: a database was migrated, or given to another owner"
+    for one, when in [
+        (step(found, "UpsertDatabase", "a"), "terminated"),
+        (step(found, "RunTask", "a"), "fails"),
+        (step(found, "RunTask", "a"), "terminated"),
+        (step(found, "CleanupDatabase", "b"), "fails"),
+        (step(found, "ScaleStack", nth=1), "fails"),
+    ]:
+        there = branch(one, when).outcome
+        assert (there.back, there.services) == (why, ("at zero",))
+    assert f"; {why}" in render(found)
+
+
+def test_where_nothing_is_done_there_is_little_to_put_back_to() -> None:
+    """The counts are, while the infrastructure is certainly the one that was found; after that nothing is."""
+    found = preview(RESTORED, True)
+    assert branch(step(found, "UpdateStack"), "fails").outcome.back == "put back"
+    late = branch(step(found, "UpdateStack"), "deadline").outcome
+    assert (late.back, late.runs_on) == ("not put back: no deployment is DONE", ("UpdateStack",))
+    created = preview(RESTORED, False)
+    assert "the stack was created" in branch(step(created, "CreateStack"), "fails").outcome.back
+    assert "the stack was created" in branch(step(created, "UpsertDatabase", "b"), "fails").outcome.back
+
+
+def test_by_default_nothing_is_put_back() -> None:
+    """With `leave` no branch says anything of a way back."""
+    found = preview(spec(MIGRATED, EVALUATED), True, DEPLOYED)
+    assert {there.outcome.back for one in found.steps for there in one.branches} == {""}
+
+
+def test_what_the_stack_remembers_may_refuse_a_deployment() -> None:
+    """The good path is short then, and says why: a database is half-way, or a count is not named any more."""
+    half_way = preview(spec(quick=True), True, evolve(DEPLOYED, half_way=("a",)))
+    assert (commands(half_way), half_way.outcome.cause) == (["StabiliseStack", "Notice"], "REFUSED")
+    assert "\n     a is half-way through a migration" in render(half_way)
+    lost = preview(spec(), True, evolve(DEPLOYED, baseline=(("Old", 2),)))
+    assert lost.outcome.reason.startswith("scaling has to name Old")
 
 
 def test_a_database_that_fails_before_the_barrier_leaves_all_unchanged() -> None:
