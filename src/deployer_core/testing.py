@@ -277,7 +277,9 @@ def _database(drawn: dict[str, Any]) -> dict[str, Any]:
 
 
 def _requested(drawn: dict[str, Any]) -> dict[str, Any]:
-    return drawn | {"rollback": drawn["rollback"] if drawn["spec"].quick else None}
+    rollback = drawn["rollback"] if drawn["spec"].quick else None
+    keeps = rollback is not None and rollback.keep_queue
+    return drawn | {"rollback": rollback, "supersede": drawn["supersede"] and not keeps}
 
 
 _FITS: dict[type, Callable[[dict[str, Any]], dict[str, Any]]] = {
