@@ -22,6 +22,13 @@ _BY_NAME = {
     "AWS::DynamoDB::Table": "TableName",
     "AWS::Lambda::Function": "FunctionName",
 }
+_REPLACED_BY_NAME = {
+    **{kind: name for kind, name in _BY_NAME.items() if not kind.startswith("AWS::ECS::")},
+    "AWS::RDS::DBInstance": "DBInstanceIdentifier",
+    "AWS::SNS::Topic": "TopicName",
+    "AWS::SQS::Queue": "QueueName",
+}
+"""The property of each kind whose change replaces the resource: 'Update requires: Replacement' in its reference."""
 _ARN_SHAPED = {
     "AWS::ElasticLoadBalancingV2::LoadBalancer": "elasticloadbalancing:loadbalancer/app",
     "AWS::ElasticLoadBalancingV2::TargetGroup": "elasticloadbalancing:targetgroup",
@@ -73,8 +80,9 @@ def scope_of(account: Account, stack: Stack) -> Evaluator:
 
 
 def live(stack: Stack) -> dict[str, Json]:
-    """Return the resources that have not been deleted."""
-    return {name: entry for name, entry in stack.resources.items() if entry["status"] != "DELETE_COMPLETE"}
+    """Return the resources that have not left the stack."""
+    gone = ("DELETE_COMPLETE", "DELETE_SKIPPED")
+    return {name: entry for name, entry in stack.resources.items() if entry["status"] not in gone}
 
 
 def _imported(account: Account, name: str) -> str:
@@ -130,10 +138,18 @@ def _name(work: ResourceChange) -> str:
     return str(named or work.given_name)
 
 
+def is_replaced(kind: str, before: Json, properties: Json) -> bool:
+    """Tell whether a change of properties takes a new resource in the place of the old one."""
+    if kind == "AWS::ECS::TaskDefinition":
+        return True
+    name = _REPLACED_BY_NAME.get(kind, "")
+    return before.get(name) != properties.get(name)
+
+
 def change(work: ResourceChange, physical: str) -> str:
     """Change the resource to its new properties; return its physical id, a new one if it was replaced."""
-    if work.kind == "AWS::ECS::TaskDefinition":
-        return _register(work)
+    if is_replaced(work.kind, work.stack.resources[work.logical]["properties"], work.properties):
+        return make(work)
     _follow(work, physical, work.stack.resources[work.logical]["properties"])
     return physical
 

@@ -208,6 +208,7 @@ class InitialStack:
     tags: dict[str, str] = mapping(text)
     status: str = key(choice(*STACK_STATUSES), "CREATE_COMPLETE")
     protected: bool = key(flag, False)
+    token: str | None = key(text)
 
 
 @attrs.frozen

@@ -56,7 +56,7 @@ def _seed_stack(account: Account, spec: InitialStack) -> None:
     stack.template, stack.parameters = account.remember(body), parameters(parse(body), given, None)
     stack.tags, stack.settings = spec.tags, {"protected": spec.protected}
     account.add_stack(stack)
-    token = f"Console-CreateStack-{account.uuid()}"
+    token = spec.token or f"Console-CreateStack-{account.uuid()}"
     if spec.status == "CREATE_IN_PROGRESS":
         begin_create(account, stack, token, Rule(on="create_stack"))
         return

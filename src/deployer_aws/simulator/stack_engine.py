@@ -12,17 +12,19 @@ from deployer_aws.simulator.resources import ResourceChange, live, scope_of
 from deployer_aws.simulator.rows import Json, Stack
 from deployer_aws.simulator.script import Rule
 from deployer_aws.simulator.stack_events import (
+    old_resource_status,
     publish_outputs,
     resource_status,
     retract_exports,
     set_status,
 )
 from deployer_aws.simulator.stack_inputs import parsed
+from deployer_aws.simulator.templates import parse
 from deployer_aws.templates import needs
 
 CREATE_TAKES, UPDATE_TAKES, DELETE_TAKES, ROLLBACK_TAKES, CLEANUP_TAKES = 60.0, 40.0, 20.0, 30.0, 10.0
 _DONE = {"CREATE": "CREATE_COMPLETE", "UPDATE": "UPDATE_COMPLETE", "DELETE": "DELETE_COMPLETE"}
-_REPLACED_ON_CHANGE = "AWS::ECS::TaskDefinition"
+_REPLACING = "Requested update requires the creation of a new physical resource; hence creating one."
 
 
 def begin_create(account: Account, stack: Stack, token: str | None, rule: Rule) -> None:
@@ -53,10 +55,13 @@ def begin_update(account: Account, stack: Stack, token: str | None, rule: Rule, 
 
 
 def begin_delete(account: Account, stack: Stack, token: str | None, rule: Rule, retained: list[str]) -> None:
-    """Begin to delete everything but what is to be retained."""
+    """Begin to delete everything but what is to be retained ('DeletionPolicy attribute', User Guide)."""
     _begin(account, stack, "delete", token, rule, DELETE_TAKES)
     set_status(account, stack, "DELETE_IN_PROGRESS", "User Initiated")
-    _run(account, stack, [(name, "DELETE") for name in live(stack) if name not in retained])
+    for name in live(stack):
+        if name in retained or _keeps(account, stack.template, name, "DeletionPolicy"):
+            resource_status(account, stack, name, "DELETE_SKIPPED")
+    _run(account, stack, [(name, "DELETE") for name in live(stack)])
 
 
 def cancel(account: Account, stack: Stack, token: str | None) -> None:
@@ -100,7 +105,7 @@ def _differences(account: Account, stack: Stack) -> list[tuple[str, str]]:
             plan.append((name, "CREATE"))
         elif there[name]["properties"] != properties or needs(body) & replaced or name == fail:
             plan.append((name, "UPDATE"))
-            if there[name]["type"] == _REPLACED_ON_CHANGE:
+            if resources.is_replaced(there[name]["type"], there[name]["properties"], properties):
                 replaced.add(name)
     if stack.options["fail"] and not plan and there:
         plan.append((next(iter(there)), "UPDATE"))
@@ -167,14 +172,17 @@ def _start(account: Account, stack: Stack, step: Json) -> None:
         stack.resources[logical]["physical"] = make(change)
         resource_status(account, stack, logical, "CREATE_IN_PROGRESS", "Resource creation Initiated")
         return
-    resource_status(account, stack, logical, f"{action}_IN_PROGRESS")
     entry = stack.resources[logical]
+    replaced = action == "UPDATE" and resources.is_replaced(entry["type"], entry["properties"], properties)
+    resource_status(account, stack, logical, f"{action}_IN_PROGRESS", _REPLACING if replaced else None)
     if action == "DELETE":
         _remove(account, stack, logical, step["within"])
     else:
         change = _work(account, stack, logical, step["within"], properties)
         entry["physical"] = resources.change(change, entry["physical"])
         entry["properties"] = properties
+        if replaced:
+            resource_status(account, stack, logical, "UPDATE_IN_PROGRESS", "Resource creation Initiated")
         if change.kind == nested.TYPE:
             nested.tell(account, entry["physical"], "UPDATE_IN_PROGRESS")
 
@@ -311,23 +319,45 @@ def _finish(account: Account, stack: Stack, _: Json) -> None:
         scope = scope_of(account, stack)
         wanted = {name for name, body in scope.template.resources.items() if scope.applies(body)}
         was = (stack.before or {})["resources"]
-        for name, entry in live(stack).items():
-            if (
-                name in was
-                and entry["type"] == _REPLACED_ON_CHANGE
-                and was[name]["physical"] != entry["physical"]
-            ):
-                resources.deregister(account, was[name]["physical"])
-        _clean_up(account, stack, [name for name in live(stack) if name not in wanted], "UPDATE_COMPLETE")
+        there = live(stack)
+        replaced = [n for n, entry in there.items() if n in was and was[n]["physical"] != entry["physical"]]
+        takes = stack.options["cleanup_takes"]
+        for name in replaced:
+            _after(account, stack, takes * 0.1, "discard", logical=name, within=takes * 0.7)
+        _clean_up(account, stack, [name for name in there if name not in wanted], "UPDATE_COMPLETE")
     else:
         retract_exports(account, stack)
         account.bury_stack(stack)
         set_status(account, stack, "DELETE_COMPLETE")
 
 
+def _discard(account: Account, stack: Stack, step: Json) -> None:
+    """Delete a resource that was replaced, unless its policy keeps it ('UpdateReplacePolicy attribute', User Guide)."""
+    logical = step["logical"]
+    before = stack.before or {}
+    old = before["resources"][logical]
+    if _keeps(account, before["template"], logical, "UpdateReplacePolicy"):
+        old_resource_status(account, stack, logical, old, "DELETE_SKIPPED")
+        return
+    old_resource_status(account, stack, logical, old, "DELETE_IN_PROGRESS")
+    if old["type"] == "AWS::ECS::TaskDefinition":
+        resources.deregister(account, old["physical"])
+    old_resource_status(account, stack, logical, old, "DELETE_COMPLETE")
+
+
+def _keeps(account: Account, template: str, logical: str, attribute: str) -> bool:
+    """Tell whether a policy of a template's resource keeps it when it leaves the stack."""
+    body = parse(account.text(template)).resources.get(logical, {})
+    return body.get(attribute) in ("Retain", "RetainExceptOnCreate")
+
+
 def _clean_up(account: Account, stack: Stack, gone: list[str], status: str) -> None:
     takes = stack.options["cleanup_takes"]
+    before = stack.before or {}
     for logical in gone:
+        if status == "UPDATE_COMPLETE" and _keeps(account, before["template"], logical, "DeletionPolicy"):
+            resource_status(account, stack, logical, "DELETE_SKIPPED")
+            continue
         step = {"logical": logical, "action": "DELETE", "within": takes * 0.7}
         _after(account, stack, takes * 0.1, "start", **step)
         _after(account, stack, takes * 0.9, "done", **step)
@@ -350,4 +380,5 @@ _STEPS: dict[str, Callable[[Account, Stack, Json], None]] = {
     "undone": _undone,
     "rolled_back": _rolled_back,
     "cleaned": _cleaned,
+    "discard": _discard,
 }

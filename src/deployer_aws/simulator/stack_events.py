@@ -21,6 +21,12 @@ def set_status(account: Account, stack: Stack, status: str, reason: str | None =
     account.emit("aws.cloudformation", "CloudFormation Stack Status Change", [stack.key], detail)
 
 
+def old_resource_status(account: Account, stack: Stack, logical: str, old: Json, status: str) -> None:
+    """Add an event of a resource that another one has replaced under its logical id."""
+    event_id = f"{logical}-{status}-{iso(account.now)}-{old['physical']}"
+    _append(account, stack, logical, old["physical"], old["type"], status, None, event_id)
+
+
 def resource_status(
     account: Account, stack: Stack, logical: str, status: str, reason: str | None = None
 ) -> None:
