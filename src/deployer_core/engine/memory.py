@@ -180,7 +180,7 @@ def way_back(memory: Memory, info: DeploymentInfo) -> Back:
     if memory.created:
         return NoWayBack("the stack was created, so nothing was there before")
     if memory.removed:
-        return NoWayBack(f"the update removed or replaced {', '.join(memory.removed)}, which may hold data")
+        return NoWayBack(took_data(memory.removed))
     if memory.sure:
         return WayBack(ScaleStack(info.id, spec.stack, _of_before(memory), adopt=info.terms.adopt))
     if memory.last is None:
@@ -193,6 +193,11 @@ def way_back(memory: Memory, info: DeploymentInfo) -> Back:
 def _of_before(memory: Memory) -> Counts:
     """Return the counts to put back: what has joined since leaves with the infrastructure that it came with."""
     return tuple((name, count) for name, count in memory.baseline or () if name not in memory.joined)
+
+
+def took_data(removed: tuple[str, ...]) -> str:
+    """Say why nothing is put back after an update that removed or replaced something."""
+    return f"the update removed or replaced {', '.join(removed)}, which may hold data"
 
 
 def _overwritten(memory: Memory, last: LastDone) -> list[str]:
@@ -274,7 +279,7 @@ def ended(memory: Memory, pending: Pending, asker: deployment.State, answer: Ans
                 memory, infrastructure=back.id if back else asker.info.id, sent=_merged(again, resolved)
             )
         removed = answer.removed if isinstance(answer, StackStatus | Failure) else ()
-        memory = evolve(memory, removed=tuple(dict.fromkeys((*memory.removed, *removed))))
+        memory = with_removed(memory, removed)
     if good and not isinstance(asker, TO_ZERO) and memory.suspended:
         memory = evolve(memory, suspended=())
     if restored:
@@ -284,6 +289,11 @@ def ended(memory: Memory, pending: Pending, asker: deployment.State, answer: Ans
 
 def _merged(first: Pairs, then: Pairs) -> Pairs:
     return tuple(sorted({**dict(first), **dict(then)}.items()))
+
+
+def with_removed(memory: Memory, removed: tuple[str, ...]) -> Memory:
+    """Remember what an update removed or replaced that may hold data."""
+    return evolve(memory, removed=tuple(dict.fromkeys((*memory.removed, *removed)))) if removed else memory
 
 
 def _left(answer: Answer) -> Infrastructure:

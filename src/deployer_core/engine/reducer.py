@@ -21,9 +21,11 @@ from deployer_core.engine.memory import (
     refusal,
     suspending,
     to_zero,
+    took_data,
     upserted,
     wanted,
     way_back,
+    with_removed,
 )
 from deployer_core.engine.messages import Answer, Pending, StopTask
 from deployer_core.engine.routing import (
@@ -257,11 +259,9 @@ def _for_deployment(transaction: Transaction, pending: Pending, answer: Answer, 
     """
     asker, good = transaction.find(pending.deployment), isinstance(meaning, deployment.Stable)
     if isinstance(pending.command, StabiliseStack):
-        return (
-            _first_look(transaction, asker, answer, meaning)
-            if isinstance(asker, deployment.Waiting)
-            else meaning
-        )
+        if isinstance(asker, deployment.Waiting):
+            return _first_look(transaction, asker, answer, meaning)
+        return _look_back(transaction, answer, meaning)
     transaction.memory = ended(transaction.memory, pending, asker, answer, good=good)
     if isinstance(answer, messages.DeadlinePassed) and _rolls_back(pending):
         return _left_alone(asker, meaning, STILL_ROLLING_BACK)
@@ -279,6 +279,13 @@ TAKEN_OVER = deployment.NoWayBack("the stack is another deployer's now")
 def _left_alone(asker: deployment.State, meaning: Any, why: deployment.NoWayBack) -> Any:
     """Return a failure after which nothing is put back, whatever the stack remembers."""
     return meaning if asker.info.spec.on_failure is OnFailure.LEAVE else evolve(meaning, back=why)
+
+
+def _look_back(transaction: Transaction, answer: Answer, meaning: Any) -> Any:
+    """Return how the stack was found before it is put back: an update that nobody waited for may have taken data."""
+    removed = answer.removed if isinstance(answer, StackStatus) else ()
+    transaction.memory = with_removed(transaction.memory, removed)
+    return deployment.Failure(took_data(removed)) if removed else meaning
 
 
 def _first_look(transaction: Transaction, asker: deployment.Waiting, answer: Answer, meaning: Any) -> Any:

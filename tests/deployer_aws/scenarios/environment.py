@@ -254,9 +254,15 @@ class Environment(ABC):
         return scripted
 
     def request(self, deployment: str, body: str | None = None, **settings: Any) -> bool:
-        """Ask for a deployment, and do nothing yet."""
+        """Ask for a deployment, and do nothing yet. What is asked of the queue, and on which terms, is `Requested`'s."""
+        terms = {name: settings.pop(name) for name in ("adopt", "force", "supersede") if name in settings}
         wanted = self.asked(body, **settings)
-        return self.runner.request(deployment, wanted.spec, wanted.templates)
+        return self.runner.request(deployment, wanted.spec, wanted.templates, **terms)
+
+    def other_journal(self, journal: Journal | None = None) -> Journal:
+        """Go on with another journal, as somebody elsewhere would, a new one by default; return the one until now."""
+        before, self.journal, self._runner = self.journal, journal or SqliteJournal(":memory:"), None
+        return before
 
     def deploy(self, deployment: str, body: str | None = None, **settings: Any) -> Notice:
         """Ask for a deployment, and carry on until it has ended; what is said of it at the end."""

@@ -16,7 +16,7 @@ from deployer_aws.aws.errors import ErrorClass, Problem, classify
 from deployer_aws.aws.protocols import CloudFormationClient, EcsClient, Elbv2Client, S3Client
 from deployer_aws.aws.services import NotAtZero, ServiceReader, not_yet_stopped
 from deployer_aws.aws.stacks import MOVING, StackDescription, StackReader, counts
-from deployer_aws.executors.cloudformation.owners import Owners
+from deployer_aws.executors.cloudformation.owners import Owners, earlier_tokens
 from deployer_aws.executors.cloudformation.parameters import UnresolvedValue, resolve
 from deployer_aws.executors.cloudformation.requests import RequestBuilder, sent_before
 from deployer_aws.ports import Act, CommandId, Work
@@ -108,11 +108,23 @@ class CloudFormation:
         if stack is not None and command.cancel_updates and stack.status == "UPDATE_IN_PROGRESS":
             yield from self._cancel(work, stack)
         scaled = (*_counted(command.stack), *command.counted)
-        found = self._reader.status(stack, scaled) if stack else StackStatus(Lifecycle.MISSING, "MISSING")
+        if stack is None:
+            found = StackStatus(Lifecycle.MISSING, "MISSING")
+        else:
+            found = self._reader.status(stack, scaled, removed=self._removed_before(work, command, stack))
         if command.check and found.lifecycle in AT_REST and (why := self._misfits(work, command, stack)):
             yield work.fail(why)
         else:
             yield work.reply(found)
+
+    def _removed_before(
+        self, work: Work, command: StabiliseStack, stack: StackDescription
+    ) -> tuple[str, ...]:
+        """Return what an update of this deployment that nobody waited for removed; before its first there was none."""
+        if command.check or stack.lifecycle not in AT_REST:
+            return ()
+        since = work.pending.issued - 2 * command.stack.timeout
+        return self._reader.removed(stack.id, earlier_tokens(work), since)
 
     def _misfits(self, work: Work, command: StabiliseStack, stack: StackDescription | None) -> str:
         """Say with what a change by this spec would fail, as far as it can be known; empty where nothing is found."""

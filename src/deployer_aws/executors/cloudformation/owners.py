@@ -88,9 +88,14 @@ class Owners:
 def _comes_after_ours(work: Work, earlier: Iterator[DeployerChange]) -> bool:
     """Tell whether this deployment had changed the stack before somebody else did: it had adopted what was then."""
     ours = next((change.token for change in earlier if change.stream == work.stream), "")
+    return ours in earlier_tokens(work)
+
+
+def earlier_tokens(work: Work) -> frozenset[str]:
+    """Return the tokens that changes of this deployment before a command may have had: each was attempted once."""
     pending = work.pending
     before = range(max(1, pending.id - EARLIER), pending.id)
-    return ours in {token(work.stream, pending.deployment, command, 1) for command in before}
+    return frozenset(token(work.stream, pending.deployment, command, 1) for command in before)
 
 
 def _who(stack: StackDescription, last: DeployerChange) -> str:
