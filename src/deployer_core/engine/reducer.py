@@ -176,7 +176,10 @@ def _attempt(state: DeployerState, event: messages.Attempted, _: Begin) -> Reduc
         return state, ()
     attempt = messages.Attempt(event.number, event.at, event.resolved, token=event.token)
     waits = swap(state.pending, pending, evolve(pending, attempt=attempt))
-    return evolve(state, pending=waits, memory=suspending(state.memory, event.suspending)), ()
+    memory = suspending(state.memory, event.suspending)
+    if isinstance(pending.command, StabiliseStack) and not memory.changed:
+        memory = evolve(memory, changed=True)
+    return evolve(state, pending=waits, memory=memory), ()
 
 
 @_takes(messages.Accepted)

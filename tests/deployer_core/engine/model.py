@@ -7,6 +7,7 @@ It keeps books of its own and shares no rule with the engine. `sense` says befor
 from attrs import define, evolve, field
 
 from deployer_core.engine.messages import (
+    Attempted,
     DeadlinePassed,
     Event,
     Notice,
@@ -118,7 +119,7 @@ class Model:
         if not self.current and not self.broken and self.queue:
             self.current = self.queue.pop(0)
         self.ended |= over
-        self._changes(after, commands)
+        self._changes(before, event, after, commands)
         self._compare(after)
 
     def _ask(self, event: Requested) -> None:
@@ -169,8 +170,10 @@ class Model:
             if gone.id not in kept and isinstance(gone.command, p.UpsertDatabase):
                 self.moved += _took(gone, event)
 
-    def _changes(self, after: DeployerState, commands: Commands) -> None:
-        """Note what goes out, and that what is put back was asked for and may be."""
+    def _changes(self, before: DeployerState, event: Event, after: DeployerState, commands: Commands) -> None:
+        """Note what goes out, a look that changes something too, and that what is put back was asked for and may be."""
+        looks = [one.id for one in before.pending if isinstance(one.command, d.StabiliseStack)]
+        self.sent |= isinstance(event, Attempted) and event.command in looks and after is not before
         for command in commands:
             if isinstance(command, Pending) and isinstance(command.command, d.StackChange):
                 self.sent = True
