@@ -280,8 +280,9 @@ def ended(memory: Memory, pending: Pending, asker: deployment.State, answer: Ans
             )
         removed = answer.removed if isinstance(answer, StackStatus | Failure) else ()
         memory = with_removed(memory, removed)
-    if good and not isinstance(asker, TO_ZERO) and memory.suspended:
-        memory = evolve(memory, suspended=())
+    if good and isinstance(command, UpdateStack | UpsertStack | ScaleStack):
+        kept = tuple(target for target in memory.suspended if target not in command.resume)
+        memory = evolve(memory, suspended=kept)
     if restored:
         memory = evolve(memory, baseline=None, joined=(), unfinished=False, removed=(), overwritten=())
     return memory

@@ -206,6 +206,8 @@ def _reply(state: DeployerState, event: messages.Replied, begin: Begin) -> Reduc
     if isinstance(answer, messages.DeadlinePassed) and _may_take_longer(pending):
         longer = evolve(pending, deadline=2 * pending.deadline - pending.issued)
         return evolve(state, pending=swap(state.pending, pending, longer)), ()
+    if isinstance(answer, ecs_task.Again) and not pending.may_have_begun:
+        return state, ()
     if isinstance(answer, _NO_MACHINES):
         told = _told(pending, answer) if isinstance(answer, messages.Progress) else _declined(pending, answer)
         if told is pending:
