@@ -6,8 +6,8 @@ from deployer_aws.cli._exit import ExitCode
 from deployer_aws.cli._options import json_option
 from deployer_aws.cli._program import command
 from deployer_aws.cli._screen import Screen
-from deployer_core.analysis.explore import edge_text
 from deployer_core.analysis.explore import explore as explore_all
+from deployer_core.analysis.traces import edge_text
 
 
 @command("deployer explore --deployments 1 --databases 1")

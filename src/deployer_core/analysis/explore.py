@@ -6,36 +6,41 @@
         print(report.trace(violation))
 
 The walk is breadth first and calls the real reducer, so the first way to a violation is a shortest one. Two states
-that can't be told apart by anything that will ever happen are one (`canonical`).
+that can't be told apart by anything that will ever happen are one (`canonical`). What is done in one state (`expand`)
+needs nothing of the others: a `Crew` may do it in several processes, and the report is the same.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
-from contextlib import suppress
-from typing import Any, TypeAlias
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from typing import Protocol, TypeAlias
 
 from attrs import field, frozen
 
-from deployer_core.analysis import invariants
-from deployer_core.analysis.canonical import canonical
-from deployer_core.analysis.choices import AT, EARLIER, events, in_turn, left, specified_as, specs
+from deployer_core.analysis.choices import asked_as, earlier
+from deployer_core.analysis.choices import events as choices_of
+from deployer_core.analysis.expand import (
+    MACHINES,
+    START,
+    Arrival,
+    Choice,
+    EdgeEnds,
+    Expander,
+    Found,
+    Reducer,
+    Scene,
+    edge_ends,
+)
+from deployer_core.analysis.invariants import Taken
+from deployer_core.analysis.traces import command_text, edge_text, event_text, state_text
+from deployer_core.analysis.world import advance
 from deployer_core.engine import reducer
-from deployer_core.engine.messages import Event, Notice, Pending, Replied, Requested, Terminated
-from deployer_core.engine.routing import INITIAL, Commands, DeployerState
-from deployer_core.kernel.machine import Edge, IllegalEvent, name_of
-from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
-from deployer_core.spec import DeploymentSpec
+from deployer_core.engine.messages import Event, Requested
+from deployer_core.engine.routing import INITIAL, DeployerState
+from deployer_core.machines.deployment import DeploymentInfo
 
-Reducer: TypeAlias = Callable[[DeployerState, Event], tuple[DeployerState, Commands]]
-EdgeEnds: TypeAlias = tuple[str, str, str, str]
-"""Machine, source, event (of an eventless edge its label, in brackets), target."""
-
-MACHINES = (stack.MACHINE, deployment.MACHINE, postgres_migration.MACHINE, ecs_task.MACHINE)
-
-SENSE = "What makes sense is taken, and what does not is refused."
-ILLEGAL = "Nothing is raised but IllegalEvent."
-ONCE = "The same event twice is the event once."
 ENDS = "Every deployment ends: from every state, answers alone lead to where nothing is open."
+EARLIER_DEPTH = 3
+"""How many events lead to a stack that was deployed before; the walk starts from there too."""
 
 
 @frozen
@@ -47,8 +52,23 @@ class Violation:
 
 
 @frozen
+class Figures:
+    """How far a walk is: states met, and how many of them are expanded."""
+
+    states: int = 0
+    expanded: int = 0
+    transitions: int = 0
+    refusals: int = 0
+    violations: int = 0
+
+
+Tell: TypeAlias = Callable[[Figures], bool]
+"""Told how far the walk is, now and then; says whether it is to go on."""
+
+
+@frozen
 class Report:
-    """What was found. It is complete where no `limit` cut the walk short."""
+    """What was found. It is complete where nothing cut the walk short."""
 
     deployments: int
     databases: int
@@ -88,167 +108,183 @@ class Report:
         return "\n".join(lines)
 
 
+class Crew(Protocol):
+    """Those who expand states: each has met some, and is called by its number."""
+
+    def start(self) -> Arrival:
+        """Meet the first state, each of them."""
+        ...
+
+    def start_later(self) -> Arrival | None:
+        """Meet the state of a stack that was deployed before, each of them; None where no way leads there."""
+        ...
+
+    def expand(self, level: Sequence[tuple[Hashable, int]]) -> Iterator[tuple[int, Found]]:
+        """Expand states, each by one that has met it, and give what each found in the same order."""
+        ...
+
+    def edges(self) -> set[EdgeEnds]:
+        """Return the edges that they have taken."""
+        ...
+
+
+@frozen(eq=False)
+class Alone:
+    """One expander, in this process."""
+
+    expander: Expander
+
+    def start(self) -> Arrival:
+        """Meet the first state."""
+        return self.expander.arrive(START)
+
+    def start_later(self) -> Arrival | None:
+        """Meet the state of a stack that was deployed before."""
+        scene = deployed_before(self.expander)
+        return self.expander.arrive(scene) if scene else None
+
+    def expand(self, level: Sequence[tuple[Hashable, int]]) -> Iterator[tuple[int, Found]]:
+        """Expand states, one after the other."""
+        for key, _ in level:
+            yield 0, self.expander.expand(key)
+
+    def edges(self) -> set[EdgeEnds]:
+        """Return the edges that were taken."""
+        return self.expander.edges
+
+
+def deployed_before(expander: Expander) -> Scene | None:
+    """Return a stack that was deployed before; None where the reducer raises, which the walk finds."""
+    scene = START
+    try:
+        for event in earlier(expander.asks):
+            scene = _after(expander, scene, event)
+    except Exception:
+        return None
+    return scene
+
+
+def _after(expander: Expander, scene: Scene, event: Event) -> Scene:
+    after, commands = expander.reducer(scene.state, event)
+    return Scene(after, advance(scene.world, Taken(scene.state, event, after, commands)))
+
+
 def explore(
-    deployments: int = 2, databases: int = 2, limit: int | None = None, *, reducer: Reducer = reducer.reduce
+    deployments: int = 2,
+    databases: int = 2,
+    limit: int | None = None,
+    *,
+    reducer: Reducer = reducer.reduce,
+    crew: Crew | None = None,
+    tell: Tell = lambda _: True,
+    until: str | None = None,
 ) -> Report:
     """Walk every state that so many deployments on so many databases can reach; `limit` is a number of states.
 
-    Another `reducer` than the deployer's own shows whether its mistakes would be found.
+    Another `reducer` than the deployer's own shows whether its mistakes would be found. The walk ends at the
+    first violation whose sentence begins with `until`, an empty one with any.
     """
-    walk = _Walk(deployments, specs(databases), reducer)
-    walk.run(limit)
+    expander = Expander(deployments, databases, reducer, identify=lambda key: key)
+    walk = _Walk(crew or Alone(expander))
+    walk.run(limit, tell, until=until)
     walk.find_dead_ends()
-    edges = {_ends(m.name, e) for m in MACHINES for e in m.edges}
+    taken = walk.crew.edges()
+    every = {edge_ends(m.name, e) for m in MACHINES for e in m.edges}
     return Report(
         deployments=deployments,
         databases=databases,
-        states=len(walk.states),
-        transitions=walk.transitions,
-        refusals=walk.refusals,
+        states=walk.figures.states,
+        transitions=walk.figures.transitions,
+        refusals=walk.figures.refusals,
         complete=walk.complete,
-        edges=tuple(sorted(walk.edges)),
-        missing=tuple(sorted(edges - walk.edges)),
-        violations=tuple(walk.violations.values()),
+        edges=tuple(sorted(taken)),
+        missing=tuple(sorted(every - taken)),
+        violations=tuple(
+            Violation(sentence, _way(expander, *walk.way(number, choice)))
+            for sentence, (number, choice) in walk.violations.items()
+        ),
         reducer=reducer,
     )
-
-
-@frozen
-class _Way:
-    """How a state was first reached: from which one, by which events, if this had been `asked` for earlier."""
-
-    start: int
-    events: tuple[Event, ...]
-    asked: Requested | None = None
 
 
 class _Walk:
     """One walk: the states by number, how each was reached first, and what was found on the way."""
 
-    def __init__(self, deployments: int, menu: tuple[DeploymentSpec, ...], reducer: Reducer) -> None:
-        self.deployments, self.menu, self.reducer = deployments, menu, reducer
-        self.states: list[DeployerState] = []
-        self.parents: list[_Way] = []
-        self.shapes: list[tuple[Any, ...]] = []
+    def __init__(self, crew: Crew) -> None:
+        self.crew = crew
+        self.numbers: dict[Hashable, int] = {}
+        self.ways: list[tuple[int, Choice]] = []
         self.answered: list[list[int]] = []
-        self.numbers: dict[tuple[Any, ...], int] = {}
         self.ends: set[int] = set()
-        self.broken: set[int] = set()
-        self.transitions = self.refusals = 0
-        self.edges: set[EdgeEnds] = set()
-        self.seen: set[tuple[Any, ...]] = set()
-        self.violations: dict[str, Violation] = {}
+        self.violations: dict[str, tuple[int, Choice]] = {}
+        self.expanded = self.transitions = self.refusals = 0
         self.complete = True
 
-    def run(self, limit: int | None) -> None:
+    @property
+    def figures(self) -> Figures:
+        """Return how far it is."""
+        return Figures(
+            len(self.numbers), self.expanded, self.transitions, self.refusals, len(self.violations)
+        )
+
+    def run(self, limit: int | None, tell: Tell, *, until: str | None = None) -> None:
         """Take every event in every state, one event further at a time, until no new state turns up."""
-        self.arrive(_Way(-1, ()), INITIAL)
-        depth, first = 0, 0
-        while first < len(self.states):
-            if depth == len(EARLIER):
-                self.start_later()
-            ahead = range(first, len(self.states))
-            for number in ahead:
-                if limit is not None and len(self.states) >= limit:
-                    self.complete = False
-                    self.ends.update(range(number, len(self.states)))
+        level: list[tuple[Hashable, int]] = []
+        depth = 0
+        self.meet(self.crew.start(), (-1, (0, 0)), 0, level)
+        while level:
+            if depth == EARLIER_DEPTH and (there := self.crew.start_later()):
+                self.meet(there, (-1, (1, 0)), 0, level)
+            ahead: list[tuple[Hashable, int]] = []
+            for (key, _), (who, found) in zip(level, self.crew.expand(level), strict=True):
+                if (
+                    (limit is not None and len(self.numbers) >= limit)
+                    or (until is not None and any(v.startswith(until) for v in self.violations))
+                    or (self.expanded % TOLD_EVERY == 0 and not tell(self.figures))
+                ):
+                    self.cut_short(self.numbers[key])
                     return
-                self.expand(number)
-            depth, first = depth + 1, ahead.stop
+                self.take(self.numbers[key], who, found, ahead)
+            level, depth = ahead, depth + 1
+        tell(self.figures)
 
-    def start_later(self) -> None:
-        """Start anew from a stack that was deployed before, as early as a way from the beginning leads there."""
-        with suppress(Exception):  # where the reducer raises, the walk from the beginning finds it
-            self.arrive(_Way(-1, EARLIER), reduce_all(EARLIER, self.reducer))
+    def take(self, number: int, who: int, found: Found, ahead: list[tuple[Hashable, int]]) -> None:
+        """Take in what was found in one state."""
+        self.expanded += 1
+        self.transitions += found.transitions
+        self.refusals += found.refusals
+        for sentence, choice in found.violations:
+            self.violations.setdefault(sentence, (number, choice))
+        for arrival in found.arrivals:
+            there = self.meet(arrival, (number, arrival.choice), who, ahead)
+            if arrival.answers:
+                self.answered[there].append(number)
 
-    def expand(self, number: int) -> None:
-        """Take every event in one state, unless it should not be: what follows then is of no interest."""
-        if number not in self.broken:
-            for event in events(self.states[number], self.menu, self.deployments):
-                self.take(number, self.states[number], event)
-
-    def take(self, number: int, state: DeployerState, event: Event, asked: Requested | None = None) -> None:
-        """One event in one state: refused with reason, or taken and checked."""
-        way = _Way(number, (event,), asked)
-        sense = invariants.makes_sense(state, event)
-        try:
-            after, commands = self.reducer(state, event)
-        except IllegalEvent:
-            self.refusals += 1
-            if sense:
-                self.violate(SENSE, way)
-            return
-        except Exception:
-            self.violate(ILLEGAL, way)
-            return
-        if not sense:
-            self.violate(SENSE, way)
-            return
-        self.transitions += 1
-        changed = after is not state or bool(commands)
-        step = invariants.Taken(state, event, after, commands)
-        checked = invariants.STEP_INVARIANTS if changed else invariants.STALE_INVARIANTS
-        wrong = [invariant for invariant in checked if not invariant.holds(step)]
-        for invariant in wrong:
-            self.violate(invariant.sentence, way)
-        if wrong or not changed:
-            return
-        if not self.changes_nothing(after, event):
-            self.violate(ONCE, way)
-        there = self.arrive(way, after)
-        if isinstance(event, Replied):
-            self.answered[there].append(number)
-        self.cover(number, state, event, there)
-        if asked is None and after.stack is not state.stack and (turn := in_turn(state, after)):
-            for spec in self.menu[1:]:
-                self.take(number, specified_as(state, turn, spec), event, Requested(turn, spec, AT))
-
-    def changes_nothing(self, state: DeployerState, event: Event) -> bool:
-        """Check that an event that was just taken is stale, or nonsense now."""
-        try:
-            return self.reducer(state, event) == (state, ())
-        except IllegalEvent:
-            return not invariants.makes_sense(state, event)
-
-    def arrive(self, way: _Way, after: DeployerState) -> int:
-        """Where a way led: to a state that is known, or to a new one. Gives its number."""
-        key = (left(after, self.deployments), *canonical(after))
-        there = self.numbers.setdefault(key, len(self.states))
-        if there == len(self.states):
-            self.states.append(after)
-            self.parents.append(way)
-            self.shapes.append(_shape(after))
+    def meet(
+        self, arrival: Arrival, way: tuple[int, Choice], who: int, ahead: list[tuple[Hashable, int]]
+    ) -> int:
+        """Return the number of a state, a new one where it was not met before; then it is to be expanded."""
+        there = self.numbers.setdefault(arrival.key, len(self.ways))
+        if there == len(self.ways):
+            self.ways.append(way)
             self.answered.append([])
-            wrong = [invariant for invariant in invariants.STATE_INVARIANTS if not invariant.holds(after)]
-            for invariant in wrong:
-                self.violate(invariant.sentence, way)
-            if wrong:
-                self.broken.add(there)
-            if wrong or not invariants.opened(after):
+            if arrival.sound:  # else what follows is of no interest
+                ahead.append((arrival.key, who))
+            if not arrival.sound or not arrival.open:
                 self.ends.add(there)
         return there
 
-    def cover(self, number: int, state: DeployerState, event: Event, there: int) -> None:
-        """Which edges were taken hangs on the event and on the kinds of the states around it, so each is asked once."""
-        answer = type(event.answer) if isinstance(event, Replied) else None
-        step = (self.shapes[number], type(event), answer, self.shapes[there])
-        if step not in self.seen:
-            self.seen.add(step)
-            for machine, taken in reducer.microsteps(state, event):
-                self.edges.add(_ends(machine, taken.edge))
+    def cut_short(self, number: int) -> None:
+        """End before this state: what was not expanded is no dead end."""
+        self.complete = False
+        self.ends.update(range(number, len(self.ways)))
 
-    def violate(self, sentence: str, way: _Way) -> None:
-        """Keep the first way to each violation: the walk is breadth first, so it is a shortest one."""
-        if sentence in self.violations:
-            return
-        events, asked = way.events, {way.asked.deployment: way.asked} if way.asked else {}
-        while way.start >= 0:
-            way = self.parents[way.start]
-            earlier = (asked.get(e.deployment, e) if isinstance(e, Requested) else e for e in way.events)
-            events = (*earlier, *events)
-            if way.asked:
-                asked[way.asked.deployment] = way.asked
-        self.violations[sentence] = Violation(sentence, events)
+    def way(self, number: int, *choices: Choice) -> tuple[bool, tuple[Choice, ...]]:
+        """Return whether a way starts from a stack that was deployed before, and its choices from there."""
+        while number >= 0:
+            number, choice = self.ways[number]
+            choices = (choice, *choices)
+        return choices[0] == (1, 0), choices[1:]
 
     def find_dead_ends(self) -> None:
         """Walk back along the answers from every state where nothing is open: what is not met can't end by itself."""
@@ -258,8 +294,42 @@ class _Walk:
                 if number not in met:
                     met.add(number)
                     ahead.append(number)
-        if len(met) < len(self.states):
-            self.violate(ENDS, self.parents[min(set(range(len(self.states))) - met)])
+        if len(met) < len(self.ways):
+            number, choice = self.ways[min(set(range(len(self.ways))) - met)]
+            self.violations.setdefault(ENDS, (number, choice))
+
+
+TOLD_EVERY = 256
+"""After how many states it is told how far the walk is."""
+
+
+def _way(expander: Expander, later: bool, choices: tuple[Choice, ...]) -> tuple[Event, ...]:
+    """Return the events of a way. A deployment that waited has been requested as what it was taken for in its turn."""
+    scene = deployed_before(expander) if later else START
+    assert scene is not None
+    events: list[Event] = [*earlier(expander.asks)] if later else []
+    for number, other in choices:
+        every = choices_of(scene.state, expander.asks, expander.left(scene))
+        event = next(event for at, event in enumerate(every) if at == number)
+        varied = scene
+        if other:
+            taken = expander.take(scene, event)
+            (varied,) = [each for at, each in expander.varied(scene, event, taken) if at == other]
+        infos = {d.info.id: d.info for d in varied.state.deployments}
+        if other:
+            events = [_asked_as(e, infos) for e in events]
+        events.append(event)
+        try:
+            scene = _after(expander, varied, event)
+        except Exception:
+            break
+    return tuple(events)
+
+
+def _asked_as(event: Event, infos: dict[str, DeploymentInfo]) -> Event:
+    if isinstance(event, Requested) and event.deployment in infos:
+        return asked_as(event, infos[event.deployment])
+    return event
 
 
 def reduce_all(events: Iterable[Event], reducer: Reducer = reducer.reduce) -> DeployerState:
@@ -268,57 +338,3 @@ def reduce_all(events: Iterable[Event], reducer: Reducer = reducer.reduce) -> De
     for event in events:
         state, _ = reducer(state, event)
     return state
-
-
-def _shape(state: DeployerState) -> tuple[Any, ...]:
-    """Return the kinds of all machines' states."""
-    return (
-        type(state.stack),
-        *(type(d) for d in state.deployments),
-        *(type(m) for m in state.migrations),
-        *(type(t.state) for t in state.tasks),
-    )
-
-
-# What a person reads
-
-
-def _ends(machine: str, edge: Edge) -> EdgeEnds:
-    return machine, edge.source, f"({edge.name})" if edge.auto else edge.name, edge.target
-
-
-def edge_text(edge: EdgeEnds) -> str:
-    """Return an edge in a line."""
-    machine, source, event, target = edge
-    return f"{machine}: {source} --{event}--> {target}"
-
-
-def event_text(event: Event, state: DeployerState) -> str:
-    """Return an event in a line; an answer with the command that it answers."""
-    if isinstance(event, Requested):
-        return f"Requested {event.deployment} ({event.spec.version})"
-    if isinstance(event, Terminated):
-        return f"Terminated {event.deployment}"
-    number = getattr(event, "command", None)
-    if number is None:
-        return f"{type(event).__name__} {' '.join(getattr(event, 'force', ()))}".rstrip()
-    asked = next(
-        (command_text(p) for p in state.pending if p.id == number), f"command {number}, which is not pending"
-    )
-    return f"{type(event).__name__} {getattr(event, 'answer', '')} to {asked}".replace("  ", " ")
-
-
-def command_text(command: Pending | Notice) -> str:
-    """Return a command in a line."""
-    if isinstance(command, Notice):
-        return f"notice: {command.deployment} is {command.outcome} {command.reason}".rstrip()
-    return f"{command.id} {type(command.command).__name__} {command.deployment} {command.database}".rstrip()
-
-
-def state_text(state: DeployerState) -> str:
-    """Return a state in a line: the machines' states and what is pending."""
-    parts = [f"stack {name_of(type(state.stack))}"]
-    parts += [f"{d.info.id} {name_of(type(d))}" for d in state.deployments]
-    parts += [f"{m.database.spec.name} {name_of(type(m))}" for m in state.migrations]
-    parts += [f"task {t.purpose} of {t.database} {name_of(type(t.state))}" for t in state.tasks]
-    return ", ".join(parts)

@@ -3,105 +3,35 @@
 The explorer walks all states of a small world with them, and tests walk random ones of a larger world.
 """
 
-from collections.abc import Callable
-from typing import Any, Generic, TypeVar
-
-from attrs import frozen
-
+from deployer_core.analysis.attempts import ATTEMPT_INVARIANTS
+from deployer_core.analysis.checks import Invariant as Invariant
+from deployer_core.analysis.checks import Taken as Taken
+from deployer_core.analysis.checks import into
+from deployer_core.analysis.legal import began, current, is_final, queue
+from deployer_core.analysis.legal import makes_sense as makes_sense
+from deployer_core.analysis.legal import opened as opened
+from deployer_core.analysis.legal import requested as requested
+from deployer_core.analysis.legal import stops as stops
+from deployer_core.analysis.legal import waiting_for as waiting_for
 from deployer_core.engine import messages
-from deployer_core.engine.messages import DeploymentOutcome, Pending, StopTask
-from deployer_core.engine.routing import Commands, DeployerState
+from deployer_core.engine.messages import DeploymentOutcome, Pending
+from deployer_core.engine.routing import DeployerState
 from deployer_core.kernel.machine import Absent
 from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
 from deployer_core.machines.ecs_task import RunTask
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
 
-T = TypeVar("T")
-
-
-@frozen
-class Taken:
-    """An event that was taken: the state before it, the state after it, and what was given out."""
-
-    before: DeployerState
-    event: Any
-    after: DeployerState
-    commands: Commands
-
-    def ended(self, *outcomes: DeploymentOutcome) -> list[str]:
-        """Return the deployments whose notice of one of these outcomes was given out."""
-        return [
-            c.deployment for c in self.commands if isinstance(c, messages.Notice) and c.outcome in outcomes
-        ]
-
-
-@frozen
-class Invariant(Generic[T]):
-    """What holds in every state, or of every event that was taken."""
-
-    sentence: str
-    holds: Callable[[T], bool]
-
-
 STATE_INVARIANTS: list[Invariant[DeployerState]] = []
-STEP_INVARIANTS: list[Invariant[Taken]] = []
+STEP_INVARIANTS: list[Invariant[Taken]] = [*ATTEMPT_INVARIANTS]
 """Every invariant, filled as this module is imported."""
 STALE_INVARIANTS: list[Invariant[Taken]] = []
 """Those of the steps that can fail where an event changed nothing at all: the others hold then."""
 
-
-def _into(*lists: list[Invariant[T]]) -> Callable[[Callable[[T], bool]], Callable[[T], bool]]:
-    """Keep an invariant. Its sentence is its docstring in one line; its name where Python strips docstrings."""
-
-    def keep(holds: Callable[[T], bool]) -> Callable[[T], bool]:
-        for kept in lists:
-            kept.append(Invariant(" ".join((holds.__doc__ or holds.__name__).split()), holds))
-        return holds
-
-    return keep
+_of_state = into(STATE_INVARIANTS)
+_of_step = into(STEP_INVARIANTS)
+_of_stale = into(STEP_INVARIANTS, STALE_INVARIANTS)
 
 
-_of_state = _into(STATE_INVARIANTS)
-_of_step = _into(STEP_INVARIANTS)
-_of_stale = _into(STEP_INVARIANTS, STALE_INVARIANTS)
-
-
-# Words
-
-
-def current(state: DeployerState) -> list[str]:
-    """Return the deployment that holds the stack, if one does."""
-    return [state.stack.current] if isinstance(state.stack, stack.Creating | stack.Migrating) else []
-
-
-def queue(state: DeployerState) -> tuple[str, ...]:
-    """Return the deployments that wait for their turn, as the stack has them."""
-    return () if isinstance(state.stack, Absent | stack.Stable | stack.Available) else state.stack.queue
-
-
-def requested(state: DeployerState) -> list[str]:
-    """Return the deployments that have not ended, as requested."""
-    return [d.info.id for d in state.deployments]
-
-
-def opened(state: DeployerState) -> list[deployment.State]:
-    """Return the deployments that have had their turn and have not ended."""
-    return [d for d in state.deployments if not isinstance(d, deployment.Queued)]
-
-
-def waiting_for(state: DeployerState) -> list[Pending]:
-    """Return what is pending, apart from tasks that are being stopped."""
-    return [p for p in state.pending if not isinstance(p.command, StopTask)]
-
-
-def stops(state: DeployerState) -> dict[str, Pending]:
-    """Return the tasks that are being stopped, by their runs."""
-    return {p.command.run.id: p for p in state.pending if isinstance(p.command, StopTask)}
-
-
-_MOVING = (Lifecycle.PROGRESS, Lifecycle.ROLLING_BACK)
-_OF_WHAT_IS = (deployment.StabiliseStack, deployment.ScaleStack, deployment.UpdateStack)
-_UNFINISHED = (ecs_task.Started, ecs_task.Status, messages.Progress, messages.Declined)
 _BEFORE_BARRIER = (
     postgres_migration.Upserting,
     postgres_migration.Ready,
@@ -116,52 +46,6 @@ _PAST_BARRIER = (
     postgres_migration.Done,
 )
 _AT_REST = (postgres_migration.Done, postgres_migration.Nop)
-
-
-def is_final(pending: Pending, answer: object) -> bool:
-    """Tell whether an answer is the last one to its command. A stack that is missing may be yet to appear.
-
-    While a stack is rolling back, its command has twice the time. A run that did nothing may be begun again (`Again`).
-    """
-    command = pending.command
-    if isinstance(command, StopTask):
-        return isinstance(answer, ecs_task.StatusStopped)
-    if isinstance(answer, StackStatus):
-        looks = isinstance(command, deployment.StabiliseStack)
-        sure = bool(pending.ref) or isinstance(command, _OF_WHAT_IS)
-        moves = answer.lifecycle in _MOVING or (looks and answer.lifecycle is Lifecycle.DELETING)
-        return not moves and (answer.lifecycle is not Lifecycle.MISSING or sure)
-    if isinstance(answer, messages.DeadlinePassed) and isinstance(command, deployment.STACK_COMMANDS):
-        rolls_back = isinstance(pending.progress, messages.StackProgress) and pending.progress.rolling_back
-        return not rolls_back or extended(pending)
-    return not isinstance(answer, _UNFINISHED)
-
-
-def extended(pending: Pending) -> bool:
-    """Tell whether a stack's command has been given more time than it had at first."""
-    if not isinstance(pending.command, deployment.STACK_COMMANDS):
-        return False
-    command = pending.command
-    timeout = command.timeout if isinstance(command, deployment.StabiliseStack) else command.stack.timeout
-    return pending.deadline > pending.issued + timeout
-
-
-def makes_sense(state: DeployerState, event: messages.Event) -> bool:
-    """Tell whether an event has to be taken; what does not make sense has to be refused."""
-    if isinstance(event, messages.Replied):
-        late = next((event.at >= p.deadline for p in state.pending if p.id == event.command), True)
-        return late or not isinstance(event.answer, messages.DeadlinePassed)
-    if isinstance(event, messages.Requested):
-        known = event.deployment in dict(state.known)
-        held = isinstance(state.stack, stack.Creating | stack.Migrating | stack.Broken)
-        return known or (
-            bool(state.stream or event.stream) and not (held and len(queue(state)) >= event.queue_limit)
-        )
-    if isinstance(event, messages.Terminated):
-        return event.deployment in requested(state)
-    return not isinstance(event, messages.Repaired) or (
-        isinstance(state.stack, stack.Broken) and set(event.force) == set(stops(state))
-    )
 
 
 # In every state
@@ -180,6 +64,13 @@ def queue_is_in_order(state: DeployerState) -> bool:
     waiting = tuple(d.info.id for d in state.deployments if isinstance(d, deployment.Queued))
     turns = [order.index(name) for name in (*current(state), *queue(state))]
     return queue(state) == waiting and turns == sorted(turns)
+
+
+@_of_state
+def nobody_waits_for_nobody(state: DeployerState) -> bool:
+    """Nobody is queued while the stack is AVAILABLE."""
+    waits = any(isinstance(d, deployment.Queued) for d in state.deployments)
+    return not waits or not isinstance(state.stack, Absent | stack.Available)
 
 
 @_of_state
@@ -207,6 +98,8 @@ _ASKED: dict[type, type] = {
 def no_dead_end(state: DeployerState) -> bool:
     """Wherever something is open, something is pending: a command for each machine that waits, and no other."""
     asked = [("", _ASKED[type(d)]) for d in opened(state) if type(d) in _ASKED]
+    for back in (d for d in state.deployments if isinstance(d, deployment.Restoring)):
+        asked.append(("", type(back.change) if back.sent else deployment.StabiliseStack))
     for migration in state.migrations:
         if type(migration) in _ASKED:
             asked.append((migration.database.spec.name, _ASKED[type(migration)]))
@@ -304,10 +197,10 @@ def dropped_tasks_are_stopped(step: Taken) -> bool:
         return True
     kept, stopped = {p.id for p in after.pending}, stops(after)
     for p in step.before.pending:
-        if not isinstance(p.command, RunTask) or p.id in kept or not p.may_have_begun:
+        if not isinstance(p.command, RunTask) or p.id in kept or not began(p):
             continue
         answer = event.answer if isinstance(event, messages.Replied) and event.command == p.id else None
-        seen_to_end = isinstance(answer, ecs_task.StatusStopped) or (
+        seen_to_end = isinstance(answer, ecs_task.StatusStopped | ecs_task.Again) or (
             isinstance(answer, ecs_task.Errored) and not answer.may_still_run
         )
         if not seen_to_end and p.command.run.id not in stopped:
@@ -334,17 +227,6 @@ def given_out_once(step: Taken) -> bool:
         return not given and after.next_command >= before.next_command
     new = {p.id for p in after.pending} - {p.id for p in before.pending}
     return given == list(range(before.next_command, after.next_command)) and new <= set(given)
-
-
-@_of_step
-def broken_by_failure(step: Taken) -> bool:
-    """The stack is BROKEN by a deployment that failed, and mended by an operator alone."""
-    was, now = (isinstance(state.stack, stack.Broken) for state in (step.before, step.after))
-    if was == now:
-        return True
-    if was:
-        return isinstance(step.event, messages.Repaired)
-    return current(step.before) == step.ended(DeploymentOutcome.FAILED)
 
 
 @_of_step

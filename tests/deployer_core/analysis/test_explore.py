@@ -1,53 +1,24 @@
 """The composed deployer, explored: every reachable state of small worlds."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from deployer_core.analysis import choices, explore
-from deployer_core.engine import reducer
+from deployer_core.analysis import choices, expand, explore
+from deployer_core.analysis.expand import Expander
 from deployer_core.engine.routing import DeployerState
-from deployer_core.kernel.machine import Edge
 
 NEVER = (
+    ("Deployment", "QUEUED", "Started", "FAILED"),
     ("PostgresMigration", "EVALUATED", "(NeedsMigrate)", "TRIGGERED"),
     ("PostgresMigration", "EVALUATING", "Unblocked", "EVALUATING"),
     ("PostgresMigration", "READY", "(NeedsMigrate)", "TRIGGERED"),
     ("PostgresMigration", "UPSERTING", "Unblocked", "UPSERTING"),
+    ("Stack", "CREATING", "Released", "BROKEN"),
 )
-"""The composition unblocks only what is BLOCKED, so these can't be taken in it."""
-
-
-@pytest.mark.thorough
-def test_all_of_two_deployments_on_two_databases() -> None:
-    """Every invariant holds in every state and step, every deployment ends, and all edges are taken but four.
-
-    One test, since the walk takes seconds, and each worker of a parallel run would walk again.
-    """
-    report = explore.explore(deployments=2, databases=2)
-    assert report.complete
-    assert not report.violations, report.trace(report.violations[0])
-    assert report.missing == NEVER
-    assert len(report.edges) + len(NEVER) == sum(
-        len({edge_ends(e) for e in m.edges}) for m in explore.MACHINES
-    )
-    first, covered, *missing = str(report).splitlines()
-    assert first.startswith(f"2 deployments and 2 databases: {report.states} states, ")
-    assert covered == f"{len(report.edges)} edges covered, 4 not:"
-    assert missing[0] == "  PostgresMigration: EVALUATED --(NeedsMigrate)--> TRIGGERED"
-
-
-def edge_ends(edge: Edge) -> tuple[str, str, str]:
-    """Return an edge without its drawing."""
-    return edge.source, edge.event or f"({edge.name})", edge.target
-
-
-@pytest.mark.parametrize(("deployments", "databases"), [(0, 0), (1, 0), (1, 1), (2, 1), (3, 0)])
-def test_nothing_is_violated_in_smaller_worlds(deployments: int, databases: int) -> None:
-    """What holds for two and two holds where there is less of one and more of the other."""
-    report = explore.explore(deployments, databases)
-    assert report.complete
-    assert not report.violations, report.trace(report.violations[0])
+"""The composition unblocks only what is BLOCKED, withdraws all that have expired before anybody has a turn, and has left
+nothing unfinished before the first deployment: these can't be taken in it."""
 
 
 def test_a_limit_cuts_the_walk_short() -> None:
@@ -61,14 +32,17 @@ def test_a_limit_cuts_the_walk_short() -> None:
 def test_choosing_a_spec_late_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The walk that asks for waiting deployments in one way alone meets the same states as the one that asks in all."""
 
-    def met(walk: Any) -> set[Any]:
-        walk.run(None)
-        return {(*key[:4], len(key[4]), *key[5:]) for key in walk.numbers}
+    def met(asks: Callable[[int], tuple[choices.Ask, ...]]) -> set[Any]:
+        monkeypatch.setattr(expand, "menu", asks)
+        walk = explore._Walk(explore.Alone(Expander(2, 0, identify=lambda key: key)))
+        walk.run(None, lambda _: True)
+        return {(key[:4], len(key[4]), key[5:]) for key in walk.numbers if isinstance(key, tuple)}
 
-    pruned = met(explore._Walk(3, choices.specs(0), reducer.reduce))
+    quick, plain = choices.Ask(choices.QUICK), choices.menu(0)[3]
+    pruned = met(lambda _: (quick, plain))
     monkeypatch.setattr(choices, "will_wait", _never)
-    monkeypatch.setattr(explore, "in_turn", _nobody)
-    assert met(explore._Walk(3, choices.specs(0), reducer.reduce)) == pruned
+    monkeypatch.setattr(expand, "in_turn", _nobody)
+    assert met(lambda _: (quick, plain)) == pruned
 
 
 def _never(_: DeployerState) -> bool:
