@@ -112,12 +112,16 @@ def late_is_never_begun(step: Taken) -> bool:
     word = isinstance(event, messages.Requested | messages.Terminated | messages.Repaired)
     if after.deployments is step.before.deployments or not (word or step.ended(*DeploymentOutcome)):
         return True
-    gone = isinstance(event, messages.Requested) and event.deployment not in dict(step.before.known)
+    new = (
+        event
+        if isinstance(event, messages.Requested) and event.deployment not in dict(step.before.known)
+        else None
+    )
     late = [
         d.info.id
         for d in step.before.deployments
         if isinstance(d, deployment.Queued)
-        and (expired(d.info, event.at) or (gone and withdraws(event, d.info)))
+        and (expired(d.info, event.at) or (new and withdraws(new, d.info)))
     ]
     return not set(late) & set(requested(after))
 
@@ -171,7 +175,7 @@ def at_zero_between(step: Taken) -> bool:
 def good_only_when_whole(step: Taken) -> bool:
     """A change of ours counts only when the stack is COMPLETE after it; any other end of it fails the deployment."""
     event, pending = step.event, _of_event(step.before, step.event)
-    changes = pending and isinstance(pending.command, deployment.STACK_COMMANDS)
+    changes = pending and isinstance(pending.command, deployment.StackCommand)
     looks = pending and isinstance(pending.command, deployment.StabiliseStack)
     if (
         pending is None

@@ -60,7 +60,7 @@ def is_final(pending: Pending, answer: object) -> bool:
         sure = bool(pending.ref) or isinstance(command, _OF_WHAT_IS)
         moves = answer.lifecycle in _MOVING or (looks and answer.lifecycle is Lifecycle.DELETING)
         return not moves and (answer.lifecycle is not Lifecycle.MISSING or sure)
-    if isinstance(answer, messages.DeadlinePassed) and isinstance(command, deployment.STACK_COMMANDS):
+    if isinstance(answer, messages.DeadlinePassed) and isinstance(command, deployment.StackCommand):
         rolls_back = isinstance(pending.progress, messages.StackProgress) and pending.progress.rolling_back
         return not rolls_back or extended(pending)
     return not isinstance(answer, _UNFINISHED)
@@ -68,9 +68,9 @@ def is_final(pending: Pending, answer: object) -> bool:
 
 def extended(pending: Pending) -> bool:
     """Tell whether a stack's command has been given more time than it had at first."""
-    if not isinstance(pending.command, deployment.STACK_COMMANDS):
-        return False
     command = pending.command
+    if not isinstance(command, deployment.StackCommand):
+        return False
     timeout = command.timeout if isinstance(command, deployment.StabiliseStack) else command.stack.timeout
     return pending.deadline > pending.issued + timeout
 

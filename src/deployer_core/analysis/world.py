@@ -9,7 +9,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from deployer_core.analysis.checks import Taken
-from deployer_core.analysis.legal import current, opened
+from deployer_core.analysis.legal import current
 from deployer_core.engine import messages
 from deployer_core.engine.messages import DeploymentOutcome, Infrastructure, Pending
 from deployer_core.machines import deployment, ecs_task, postgres_migration
@@ -87,7 +87,7 @@ def answered(step: Taken) -> Pending | None:
 
 def asker(step: Taken) -> deployment.Resting | None:
     """Return the deployment that was open before the step, as it was."""
-    return next(iter(opened(step.before)), None)  # type: ignore[return-value]
+    return next((d for d in step.before.deployments if not isinstance(d, deployment.Queued)), None)
 
 
 def went_well(pending: Pending, answer: Any) -> bool:
