@@ -13,7 +13,7 @@ requests, looks at what is pending in a journal, lets an executor take one step 
   `connect` makes; `SystemClock`. `open_environment` puts them together. `Simulator` and `SimulatedPostgres` stand for
   AWS in tests.
 - What may be put in their places: anything with the methods of `Journal`, `Executor`, `Observer`, `Clock` or
-  `EventSource`.
+  `EventSource`; `deployer_aws.testing` has the contracts of journals and executors, for your tests.
 - What it is told: `EventQueue` receives AWS's events from a queue. Whom it tells: `Notices`, through `EventBridge`,
   `Sns` or `LogLine`.
 
