@@ -2,7 +2,7 @@
 
 spec {role: ROLE, tags: {team: shop}}         (members of the spec that differ, as YAML, before its command)
 UpsertStack Count=2 | RunTask evaluate        (the pending command, issued now, with an executor of its own)
-StabiliseStack cancel | look | check | adopt=STREAM force  (the same; it may discard a shell, unless it only looks)
+StabiliseStack cancel | look | check | adopt=STREAM force | counted=Count  (it may discard a shell, unless it only looks)
 accepted UpsertStack                          (the same, issued, sent and accepted ten seconds ago)
 scaled                                        (ScaleStack Count=0 of a stack with one service, accepted and complete)
 known UPDATE_IN_PROGRESS                      (the stack's status that the journal has for the command)
@@ -23,8 +23,8 @@ wait 60
 another                                       (executor of tasks, that has read no definition yet)
 
 An operation that is answered more than once gives its answers in turn, and then the last of them again; its answers
-after a look are in the place of those before. `token-1` is the token of the first attempt; `stack-id`, `nested-id`,
-`service-arn`, `task-arn` and `definition-3` are identifiers of AWS's.
+after a look are in the place of those before. `token-1` is the token of the first attempt, `token-other` one of another
+stream, `stream-other`; `stack-id`, `nested-id`, `service-arn`, `task-arn` and `definition-3` are identifiers of AWS's.
 """
 
 import json
@@ -51,6 +51,7 @@ from deployer_core.engine.messages import (
     StackProgress,
     TaskProgress,
 )
+from deployer_core.engine.messages import token as make_token
 from deployer_core.machines import deployment
 from deployer_core.machines.ecs_task import Purpose, Run, RunTask, Status
 from deployer_core.machines.stack_status import StackStatus
@@ -76,9 +77,14 @@ from tests.deployer_aws.scenarios.specs import template
 
 __all__ = ["Looking"]
 
-TOKENS = {f"token-{number}": work(None).token(number) for number in (1, 2, 3)}
+OTHER = "fedcba9876543210" * 2
+TOKENS = {
+    **{f"token-{number}": work(None).token(number) for number in (1, 2, 3)},
+    "token-other": make_token(OTHER, "x1", 1, 1),
+}
 NAMES = {
     **TOKENS,
+    "stream-other": OTHER,
     "stack-id": ID,
     "nested-id": NESTED,
     "task-arn": ARN,
@@ -162,14 +168,15 @@ class Looking:
     def _stack_command(self, name: str, *words: str) -> Any:
         spec = attrs.evolve(SPEC, **self._spec)
         if name == "StabiliseStack":
-            adopt = next((word.removeprefix("adopt=") for word in words if word.startswith("adopt=")), "")
+            given = dict(word.split("=") for word in words if "=" in word)
             return deployment.StabiliseStack(
                 "d1",
                 spec,
                 3600,
                 "cancel" in words,
                 "look" not in words,
-                adopt=adopt,
+                (given["counted"],) if "counted" in given else (),
+                given.get("adopt", ""),
                 force="force" in words,
                 check="check" in words,
             )
