@@ -76,6 +76,8 @@ BY_FIELD: dict[str, tuple[Any, ...]] = {
     "queue_limit": (1, 100),
     "Started.at": (None, 0.0, 1.0),
     "back": (None, NoWayBack("it moved"), WayBack(None), WayBack(BACK)),
+    "Stable.back": (None, WayBack(BACK)),
+    "DbMigrating.back": (None, WayBack(BACK)),
     "change": (None, BACK),
     "cause": (Cause.FAILURE,),
     "zero": ((), (("Count", 0),)),
