@@ -8,12 +8,23 @@ was stale: nothing has changed, and nothing need be kept.
 """
 
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Any, NoReturn, TypeAlias, TypeVar, get_args
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from attrs import evolve
 
 from deployer_core.engine import messages
+from deployer_core.engine.answers import (
+    ANSWERS,
+    FINAL,
+    TO_NO_MACHINE,
+    failure,
+    may_take_longer,
+    meaning_of,
+    progress_of,
+    rolls_back,
+    with_decline,
+    with_news,
+)
 from deployer_core.engine.memory import (
     Bound,
     ended,
@@ -37,9 +48,8 @@ from deployer_core.engine.routing import (
 )
 from deployer_core.kernel.machine import Absent, IllegalEvent, Microstep, name_of
 from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
-from deployer_core.machines.deployment import StabiliseStack, StackCommand
-from deployer_core.machines.ecs_task import RunTask
-from deployer_core.machines.stack_status import Lifecycle, StackStatus, read
+from deployer_core.machines.deployment import StabiliseStack
+from deployer_core.machines.stack_status import StackStatus
 from deployer_core.spec import OnFailure, digest
 
 LOGIC = 1
@@ -193,7 +203,7 @@ def _accept(state: DeployerState, event: messages.Accepted, _: Begin) -> Reducti
 @_takes(messages.Replied)
 def _reply(state: DeployerState, event: messages.Replied, begin: Begin) -> Reduction:
     pending, answer = _pending(state, event.command), event.answer
-    if type(answer) not in _ANSWERS:
+    if type(answer) not in ANSWERS:
         raise _refusal(state, event, f"{type(answer).__name__} is no answer of the world")
     if pending is None:
         return state, ()
@@ -203,39 +213,30 @@ def _reply(state: DeployerState, event: messages.Replied, begin: Begin) -> Reduc
         )
     if isinstance(pending.command, StopTask):
         return _reply_to_stop(state, pending, answer)
-    if isinstance(answer, messages.DeadlinePassed) and _may_take_longer(pending):
+    if isinstance(answer, messages.DeadlinePassed) and may_take_longer(pending):
         longer = evolve(pending, deadline=2 * pending.deadline - pending.issued)
         return evolve(state, pending=swap(state.pending, pending, longer)), ()
     if isinstance(answer, ecs_task.Again) and not pending.may_have_begun:
         return state, ()
-    if isinstance(answer, _NO_MACHINES):
-        told = _told(pending, answer) if isinstance(answer, messages.Progress) else _declined(pending, answer)
+    if isinstance(answer, TO_NO_MACHINE):
+        told = (
+            with_news(pending, answer)
+            if isinstance(answer, messages.Progress)
+            else with_decline(pending, answer)
+        )
         if told is pending:
             return state, ()
         progress = getattr(answer, "value", None)
         targets = progress.suspending if isinstance(progress, messages.StackProgress) else ()
         waits = swap(state.pending, pending, told)
         return evolve(state, pending=waits, memory=suspending(state.memory, targets)), ()
-    meaning = _meaning(pending, answer, event.at)
-    if type(meaning) in _FINAL:
+    meaning = meaning_of(pending, answer, event.at)
+    if type(meaning) in FINAL:
         return _end(begin(state, event.at), pending, answer, meaning)
-    told = _told(pending, answer)
+    told = with_news(pending, answer)
     if told is pending and isinstance(answer, StackStatus):
         return state, ()
     return _go_on(begin(state, event.at), state, pending, told, meaning)
-
-
-def _may_take_longer(pending: Pending) -> bool:
-    """Tell whether a stack's command is waited for beyond its deadline: once, while the stack is rolling back."""
-    command = pending.command
-    if not _rolls_back(pending) or not isinstance(command, StackCommand):
-        return False
-    timeout = command.timeout if isinstance(command, StabiliseStack) else command.stack.timeout
-    return pending.deadline - pending.issued <= timeout
-
-
-def _rolls_back(pending: Pending) -> bool:
-    return isinstance(pending.progress, messages.StackProgress) and pending.progress.rolling_back
 
 
 def _end(transaction: Transaction, pending: Pending, answer: Answer, meaning: Any) -> Reduction:
@@ -268,7 +269,7 @@ def _for_deployment(transaction: Transaction, pending: Pending, answer: Answer, 
             return _first_look(transaction, asker, answer, meaning)
         return _look_back(transaction, answer, meaning)
     transaction.memory = ended(transaction.memory, pending, asker, answer, good=good)
-    if isinstance(answer, messages.DeadlinePassed) and _rolls_back(pending):
+    if isinstance(answer, messages.DeadlinePassed) and rolls_back(pending):
         return _left_alone(asker, meaning, STILL_ROLLING_BACK)
     if isinstance(answer, messages.Failure) and answer.taken_over:
         return _left_alone(asker, meaning, TAKEN_OVER)
@@ -322,96 +323,6 @@ def _go_on(
     return (state, ()) if same else transaction.result()
 
 
-def _told(pending: Pending, answer: Answer) -> Pending:
-    """Return the command with what was said of it, itself where that is no news. (`evolve` would be much slower.)"""
-    seen, progress = _progress(answer)
-    progress = progress or pending.progress  # words alone unsay nothing: the stack may still be rolling back
-    ref = pending.ref or (answer.arn if isinstance(answer, ecs_task.Started) else "")
-    same = progress is pending.progress or progress == pending.progress
-    if same and seen == pending.seen and ref == pending.ref:
-        return pending
-    return Pending(
-        pending.id,
-        pending.deployment,
-        pending.database,
-        pending.command,
-        pending.issued,
-        pending.deadline,
-        pending.attempt,
-        ref,
-        seen,
-        progress,
-        pending.unresolved,
-    )
-
-
-def _declined(pending: Pending, answer: messages.Declined) -> Pending:
-    """Return the command with its latest attempt declined, itself where that is no news, or of an earlier attempt."""
-    attempt = pending.attempt
-    if not isinstance(pending.command, RunTask) or pending.ref or attempt is None or attempt.over:
-        return pending
-    if attempt.number != answer.number:
-        return pending
-    return evolve(pending, attempt=evolve(attempt, over=True), seen=answer.reason, progress=None)
-
-
-_ANSWERS = frozenset(get_args(Answer))
-_NO_MACHINES = (messages.Progress, messages.Declined)
-_FINAL = frozenset(
-    {
-        deployment.Stable,
-        deployment.Failure,
-        ecs_task.StatusStopped,
-        ecs_task.Errored,
-        ecs_task.Again,
-        postgres_migration.UpsertDone,
-        postgres_migration.CleanupDone,
-        postgres_migration.Errored,
-    }
-)
-_OF_A_STACK = (deployment.ScaleStack, deployment.UpdateStack)
-"""Commands that are given only where the stack was seen."""
-
-
-def _meaning(pending: Pending, answer: Any, at: float) -> Any:
-    """Return the machine's own event for an answer."""
-    if isinstance(answer, StackStatus):
-        waiting = isinstance(pending.command, deployment.StabiliseStack)
-        return read(
-            answer, waiting=waiting, known=bool(pending.ref) or isinstance(pending.command, _OF_A_STACK)
-        )
-    if isinstance(answer, messages.DeadlinePassed):
-        time = f"{pending.deadline - pending.issued:g} s"
-        reason = f"no end within {time}" + (f"; last seen: {pending.seen}" if pending.seen else "")
-        return failure(pending, reason, may_still_run=True)
-    if isinstance(answer, messages.Failure | messages.Refused):
-        return deployment.Failure(answer.reason)
-    return evolve(answer, late=at >= pending.deadline) if isinstance(answer, ecs_task.Again) else answer
-
-
-def failure(pending: Pending, reason: str, *, may_still_run: bool) -> Any:
-    """Return a failure as an event of the machine that asked."""
-    if not pending.database:
-        return deployment.Failure(reason)
-    if isinstance(pending.command, RunTask | StopTask):
-        return ecs_task.Errored(reason, may_still_run)
-    return postgres_migration.Errored(reason)
-
-
-_stack_progress = lru_cache(maxsize=64)(messages.StackProgress)  # for speed: the same again and again
-
-
-def _progress(answer: Any) -> tuple[str, messages.CommandProgress | None]:
-    """Return an answer that is not the last one as words for people, and as a value for programs."""
-    if isinstance(answer, StackStatus):
-        words = f"{answer.status}: {answer.reason}" if answer.reason else answer.status
-        return words, _stack_progress(answer.status, rolling_back=answer.lifecycle is Lifecycle.ROLLING_BACK)
-    if isinstance(answer, messages.Progress):
-        return answer.text, answer.value
-    status = answer.last_status if isinstance(answer, ecs_task.Status) else "RUNNING"
-    return status, messages.TaskProgress(status)
-
-
 def _reply_to_stop(state: DeployerState, pending: Pending, answer: Answer) -> Reduction:
     """End it when STOPPED was seen: what was not seen to stop may still run, whatever else is said of it."""
     after = pending
@@ -422,7 +333,7 @@ def _reply_to_stop(state: DeployerState, pending: Pending, answer: Answer) -> Re
     elif isinstance(answer, ecs_task.Errored):
         after = evolve(pending, seen=answer.reason, progress=None)
     elif isinstance(answer, ecs_task.Status | ecs_task.Started | messages.Progress):
-        seen, progress = _progress(answer)
+        seen, progress = progress_of(answer)
         after = evolve(pending, seen=seen, progress=progress)
     if after == pending:
         return state, ()

@@ -6,7 +6,9 @@ are mistakes in what is new.
 
 from attrs import field, frozen
 
-ROUTING, REDUCER, MESSAGES, MEMORY = (f"engine/{f}.py" for f in ("routing", "reducer", "messages", "memory"))
+ANSWERS, MEMORY, MESSAGES, REDUCER, ROUTING = (
+    f"engine/{f}.py" for f in ("answers", "memory", "messages", "reducer", "routing")
+)
 DEPLOYMENT, STACK, TASK, MIGRATION, STATUS = (
     f"machines/{f}.py" for f in ("deployment", "stack", "ecs_task", "postgres_migration", "stack_status")
 )
@@ -235,7 +237,7 @@ MISTAKES = (
     Mistake(
         24,
         "the refusal of an earlier attempt is taken for the latest's",
-        REDUCER,
+        ANSWERS,
         "if attempt.number != answer.number:",
         "if attempt.number < answer.number:",
         "An attempt is over",
@@ -283,7 +285,7 @@ MISTAKES = (
     Mistake(
         30,
         "a task past its deadline is taken for stopped",
-        REDUCER,
+        ANSWERS,
         "return failure(pending, reason, may_still_run=True)",
         "return failure(pending, reason, may_still_run=False)",
         STOPPED,
@@ -315,7 +317,7 @@ MISTAKES = (
     Mistake(
         34,
         "a later Started with another ARN replaces the known one",
-        REDUCER,
+        ANSWERS,
         'pending.ref or (answer.arn if isinstance(answer, ecs_task.Started) else "")',
         "answer.arn if isinstance(answer, ecs_task.Started) else pending.ref",
         "What the world calls a command",
@@ -323,7 +325,7 @@ MISTAKES = (
     Mistake(
         35,
         "a refusal is taken after acceptance",
-        REDUCER,
+        ANSWERS,
         "or pending.ref or attempt is None or",
         "or attempt is None or",
         "An attempt is over",
