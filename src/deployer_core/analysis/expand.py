@@ -4,10 +4,10 @@ It is a pure part of the walk (`explore`): many of these, each in a process of i
 """
 
 import hashlib
-from collections.abc import Callable, Hashable, Iterator
-from typing import Any, TypeAlias, get_args
+from collections.abc import Callable, Collection, Hashable, Iterator
+from typing import Any, NamedTuple, TypeAlias, get_args
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from deployer_core.analysis import invariants
 from deployer_core.analysis.canonical import Key, canonical
@@ -49,8 +49,7 @@ STEPS = {kind: [i for i in invariants.STEP_INVARIANTS if i.is_of_kind(kind)] for
 MOVES = {kind: [i for i in MOVE_INVARIANTS if i.is_of_kind(kind)] for kind in get_args(Event)}
 
 
-@frozen
-class Arrival:
+class Arrival(NamedTuple):
     """Where an event led: a state by its key; `fresh` where it was not met here before.
 
     `answers`: an answer of the world leads there. `open`: something is to come. `sound`: its invariants hold.
@@ -64,8 +63,7 @@ class Arrival:
     sound: bool = True
 
 
-@frozen
-class Found:
+class Found(NamedTuple):
     """What came of all the events in one state."""
 
     transitions: int
@@ -125,9 +123,10 @@ class Expander:
         """Return how many deployments may still begin, apart from those that wait; that of `earlier` does not count."""
         return self.deployments - scene.world.begun - len(queue(scene.state))
 
-    def forget(self, key: Hashable) -> None:
-        """Forget a state that somebody else expands."""
-        self._scenes.pop(key, None)
+    def retain(self, keys: Collection[Hashable]) -> None:
+        """Forget the states that others expand."""
+        for key in self._scenes.keys() - set(keys):
+            del self._scenes[key]
 
     def expand(self, key: Hashable) -> Found:
         """Take every event in a state."""
@@ -151,7 +150,7 @@ class Expander:
                     violations += [(sentence, choice) for sentence in self.unsound(taken.after)]
                 known = arrivals.setdefault(there.key, there)
                 if there.answers and not known.answers:
-                    arrivals[there.key] = evolve(known, answers=True)
+                    arrivals[there.key] = known._replace(answers=True)
                 self.cover(varied.state, event, taken.after.state)
         return Found(transitions, refusals, tuple(violations), tuple(arrivals.values()))
 
