@@ -18,8 +18,12 @@ PAGE = Path(__file__).parents[3] / "docs" / "kinds.md"
         "AWS::DynamoDB::Table",
         "AWS::SQS::Queue",
         "AWS::EFS::FileSystem",
-    ]
-    + ["AWS::SecretsManager::Secret", "AWS::CloudFormation::Stack", "Custom::Thing", "AWS::New::Kind", ""],
+        "AWS::SecretsManager::Secret",
+        "AWS::CloudFormation::Stack",
+        "Custom::Thing",
+        "AWS::New::Kind",
+        "",
+    ],
 )
 def test_any_other_kind_may_hold_data(kind: str) -> None:
     """What is not on the list is taken for something that holds data."""
