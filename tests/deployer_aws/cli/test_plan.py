@@ -21,3 +21,13 @@ def test_a_plan_says_what_a_person_should_know(deployer: Deployer) -> None:
     spec.write_text(f"{text}\nquick: true\n")
     assert "warning: " in invoke("plan", spec).err
     assert "warning: " in deployer("run", spec, "--simulate", SCRIPT).err
+
+
+def test_a_plan_begins_from_what_the_journal_knows(deployer: Deployer) -> None:
+    """Without one nothing was DONE, so a changed infrastructure could not be put back; with one it would be."""
+    words = ("plan", EXAMPLE / "v2b.yaml", "--stack", "exists")
+    assert "not put back: no deployment is DONE" in deployer(*words).out
+    deployer.run("v1")
+    known = deployer(*words).out
+    assert "not put back: no deployment is DONE" not in known
+    assert "put back" in known

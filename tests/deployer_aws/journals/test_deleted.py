@@ -7,22 +7,28 @@ from deployer_core.machines import stack
 from tests.support.orders import KEY, TEMPLATES, orders
 
 
-def deploy(aws: Simulator, version: str) -> list[str]:
-    """Deploy once, with a journal that nobody has seen before; the tokens of what AWS did for it."""
+def deploy(aws: Simulator, version: str, adopt: str = "") -> tuple[str, list[str]]:
+    """Deploy once, with a journal that nobody has seen before; its stream's id, and the tokens of what AWS did for it."""
     journal = SqliteJournal(":memory:")
     runner = simulated_environment(aws, journal, SimulatedPostgres()).runner()
     before = len(aws.changes)
-    runner.request("the-same-id", orders(version), TEMPLATES)
+    runner.request("the-same-id", orders(version), TEMPLATES, adopt=adopt)
     runner.run()
-    assert isinstance(journal.head(KEY).state.stack, stack.Available)
+    state = journal.head(KEY).state
+    assert isinstance(state.stack, stack.Available)
     journal.close()
-    return [change.token or "" for change in aws.changes[before:]]
+    return state.stream, [change.token or "" for change in aws.changes[before:]]
 
 
 def test_the_same_deployment_with_a_new_journal_really_changes_aws_again() -> None:
-    """Two journals never share a token, so AWS does not answer the second with what it did for the first."""
+    """Two journals never share a token, so AWS does not answer the second with what it did for the first.
+
+    The second one has to adopt the stack; else it is refused, and changes nothing.
+    """
     aws = Simulator()
-    first, second = deploy(aws, "1.0"), deploy(aws, "1.0")
+    stream, first = deploy(aws, "1.0")
+    assert deploy(aws, "1.0")[1] == []
+    _, second = deploy(aws, "1.0", adopt=stream)
     assert [change.action for change in aws.changes].count("create_stack") == 1
     # Down to zero, the tasks of both databases, and up again; the update in between has nothing to change.
     assert [change.action for change in aws.changes[len(first) :]] == [

@@ -99,7 +99,7 @@ def test_a_hint_is_followed_up_alone() -> None:
 
 def test_the_look_after_a_deadline_is_made_alone() -> None:
     """The look that decides whether a command is given up reads all that there is."""
-    w, executor = observing(looks=[moving, moving], timeout=10)
+    w, executor = observing(looks=[moving, moving], wait_timeout=10)
     w.runner.step()
     w.clock.time += 20
     w.runner.step()

@@ -84,7 +84,7 @@ def test_mistakes_of_our_own_are_not_hidden() -> None:
 def test_throttled_past_the_deadline() -> None:
     """Where no look succeeds any more after the deadline, the command is given up, with AWS's words for it."""
     w = scripted(*[raising(Refused("Throttling"))] * 500)
-    w.request(timeout=10)
+    w.request(wait_timeout=10)
     w.runner.run([KEY])
     assert w.notices[0].reason == (
         "no end within 10 s; last seen: StabiliseStack of stack shop: in AWS's words (Throttling); "
