@@ -21,7 +21,7 @@ SUITE = $(PYTEST) -n $(WORKERS) --maxprocesses 8
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(READY)  ## rehearse three versions of examples/orders: a simulated AWS, real databases, real migrations
+run: $(READY)  ## rehearse examples/orders, with a version that is put back: a simulated AWS, real databases, real migrations
 	PATH="$(abspath $(BIN)):$$PATH" deployer rehearse $(sort $(wildcard examples/orders/v*.yaml))
 
 quick: $(READY)  ## run the core's tests and one thin way through everything else, in less than a minute

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
         Taken,
         Work,
     )
-    from deployer_aws.runner import PollingPolicy, Requests, Runner
+    from deployer_aws.runner import NoSuchDeployment, PollingPolicy, Requests, Runner
     from deployer_aws.simulator import SimulatedPostgres, Simulator
     from deployer_aws.specfile import LoadedSpec, SpecFileError
     from deployer_aws.specfile import load as load_spec
@@ -84,6 +84,7 @@ __all__ = [
     "LoadedSpec",
     "LogLine",
     "LoginNeeded",
+    "NoSuchDeployment",
     "NotDelivered",
     "Notices",
     "Observer",
@@ -124,7 +125,7 @@ _HOMES: Final = {
     "deployer_aws.notifications": "Channel EventBridge LogLine NotDelivered Notices Sns",
     "deployer_aws.ports": """Account Act Appended Binding Clock Conflict Entry EventSource Executor Head Journal
         JournalError Observer Properties Received Recorded Taken Work""",
-    "deployer_aws.runner": "PollingPolicy Requests Runner",
+    "deployer_aws.runner": "NoSuchDeployment PollingPolicy Requests Runner",
     "deployer_aws.simulator": "SimulatedPostgres Simulator",
     "deployer_core._version": "__version__",
     "deployer_aws.specfile": "LoadedSpec SpecFileError load_spec",

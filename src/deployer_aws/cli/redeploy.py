@@ -24,7 +24,7 @@ from deployer_aws.cli._report import named
 from deployer_aws.cli._requesting import ask_and_show
 from deployer_aws.cli._screen import Screen
 from deployer_aws.environment import ensure_not_rehearsal, open_environment
-from deployer_aws.runner.earlier import NotFound, again
+from deployer_aws.runner.earlier import NoSuchDeployment, again
 from deployer_aws.runner.requests import deployment_id
 from deployer_aws.views.history import read_history
 
@@ -65,7 +65,7 @@ def redeploy(
         environment.ensure_account(key)
         try:
             repeated, spec = again(environment.journal, key, deployment)
-        except NotFound as missing:
+        except NoSuchDeployment as missing:
             raise BadInput(str(missing)) from None
         before = read_history(environment.journal, key).find(repeated)
         if before is not None and not as_json:

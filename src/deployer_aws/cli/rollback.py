@@ -25,7 +25,7 @@ from deployer_aws.cli._report import named
 from deployer_aws.cli._requesting import ask_and_show, confirm
 from deployer_aws.cli._screen import Screen, moment
 from deployer_aws.environment import Environment, ensure_not_rehearsal, open_environment
-from deployer_aws.runner.earlier import NotFound, target_of
+from deployer_aws.runner.earlier import NoSuchDeployment, target_of
 from deployer_aws.runner.requests import deployment_id
 from deployer_aws.views.history import read_history
 from deployer_aws.views.rollback import RollbackOutlook, foresee_rollback
@@ -116,7 +116,7 @@ def _foresee(
     known = read_history(environment.journal, key)
     try:
         named_or_found = target if force and target else target_of(known.state, key, target).id
-    except NotFound as missing:
+    except NoSuchDeployment as missing:
         raise BadInput(f"{missing}. Nothing was requested") from None
     outlook = foresee_rollback(known, named_or_found, keep_queue=keep_queue)
     if outlook is None:

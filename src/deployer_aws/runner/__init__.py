@@ -5,8 +5,9 @@ three, for a program to embed. Of many runners on one journal, `leases` lets one
 `schedule` and `durations` decide when AWS is looked at.
 """
 
+from deployer_aws.runner.earlier import NoSuchDeployment
 from deployer_aws.runner.polling import PollingPolicy
 from deployer_aws.runner.requests import Requests
 from deployer_aws.runner.runner import Runner
 
-__all__ = ["PollingPolicy", "Requests", "Runner"]
+__all__ = ["NoSuchDeployment", "PollingPolicy", "Requests", "Runner"]

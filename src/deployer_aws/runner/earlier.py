@@ -13,7 +13,7 @@ from deployer_core.machines.stack import Broken, Creating, Migrating
 from deployer_core.spec import DeploymentSpec, Pairs
 
 
-class NotFound(Exception):
+class NoSuchDeployment(Exception):
     """There is no such deployment to go back to, or to repeat; says what there is instead, and what to do."""
 
 
@@ -26,7 +26,7 @@ def requested(journal: Journal, key: str) -> dict[str, Requested]:
 def target_of(state: DeployerState, key: str, named: str = "") -> WasDone:
     """Return the deployment that a rollback repeats: the named one, or the one that follows from how the stack stands.
 
-    Raises NotFound.
+    Raises NoSuchDeployment.
     """
     sound = not isinstance(state.stack, Broken | Creating | Migrating)
     found = rollback_target(state.memory, named, sound=sound)
@@ -34,19 +34,19 @@ def target_of(state: DeployerState, key: str, named: str = "") -> WasDone:
         return found
     done = [was.id for was in state.memory.done]
     if named and named in dict(state.known):
-        raise NotFound(
+        raise NoSuchDeployment(
             f"deployment {named!r} of {key} is not one of the last {len(done)} that were DONE; "
             f"roll back to one of {', '.join(done[-3:]) or 'none'}, or deploy its spec anew"
         )
     if named:
-        raise NotFound(
+        raise NoSuchDeployment(
             f"deployment {named!r} of {key} was never requested; 'deployer history {key}' lists all"
         )
     if done:
-        raise NotFound(
+        raise NoSuchDeployment(
             f"no version of {key} was DONE before the one that is there; deploy another one instead"
         )
-    raise NotFound(
+    raise NoSuchDeployment(
         f"no deployment of {key} was DONE yet, so there is nothing to go back to; deploy it instead"
     )
 
@@ -56,7 +56,7 @@ def rollback_to(
 ) -> tuple[DeploymentSpec, Rollback]:
     """Return what a rollback to a deployment asks for: its spec in quick mode, with the values that were sent then.
 
-    Raises NotFound.
+    Raises NoSuchDeployment.
     """
     spec = evolve(_find(journal, key, target).spec, quick=True)
     return spec, Rollback(target, _sent(journal, key, target), keep_queue)
@@ -65,7 +65,7 @@ def rollback_to(
 def _find(journal: Journal, key: str, deployment: str) -> Requested:
     found = requested(journal, key).get(deployment)
     if found is None:
-        raise NotFound(
+        raise NoSuchDeployment(
             f"deployment {deployment!r} of {key} was never requested; 'deployer history {key}' lists all"
         )
     return found
@@ -75,17 +75,17 @@ def again(journal: Journal, key: str, named: str = "") -> tuple[str, DeploymentS
     """Return the deployment to repeat, and the spec to repeat it with: the named one, or the newest request.
 
     Of a rollback it is the mode of what it went back to: what is asked for again is a version, and not the way back.
-    Raises NotFound where there is none, and where the newest has not ended.
+    Raises NoSuchDeployment where there is none, and where the newest has not ended.
     """
     everything = requested(journal, key)
     if not everything:
-        raise NotFound(f"nothing was requested of {key} yet")
+        raise NoSuchDeployment(f"nothing was requested of {key} yet")
     if named:
         found = _find(journal, key, named)
     else:
         found = list(everything.values())[-1]
         if any(d.info.id == found.deployment for d in journal.head(key).state.deployments):
-            raise NotFound(
+            raise NoSuchDeployment(
                 f"deployment {found.deployment} of {key} is not over; name the one to repeat, or wait for it"
             )
     first = found

@@ -84,7 +84,7 @@ class Requests:
         """Ask for a deployment that repeats an earlier one, in quick mode; return the id of that one.
 
         That is `to`; else what `rollback_target` of the core says. Its spec, its template and the values that were sent
-        then are the journal's. A BROKEN stack is repaired by it. Raises NotFound where there is none to go back to.
+        then are the journal's. A BROKEN stack is repaired by it. Raises NoSuchDeployment.
         """
         target = to if force and to else target_of(self._journal.head(key).state, key, to).id
         spec, rollback = rollback_to(self._journal, key, target, keep_queue=keep_queue)
@@ -94,7 +94,7 @@ class Requests:
     def redeploy(self, key: str, deployment: str, *, of: str = "", by: str = "", reason: str = "") -> str:
         """Ask for a deployment with the spec of an earlier one, the newest by default; return the id of that one.
 
-        Raises NotFound where there is none, or the newest is not over.
+        Raises NoSuchDeployment where there is none, or the newest is not over.
         """
         repeated, spec = again(self._journal, key, of)
         self.request(deployment, spec, {}, by=by, reason=reason)

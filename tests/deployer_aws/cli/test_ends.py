@@ -177,6 +177,61 @@ def test_a_second_failure_after_a_half_way_one(deployer: Deployer) -> None:
     assert status(deployer)["half_way"] == []
 
 
+def test_an_update_that_removed_what_may_hold_data_is_left(deployer: Deployer) -> None:
+    """A bucket that is gone does not come back by the template of before: it says so, and the stack stays at zero."""
+    bucket = "Resources:\n  Kept:\n    Type: AWS::S3::Bucket\n"
+
+    def first(data: Any) -> None:
+        data["stack"]["template"] = "with.yaml"
+
+    path = spec(deployer, "v1", first)
+    template = (EXAMPLE / "template.yaml").read_text()
+    (deployer.folder / "with.yaml").write_text(template.replace("Resources:\n", bucket, 1))
+    assert run(deployer, path).code == 0
+    said = run(deployer, restoring(deployer, "v3"), "--json", script=REFUSES)
+    assert (said.code, said.data["put_back"]) == (1, False)
+    assert "not put back: the update removed or replaced Kept" in said.data["reason"]
+    assert stack(deployer)["DesiredCount"] == "0"
+
+
+# Another journal
+
+
+def beside(deployer: Deployer) -> Deployer:
+    """Return a deployer with a journal of its own, and with the same simulated AWS as it is now."""
+    other = Deployer(deployer.folder / "other")
+    other.folder.mkdir()
+    shutil.copy(account_file(deployer.journal), account_file(other.journal))
+    return other
+
+
+def test_another_journals_stack(deployer: Deployer) -> None:
+    """REFUSED with who changed it last, exit code 6; the request that names that stream adopts it."""
+    deployer.run("v1")
+    stream, other = status(deployer)["stream"], beside(deployer)
+    refused = run(other, spec(other, "v2"))
+    assert refused.code == 6, refused
+    assert stream in refused.out
+    assert status(other)["state"] == "AVAILABLE"
+    assert run(other, spec(other, "v2"), "--adopt", "0" * 32).code == 6
+    adopted = run(other, spec(other, "v2"), "--adopt", stream)
+    assert adopted.code == 0, adopted
+    assert (stack(other)["ImageTag"], stack(other)["DesiredCount"]) == ("1.1.0", "2")
+
+
+def test_another_journals_stack_with_its_window_open(deployer: Deployer) -> None:
+    """Left at zero by the other's newest change, it is not adopted, but by force and with a count to scale up to."""
+    deployer.run("v1")
+    run(deployer, spec(deployer, "v2"), script=ROLLS_BACK)
+    stream, other = status(deployer)["stream"], beside(deployer)
+    counted = spec(other, "v2", lambda data: data["stack"].update(counts={"DesiredCount": 3}))
+    refused = run(other, counted, "--adopt", stream)
+    assert refused.code == 6, refused
+    assert status(other)["state"] == "AVAILABLE"
+    assert run(other, counted, "--adopt", stream, "--force").code == 0
+    assert stack(other)["DesiredCount"] == "3"
+
+
 # The queue
 
 

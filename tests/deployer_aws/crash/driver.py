@@ -3,9 +3,9 @@
 A *moment* is just after an append to the journal, a change of a lease, or a call to AWS, and the very beginning: between
 two moments a run leaves no trace outside of its own memory. Started as a program of its own, so that it may fork:
 
-    python -m tests.deployer_aws.crash.driver FOLDER CASE VERSION DELAY RESIDUES
+    python -m tests.deployer_aws.crash.driver FOLDER CASE DELAY RESIDUES
 
-deploys VERSION after the versions before it, kills at all moments whose numbers have one of the RESIDUES (`0,1,2`,
+does what CASE is about after what it begins with, kills at all moments whose numbers have one of the RESIDUES (`0,1,2`,
 see tests/support/moments.py), carries on DELAY virtual seconds later, and writes a line of JSON for each, after one
 for a run that is not killed.
 """
@@ -16,9 +16,12 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
+
+from attrs import evolve, frozen
 
 from deployer_aws.executors.cloudformation import CloudFormation
 from deployer_aws.executors.ecs import Ecs
@@ -29,15 +32,70 @@ from deployer_aws.simulator import SimulatedPostgres, Simulator
 from deployer_core.engine.messages import Notice, Requested
 from deployer_core.engine.reducer import reduce
 from deployer_core.engine.routing import INITIAL
+from deployer_core.kernel.machine import IllegalEvent
+from deployer_core.spec import OnFailure
 from tests.support.moments import among
 from tests.support.orders import KEY, TEMPLATES, orders
 
+
+@frozen
+class Case:
+    """A script, the versions that are there before, and what is done then: every step of it may be done again."""
+
+    script: str
+    steps: Callable[["Bench"], None]
+    before: tuple[str, ...] = ()
+
+
+def _put_back(bench: "Bench") -> None:
+    bench.deploy("1.1", on_failure=OnFailure.RESTORE)
+
+
+def _roll_back(bench: "Bench") -> None:
+    bench.runner.rollback(KEY, "back", to="1.0", by="ann")
+    bench.runner.run([KEY])
+
+
+def _roll_back_from_broken(bench: "Bench") -> None:
+    """End what waits and repair the stack by a rollback; what comes before that is done once."""
+    if "back" not in dict(bench.journal.head(KEY).state.known):
+        bench.deploy("1.1")
+        bench.request("1.2")
+    _roll_back(bench)
+
+
+def _queue(bench: "Bench") -> None:
+    """Of three one is terminated while WAITING, and one superseded."""
+    for version in ("1.0", "1.1", "1.2"):
+        bench.request(version, supersede=version == "1.2")
+    with suppress(IllegalEvent):  # it has ended before the kill
+        bench.runner.terminate(KEY, "1.0", "ann")
+    bench.runner.run([KEY])
+
+
+_CHANGES = "{on: run_task, nth: 1, exit_code: 2}"
 CASES = {
-    "good": "rules: [{on: run_task, nth: 1, exit_code: 2}]",
-    "stuck": "rules: [{on: run_task, nth: 1, exit_code: 2}, {on: run_task, nth: 2, takes: 1000000}]",
+    "created": Case(f"rules: [{_CHANGES}]", lambda bench: bench.deploy("1.0")),
+    "full": Case(f"rules: [{_CHANGES}]", lambda bench: bench.deploy("1.1"), ("1.0",)),
+    "stuck": Case(
+        f"rules: [{_CHANGES}, {{on: run_task, nth: 2, takes: 1000000}}]", lambda bench: bench.deploy("1.0")
+    ),
+    "rolled back by CloudFormation": Case(
+        "rules: [{on: update_stack, nth: 3, fail: true}]", _put_back, ("1.0",)
+    ),
+    "evaluation refused": Case("rules: [{on: run_task, nth: 3, exit_code: 1}]", _put_back, ("1.0",)),
+    "past the barrier": Case("rules: [{on: run_task, nth: 4, exit_code: 1}]", _put_back, ("1.0",)),
+    "refused": Case("rules: [{on: describe_stacks, denied: true}]", lambda bench: bench.deploy("1.0")),
+    "queue": Case("rules: []", _queue),
+    "rollback": Case("rules: []", _roll_back, ("1.0", "1.0.1 quick")),
+    "rollback of a broken one": Case(
+        "rules: [{on: update_stack, nth: 3, fail: true}]", _roll_back_from_broken, ("1.0",)
+    ),
 }
-"""In both, `orders` has changes to migrate; in `stuck` a migration never ends by itself, and has to be stopped."""
-VERSIONS = ("1.0", "1.1")
+"""In the first three `orders` has changes to migrate; in `stuck` a migration never ends by itself, and has to be stopped.
+
+The next three fail with `on_failure: restore`: the infrastructure's update, the evaluation, and a migration.
+"""
 
 
 class Moments:
@@ -100,9 +158,15 @@ class Bench:
             jitter=lambda: 1.0,
         )
 
-    def deploy(self, version: str) -> None:
-        """Ask for a version, which is no event where it was asked for before, and carry on to the end."""
-        self.runner.request(version, orders(version), TEMPLATES)
+    def request(self, version: str, *, supersede: bool = False, **change: Any) -> None:
+        """Ask for a version, which is no event where it was asked for before."""
+        tag, _, quick = version.partition(" ")
+        spec = evolve(orders(tag, quick=bool(quick)), **change)
+        self.runner.request(tag, spec, TEMPLATES, supersede=supersede)
+
+    def deploy(self, version: str, **change: Any) -> None:
+        """Ask for a version, and carry on to the end."""
+        self.request(version, **change)
         self.runner.run([KEY])
 
     def result(self) -> dict[str, Any]:
@@ -117,6 +181,8 @@ class Bench:
             "stack": type(state.stack).__name__,
             "pending": [type(pending.command).__name__ for pending in state.pending],
             "reasons": [notice.reason for notice in notices],
+            "ends": [[notice.deployment, notice.outcome, notice.cause] for notice in notices],
+            "remembered": [state.memory.baseline, state.memory.half_way, state.memory.infrastructure],
             "changes": [_without_arn(change) for change in self.account.changes],
             "requests": sum(isinstance(event, Requested) for event in events),
         }
@@ -132,11 +198,11 @@ def _without_arn(change: Any) -> str:
     return f"{change.action} {definition}".rstrip()
 
 
-def killed(moment: int, folder: Path, version: str) -> bool:
-    """Deploy in a process that is killed at a moment; False where it ended before that."""
+def killed(moment: int, folder: Path, case: Case) -> bool:
+    """Do what the case is about in a process that is killed at a moment; False where it ended before that."""
     child = os.fork()
     if child == 0:
-        Bench(folder, None, Moments(moment)).deploy(version)
+        case.steps(Bench(folder, None, Moments(moment)))
         os._exit(0)
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
@@ -146,32 +212,30 @@ def killed(moment: int, folder: Path, version: str) -> bool:
     return False
 
 
-def trials(
-    folder: Path, case: str, version: str, delay: float, moments: Iterator[int]
-) -> Iterator[dict[str, Any]]:
+def trials(folder: Path, case: Case, delay: float, moments: Iterator[int]) -> Iterator[dict[str, Any]]:
     """Run undisturbed first; then kill at each moment in turn, carry on after the delay, and report."""
     prepared = folder / "prepared"
     prepared.mkdir()
-    bench = Bench(prepared, CASES[case])
-    for before in VERSIONS[: VERSIONS.index(version)]:
+    bench = Bench(prepared, case.script)
+    for before in case.before:
         bench.deploy(before)
     bench.close()
     for moment in chain([-1], moments):
         trial = folder / str(moment)
         shutil.copytree(prepared, trial)
-        if moment >= 0 and not killed(moment, trial, version):
+        if moment >= 0 and not killed(moment, trial, case):
             return
         bench = Bench(trial, None)
         if moment >= 0:
             bench.account.clock.sleep(delay)
-        bench.deploy(version)
+        case.steps(bench)
         yield {"moment": moment, **bench.result()}
         bench.close()
         shutil.rmtree(trial)
 
 
 if __name__ == "__main__":
-    where, which, what, after, residues = sys.argv[1:]
+    where, which, after, residues = sys.argv[1:]
     chosen = (moment for moment in count() if among(residues, moment))
-    for line in trials(Path(where), which, what, float(after), chosen):
+    for line in trials(Path(where), CASES[which], float(after), chosen):
         sys.stdout.write(json.dumps(line) + "\n")

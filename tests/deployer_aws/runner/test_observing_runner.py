@@ -41,13 +41,13 @@ class Observing:
 
 
 def observing(
-    *views: Any, looks: Sequence[Any] = (), streams: int = 1, timeout: int = 3_600, **settings: Any
+    *views: Any, looks: Sequence[Any] = (), streams: int = 1, wait_timeout: int = 3_600, **settings: Any
 ) -> tuple[Any, Observing]:
     """Return a runner with such an executor, and so many streams that are under way."""
     executor = Observing(STACKS, list(views), looks=list(looks))
     w = scripted(others=[executor], **settings)
     for n in range(streams):
-        wanted = asked(f"shop-{n}", template(), quick=True, timeout=timeout)
+        wanted = asked(f"shop-{n}", template(), quick=True, wait_timeout=wait_timeout)
         w.runner.request("d", wanted.spec, wanted.templates)
     return w, executor
 
