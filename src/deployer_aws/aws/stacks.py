@@ -184,7 +184,7 @@ class StackReader:
         An update removes last what it no longer needs, replaced resources included (User Guide, 'Update behaviors of
         stack resources'); what a deletion policy keeps has left the stack too.
         """
-        ours = (e for e in self._events(stack, since) if e.get("ClientRequestToken") in tokens)
+        ours = (e for e in self._events(stack, since) if str(e.get("ClientRequestToken", "")) in tokens)
         return tuple(dict.fromkeys(reversed(list(self._removals(ours)))))
 
     def _removals(self, events: Iterable[Mapping[str, Any]]) -> Iterator[str]:

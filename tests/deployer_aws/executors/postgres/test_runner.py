@@ -32,8 +32,11 @@ class DatabaseSession:
         self.runner = simulated_environment(self.account, self.journal, postgres).runner(
             polling=PollingPolicy(5.0, 30.0),
             jitter=lambda: 1.0,
-            notify=lambda _, notice: self.notices.append(notice),
+            notify=self._note,
         )
+
+    def _note(self, _: str, notice: Notice) -> None:
+        self.notices.append(notice)
 
     def spec(self, version: str, user: str | None = None) -> DeploymentSpec:
         """Load the example, with databases on the real server."""
