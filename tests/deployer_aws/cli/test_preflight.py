@@ -37,8 +37,9 @@ def test_a_fault_is_exit_code_1(aws: tuple[str, ...]) -> None:
     said = preflight(HOTFIX, *aws, "--json")
     assert said.code == 1
     assert said.data["sound"] is False
-    fault = next(f for f in said.data["findings"] if f["result"] == "fault" and f["check"] == "spec")
-    assert "it can't be created" in fault["text"]
+    (fault,) = [f for f in said.data["findings"] if f["result"] == "fault"]
+    assert fault["check"] == "template"
+    assert "cannot keep a previous value: the stack staging-orders does not exist yet" in fault["text"]
     assert fault["advice"]
 
 
@@ -47,7 +48,7 @@ def test_run_makes_the_same_checks_first(deployer: Deployer, aws: tuple[str, ...
     said = deployer("run", HOTFIX, *aws, env=ENV)
     assert said.code == 2
     assert "nothing was requested" in said.err
-    assert "spec: the stack does not exist" in said.err
+    assert "the stack staging-orders does not exist yet; give it a value" in said.err
     assert not list(deployer.folder.iterdir())
 
 

@@ -1,5 +1,7 @@
 """The checks of the stack and its template."""
 
+from typing import Any
+
 import pytest
 from attrs import evolve
 
@@ -146,12 +148,15 @@ def test_a_service_that_may_go_to_zero_is_none(examined: Examined, count: str) -
 
 
 def test_a_previous_value_of_a_stack_that_is_not_there_is_a_fault(examined: Examined) -> None:
-    """It could not be created."""
+    """It could not be created; nor could a stack be updated that has no such parameter yet."""
     examined.template = TEMPLATE.replace("Parameters:", "Parameters:\n  Zone: {Type: String}")
     examined.spec = SPEC.replace("  counts:", "  parameters: {Zone: {previous: true}}\n  counts:")
-    examined.expect("spec", Verdict.FAULT)
-    examined.answers["describe_stacks"] = {"Stacks": [{"StackStatus": "UPDATE_COMPLETE"}]}
-    examined.expect("spec", Verdict.OK)
+    examined.expect("template", Verdict.FAULT, "does not exist yet")
+    there: dict[str, Any] = {"StackStatus": "UPDATE_COMPLETE"}
+    examined.answers["describe_stacks"] = {"Stacks": [there]}
+    examined.expect("template", Verdict.FAULT, "has no such parameter yet")
+    there["Parameters"] = [{"ParameterKey": "Zone", "ParameterValue": "a"}]
+    examined.expect("template", Verdict.OK)
 
 
 def test_an_output_that_nobody_has_is_a_fault(examined: Examined) -> None:

@@ -101,6 +101,7 @@ def asked(
         capabilities,
         timeout=timeout,
     )
+    of_deployment.setdefault("wait_timeout", timeout)
     spec = DeploymentSpec("test", stack, version, of_stack, databases, quick, cancel_updates, **of_deployment)
     return Asked(spec, {digest: text})
 
