@@ -76,7 +76,7 @@ def _print_status(screen: Screen, one: StackOverview, now: float, journal: Path)
     rows += _remembered(one)
     if one.broken:
         rows.append(("next", typed(journal, "repair", one.key)))
-        if one.running is not None:
+        if one.running is not None and not one.half_way:  # over those it would be refused
             rows.append(("or", typed(journal, "rollback", one.key)))
     screen.rows(rows, indent=2)
     print_unresolved(screen, one, journal)

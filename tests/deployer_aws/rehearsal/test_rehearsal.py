@@ -1,6 +1,8 @@
 """Whole rehearsals: real databases, real processes, a simulated AWS."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -130,3 +132,59 @@ def test_a_script_of_the_simulator(project: Project, given: str) -> None:
     assert said.code == 1
     assert "no capacity" in said.out
     assert project.words == []
+
+
+def expecting(project: Project, version: str, expected: str, **commands: Any) -> Path:
+    """Return a version that is to be put back where it can be, and to end as expected."""
+    path = project.spec(version, **commands)
+    data = json.loads(path.read_text())
+    data["on_failure"] = "restore"
+    data["rehearse"]["expected"] = expected
+    path.write_text(json.dumps(data))
+    return path
+
+
+def test_a_failure_that_was_expected_does_not_end_it(project: Project, given: str) -> None:
+    """It was put back, the stack is repaired, and the next version follows; the exit code is that of a good end."""
+    fails = expecting(project, "2", "put-back", orders_evaluate=["fail", "orders", "3"])
+    words = (project.spec("1"), fails, project.spec("3"), "--database-url", given)
+    said = project.rehearse(*words)
+    assert said.code == 0, said
+    assert "It was put back: the services run as before." in said.out
+    assert "That was expected: it was to be FAILED and put back. The rehearsal goes on." in said.out
+    assert f"DONE  {KEY} version 3" in said.out
+    parts = project.rehearse(*words, "--json").data["deployments"]
+    assert [(one["outcome"], one["expected"], one["as_expected"]) for one in parts] == [
+        ("DONE", "done", True),
+        ("FAILED", "put-back", True),
+        ("DONE", "done", True),
+    ]
+    assert [one["exit_code"] for one in parts] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("expected", "commands", "was"),
+    [
+        ("failed", {}, "was to be FAILED (rehearse.expected: failed), and DONE is what became of it"),
+        (
+            "put-back",
+            {"billing_migrate": ["fail", "billing", "9"]},
+            "was to be FAILED and put back (rehearse.expected: put-back), and FAILED is what became of it",
+        ),
+    ],
+    ids=["done", "not put back"],
+)
+def test_what_was_expected_and_did_not_happen_fails_it(
+    project: Project, given: str, expected: str, commands: dict[str, Any], was: str
+) -> None:
+    """Exit code 1, what was expected and what came of it; the next version is not rehearsed."""
+    said = project.rehearse(
+        project.spec("1"),
+        expecting(project, "2", expected, **commands),
+        project.spec("3"),
+        "--database-url",
+        given,
+    )
+    assert said.code == 1
+    assert f"version 2 {was}" in said.err
+    assert f"{KEY} version 3" not in said.out
