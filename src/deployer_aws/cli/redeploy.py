@@ -64,7 +64,7 @@ def redeploy(
         (key,) = known_stacks(environment.journal, stack, journal)
         environment.ensure_account(key)
         try:
-            repeated, spec = again(environment.journal, key, deployment)
+            repeated, spec = again(environment.journal, key, deployment, deployment=name or "")
         except NoSuchDeployment as missing:
             raise BadInput(str(missing)) from None
         before = read_history(environment.journal, key).find(repeated)
@@ -77,7 +77,7 @@ def redeploy(
             environment,
             key,
             new,
-            lambda asked: asked.redeploy(key, new, of=repeated, by=by or operator(), reason=reason),
+            lambda asked: asked.redeploy(key, new, of=deployment, by=by or operator(), reason=reason),
             journal=journal,
             options=aws,
             speed=speed,

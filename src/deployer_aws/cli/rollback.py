@@ -25,7 +25,7 @@ from deployer_aws.cli._report import named
 from deployer_aws.cli._requesting import ask_and_show, confirm
 from deployer_aws.cli._screen import Screen, moment
 from deployer_aws.environment import Environment, ensure_not_rehearsal, open_environment
-from deployer_aws.runner.earlier import NoSuchDeployment, target_of
+from deployer_aws.runner.earlier import NoSuchDeployment, target_before, target_of
 from deployer_aws.runner.requests import deployment_id
 from deployer_aws.views.history import read_history
 from deployer_aws.views.rollback import RollbackOutlook, foresee_rollback
@@ -76,6 +76,7 @@ def rollback(
     with open_environment(journal, options=aws) as environment:
         (key,) = known_stacks(environment.journal, stack, journal)
         environment.ensure_account(key)
+        target = target or target_before(environment.journal, key, name or "")
         chosen = _foresee(environment, key, target, keep_queue, force)
         if not as_json:
             for line in _told(chosen, force):

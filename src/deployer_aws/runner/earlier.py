@@ -23,6 +23,12 @@ def requested(journal: Journal, key: str) -> dict[str, Requested]:
     return {event.deployment: event for event in events if isinstance(event, Requested)}
 
 
+def target_before(journal: Journal, key: str, deployment: str) -> str:
+    """Return what a rollback of this id went back to when it was first asked for; empty where it was not."""
+    before = requested(journal, key).get(deployment)
+    return before.rollback.target if before is not None and before.rollback is not None else ""
+
+
 def target_of(state: DeployerState, key: str, named: str = "") -> WasDone:
     """Return the deployment that a rollback repeats: the named one, or the one that follows from how the stack stands.
 
@@ -71,17 +77,20 @@ def _find(journal: Journal, key: str, deployment: str) -> Requested:
     return found
 
 
-def again(journal: Journal, key: str, named: str = "") -> tuple[str, DeploymentSpec]:
+def again(journal: Journal, key: str, named: str = "", *, deployment: str = "") -> tuple[str, DeploymentSpec]:
     """Return the deployment to repeat, and the spec to repeat it with: the named one, or the newest request.
 
-    Of a rollback it is the mode of what it went back to: what is asked for again is a version, and not the way back.
-    Raises NoSuchDeployment where there is none, and where the newest has not ended.
+    Where `deployment`, which is to repeat it, was asked for before, it is the same again. Of a rollback it is the mode
+    of what it went back to: what is asked for again is a version, and not the way back. Raises NoSuchDeployment where
+    there is none, and where the newest has not ended.
     """
     everything = requested(journal, key)
     if not everything:
         raise NoSuchDeployment(f"nothing was requested of {key} yet")
     if named:
         found = _find(journal, key, named)
+    elif deployment in everything:
+        return deployment, everything[deployment].spec
     else:
         found = list(everything.values())[-1]
         if any(d.info.id == found.deployment for d in journal.head(key).state.deployments):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from deployer_aws.ports import NO_PROPERTIES, Clock, Journal, Properties
-from deployer_aws.runner.earlier import again, rollback_to, target_of
+from deployer_aws.runner.earlier import again, rollback_to, target_before, target_of
 from deployer_aws.runner.writer import Writer
 from deployer_core.engine.messages import DAY, Repaired, Requested, Rollback, Terminated
 from deployer_core.machines.stack import QUEUE_LIMIT
@@ -86,6 +86,7 @@ class Requests:
         That is `to`; else what `rollback_target` of the core says. Its spec, its template and the values that were sent
         then are the journal's. A BROKEN stack is repaired by it. Raises NoSuchDeployment.
         """
+        to = to or target_before(self._journal, key, deployment)
         target = to if force and to else target_of(self._journal.head(key).state, key, to).id
         spec, rollback = rollback_to(self._journal, key, target, keep_queue=keep_queue)
         self.request(deployment, spec, {}, by=by, reason=reason, force=force, rollback=rollback)
@@ -96,7 +97,7 @@ class Requests:
 
         Raises NoSuchDeployment where there is none, or the newest is not over.
         """
-        repeated, spec = again(self._journal, key, of)
+        repeated, spec = again(self._journal, key, of, deployment=deployment)
         self.request(deployment, spec, {}, by=by, reason=reason)
         return repeated
 

@@ -53,9 +53,10 @@ def test_a_rollback_sends_what_was_sent_then(bench: Bench) -> None:
 
 
 def test_a_rollback_that_is_asked_for_twice_is_asked_for_once(bench: Bench) -> None:
-    """By its id, when its target is named; the same id for another target is refused."""
-    bench.runner.rollback(KEY, "back", to="1.0")
-    bench.runner.rollback(KEY, "back", to="1.0")
+    """By its id, whatever the stack is by then; the same id for another target is refused."""
+    assert bench.runner.rollback(KEY, "back") == "1.0"
+    bench.runner.run([KEY])
+    assert bench.runner.rollback(KEY, "back") == bench.runner.rollback(KEY, "back", to="1.0") == "1.0"
     assert len(requested(bench.journal, KEY)) == 3
     with pytest.raises(IllegalEvent, match="requested before, for something else"):
         bench.runner.rollback(KEY, "back", to="1.0.1")
@@ -90,6 +91,8 @@ def test_redeploy_repeats_the_newest_in_its_own_mode(bench: Bench) -> None:
     assert (repeated, spec) == ("back", orders("1.0"))
     assert bench.runner.redeploy(KEY, "again", of="1.0", by="ann") == "1.0"
     assert (last(bench).spec, last(bench).by) == (orders("1.0"), "ann")
+    assert bench.runner.redeploy(KEY, "again") == "again", "asked for before, and not over"
+    assert len(requested(bench.journal, KEY)) == 4
 
 
 def test_an_exclusive_request_that_would_have_to_wait_is_busy(bench: Bench) -> None:
