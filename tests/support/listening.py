@@ -19,6 +19,7 @@ from deployer_aws.simulator import SimulatedPostgres, Simulator
 from deployer_core.engine.messages import Notice
 from deployer_core.engine.routing import DeployerState
 from deployer_core.kernel.machine import name_of
+from tests.support.many_stacks import kept_in
 from tests.support.orders import KEY, TEMPLATES, orders
 from tests.support.sqs import URL, Sqs
 
@@ -80,7 +81,7 @@ class SimulatedExample:
         self.runner = simulated_environment(self.sim, self.journal, SimulatedPostgres()).runner(
             events=self.events if listens else None,
             polling=polling,
-            notify=told.notify if told else lambda _, notice: self.notices.append(notice),
+            notify=told.notify if told else kept_in(self.notices),
             watch=told.watch if told else None,
             jitter=jitter,
         )

@@ -6,6 +6,7 @@ Use it where a test asks how the number of calls grows with the number of stacks
 import hashlib
 import random
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from deployer_aws.environment.simulated import simulated_environment
@@ -20,6 +21,11 @@ TEMPLATE = "Resources: {Topic: {Type: 'AWS::SNS::Topic'}}"
 SHA256 = hashlib.sha256(TEMPLATE.encode()).hexdigest()
 PAGE = 100
 """Stacks to a page of the simulated account."""
+
+
+def kept_in(notices: list[Notice]) -> Callable[[str, Notice], None]:
+    """Return what a runner notifies: it keeps each notice."""
+    return lambda _, notice: notices.append(notice)
 
 
 class ManyStacks:
@@ -38,7 +44,7 @@ class ManyStacks:
         self.journal = SqliteJournal(":memory:")
         self.notices: list[Notice] = []
         self.runner = simulated_environment(self.sim, self.journal, InstantPostgres()).runner(
-            notify=lambda _, notice: self.notices.append(notice),
+            notify=kept_in(self.notices),
             jitter=random.Random(count).random,
         )
         for n in range(count):
@@ -74,7 +80,7 @@ def full_path(count: int) -> Counter[str]:
     )
     notices: list[Notice] = []
     runner = simulated_environment(sim, SqliteJournal(":memory:"), InstantPostgres()).runner(
-        notify=lambda _, notice: notices.append(notice),
+        notify=kept_in(notices),
         jitter=random.Random(count).random,
     )
     before = Counter[str]()
