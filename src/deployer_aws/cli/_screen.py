@@ -49,7 +49,7 @@ class Screen:
     """Both streams of one command."""
 
     def __init__(self) -> None:
-        self.out, self.err = _writer(sys.stdout, stderr=False), _writer(sys.stderr, stderr=True)
+        self.out, self.err: Console = _writer(sys.stdout, stderr=False), _writer(sys.stderr, stderr=True)
 
     @property
     def alive(self) -> bool:
