@@ -49,7 +49,8 @@ class Screen:
     """Both streams of one command."""
 
     def __init__(self) -> None:
-        self.out, self.err: Console = _writer(sys.stdout, stderr=False), _writer(sys.stderr, stderr=True)
+        self.out: Console = _writer(sys.stdout, stderr=False)
+        self.err: Console = _writer(sys.stderr, stderr=True)
 
     @property
     def alive(self) -> bool:
