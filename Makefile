@@ -16,7 +16,7 @@ PYTEST := $(BIN)/python -m pytest
 SUITE = $(PYTEST) -n $(WORKERS) --maxprocesses 8
 
 .DEFAULT_GOAL := help
-.PHONY: help run quick test thorough campaign newest check format lint types imports docs templates rendered drawings cover bench golden lock clean
+.PHONY: help run quick test thorough explore campaign newest check format lint types imports docs templates rendered drawings cover bench golden lock clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ test: $(READY)  ## run the suite, with a sample of what is exhaustive (more to p
 
 thorough: $(READY) drawings  ## run what `make test` leaves out: every moment to be killed at, the largest worlds, other tools
 	HYPOTHESIS_PROFILE=quick $(SUITE) -m thorough $(PYTEST_ARGS)
+
+explore: $(READY)  ## walk every state of two deployments on two databases, with a process for each core
+	$(BIN)/deployer explore --deployments 2 --databases 2
 
 campaign: $(READY)  ## run everything with forty times as many generated examples, for as long as it takes
 	HYPOTHESIS_PROFILE=thorough $(SUITE) $(PYTEST_ARGS)

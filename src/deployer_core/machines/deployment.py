@@ -603,24 +603,27 @@ def migrate_infra(state: ScaledDown) -> Step[InfraMigrate]:
 def migrate_data(state: InfraMigrated) -> Step[DbMigrating]:
     """Prepare a migration for each database, all blocked; none at all where the outputs lack what one of them needs."""
     databases, outputs = state.info.spec.databases, dict(state.outputs)
-    if any(_lack(spec, outputs) for spec in databases):
+    resolved = [_resolve(spec, outputs) for spec in databases]
+    whole = [one for one in resolved if not isinstance(one, str)]
+    if len(whole) < len(databases):
         progress = tuple(
-            DatabaseProgress(d.name, Phase.FAILED, _lack(d, outputs) or "not begun, since a sibling failed")
-            for d in databases
+            DatabaseProgress(
+                d.name, Phase.FAILED, one if isinstance(one, str) else "not begun, since a sibling failed"
+            )
+            for d, one in zip(databases, resolved, strict=True)
         )
         return to(DbMigrating(state.info, state.counts, progress, state.back))
     progress = tuple(DatabaseProgress(d.name, Phase.PREPARING) for d in databases)
-    commands = [PrepareMigration(Database(state.info.id, resolve(d, outputs))) for d in databases]
+    commands = [PrepareMigration(Database(state.info.id, one)) for one in whole]
     return to(DbMigrating(state.info, state.counts, progress, state.back), *commands)
 
 
-def _lack(spec: DatabaseSpec[Text], outputs: dict[str, str]) -> str:
-    """Say why these outputs do not make this spec whole; empty where they do."""
+def _resolve(spec: DatabaseSpec[Text], outputs: dict[str, str]) -> DatabaseSpec[str] | str:
+    """Return the spec made whole by these outputs, or say why they do not make it so."""
     try:
-        resolve(spec, outputs)
+        return resolve(spec, outputs)
     except (MissingOutputs, SpecError) as problem:
         return str(problem)
-    return ""
 
 
 @machine.on(SelfLoop("Progress"))

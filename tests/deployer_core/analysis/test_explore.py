@@ -1,5 +1,6 @@
 """The composed deployer, explored: every reachable state of small worlds."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,51 @@ NEVER = (
 )
 """The composition unblocks only what is BLOCKED, withdraws all that have expired before anybody has a turn, and has left
 nothing unfinished before the first deployment: these can't be taken in it."""
+
+
+BLOCKED = ("PostgresMigration", "BLOCKED", "Errored", "FAILED")
+"""A database is given up when a sibling failed: it takes two."""
+SHARE = 60.0
+"""Seconds of `make thorough` for the world that is too large for it."""
+
+
+def test_all_of_two_deployments_on_one_database() -> None:
+    """Every invariant holds in every state and step, every deployment ends, and all edges are taken but those."""
+    report = explore.explore(deployments=2, databases=1)
+    assert report.complete
+    assert not report.violations, report.trace(report.violations[0])
+    assert report.missing == tuple(sorted((*NEVER, BLOCKED)))
+    first, covered, *missing = str(report).splitlines()
+    assert first.startswith(f"2 deployments and 1 databases: {report.states} states, ")
+    assert covered == f"{len(report.edges)} edges covered, {len(report.missing)} not:"
+    assert missing[0] == "  Deployment: QUEUED --Started--> FAILED"
+
+
+@pytest.mark.thorough
+def test_much_of_two_deployments_on_two_databases() -> None:
+    """As far as a minute goes, nothing is violated; `make explore` walks it whole."""
+    began = time.monotonic()
+    report = explore.explore(2, 2, tell=lambda _: time.monotonic() - began < SHARE)
+    assert not report.violations, report.trace(report.violations[0])
+    assert report.states > 1_000
+
+
+@pytest.mark.parametrize(("deployments", "databases"), [(0, 0), (1, 0), (3, 0)])
+def test_nothing_is_violated_in_smaller_worlds(deployments: int, databases: int) -> None:
+    """What holds for two holds where there is less, and as far as it was walked where there is more of one."""
+    report = explore.explore(deployments, databases, limit=2000)
+    assert report.complete == (deployments < 2)
+    assert not report.violations, report.trace(report.violations[0])
+
+
+@pytest.mark.thorough
+def test_all_edges_are_taken_but_those_that_cannot_be() -> None:
+    """One deployment on two databases takes the one edge that two on one do not."""
+    report = explore.explore(1, 2)
+    assert report.complete
+    assert not report.violations, report.trace(report.violations[0])
+    assert BLOCKED in report.edges
+    assert not {*NEVER} & {*report.edges}
 
 
 def test_a_limit_cuts_the_walk_short() -> None:
