@@ -76,6 +76,7 @@ class Ask:
 
 _HELD = (database("db0", KINDS[0]),)
 _SENT = evolve(STACK, parameters=((SECRET, "new"),))
+_FIXED = evolve(STACK, scaling=(FixedCount(COUNT, 4),))
 _KEPT = evolve(STACK, parameters=((SECRET, Previous()),))
 
 
@@ -85,6 +86,7 @@ def menu(databases: int) -> tuple[Ask, ...]:
 
     Databases are interchangeable (they differ by name alone), so the order of their kinds makes no difference. All but
     one are put back when they fail: `leave` is the end of that way which it has anyhow where nothing can be put back.
+    Two have no database, and one of them no counts; the last kind has a count by number.
     """
     task = evolve(TASK, attempts=2)
     kinds = [*combinations_with_replacement(KINDS, databases)]
@@ -96,19 +98,16 @@ def menu(databases: int) -> tuple[Ask, ...]:
             "staging",
             "shop",
             "+".join(k) or "plain",
-            _SENT if k == kinds[0] else STACK,
+            _SENT if k == kinds[0] else _FIXED if k == kinds[-1] else STACK,
             held[k],
             on_failure=OnFailure.RESTORE,
         )
         for k in kinds
     ]
-    left = evolve(full[0], version="left", stack=STACK, on_failure=OnFailure.LEAVE)
-    fixed = evolve(
-        full[-1], version="fixed", databases=(), stack=evolve(STACK, scaling=(FixedCount(COUNT, 4),))
-    )
+    left = evolve(full[0], version="left", databases=(), stack=STACK, on_failure=OnFailure.LEAVE)
     unscaled = evolve(full[-1], version="unscaled", databases=(), stack=evolve(STACK, scaling=()))
     terms = (Ask(quick), Ask(quick, force=True), Ask(quick, adopt=OTHER))
-    return (*terms, *(Ask(spec) for spec in (*full, left, fixed, unscaled)))
+    return (*terms, *(Ask(spec) for spec in (*full, left, unscaled)))
 
 
 _OUTPUTS = (("Cluster", "main"),)
@@ -431,14 +430,19 @@ def _by_digest(asks: tuple[Ask, ...]) -> dict[str, DeploymentSpec]:
 
 
 def _rollbacks(state: DeployerState, asks: tuple[Ask, ...], name: str, left: int) -> Iterator[Requested]:
-    """Give every rollback to what was DONE, one to what never was, and one to what it was not."""
+    """Give every rollback to what was DONE, one to what never was, and one to what it was not.
+
+    One that has to wait is forced only where it would be an error otherwise: by its turn it comes to the same.
+    """
     specs, waits = _by_digest(asks), bool(queue(state))
     targets = {was.id: specs[was.digest] for was in state.memory.done if was.digest in specs}
     ended = [each for each, _ in state.known if each not in targets][:1]
     for target in (*targets, *ended, "nobody"):
         spec = targets.get(target, asks[0].spec)
+        moved = any(was.moved != state.memory.moved for was in state.memory.done if was.id == target)
+        forces = (False, True) if moved or not will_wait(state) else (False,)
         for keep in (False, True)[: 1 + waits] if left else (False,):
-            for force in (False, True):
+            for force in forces:
                 request = _request(name, Ask(spec, force=force))
                 yield evolve(request, rollback=messages.Rollback(target, keep_queue=keep))
     for target, spec in targets.items():
