@@ -94,6 +94,8 @@ class Explorers(ExitStack):
         many = len(self._workers)
         together = not self._apart and len(level) < TOGETHER * many
         owners = [who if self._apart else at % many for at, (_, who) in enumerate(level)]
+        if self._apart:
+            self._balance([key for key, _ in level], owners)
         self._apart = not together
         for number, worker in enumerate(self._workers):
             mine = [key for (key, _), who in zip(level, owners, strict=True) if together or who == number]
@@ -102,6 +104,20 @@ class Explorers(ExitStack):
             yield 0 if together else owner, self._next(self._workers[0 if together else owner])
         while together and any(worker.left or worker.owed for worker in self._workers):
             self._wait()
+
+    def _balance(self, keys: list[Hashable], owners: list[int]) -> None:
+        """Let those who have more of a level than their share give the rest to those who have less."""
+        share = -(-len(keys) // len(self._workers))
+        needs = [number for number in range(len(self._workers)) for _ in range(share - owners.count(number))]
+        moved: dict[tuple[int, int], list[Hashable]] = {}
+        counts = dict.fromkeys(range(len(self._workers)), 0)
+        for at, owner in enumerate(owners):
+            counts[owner] += 1
+            if counts[owner] > share and needs:
+                owners[at] = needs.pop()
+                moved.setdefault((owner, owners[at]), []).append(keys[at])
+        for (giver, taker), given in moved.items():
+            self._workers[taker].ask("take", self._workers[giver].ask("give", given))
 
     def _next(self, worker: _Worker) -> Found:
         while not worker.found:
@@ -134,6 +150,11 @@ def _work(end: "Connection[Any, Any]", deployments: int, databases: int) -> None
                 case ("level", level):
                     expander.retain(level)
                     keys = iter(level)
+                    end.send(None)
+                case ("give", keys_given):
+                    end.send(expander.give(keys_given))
+                case ("take", scenes):
+                    expander.receive(scenes)
                     end.send(None)
                 case ("expand",):
                     end.send([expander.expand(key) for key in islice(keys, PARCEL)])

@@ -128,6 +128,14 @@ class Expander:
         for key in self._scenes.keys() - set(keys):
             del self._scenes[key]
 
+    def give(self, keys: Collection[Hashable]) -> dict[Hashable, Scene]:
+        """Give states away, to be expanded by another."""
+        return {key: self._scenes.pop(key) for key in keys}
+
+    def receive(self, scenes: dict[Hashable, Scene]) -> None:
+        """Take states that another has met."""
+        self._scenes.update(scenes)
+
     def expand(self, key: Hashable) -> Found:
         """Take every event in a state."""
         scene = self._scenes.pop(key)
