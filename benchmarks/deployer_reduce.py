@@ -13,8 +13,9 @@ from typing import Any
 
 from benchmarks.harness import interleaved, ratio, table
 from deployer_core.analysis.choices import STACK, database
-from deployer_core.engine import reducer, routing
+from deployer_core.engine import reducer
 from deployer_core.engine.messages import Accepted, Attempted, Event, Replied, Requested
+from deployer_core.engine.state import INITIAL
 from deployer_core.kernel.machine import ABSENT
 from deployer_core.machines import deployment as d
 from deployer_core.machines import ecs_task, postgres_migration, stack
@@ -108,14 +109,14 @@ def with_a_database_by_hand() -> list[tuple[Any, Any]]:
 
 def composed(events: list[Event]) -> Callable[[], None]:
     """Count turns of the deployer, and check once that the path ends where it should."""
-    state = routing.INITIAL
+    state = INITIAL
     for event in events:
         state, _ = reducer.reduce(state, event)
     assert isinstance(state.stack, stack.Available), state
 
     def laps() -> None:
         for _ in range(LAPS):
-            state = routing.INITIAL
+            state = INITIAL
             for event in events:
                 state, _ = reducer.reduce(state, event)
 

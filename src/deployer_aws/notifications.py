@@ -20,7 +20,7 @@ from deployer_aws.aws.addresses import Address
 from deployer_aws.aws.protocols import EventBridgeClient, SnsClient
 from deployer_aws.ports import Appended, Clock
 from deployer_core.engine.messages import DeploymentOutcome, Notice
-from deployer_core.engine.routing import DeployerState
+from deployer_core.engine.state import DeployerState
 from deployer_core.kernel.machine import name_of
 from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
 

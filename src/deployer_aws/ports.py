@@ -23,7 +23,7 @@ from deployer_core.engine.messages import (
     StopTask,
     token,
 )
-from deployer_core.engine.routing import INITIAL, Commands, DeployerState
+from deployer_core.engine.state import INITIAL, Commands, DeployerState
 from deployer_core.machines import ecs_task, postgres_migration
 from deployer_core.machines.deployment import StabiliseStack
 from deployer_core.machines.ecs_task import RunTask

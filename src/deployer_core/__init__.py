@@ -144,7 +144,7 @@ from deployer_core.engine.messages import (
     token,
 )
 from deployer_core.engine.reducer import LOGIC, Busy, microsteps, reduce
-from deployer_core.engine.routing import INITIAL, DeployerState
+from deployer_core.engine.state import INITIAL, DeployerState
 from deployer_core.kernel.machine import IllegalEvent, Machine, Microstep
 from deployer_core.machines import deployment, ecs_task, postgres_migration, stack, stack_status
 from deployer_core.spec import (

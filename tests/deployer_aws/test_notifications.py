@@ -28,7 +28,7 @@ from deployer_aws.runner import Runner
 from deployer_aws.simulator import Simulator
 from deployer_core.engine.messages import DeploymentOutcome, Notice, Requested
 from deployer_core.engine.reducer import reduce
-from deployer_core.engine.routing import INITIAL
+from deployer_core.engine.state import INITIAL
 from tests.support.listening import SimulatedExample
 from tests.support.orders import KEY, orders
 

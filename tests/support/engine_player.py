@@ -41,7 +41,7 @@ from deployer_core.engine.messages import (
     Terminated,
 )
 from deployer_core.engine.reducer import reduce
-from deployer_core.engine.routing import INITIAL, DeployerState
+from deployer_core.engine.state import INITIAL, DeployerState
 from deployer_core.kernel.machine import IllegalEvent, name_of
 from deployer_core.machines import deployment
 from deployer_core.machines.deployment import (

@@ -17,7 +17,7 @@ from deployer_aws.ports import Clock, Journal
 from deployer_aws.runner import PollingPolicy
 from deployer_aws.simulator import SimulatedPostgres, Simulator
 from deployer_core.engine.messages import Notice
-from deployer_core.engine.routing import DeployerState
+from deployer_core.engine.state import DeployerState
 from deployer_core.kernel.machine import name_of
 from tests.support.many_stacks import kept_in
 from tests.support.orders import KEY, TEMPLATES, orders

@@ -6,7 +6,7 @@ Use it where a test of a journal needs more than `deployer_aws.testing.streams` 
 from collections.abc import Iterator, Sequence
 
 from deployer_aws.testing.streams import OUTPUTS, request, spec
-from deployer_core.engine import reducer, routing
+from deployer_core.engine import reducer
 from deployer_core.engine.messages import (
     Accepted,
     Answer,
@@ -20,6 +20,7 @@ from deployer_core.engine.messages import (
     StopTask,
     Terminated,
 )
+from deployer_core.engine.state import INITIAL, DeployerState
 from deployer_core.kernel.machine import IllegalEvent
 from deployer_core.machines import ecs_task, postgres_migration
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
@@ -52,7 +53,7 @@ def answers(pending: Pending) -> Sequence[Answer]:
     ]
 
 
-def moves(state: routing.DeployerState, at: float) -> Iterator[tuple[Event, routing.DeployerState]]:
+def moves(state: DeployerState, at: float) -> Iterator[tuple[Event, DeployerState]]:
     """Every event that is news to a state, with what comes of it."""
     for event in _thinkable(state, at):
         try:
@@ -63,7 +64,7 @@ def moves(state: routing.DeployerState, at: float) -> Iterator[tuple[Event, rout
             yield event, new
 
 
-def _thinkable(state: routing.DeployerState, at: float) -> Iterator[Event]:
+def _thinkable(state: DeployerState, at: float) -> Iterator[Event]:
     for pending in state.pending:
         yield from (Replied(pending.id, answer, at) for answer in answers(pending))
         yield Attempted(
@@ -80,7 +81,7 @@ def _thinkable(state: routing.DeployerState, at: float) -> Iterator[Event]:
 def walk(choices: Sequence[int]) -> list[Event]:
     """Make a stream by choosing among all that may happen next."""
     events: list[Event] = []
-    state = routing.INITIAL
+    state = INITIAL
     for at, choice in enumerate(choices, 1):
         possible = list(moves(state, float(at)))
         event, state = possible[choice % len(possible)]

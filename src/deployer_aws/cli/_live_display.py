@@ -27,7 +27,7 @@ from deployer_aws.views.history import (
 )
 from deployer_aws.views.status import StackOverview, summarise_stack
 from deployer_core.analysis.preview import preview
-from deployer_core.engine.routing import DeployerState
+from deployer_core.engine.state import DeployerState
 from deployer_core.kernel.machine import name_of
 from deployer_core.machines import deployment, postgres_migration
 

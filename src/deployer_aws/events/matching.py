@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from deployer_aws.events.parsing import AwsEvent, EventKind
 from deployer_aws.ports import CommandId
 from deployer_core.engine.messages import Pending, StackProgress, StopTask
-from deployer_core.engine.routing import DeployerState
+from deployer_core.engine.state import DeployerState
 from deployer_core.machines.deployment import (
     CreateStack,
     ScaleStack,

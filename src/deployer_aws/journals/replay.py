@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from attrs import fields
 
 from deployer_aws.ports import Head, Journal, JournalError, Recorded
-from deployer_core.engine import messages, reducer, routing
-from deployer_core.engine.routing import DeployerState
+from deployer_core.engine import messages, reducer
+from deployer_core.engine.state import INITIAL, DeployerState
 from deployer_core.kernel.machine import IllegalEvent
 
 
@@ -53,7 +53,7 @@ def _replayed(journal: Journal, key: str) -> Head:
 
 
 def _folded(rows: Iterable[Recorded], key: str) -> Head:
-    state, version = routing.INITIAL, 0
+    state, version = INITIAL, 0
     for row in rows:
         if row.logic != reducer.LOGIC:
             raise JournalError(

@@ -29,7 +29,7 @@ from deployer_aws.ports import Account, Binding, Conflict, Entry, Head, JournalE
 from deployer_core import wire
 from deployer_core.engine import reducer
 from deployer_core.engine.messages import Event, Notice
-from deployer_core.engine.routing import DeployerState
+from deployer_core.engine.state import DeployerState
 
 PAGE = 256
 """Events that are read at a time: a reader of a long stream holds neither the lock nor all of it."""

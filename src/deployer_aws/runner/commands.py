@@ -2,7 +2,7 @@
 
 from deployer_aws.ports import Work
 from deployer_core.engine.messages import Pending, StopTask
-from deployer_core.engine.routing import DeployerState
+from deployer_core.engine.state import DeployerState
 from deployer_core.machines.ecs_task import RunTask
 from deployer_core.machines.postgres_migration import CleanupDatabase, UpsertDatabase
 

@@ -6,9 +6,9 @@ from typing import TypeAlias
 
 from deployer_aws.ports import Appended, Journal
 from deployer_aws.runner.commands import find, since
-from deployer_core.engine import reducer, routing
+from deployer_core.engine import reducer
 from deployer_core.engine.messages import Event, Pending, Replied, StopTask
-from deployer_core.engine.routing import DeployerState
+from deployer_core.engine.state import INITIAL, DeployerState
 from deployer_core.kernel.machine import IllegalEvent
 from deployer_core.machines.ecs_task import RunTask, StatusStopped
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
@@ -55,7 +55,7 @@ class Durations:
     def _read(self, key: str) -> None:
         """Learn from what this logic version wrote. Older events are not replayed."""
         self._known[key] = defaultdict(lambda: deque(maxlen=KEPT))
-        state = routing.INITIAL
+        state = INITIAL
         try:
             for row in self._journal.events(key, from_checkpoint=True):
                 self._left -= 1

@@ -6,7 +6,7 @@ from deployer_aws.ports import Journal, JournalError
 from deployer_core.engine import reducer
 from deployer_core.engine.memory import WasDone, rollback_target
 from deployer_core.engine.messages import Attempted, Pending, Requested, Rollback
-from deployer_core.engine.routing import INITIAL, DeployerState
+from deployer_core.engine.state import INITIAL, DeployerState
 from deployer_core.kernel.machine import IllegalEvent
 from deployer_core.machines.deployment import CreateStack, UpdateStack, UpsertStack
 from deployer_core.machines.stack import Broken, Creating, Migrating

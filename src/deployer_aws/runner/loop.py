@@ -30,7 +30,7 @@ from deployer_core.engine.messages import (
     Replied,
     StopTask,
 )
-from deployer_core.engine.routing import DeployerState
+from deployer_core.engine.state import DeployerState
 
 log: logging.Logger = logging.getLogger("deployer")
 

@@ -24,8 +24,9 @@ from deployer_aws.ports import (
 )
 from deployer_aws.testing import streams
 from deployer_aws.testing.streams import KEY, OTHER, append, entry, fold, good_path, request
-from deployer_core.engine import reducer, routing
+from deployer_core.engine import reducer
 from deployer_core.engine.messages import Attempted, Event, Notice, Terminated
+from deployer_core.engine.state import INITIAL, DeployerState
 from deployer_core.testing import values
 
 Opener: TypeAlias = Callable[[], Journal]
@@ -53,7 +54,7 @@ class JournalContract:
     def test_an_empty_journal_has_nothing(self, journal: Journal) -> None:
         """A stream that nobody wrote to has the head of version 0, no event and no lease."""
         assert streams.everything(journal, KEY) == [[], [], [(Head(), [], None)]]
-        assert replay(journal, KEY) == routing.INITIAL
+        assert replay(journal, KEY) == INITIAL
         verify(journal, KEY)
 
     def test_events_come_back_in_order(self, journal: Journal) -> None:
@@ -80,11 +81,9 @@ class JournalContract:
         verify(journal, KEY)
 
     @settings(max_examples=15, deadline=None, suppress_health_check=_SLOW)
-    @example(Terminated("d-1", "'\"; DROP TABLE events --\x00\x1f\U0001f512\u2028é", 2.0), routing.INITIAL)
-    @given(event=values(Event), state=values(routing.DeployerState))
-    def test_any_event_and_state_are_kept(
-        self, journal: Journal, event: Event, state: routing.DeployerState
-    ) -> None:
+    @example(Terminated("d-1", "'\"; DROP TABLE events --\x00\x1f\U0001f512\u2028é", 2.0), INITIAL)
+    @given(event=values(Event), state=values(DeployerState))
+    def test_any_event_and_state_are_kept(self, journal: Journal, event: Event, state: DeployerState) -> None:
         """Whatever they hold, they come back equal, and with the hash that they had."""
         key = f"a'b/\U0001f512{len(journal.streams())}"
         journal.append([Entry(key, Head(), event, state)])

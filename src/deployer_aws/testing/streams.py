@@ -8,7 +8,7 @@ from itertools import count
 
 from deployer_aws.journals.replay import verify
 from deployer_aws.ports import Conflict, Entry, Head, Journal
-from deployer_core.engine import reducer, routing
+from deployer_core.engine import reducer
 from deployer_core.engine.messages import (
     Accepted,
     Answer,
@@ -20,6 +20,7 @@ from deployer_core.engine.messages import (
     StopTask,
     WorldCommand,
 )
+from deployer_core.engine.state import INITIAL, DeployerState
 from deployer_core.machines import ecs_task, postgres_migration
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
 from deployer_core.spec import (
@@ -122,7 +123,7 @@ def good_answer(command: WorldCommand, outputs: Pairs = OUTPUTS) -> Answer:
             return StackStatus(Lifecycle.COMPLETE, "UPDATE_COMPLETE", "", outputs, (("Count", 3),))
 
 
-def fold(events: list[Event], state: routing.DeployerState = routing.INITIAL) -> routing.DeployerState:
+def fold(events: list[Event], state: DeployerState = INITIAL) -> DeployerState:
     """Return what the events give."""
     for event in events:
         state, _ = reducer.reduce(state, event)

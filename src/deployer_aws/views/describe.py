@@ -23,7 +23,7 @@ from deployer_core.engine.messages import (
     StopTask,
     Terminated,
 )
-from deployer_core.engine.routing import Commands, DeployerState
+from deployer_core.engine.state import Commands, DeployerState
 from deployer_core.kernel.machine import Microstep
 from deployer_core.machines import deployment, ecs_task, postgres_migration
 from deployer_core.machines.deployment import (

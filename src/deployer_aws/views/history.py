@@ -36,7 +36,7 @@ from deployer_core.engine.messages import (
     Replied,
     Requested,
 )
-from deployer_core.engine.routing import INITIAL, Commands, DeployerState
+from deployer_core.engine.state import INITIAL, Commands, DeployerState
 from deployer_core.kernel.machine import name_of
 from deployer_core.machines.deployment import MACHINE, Cause, Done, Queued, Restoring, Waiting
 from deployer_core.spec import OnFailure

@@ -5,7 +5,7 @@ from attrs import frozen
 from deployer_aws.views.describe import counts_text, run_text
 from deployer_aws.views.history import UNCHANGED, CommandRecord, DeploymentHistory, StreamHistory
 from deployer_core.engine.messages import StopTask
-from deployer_core.engine.routing import DeployerState
+from deployer_core.engine.state import DeployerState
 from deployer_core.kernel.machine import Absent, name_of
 from deployer_core.machines import deployment, stack
 from deployer_core.machines.ecs_task import Purpose

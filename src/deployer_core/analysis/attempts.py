@@ -6,7 +6,7 @@ from deployer_core.analysis.checks import Invariant, Taken, into
 from deployer_core.analysis.legal import began, expired, is_final, requested, withdraws
 from deployer_core.engine import messages
 from deployer_core.engine.messages import DeploymentOutcome, Pending, StopTask
-from deployer_core.engine.routing import DeployerState
+from deployer_core.engine.state import DeployerState
 from deployer_core.machines import deployment, ecs_task, postgres_migration
 from deployer_core.machines.ecs_task import RunTask
 from deployer_core.machines.stack_status import Lifecycle, StackStatus

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 from deployer_core.analysis.legal import current, extended, queue
 from deployer_core.analysis.world import WITH_TEMPLATE, World
 from deployer_core.engine.messages import Pending, StopTask
-from deployer_core.engine.routing import DeployerState
+from deployer_core.engine.state import DeployerState
 from deployer_core.machines import deployment, postgres_migration
 from deployer_core.machines.deployment import CreateStack, UpsertStack
 from deployer_core.machines.ecs_task import RunTask

@@ -7,7 +7,7 @@ from attrs import frozen
 
 from deployer_core.engine import messages
 from deployer_core.engine.messages import DeploymentOutcome
-from deployer_core.engine.routing import Commands, DeployerState
+from deployer_core.engine.state import Commands, DeployerState
 
 T = TypeVar("T")
 

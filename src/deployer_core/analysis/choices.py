@@ -10,7 +10,7 @@ from deployer_core.analysis.legal import current, queue, stops
 from deployer_core.engine import messages
 from deployer_core.engine.memory import TO_ZERO, Bound
 from deployer_core.engine.messages import Infrastructure, Requested
-from deployer_core.engine.routing import DeployerState
+from deployer_core.engine.state import DeployerState
 from deployer_core.kernel.machine import Absent
 from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
 from deployer_core.machines.deployment import ScalableTarget, StabiliseStack, UpdateStack, UpsertStack

@@ -17,7 +17,7 @@ from deployer_core.analysis.world import NOTHING, Move, World, advance
 from deployer_core.analysis.world_invariants import MOVE_INVARIANTS
 from deployer_core.engine import reducer
 from deployer_core.engine.messages import Event, Replied, Terminated
-from deployer_core.engine.routing import INITIAL, Commands, DeployerState
+from deployer_core.engine.state import INITIAL, Commands, DeployerState
 from deployer_core.kernel.machine import Edge, IllegalEvent
 from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
 

@@ -35,7 +35,7 @@ from deployer_core.analysis.traces import command_text, edge_text, event_text, s
 from deployer_core.analysis.world import advance
 from deployer_core.engine import reducer
 from deployer_core.engine.messages import Event, Requested
-from deployer_core.engine.routing import INITIAL, DeployerState
+from deployer_core.engine.state import INITIAL, DeployerState
 from deployer_core.machines.deployment import DeploymentInfo
 
 ENDS = "Every deployment ends: from every state, answers alone lead to where nothing is open."

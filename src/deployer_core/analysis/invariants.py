@@ -15,7 +15,7 @@ from deployer_core.analysis.legal import stops as stops
 from deployer_core.analysis.legal import waiting_for as waiting_for
 from deployer_core.engine import messages
 from deployer_core.engine.messages import DeploymentOutcome, Pending
-from deployer_core.engine.routing import DeployerState
+from deployer_core.engine.state import DeployerState
 from deployer_core.kernel.machine import Absent
 from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
 from deployer_core.machines.ecs_task import RunTask

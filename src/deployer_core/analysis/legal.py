@@ -3,7 +3,7 @@
 from deployer_core.engine import messages
 from deployer_core.engine.memory import Bound
 from deployer_core.engine.messages import Pending, StopTask
-from deployer_core.engine.routing import DeployerState
+from deployer_core.engine.state import DeployerState
 from deployer_core.kernel.machine import Absent
 from deployer_core.machines import deployment, ecs_task, stack
 from deployer_core.machines.stack_status import Lifecycle, StackStatus

@@ -25,7 +25,7 @@ from deployer_core.analysis.preview_values import (
 )
 from deployer_core.engine import messages, reducer
 from deployer_core.engine.memory import EMPTY, Memory
-from deployer_core.engine.routing import INITIAL, DeployerState
+from deployer_core.engine.state import INITIAL, DeployerState
 from deployer_core.kernel.machine import Microstep, name_of
 from deployer_core.machines import deployment, ecs_task, postgres_migration
 from deployer_core.machines.deployment import NoWayBack, StabiliseStack

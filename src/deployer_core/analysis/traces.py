@@ -2,7 +2,7 @@
 
 from deployer_core.analysis.expand import EdgeEnds
 from deployer_core.engine.messages import Event, Notice, Pending, Requested, Terminated
-from deployer_core.engine.routing import DeployerState
+from deployer_core.engine.state import DeployerState
 from deployer_core.kernel.machine import name_of
 
 

@@ -5,7 +5,7 @@ from deployer_core.analysis.legal import current
 from deployer_core.analysis.world import CHANGES, Move, asker, put_back, wanted
 from deployer_core.engine import messages
 from deployer_core.engine.messages import DeploymentOutcome, Pending
-from deployer_core.engine.routing import DeployerState
+from deployer_core.engine.state import DeployerState
 from deployer_core.machines import deployment, stack
 from deployer_core.machines.ecs_task import RunTask
 from deployer_core.machines.stack_status import Lifecycle, StackStatus

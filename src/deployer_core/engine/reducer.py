@@ -39,13 +39,8 @@ from deployer_core.engine.memory import (
     with_removed,
 )
 from deployer_core.engine.messages import Answer, Pending, StopTask
-from deployer_core.engine.routing import (
-    DeployerState,
-    Reduction,
-    Traced,
-    Transaction,
-    swap,
-)
+from deployer_core.engine.routing import Traced, Transaction
+from deployer_core.engine.state import DeployerState, Reduction, swap
 from deployer_core.kernel.machine import Absent, IllegalEvent, Microstep, name_of
 from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
 from deployer_core.machines.deployment import StabiliseStack

@@ -31,7 +31,7 @@ from deployer_aws.runner import PollingPolicy, Runner
 from deployer_aws.simulator import SimulatedPostgres, Simulator
 from deployer_core.engine.messages import Notice, Requested
 from deployer_core.engine.reducer import reduce
-from deployer_core.engine.routing import INITIAL
+from deployer_core.engine.state import INITIAL
 from deployer_core.kernel.machine import IllegalEvent
 from deployer_core.spec import OnFailure
 from tests.support.moments import among

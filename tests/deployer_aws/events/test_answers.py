@@ -17,7 +17,7 @@ from deployer_core.engine.messages import (
     StopTask,
     TaskProgress,
 )
-from deployer_core.engine.routing import DeployerState
+from deployer_core.engine.state import DeployerState
 from deployer_core.machines.deployment import ScaleStack, StabiliseStack, StackCommand, UpdateStack
 from deployer_core.machines.ecs_task import Exit, Purpose, Run, RunTask, Started, Status, StatusStopped
 from deployer_core.machines.stack_status import Lifecycle, StackStatus

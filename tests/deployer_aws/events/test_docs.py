@@ -13,7 +13,7 @@ from deployer_aws.notifications import changed, ended
 from deployer_aws.ports import Appended
 from deployer_core.engine.messages import DeploymentOutcome, Notice, Requested, token
 from deployer_core.engine.reducer import reduce
-from deployer_core.engine.routing import INITIAL
+from deployer_core.engine.state import INITIAL
 from deployer_core.machines.deployment import Cause
 from tests.support.listening import SimulatedExample
 from tests.support.orders import KEY, orders

@@ -13,8 +13,9 @@ from deployer_aws.journals import SqliteJournal
 from deployer_aws.journals.replay import replay, verify
 from deployer_aws.ports import Entry, Head, JournalError
 from deployer_aws.testing.streams import KEY, append, attempt, fold, request
-from deployer_core.engine import reducer, routing
+from deployer_core.engine import reducer
 from deployer_core.engine.messages import Attempted, Event, Terminated
+from deployer_core.engine.state import INITIAL, DeployerState
 from tests.support.streams import walk
 
 
@@ -57,7 +58,7 @@ def test_a_state_that_newer_logic_would_not_reach_is_kept(
     ],
 )
 def test_a_head_that_its_events_do_not_give_is_found(
-    journal: SqliteJournal, head: routing.DeployerState, named: str
+    journal: SqliteJournal, head: DeployerState, named: str
 ) -> None:
     """The error names the stream, the version, and what is different."""
     journal.append([Entry(KEY, Head(), request(), head)])
@@ -70,7 +71,7 @@ def test_an_event_that_is_refused_is_found(journal: SqliteJournal) -> None:
     events: list[Event] = [request(), Terminated("nobody", "me", 2.0)]
     state = fold([request()])
     for version, event in enumerate(events):
-        journal.append([Entry(KEY, Head(state if version else routing.INITIAL, version), event, state)])
+        journal.append([Entry(KEY, Head(state if version else INITIAL, version), event, state)])
     with pytest.raises(JournalError, match=r"at version 2 is refused.*never requested"):
         replay(journal, KEY)
 

@@ -15,8 +15,9 @@ from deployer_aws.journals import SqliteJournal, verify
 from deployer_aws.ports import Head, JournalError
 from deployer_aws.testing import streams
 from deployer_aws.testing.streams import KEY, OTHER, append, entry, good_path, request
-from deployer_core.engine import reducer, routing
+from deployer_core.engine import reducer
 from deployer_core.engine.messages import Event, Notice, Requested
+from deployer_core.engine.state import INITIAL
 from tests.support.project import ROOT, SRC
 from tests.support.writer import KEYS, step
 
@@ -42,7 +43,7 @@ def check_whole(path: Path, acknowledged: int) -> int:
 
 def notices_of(events: list[Event]) -> int:
     """How many notices the events give out."""
-    state, given = routing.INITIAL, 0
+    state, given = INITIAL, 0
     for event in events:
         state, commands = reducer.reduce(state, event)
         given += sum(isinstance(command, Notice) for command in commands)

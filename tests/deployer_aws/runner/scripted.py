@@ -12,7 +12,7 @@ from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import Act, Appended, Journal, Work
 from deployer_aws.runner import Runner
 from deployer_core.engine.messages import Notice
-from deployer_core.engine.routing import DeployerState
+from deployer_core.engine.state import DeployerState
 from deployer_core.machines.deployment import (
     CreateStack,
     ScaleStack,

@@ -11,8 +11,9 @@ from deployer_aws.ports import Entry, Head
 from deployer_aws.runner import PollingPolicy, durations
 from deployer_aws.runner.durations import KEPT, Durations
 from deployer_aws.runner.schedule import Schedule
-from deployer_core.engine import messages, reducer, routing
+from deployer_core.engine import messages, reducer
 from deployer_core.engine.messages import Event
+from deployer_core.engine.state import INITIAL
 from tests.support.engine_player import Engine
 
 SECONDS = st.floats(0, 1e6)
@@ -182,7 +183,7 @@ def test_usual_is_the_median_of_the_latest() -> None:
 
 def _some(told: Told) -> messages.Pending:
     """Return a pending command like those that have ended."""
-    before = routing.INITIAL
+    before = INITIAL
     for row in told.journal.events("prod/shop"):
         assert row.event is not None
         before, _ = reducer.reduce(before, row.event)
@@ -204,7 +205,7 @@ def test_few_events_are_read_in_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     told = Told()
     told.upsert("d1", 40.0)
     pending = _some(told)
-    state = routing.INITIAL
+    state = INITIAL
     for event in told.events:
         after, _ = reducer.reduce(state, event)
         told.journal.append([Entry("prod/copy", told.journal.head("prod/copy"), event, after)])

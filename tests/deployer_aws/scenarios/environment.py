@@ -17,7 +17,7 @@ from deployer_aws.journals.sqlite import SqliteJournal
 from deployer_aws.ports import Act, Appended, Clock, Journal, Work
 from deployer_aws.runner import PollingPolicy, Runner
 from deployer_core.engine.messages import Notice, Pending
-from deployer_core.engine.routing import DeployerState
+from deployer_core.engine.state import DeployerState
 from deployer_core.kernel import machine
 from deployer_core.machines.postgres_migration import (
     CleanupDatabase,

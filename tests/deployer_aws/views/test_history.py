@@ -16,7 +16,7 @@ from deployer_aws.views.history import HistoryOutcome, StreamChange, StreamHisto
 from deployer_aws.views.status import summarise_stack
 from deployer_core.engine import reducer
 from deployer_core.engine.messages import Accepted, Attempted, Event, Failure, Replied, Requested, Terminated
-from deployer_core.engine.routing import INITIAL, DeployerState
+from deployer_core.engine.state import INITIAL, DeployerState
 from deployer_core.machines.stack_status import Lifecycle, StackStatus
 from tests.support.command import KEY
 from tests.support.engine_player import played

@@ -8,7 +8,7 @@ import pytest
 
 from deployer_core.analysis import choices, expand, explore
 from deployer_core.analysis.expand import Expander
-from deployer_core.engine.routing import DeployerState
+from deployer_core.engine.state import DeployerState
 
 NEVER = (
     ("Deployment", "QUEUED", "Started", "FAILED"),

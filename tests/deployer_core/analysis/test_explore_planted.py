@@ -24,7 +24,7 @@ from deployer_core.engine.messages import (
     StopTask,
     Terminated,
 )
-from deployer_core.engine.routing import INITIAL, Commands, DeployerState
+from deployer_core.engine.state import INITIAL, Commands, DeployerState
 from deployer_core.kernel.machine import IllegalEvent
 from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
 from tests.deployer_core.analysis.mistakes import MISTAKES

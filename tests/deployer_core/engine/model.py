@@ -18,7 +18,7 @@ from deployer_core.engine.messages import (
     StopTask,
     Terminated,
 )
-from deployer_core.engine.routing import Commands, DeployerState
+from deployer_core.engine.state import Commands, DeployerState
 from deployer_core.machines import deployment as d
 from deployer_core.machines import postgres_migration as p
 from deployer_core.machines import stack as s

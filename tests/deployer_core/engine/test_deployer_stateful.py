@@ -28,7 +28,7 @@ from deployer_core.engine.messages import (
     StopTask,
     Terminated,
 )
-from deployer_core.engine.routing import INITIAL
+from deployer_core.engine.state import INITIAL
 from deployer_core.kernel.machine import IllegalEvent
 from deployer_core.machines.deployment import ScalableTarget
 from deployer_core.machines.ecs_task import Again, Errored, RunTask, Started, Status

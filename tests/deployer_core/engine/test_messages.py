@@ -17,7 +17,7 @@ from deployer_core.engine.messages import (
     Rollback,
 )
 from deployer_core.engine.reducer import reduce
-from deployer_core.engine.routing import INITIAL
+from deployer_core.engine.state import INITIAL
 from deployer_core.kernel.machine import IllegalEvent
 from deployer_core.machines import deployment, postgres_migration
 from deployer_core.machines.ecs_task import Started

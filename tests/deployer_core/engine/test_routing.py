@@ -8,7 +8,7 @@ import pytest
 from deployer_core.engine import reducer, routing
 from deployer_core.engine.messages import Requested, Terminated, stream_of, token
 from deployer_core.engine.reducer import reduce
-from deployer_core.engine.routing import INITIAL
+from deployer_core.engine.state import INITIAL, swap
 from deployer_core.kernel.machine import IllegalEvent
 from deployer_core.machines import deployment, ecs_task, postgres_migration, stack
 from deployer_core.machines.ecs_task import RunTask
@@ -72,7 +72,7 @@ def test_what_is_not_there_is_looked_for_in_vain() -> None:
         with pytest.raises(LookupError, match="nobody"):
             look("nobody")
     with pytest.raises(LookupError):
-        routing.swap((1, 2), 3)
+        swap((1, 2), 3)
 
 
 def test_microsteps_tell_the_same_story() -> None:

@@ -3,7 +3,7 @@
 from typing import Any, get_args
 
 from deployer_core.engine.messages import Event, Notice
-from deployer_core.engine.routing import DeployerState
+from deployer_core.engine.state import DeployerState
 from deployer_core.kernel.tags import discover
 from deployer_core.wire.hints import class_of, fields_of
 
