@@ -17,7 +17,10 @@ from tests.support.project import ROOT, SRC
 from tests.support.sampling import moments
 
 AT_ONCE, TWO_DAYS = 0, 2 * 24 * 3600
-DONE, FAILED = ["DONE", None], ["FAILED", "FAILURE"]
+DONE, FAILED, REFUSED, SUPERSEDED, EXPIRED = (
+    ["DONE", None],
+    *(["FAILED", cause] for cause in ("FAILURE", "REFUSED", "SUPERSEDED", "EXPIRED")),
+)
 ENDS = {
     "created": [DONE],
     "full": [DONE, DONE],
@@ -25,13 +28,44 @@ ENDS = {
     "rolled back by CloudFormation": [DONE, FAILED],
     "evaluation refused": [DONE, FAILED],
     "past the barrier": [DONE, FAILED],
-    "refused": [["FAILED", "REFUSED"]],
-    "queue": [["FAILED", "SUPERSEDED"], ["FAILED", "TERMINATED"], DONE],
+    "refused": [REFUSED],
+    "queue": [SUPERSEDED, ["FAILED", "TERMINATED"], DONE],
     "rollback": [DONE, DONE, DONE],
-    "rollback of a broken one": [DONE, FAILED, ["FAILED", "SUPERSEDED"], DONE],
+    "rollback of a broken one": [DONE, FAILED, SUPERSEDED, DONE],
+    "rollback behind a running one": [DONE, DONE, DONE],
+    "rollback over migrated databases": [DONE, DONE, REFUSED, DONE],
+    "too late": [DONE, FAILED, EXPIRED, *8 * [SUPERSEDED], DONE, EXPIRED, DONE],
+    "crashing image": [DONE, FAILED],
+    "bucket removed": [DONE, FAILED],
+    "second failure": [DONE, FAILED, FAILED, REFUSED],
+    "another journal's": [REFUSED, REFUSED, DONE],
 }
 """How the deployments of each case end, and why."""
-FEWEST = {"refused": 1, "queue": 8, "rollback": 3}
+SAYS = {
+    "rolled back by CloudFormation": "the services are back as before",
+    "evaluation refused": "the services are back as before",
+    "past the barrier": "not put back: a database was migrated",
+    "rollback over migrated databases": "databases were migrated since 1.0",
+    "crashing image": "the services are back as before",
+    "bucket removed": "not put back: the update removed or replaced Kept",
+    "second failure": "billing is half-way through a migration",
+    "another journal's": "may be in the midst of a deployment: DesiredCount is at zero",
+}
+"""What the reason of a deployment in the case says."""
+HALF_WAY = {"stuck": ["billing", "orders"], "past the barrier": ["billing"], "second failure": ["billing"]}
+"""The databases that are half-way in the end."""
+FEWEST = {
+    "refused": 1,
+    "queue": 8,
+    "rollback": 3,
+    "rollback behind a running one": 5,
+    "rollback over migrated databases": 6,
+    "too late": 9,
+    "crashing image": 5,
+    "bucket removed": 6,
+    "second failure": 6,
+    "another journal's": 6,
+}
 """The moments that a short case has, divided by seven; others have eleven."""
 HONEST = ("unknown whether it ran", "has vanished", "no end within")
 """What a deployment says that was away for too long to know, or to be in time."""
@@ -81,6 +115,9 @@ def test_carried_on_at_once_it_ends_where_it_would_have_ended(folder: Path, case
     undisturbed, *killed = trials(folder, case, AT_ONCE, residues)
     assert len(killed) >= FEWEST.get(case, 11) * len(residues.split(","))
     assert [end[1:] for end in undisturbed["ends"]] == ENDS[case], undisturbed
+    assert any(SAYS.get(case, "") in reason for reason in undisturbed["reasons"]), undisturbed
+    assert undisturbed["requests"] == len(undisturbed["ends"]), undisturbed
+    assert undisturbed["remembered"][1] == HALF_WAY.get(case, []), undisturbed
     for trial in killed:
         assert effects(trial) == effects(undisturbed), trial
         assert trial["stack"] == undisturbed["stack"], trial
