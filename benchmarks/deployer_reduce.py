@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.harness import interleaved, ratio, table
-from deployer_core.analysis.choices import STACK, database
+from deployer_core.analysis.menu import STACK, database
 from deployer_core.engine import reducer
 from deployer_core.engine.messages import Accepted, Attempted, Event, Replied, Requested
 from deployer_core.engine.state import INITIAL

@@ -24,7 +24,7 @@ from typing import Any
 
 from attrs import evolve
 
-from deployer_core.analysis.choices import STREAM
+from deployer_core.analysis.menu import STREAM
 from deployer_core.engine.memory import Memory
 from deployer_core.engine.messages import (
     Accepted,

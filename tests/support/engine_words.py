@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import evolve
 
-from deployer_core.analysis.choices import STACK, database
+from deployer_core.analysis.menu import STACK, database
 from deployer_core.engine.messages import (
     Declined,
     Failure,

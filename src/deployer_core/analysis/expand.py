@@ -11,8 +11,9 @@ from attrs import field, frozen
 
 from deployer_core.analysis import invariants
 from deployer_core.analysis.canonical import Key, canonical
-from deployer_core.analysis.choices import Ask, events, in_turn, menu, specified_as
+from deployer_core.analysis.choices import events, in_turn, specified_as
 from deployer_core.analysis.legal import makes_sense, opened, queue, requested
+from deployer_core.analysis.menu import Ask, menu
 from deployer_core.analysis.world import NOTHING, Move, World, advance
 from deployer_core.analysis.world_invariants import MOVE_INVARIANTS
 from deployer_core.engine import reducer

@@ -8,6 +8,7 @@ import pytest
 
 from deployer_core.analysis import choices, expand, explore
 from deployer_core.analysis.expand import Expander
+from deployer_core.analysis.menu import QUICK, Ask, menu
 from deployer_core.engine.state import DeployerState
 
 NEVER = (
@@ -78,13 +79,13 @@ def test_a_limit_cuts_the_walk_short() -> None:
 def test_choosing_a_spec_late_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The walk that asks for waiting deployments in one way alone meets the same states as the one that asks in all."""
 
-    def met(asks: Callable[[int], tuple[choices.Ask, ...]]) -> set[Any]:
+    def met(asks: Callable[[int], tuple[Ask, ...]]) -> set[Any]:
         monkeypatch.setattr(expand, "menu", asks)
         walk = explore._Walk(explore.Alone(Expander(2, 0, identify=lambda key: key)))
         walk.run(None, lambda _: True)
         return {(key[:4], len(key[4]), key[5:]) for key in walk.numbers if isinstance(key, tuple)}
 
-    quick, plain = choices.Ask(choices.QUICK), choices.menu(0)[3]
+    quick, plain = Ask(QUICK), menu(0)[3]
     pruned = met(lambda _: (quick, plain))
     monkeypatch.setattr(choices, "will_wait", _never)
     monkeypatch.setattr(expand, "in_turn", _nobody)
