@@ -350,7 +350,7 @@ def _rollbacks(state: DeployerState, asks: tuple[Ask, ...], name: str, left: int
     for target in (*targets, *ended, "nobody"):
         spec = targets.get(target, asks[0].spec)
         moved = any(was.moved != state.memory.moved for was in state.memory.done if was.id == target)
-        forces = (False, True) if moved or not will_wait(state) else (False,)
+        forces = (False, True) if moved or isinstance(state.stack, Absent | stack.Available) else (False,)
         for keep in (False, True)[: 1 + waits] if left else (False,):
             for force in forces:
                 request = _request(name, Ask(spec, force=force))

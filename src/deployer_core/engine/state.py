@@ -52,6 +52,7 @@ INITIAL = DeployerState()
 Commands: TypeAlias = tuple[Pending | Notice, ...]
 """What is meant for the world: commands with their ids, and notices."""
 Reduction: TypeAlias = tuple[DeployerState, Commands]
+"""What `reduce` gives: the new state, and what is meant for the world."""
 
 
 K = TypeVar("K")
