@@ -24,7 +24,7 @@ from deployer_core.engine.messages import (
     Terminated,
 )
 from deployer_core.engine.state import Commands, DeployerState
-from deployer_core.kernel.machine import Microstep
+from deployer_core.kernel.machine import Microstep, name_of
 from deployer_core.machines import deployment, ecs_task, postgres_migration
 from deployer_core.machines.deployment import (
     Cause,
@@ -96,10 +96,14 @@ def describe_event(
 
 
 def failed(steps: Microsteps) -> bool:
-    """Tell whether the machine that asked has failed by the answer; what others make of it is their affair."""
+    """Tell whether the machine that asked has failed by the answer; what others make of it is their affair.
+
+    A way back that was good leads to FAILED too, for what had failed before.
+    """
     asked = {_subject(machine, step.state) for machine, step in steps[:1]}
+    put_back = (name_of(deployment.Restoring), deployment.Stable.__name__)
     return any(
-        step.edge.target in _failed()[_kind(machine)]
+        step.edge.target in _failed()[_kind(machine)] and (step.edge.source, step.edge.event) != put_back
         for machine, step in steps
         if _subject(machine, step.state) in asked
     )

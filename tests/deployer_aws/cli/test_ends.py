@@ -109,6 +109,10 @@ def test_an_infrastructure_change_that_rolls_back_is_put_back(deployer: Deployer
     assert said.code == 1
     assert "the services are back as before" in said.out
     assert "They stay there" not in said.out
+    (back,) = [
+        line for line in said.out.splitlines() if "ScaleStack DesiredCount=2  " in line and " after " in line
+    ]
+    assert "failed" not in back  # the way back was good, though the deployment is FAILED by its end
     now = status(deployer)
     assert (now["state"], now["services"], now["last"]["put_back"]) == ("BROKEN", "", True)
     assert (stack(deployer)["ImageTag"], stack(deployer)["DesiredCount"]) == ("1.0.0", "2")
